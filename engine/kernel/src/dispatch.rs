@@ -1,0 +1,130 @@
+//! Chooses the instruction set once per process and checks lengths before any unchecked load.
+
+use crate::scalar;
+use std::sync::OnceLock;
+
+type Pair = unsafe fn(&[f32], &[f32]) -> f32;
+type PairNorm = unsafe fn(&[f32], &[f32]) -> (f32, f32);
+type Four = unsafe fn(&[f32], [&[f32]; 4]) -> [f32; 4];
+
+/// A table of loops for one instruction set. Only sets this CPU has can be obtained, so calling is safe.
+#[derive(Debug)]
+pub struct Kernels {
+    name: &'static str,
+    dot: Pair,
+    l2: Pair,
+    dot_norm: PairNorm,
+    dot4: Four,
+    l2_4: Four,
+}
+
+static SCALAR: Kernels = Kernels {
+    name: "scalar",
+    dot: scalar::dot,
+    l2: scalar::l2,
+    dot_norm: scalar::dot_norm,
+    dot4: scalar::dot4,
+    l2_4: scalar::l2_4,
+};
+
+#[cfg(target_arch = "x86_64")]
+static AVX2: Kernels = {
+    use crate::avx2;
+    Kernels {
+        name: "avx2",
+        dot: avx2::dot,
+        l2: avx2::l2,
+        dot_norm: avx2::dot_norm,
+        dot4: avx2::dot4,
+        l2_4: avx2::l2_4,
+    }
+};
+
+#[cfg(target_arch = "x86_64")]
+static AVX512: Kernels = {
+    use crate::avx512;
+    Kernels {
+        name: "avx512",
+        dot: avx512::dot,
+        l2: avx512::l2,
+        dot_norm: avx512::dot_norm,
+        dot4: avx512::dot4,
+        l2_4: avx512::l2_4,
+    }
+};
+
+static ACTIVE: OnceLock<&'static Kernels> = OnceLock::new();
+
+impl Kernels {
+    /// The fastest set of this CPU, chosen at the first call and then fixed for the process.
+    pub fn active() -> &'static Kernels {
+        ACTIVE.get_or_init(|| Kernels::available()[0])
+    }
+
+    /// Every set this CPU can run, fastest first; the last is always the portable one. For tests and `status`.
+    pub fn available() -> Vec<&'static Kernels> {
+        let mut sets: Vec<&'static Kernels> = Vec::with_capacity(3);
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                sets.push(&AVX512);
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                sets.push(&AVX2);
+            }
+        }
+        sets.push(&SCALAR);
+        sets
+    }
+
+    /// Fixes the set named (`avx512`, `avx2`, `scalar`) for the process, before anything else asked for one.
+    /// Returns false if this CPU lacks it or the choice is already made otherwise.
+    pub fn select(name: &str) -> bool {
+        match Kernels::available().into_iter().find(|set| set.name == name) {
+            Some(set) => std::ptr::eq(*ACTIVE.get_or_init(|| set), set),
+            None => false,
+        }
+    }
+
+    /// Name of the instruction set.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Dot product. Panics if the lengths differ.
+    #[inline]
+    pub fn dot(&self, a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len(), "dimensions differ");
+        // SAFETY (here and below): lengths are equal, and the table exists only if the CPU has the features.
+        unsafe { (self.dot)(a, b) }
+    }
+
+    /// Squared Euclidean distance. Panics if the lengths differ.
+    #[inline]
+    pub fn l2_squared(&self, a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len(), "dimensions differ");
+        unsafe { (self.l2)(a, b) }
+    }
+
+    /// Dot product of `a` and `b`, and the squared norm of `b`. Panics if the lengths differ.
+    #[inline]
+    pub fn dot_and_norm(&self, a: &[f32], b: &[f32]) -> (f32, f32) {
+        assert_eq!(a.len(), b.len(), "dimensions differ");
+        unsafe { (self.dot_norm)(a, b) }
+    }
+
+    /// Dot products of `q` with four rows, bit for bit those of [`Kernels::dot`]. Panics if lengths differ.
+    #[inline]
+    pub fn dot4(&self, q: &[f32], rows: [&[f32]; 4]) -> [f32; 4] {
+        assert!(rows.iter().all(|row| row.len() == q.len()), "dimensions differ");
+        unsafe { (self.dot4)(q, rows) }
+    }
+
+    /// Squared distances of `q` to four rows, bit for bit those of [`Kernels::l2_squared`]. Panics if lengths
+    /// differ.
+    #[inline]
+    pub fn l2_squared4(&self, q: &[f32], rows: [&[f32]; 4]) -> [f32; 4] {
+        assert!(rows.iter().all(|row| row.len() == q.len()), "dimensions differ");
+        unsafe { (self.l2_4)(q, rows) }
+    }
+}

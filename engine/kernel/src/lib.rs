@@ -1,0 +1,59 @@
+//! Which of two vectors is nearer: the f32 distance loops every index and every exact scan share.
+//!
+//! Called by `engine/index` and `engine/segment`. The instruction set (AVX-512, AVX2 with FMA, or the portable
+//! loop, which compilers turn into SSE2 or NEON) is chosen once per process; see [`Kernels::active`].
+//!
+//! **Internal order.** All scores inside the engine are *distances*: smaller is nearer, never NaN.
+//!
+//! | metric | internal distance | what Milvus reports | conversion |
+//! |---|---|---|---|
+//! | L2 | sum of squared differences, >= 0 | the same | `reported = distance` |
+//! | IP | minus the dot product | the dot product | `reported = -distance` |
+//! | COSINE | minus the cosine, in [-1, 1] | the cosine | `reported = -distance` |
+//!
+//! A zero vector has cosine 0 with everything. A sum that overflows into NaN counts as infinitely far, so a
+//! total order always exists. [`reported_score`] and [`internal_distance`] are the only places that convert.
+//!
+//! What holds: a batch gives bit for bit what the single call gives, on every instruction set; the sets differ
+//! from one another by rounding only (`dim * f32::EPSILON` times the sum of the absolute terms, tested).
+//!
+//! It does not own vectors, does not know rows ids beyond an offset into a slice, allocates only in
+//! [`Query::new`], has no threads and no quantised codes yet.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod dispatch;
+mod norm;
+mod prefetch;
+mod query;
+mod scalar;
+mod score;
+#[cfg(test)]
+mod tests;
+
+pub use dispatch::Kernels;
+pub use norm::{inverse_norm, normalise};
+pub use prefetch::prefetch_row;
+pub use query::Query;
+pub use score::{internal_distance, reported_score};
+
+use vecraft_types::Metric;
+
+/// Dot product of two vectors of the same length, by the process's kernels. Panics if the lengths differ.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    Kernels::active().dot(a, b)
+}
+
+/// Squared Euclidean distance of two vectors of the same length. Panics if the lengths differ.
+pub fn l2_squared(a: &[f32], b: &[f32]) -> f32 {
+    Kernels::active().l2_squared(a, b)
+}
+
+/// Internal distance of two raw (not normalised) vectors; smaller is nearer. Panics if the lengths differ.
+///
+/// For many rows against one query prepare a [`Query`], which normalises the query once.
+pub fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f32 {
+    Query::new(metric, a).distance(b)
+}

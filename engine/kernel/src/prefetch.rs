@@ -1,0 +1,21 @@
+//! Asks for a row before it is needed.
+
+/// Cache lines asked for at most: the rest of a long row follows by the CPU's own stream prefetcher, and asking
+/// for all of it evicts lines still in use.
+const LINES_MAX: usize = 16;
+
+/// Hints that `row` will be read soon. Never faults, does nothing where the CPU has no such hint.
+#[inline(always)]
+pub fn prefetch_row(row: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let start = row.as_ptr().cast::<i8>();
+        for line in 0..(size_of_val(row).div_ceil(64)).min(LINES_MAX) {
+            // SAFETY: the address is inside `row`'s allocation, and a prefetch does not read it.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line * 64)) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
