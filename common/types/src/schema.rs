@@ -1,0 +1,322 @@
+//! Collection schemas and their rules.
+
+use crate::limits::*;
+use crate::{Code, Error, FieldId, Metric, Result, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The type of a field's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DataType {
+    /// true or false.
+    Bool,
+    /// 8-bit signed.
+    Int8,
+    /// 16-bit signed.
+    Int16,
+    /// 32-bit signed.
+    Int32,
+    /// 64-bit signed.
+    Int64,
+    /// 32-bit IEEE.
+    Float,
+    /// 64-bit IEEE.
+    Double,
+    /// UTF-8 text of at most `max_length` bytes.
+    VarChar {
+        /// Limit in bytes, 1 to 65,535.
+        max_length: u32,
+    },
+    /// A JSON document.
+    Json,
+    /// A dense vector of f32.
+    FloatVector {
+        /// Number of dimensions, 2 to 32,768.
+        dim: u32,
+    },
+}
+
+impl DataType {
+    /// Milvus's name, as users see it in messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            DataType::Bool => "Bool",
+            DataType::Int8 => "Int8",
+            DataType::Int16 => "Int16",
+            DataType::Int32 => "Int32",
+            DataType::Int64 => "Int64",
+            DataType::Float => "Float",
+            DataType::Double => "Double",
+            DataType::VarChar { .. } => "VarChar",
+            DataType::Json => "JSON",
+            DataType::FloatVector { .. } => "FloatVector",
+        }
+    }
+
+    /// True for vector types.
+    pub fn is_vector(&self) -> bool {
+        matches!(self, DataType::FloatVector { .. })
+    }
+
+    /// The dimension of a vector type.
+    pub fn dim(&self) -> Option<u32> {
+        match self {
+            DataType::FloatVector { dim } => Some(*dim),
+            _ => None,
+        }
+    }
+}
+
+/// One field (column) of a collection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldSchema {
+    /// Given by the coordinator, from [`FieldId::FIRST`] in schema order; never reused.
+    pub id: FieldId,
+    /// Unique within the schema.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// Type of the values.
+    pub data_type: DataType,
+    /// Exactly one field of a schema is the primary key; int64 or varchar.
+    pub is_primary: bool,
+    /// The server makes the key.
+    pub auto_id: bool,
+    /// Values may be null.
+    pub nullable: bool,
+    /// Taken when a row does not give the field.
+    pub default_value: Option<Value>,
+    /// The `$meta` column which holds what the schema does not name.
+    pub is_dynamic: bool,
+}
+
+impl FieldSchema {
+    /// A plain field: not a key, not nullable, no default. The id is given later.
+    pub fn new(name: impl Into<String>, data_type: DataType) -> FieldSchema {
+        FieldSchema {
+            id: FieldId(0),
+            name: name.into(),
+            description: String::new(),
+            data_type,
+            is_primary: false,
+            auto_id: false,
+            nullable: false,
+            default_value: None,
+            is_dynamic: false,
+        }
+    }
+
+    /// Makes the field the primary key.
+    pub fn primary(mut self, auto_id: bool) -> FieldSchema {
+        self.is_primary = true;
+        self.auto_id = auto_id;
+        self
+    }
+}
+
+/// What an insert does when a row with the same key lives (`pk.on_conflict`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PkConflict {
+    /// The new row replaces the old one (default).
+    #[default]
+    Replace,
+    /// The whole insert is refused.
+    Reject,
+    /// Both rows live, as in Milvus.
+    Allow,
+}
+
+impl PkConflict {
+    /// Name of the collection property.
+    pub const PROPERTY: &'static str = "pk.on_conflict";
+
+    /// Reads the property's value.
+    pub fn parse(text: &str) -> Result<PkConflict> {
+        match text {
+            "replace" => Ok(PkConflict::Replace),
+            "reject" => Ok(PkConflict::Reject),
+            "allow" => Ok(PkConflict::Allow),
+            other => Err(Error::invalid(format!(
+                "property {} is {other:?}, allowed are replace, reject, allow",
+                PkConflict::PROPERTY
+            ))),
+        }
+    }
+}
+
+/// The fields of a collection and its rules.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CollectionSchema {
+    /// Counts changes from 1. Each write carries it; apply refuses a mismatch (I11).
+    pub version: u32,
+    /// Free text.
+    pub description: String,
+    /// In user order; the dynamic field, if any, is last.
+    pub fields: Vec<FieldSchema>,
+    /// Rule for keys that exist.
+    pub pk_conflict: PkConflict,
+}
+
+impl CollectionSchema {
+    /// A schema of these fields at version 1, ids given, not yet checked.
+    pub fn new(fields: Vec<FieldSchema>) -> CollectionSchema {
+        let mut schema = CollectionSchema { version: 1, fields, ..CollectionSchema::default() };
+        schema.assign_ids();
+        schema
+    }
+
+    /// Adds the `$meta` column.
+    pub fn with_dynamic_field(mut self) -> CollectionSchema {
+        if self.dynamic_field().is_none() {
+            let mut field = FieldSchema::new(META_FIELD, DataType::Json);
+            field.is_dynamic = true;
+            self.fields.push(field);
+            self.assign_ids();
+        }
+        self
+    }
+
+    fn assign_ids(&mut self) {
+        for (i, field) in self.fields.iter_mut().enumerate() {
+            field.id = FieldId(FieldId::FIRST.0 + i as u64);
+        }
+    }
+
+    /// The field of this name.
+    pub fn field(&self, name: &str) -> Option<&FieldSchema> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// The field of this id.
+    pub fn field_by_id(&self, id: FieldId) -> Option<&FieldSchema> {
+        self.fields.iter().find(|field| field.id == id)
+    }
+
+    /// The primary key. Every checked schema has one.
+    pub fn primary_field(&self) -> Option<&FieldSchema> {
+        self.fields.iter().find(|field| field.is_primary)
+    }
+
+    /// The `$meta` column, when dynamic fields are on.
+    pub fn dynamic_field(&self) -> Option<&FieldSchema> {
+        self.fields.iter().find(|field| field.is_dynamic)
+    }
+
+    /// The vector fields, in order.
+    pub fn vector_fields(&self) -> impl Iterator<Item = &FieldSchema> {
+        self.fields.iter().filter(|field| field.data_type.is_vector())
+    }
+
+    /// Checks every rule; the first breach is the error ([`Code::IllegalSchema`]).
+    pub fn check(&self) -> Result<()> {
+        let illegal = |text: String| Err(Error::new(Code::IllegalSchema, text));
+        let mut names = BTreeMap::new();
+        for field in &self.fields {
+            if !field.is_dynamic {
+                check_name("field", &field.name)?;
+            }
+            if names.insert(field.name.as_str(), ()).is_some() {
+                return illegal(format!("field {:?} appears twice", field.name));
+            }
+            check_field(field)?;
+        }
+        let user_fields = self.fields.iter().filter(|f| !f.is_dynamic).count();
+        if user_fields > FIELDS_MAX {
+            return illegal(format!("{user_fields} fields, at most {FIELDS_MAX} are allowed"));
+        }
+        match self.fields.iter().filter(|f| f.is_primary).count() {
+            1 => {}
+            0 => return illegal("the schema has no primary key field".into()),
+            n => return illegal(format!("the schema has {n} primary key fields, exactly one is needed")),
+        }
+        match self.vector_fields().count() {
+            0 => illegal("the schema has no vector field".into()),
+            n if n > VECTOR_FIELDS_MAX => {
+                illegal(format!("{n} vector fields, at most {VECTOR_FIELDS_MAX} are allowed"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_field(field: &FieldSchema) -> Result<()> {
+    let name = &field.name;
+    let illegal = |text: String| Err(Error::new(Code::IllegalSchema, text).with("field", name));
+    match field.data_type {
+        DataType::VarChar { max_length } if max_length == 0 || max_length > VARCHAR_BYTES_MAX => {
+            return illegal(format!("max_length is {max_length}, allowed is 1 to {VARCHAR_BYTES_MAX} bytes"));
+        }
+        DataType::FloatVector { dim } if !(DIM_MIN..=DIM_MAX).contains(&dim) => {
+            return illegal(format!("dim is {dim}, allowed is {DIM_MIN} to {DIM_MAX}"));
+        }
+        _ => {}
+    }
+    if field.is_primary {
+        if !matches!(field.data_type, DataType::Int64 | DataType::VarChar { .. }) {
+            return illegal(format!("a primary key is Int64 or VarChar, not {}", field.data_type.name()));
+        }
+        if field.nullable || field.default_value.is_some() {
+            return illegal("a primary key can neither be nullable nor have a default".into());
+        }
+    } else if field.auto_id {
+        return illegal("auto_id is only for the primary key".into());
+    }
+    if field.data_type.is_vector() && (field.nullable || field.default_value.is_some()) {
+        return illegal("a vector field can neither be nullable nor have a default".into());
+    }
+    if let Some(value) = &field.default_value {
+        check_default(field, value)?;
+    }
+    Ok(())
+}
+
+fn check_default(field: &FieldSchema, value: &Value) -> Result<()> {
+    let fits = match (&field.data_type, value) {
+        (DataType::Bool, Value::Bool(_)) | (DataType::Int64, Value::Int(_)) => true,
+        (DataType::Int8, Value::Int(v)) => i8::try_from(*v).is_ok(),
+        (DataType::Int16, Value::Int(v)) => i16::try_from(*v).is_ok(),
+        (DataType::Int32, Value::Int(v)) => i32::try_from(*v).is_ok(),
+        (DataType::Float | DataType::Double, Value::Float(v)) => v.is_finite(),
+        (DataType::VarChar { max_length }, Value::Str(s)) => s.len() <= *max_length as usize,
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    let text = format!("default value {value:?} does not fit type {}", field.data_type.name());
+    Err(Error::new(Code::IllegalSchema, text).with("field", &field.name))
+}
+
+/// Checks a name: 1 to 255 characters, a letter or `_` first, then letters, digits and `_`.
+pub fn check_name(what: &str, name: &str) -> Result<()> {
+    let rule = if name.is_empty() {
+        format!("the {what} name is empty")
+    } else if name.chars().count() > NAME_CHARS_MAX {
+        format!(
+            "the {what} name has {} characters, at most {NAME_CHARS_MAX} are allowed",
+            name.chars().count()
+        )
+    } else if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        format!("the {what} name {name:?} must begin with a letter or an underscore")
+    } else if let Some(bad) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '_')) {
+        format!("the {what} name {name:?} has {bad:?}, allowed are letters, digits and underscores")
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid(rule))
+}
+
+/// An index as the user asked for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexSpec {
+    /// Unique within the collection; Milvus's default is the field's name or `_default_idx`.
+    pub name: String,
+    /// The vector field.
+    pub field: FieldId,
+    /// `FLAT`, `IVF_FLAT`, `HNSW`, `AUTOINDEX`... as given, upper case.
+    pub index_type: String,
+    /// How vectors are compared.
+    pub metric: Metric,
+    /// Build parameters as given (`nlist`, `M`, ...).
+    pub params: BTreeMap<String, String>,
+}
