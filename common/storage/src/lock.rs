@@ -1,0 +1,64 @@
+//! One process per data directory.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// An advisory lock on `DIR/LOCK`, held until dropped. The kernel releases it when the process dies, however it dies.
+#[derive(Debug)]
+pub struct DirLock {
+    _file: File,
+}
+
+impl DirLock {
+    /// Creates `dir` when missing and takes its lock. [`Error::Locked`] names the process that holds it.
+    pub fn acquire(dir: &Path) -> Result<Self> {
+        let shown = dir.join("LOCK").display().to_string();
+        let io = |op| {
+            let shown = shown.clone();
+            move |source| Error::from_io(op, &shown, source)
+        };
+        std::fs::create_dir_all(dir).map_err(io("create directory"))?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(dir.join("LOCK"))
+            .map_err(io("open"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                // The holder may be between taking the lock and writing its id: then 0 is all we can say.
+                let _ = file.read_to_string(&mut text);
+                return Err(Error::Locked { pid: text.trim().parse().unwrap_or(0) });
+            }
+            Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
+        }
+        file.set_len(0).map_err(io("write"))?;
+        file.seek(SeekFrom::Start(0)).map_err(io("write"))?;
+        file.write_all(std::process::id().to_string().as_bytes()).map_err(io("write"))?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn second_holder_is_told_who_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DirLock::acquire(dir.path()).unwrap();
+        match DirLock::acquire(dir.path()) {
+            Err(Error::Locked { pid }) => assert_eq!(pid, std::process::id()),
+            other => panic!("{other:?}"),
+        }
+        drop(held);
+        DirLock::acquire(dir.path()).unwrap();
+    }
+}
