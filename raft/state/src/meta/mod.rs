@@ -1,0 +1,1 @@
+//! The metastore machine (in progress).

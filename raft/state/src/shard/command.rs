@@ -1,0 +1,107 @@
+//! What a pool group's log carries, and what apply answers.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use vecraft_types::{
+    CollectionSchema, LogPosition, PartitionId, PrimaryKey, RequestId, SegmentId, ShardId, Timestamp,
+};
+
+/// One entry of a pool group's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShardEntry {
+    /// The shard it concerns.
+    pub shard: ShardId,
+    /// The proposer's idea of the time; apply fixes the real one (I9).
+    pub suggested: Timestamp,
+    /// What to do.
+    pub command: ShardCommand,
+}
+
+/// What an entry asks of a shard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ShardCommand {
+    /// The shard begins to exist. Repeating it changes nothing.
+    Create {
+        /// Its schema (I11).
+        schema: CollectionSchema,
+    },
+    /// The shard and all its rows go. Repeating it changes nothing.
+    Drop,
+    /// The partition's rows go and no later write may name it. Repeating it changes nothing.
+    DropPartition {
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// Rows are added.
+    Insert {
+        /// Names the write (I10).
+        request: RequestId,
+        /// Schema the rows were encoded with (I11).
+        schema_version: u32,
+        /// Partition of the new rows.
+        partition: PartitionId,
+        /// An encoded [`vecraft_types::RowBatch`].
+        batch: Bytes,
+        /// Rows with the same key are replaced, whatever the collection's rule is.
+        is_upsert: bool,
+    },
+    /// All rows of these keys go.
+    DeleteKeys {
+        /// Names the write (I10).
+        request: RequestId,
+        /// Only rows of this partition.
+        partition: Option<PartitionId>,
+        /// The keys.
+        keys: Vec<PrimaryKey>,
+    },
+    /// A delete by filter which the leader resolved: only rows that still have this version go (I12).
+    DeleteVersions {
+        /// Names the write (I10).
+        request: RequestId,
+        /// Key and version of each matching row.
+        rows: Vec<(PrimaryKey, LogPosition)>,
+    },
+    /// The segment takes no more rows (I13). Naming one that is not growing changes nothing.
+    Seal {
+        /// The segment.
+        segment: SegmentId,
+    },
+}
+
+/// What apply answers the proposer.
+pub type ShardReply = Result<Applied, Refusal>;
+
+/// An entry that took effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// The entry's timestamp.
+    pub timestamp: Timestamp,
+    /// The entry's position; for a recognised retry, the first one's.
+    pub position: LogPosition,
+    /// Rows added.
+    pub inserted: u64,
+    /// Rows that stopped living.
+    pub deleted: u64,
+    /// Rows of a [`ShardCommand::DeleteVersions`] that changed meanwhile and stay; the leader looks again.
+    pub conflicts: u64,
+}
+
+/// An entry that changed nothing, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// Not here (yet, or any more): refresh the route and try again (I11).
+    UnknownShard,
+    /// Encode the rows again with the current schema (I11).
+    SchemaMismatch {
+        /// The shard's version.
+        current: u32,
+    },
+    /// The partition was dropped.
+    PartitionDropped,
+    /// `pk.on_conflict = reject` and this key lives, or stands twice in the batch.
+    KeyExists(PrimaryKey),
+    /// Too old to know whether it was applied (I10).
+    OutcomeUnknown,
+    /// The rows do not decode or do not fit the schema: a bug of the proposer.
+    Malformed(String),
+}

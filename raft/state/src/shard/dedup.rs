@@ -1,0 +1,83 @@
+//! Recognising retries (I10).
+
+use super::ShardReply;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use vecraft_types::{ClientId, RequestId};
+
+/// Answers kept a shard.
+const ANSWERS_MAX: usize = 8_192;
+/// Clients whose floor is kept a shard. A client forgotten here was silent while 4,096 others came and went.
+const CLIENTS_MAX: usize = 4_096;
+
+/// The last answers of a shard, by request.
+///
+/// ```text
+/// sequence <= floor(client): outcome unknown, never applied
+/// otherwise: in the window -> the same answer again; not in it -> new
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DedupWindow {
+    answers: BTreeMap<RequestId, ShardReply>,
+    order: VecDeque<RequestId>,
+    floors: BTreeMap<ClientId, u64>,
+    floor_order: VecDeque<ClientId>,
+}
+
+/// What the window knows about a request.
+pub(super) enum Seen {
+    /// Nothing: apply it.
+    New,
+    /// It was answered before.
+    Answered(ShardReply),
+    /// Too old.
+    BelowFloor,
+}
+
+impl DedupWindow {
+    pub(super) fn look_up(&self, request: &RequestId) -> Seen {
+        if let Some(answer) = self.answers.get(request) {
+            return Seen::Answered(answer.clone());
+        }
+        match self.floors.get(&request.client) {
+            Some(floor) if request.sequence <= *floor => Seen::BelowFloor,
+            _ => Seen::New,
+        }
+    }
+
+    pub(super) fn record(&mut self, request: RequestId, answer: ShardReply) {
+        if self.answers.insert(request, answer).is_none() {
+            self.order.push_back(request);
+        }
+        while self.order.len() > ANSWERS_MAX {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.answers.remove(&oldest);
+            self.raise_floor(oldest);
+        }
+    }
+
+    fn raise_floor(&mut self, request: RequestId) {
+        match self.floors.get_mut(&request.client) {
+            Some(floor) => *floor = (*floor).max(request.sequence),
+            None => {
+                self.floors.insert(request.client, request.sequence);
+                self.floor_order.push_back(request.client);
+            }
+        }
+        while self.floor_order.len() > CLIENTS_MAX {
+            if let Some(client) = self.floor_order.pop_front() {
+                self.floors.remove(&client);
+            }
+        }
+    }
+
+    /// Answers kept.
+    pub fn len(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// True when nothing was answered yet.
+    pub fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+    }
+}

@@ -1,0 +1,57 @@
+//! What the data role must do because of an entry.
+
+use vecraft_types::{CollectionSchema, PartitionId, RowBatch, RowRef, SegmentId, ShardId, Timestamp};
+
+/// A consequence of an applied entry. Doing it is deterministic and cannot fail; on a replay it is done again on
+/// the state of the checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A shard begins.
+    ShardCreated {
+        /// The shard.
+        shard: ShardId,
+        /// Its schema.
+        schema: CollectionSchema,
+    },
+    /// A shard ends; its files may go once no reader holds them.
+    ShardDropped {
+        /// The shard.
+        shard: ShardId,
+    },
+    /// Rows join a growing segment, which is made if it is new.
+    Append {
+        /// The shard.
+        shard: ShardId,
+        /// The segment.
+        segment: SegmentId,
+        /// Its partition.
+        partition: PartitionId,
+        /// Number that the first row gets.
+        first_row: u32,
+        /// The rows.
+        batch: RowBatch,
+        /// Their timestamp.
+        timestamp: Timestamp,
+    },
+    /// Rows stop living at this entry's position.
+    Delete {
+        /// The shard.
+        shard: ShardId,
+        /// The rows.
+        rows: Vec<RowRef>,
+    },
+    /// A segment takes no more rows.
+    Sealed {
+        /// The shard.
+        shard: ShardId,
+        /// The segment.
+        segment: SegmentId,
+    },
+    /// Segments vanish.
+    SegmentsDropped {
+        /// The shard.
+        shard: ShardId,
+        /// The segments.
+        segments: Vec<SegmentId>,
+    },
+}

@@ -1,0 +1,25 @@
+//! The state machine of a pool group: all its shards behind one log.
+//!
+//! ```text
+//! entry -> GroupState::apply -> reply for the proposer
+//!                            -> effects: append rows, mark rows deleted, seal, drop
+//! ```
+//! Apply reads the primary-key index and its own state, nothing else (I12), and gives every entry a timestamp
+//! larger than all before it (I9). A retried request is answered from the dedup window (I10).
+
+mod command;
+mod dedup;
+mod delete;
+mod effect;
+mod group;
+mod insert;
+mod state;
+
+pub use command::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
+pub use dedup::DedupWindow;
+pub use effect::Effect;
+pub use group::{GroupState, Outcome};
+pub use state::{SegmentPhase, SegmentState, ShardState};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! One shard: its schema, segments and dedup window.
+
+use super::DedupWindow;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use vecraft_types::{CollectionSchema, LogPosition, PartitionId, SegmentId, ShardId};
+
+/// Everything apply knows about a shard, beside its primary-key index. Part of the checkpoint (I3, I5).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShardState {
+    /// The shard.
+    pub id: ShardId,
+    /// Its schema (I11).
+    pub schema: CollectionSchema,
+    /// Its segments.
+    pub segments: BTreeMap<SegmentId, SegmentState>,
+    /// Segment ids count from 1.
+    pub next_segment: SegmentId,
+    /// Partitions that no write may name any more.
+    pub dropped_partitions: BTreeSet<PartitionId>,
+    /// Answers to recent writes (I10).
+    pub dedup: DedupWindow,
+    /// The last entry that concerned this shard.
+    pub last_position: LogPosition,
+}
+
+/// One segment as the log knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentState {
+    /// Its partition.
+    pub partition: PartitionId,
+    /// Rows appended, dead ones included.
+    pub rows: u32,
+    /// Approximate bytes appended.
+    pub bytes: u64,
+    /// Where it is in its life.
+    pub phase: SegmentPhase,
+}
+
+/// `Growing -> Sealed -> (dropped)`. Flushing to files and indexing are this replica's own affair (I13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SegmentPhase {
+    /// Takes rows.
+    Growing,
+    /// Takes no more rows since this entry; its column files depend only on the log up to here (I22).
+    Sealed(LogPosition),
+}
+
+impl ShardState {
+    pub(super) fn new(id: ShardId, schema: CollectionSchema, position: LogPosition) -> ShardState {
+        ShardState {
+            id,
+            schema,
+            segments: BTreeMap::new(),
+            next_segment: SegmentId(1),
+            dropped_partitions: BTreeSet::new(),
+            dedup: DedupWindow::default(),
+            last_position: position,
+        }
+    }
+
+    /// The partition's segment that takes rows, if there is one.
+    pub fn growing(&self, partition: PartitionId) -> Option<SegmentId> {
+        let grows =
+            |segment: &SegmentState| segment.partition == partition && segment.phase == SegmentPhase::Growing;
+        self.segments.iter().find(|(_, segment)| grows(segment)).map(|(id, _)| *id)
+    }
+
+    /// The partition's growing segment and the number its next row gets; made when there is none.
+    pub(super) fn growing_or_new(&mut self, partition: PartitionId) -> (SegmentId, u32) {
+        let id = self.growing(partition).unwrap_or_else(|| {
+            let id = self.next_segment;
+            self.next_segment = SegmentId(id.0 + 1);
+            let segment = SegmentState { partition, rows: 0, bytes: 0, phase: SegmentPhase::Growing };
+            self.segments.insert(id, segment);
+            id
+        });
+        (id, self.segments.get(&id).map_or(0, |segment| segment.rows))
+    }
+
+    /// The partition of a segment.
+    pub fn partition_of(&self, segment: SegmentId) -> Option<PartitionId> {
+        self.segments.get(&segment).map(|segment| segment.partition)
+    }
+}
