@@ -1,0 +1,209 @@
+//! Every key: meaning, unit, default, range, reason.
+//!
+//! The comments here are printed by `vecraft config print`, so they are written for operators.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{section::section, value::word};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+word! {
+    /// What a node does. By default a node does everything.
+    Role {
+        /// Takes requests, routes them and merges answers.
+        Proxy = "proxy",
+        /// Plans; active on the metastore's leader.
+        Coordinator = "coordinator",
+        /// Keeps shards: log, segments, checkpoints.
+        Data = "data",
+        /// Searches the published view of shards.
+        Query = "query",
+        /// Builds index files.
+        Index = "index",
+    }
+}
+
+word! {
+    /// How log lines look.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+section! {
+    /// What all nodes agree on.
+    ClusterConfig {
+        /// The cluster's name, 1 to 63 letters, digits, `-` or `_`. Nodes of another name are refused.
+        name: String = "vecraft".to_string();
+        /// Copies of everything; the number of voters is the smaller of this and the nodes. 3 survive the loss
+        /// of one node, 5 of two. An even number survives no more than the odd one below it.
+        replication: u64 = 3, 1..=7;
+        /// Reserved: a secret between nodes. It is not built, and setting it is an error.
+        secret_file: Option<PathBuf> = None;
+    }
+}
+
+section! {
+    /// One node. `id` and `data_dir` must be given.
+    NodeConfig {
+        /// Unique in the cluster, never given to another node.
+        id: u64 = 1, 1..=65_535;
+        /// Where it listens and where others reach it. Anything but a loopback address is open to the network.
+        host: String = "127.0.0.1".to_string();
+        /// Everything it keeps. Relative to the working directory.
+        data_dir: PathBuf = PathBuf::from("data");
+        /// What it does.
+        roles: Vec<Role> = Role::ALL.to_vec();
+        /// Milvus clients: gRPC. 0 takes a free port, also for the other doors.
+        milvus_port: u16 = 19_530;
+        /// Vecraft's own client library (tarpc).
+        client_port: u16 = 19_540;
+        /// Node to node.
+        node_port: u16 = 19_550;
+        /// Health and metrics.
+        http_port: u16 = 9_091;
+    }
+}
+
+section! {
+    /// The proxy: takes requests, splits and merges.
+    ProxyConfig {
+        /// Bytes. The largest request or answer on any door. Milvus's own limit, so its clients split below it.
+        message_bytes_max: u64 = 64 * MIB, MIB..=GIB;
+        /// Milliseconds. How long a request may take when the client names no deadline.
+        request_timeout_ms: u64 = 60_000, 10..=3_600_000;
+        /// Bytes. An insert is split into log entries of at most this; larger entries delay votes and reads.
+        entry_bytes_max: u64 = 2 * MIB, 64 * KIB..=16 * MIB;
+    }
+}
+
+section! {
+    /// The coordinator: plans placement, jobs and clean-up.
+    CoordinatorConfig {
+        /// Milliseconds between two planning rounds. A round without a difference costs nothing.
+        plan_interval_ms: u64 = 1_000, 50..=60_000;
+    }
+}
+
+section! {
+    /// The data role: log, segments, checkpoints.
+    DataConfig {
+        /// Raft groups per node. All collections share them, so an idle collection costs a catalogue row only.
+        groups_per_node: u64 = 2, 1..=64;
+        /// Bytes. A growing segment is sealed at this size (Milvus's 0.12 of 1,024 MB).
+        segment_bytes_max: u64 = 122 * MIB, MIB..=4 * GIB;
+        /// Seconds. A growing segment with rows is sealed at this age.
+        segment_age_max_s: u64 = 600, 1..=86_400;
+        /// Bytes. Rows of a growing segment lie in chunks of this size.
+        chunk_bytes: u64 = 16 * MIB, 64 * KIB..=256 * MIB;
+        /// Bytes of log after which a group's shards write a checkpoint. A restart replays at most this much.
+        checkpoint_bytes: u64 = 256 * MIB, MIB..=16 * GIB;
+        /// Seconds of writes after which they do so anyway, so that a cold shard does not pin the log.
+        checkpoint_interval_s: u64 = 600, 1..=86_400;
+        /// Bytes of memory for growing rows, key indexes and requests; 0 means half of the machine's memory.
+        /// Near it, writes are answered `rate limited` and reads go on.
+        memory_limit_bytes: u64 = 0, 0..=1 << 46;
+        /// Bytes of writes accepted and not yet applied. More are answered `rate limited` with a time to retry.
+        inflight_bytes_max: u64 = 256 * MIB, MIB..=16 * GIB;
+    }
+}
+
+section! {
+    /// The query role: searches.
+    QueryConfig {
+        /// Threads that search; 0 means one per core.
+        search_threads: u64 = 0, 0..=1_024;
+        /// Searches waiting for a thread. More are answered `busy`, which beats a queue that outlives its callers.
+        searches_waiting_max: u64 = 256, 1..=1_000_000;
+    }
+}
+
+section! {
+    /// The index role: builds index files.
+    IndexConfig {
+        /// Threads that build; 0 means half of the cores, so that searches keep the other half.
+        build_threads: u64 = 0, 0..=1_024;
+        /// Rows below which AUTOINDEX scans instead of building a graph: a scan is exact and as quick there.
+        autoindex_flat_rows_max: u64 = 4_000, 0..=1_000_000;
+    }
+}
+
+section! {
+    /// Where Milvus's behaviour and ours differ by default.
+    MilvusConfig {
+        /// Whether a collection must be loaded before it is searched, as with Milvus (code 101 otherwise).
+        strict_load: bool = false;
+    }
+}
+
+section! {
+    /// The write-ahead log, and log lines.
+    LogConfig {
+        /// Bytes of one file of the write-ahead log; files are preallocated.
+        segment_bytes: u64 = 128 * MIB, MIB..=GIB;
+        /// Log lines: error, warn, info, debug, trace, or directives such as `info,vecraft_data=debug`.
+        level: String = "info".to_string();
+        /// `text` for people, `json` for machines.
+        format: LogFormat = LogFormat::Text;
+        /// A file to append log lines to. When it is not set they go to standard error.
+        file: Option<PathBuf> = None;
+    }
+}
+
+impl NodeConfig {
+    /// Whether it has this role.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Its doors by key.
+    pub fn ports(&self) -> [(&'static str, u16); 4] {
+        [
+            ("milvus_port", self.milvus_port),
+            ("client_port", self.client_port),
+            ("node_port", self.node_port),
+            ("http_port", self.http_port),
+        ]
+    }
+
+    /// `host:port` of one of its doors.
+    pub fn address(&self, port: u16) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{port}", self.host)
+        } else {
+            format!("{}:{port}", self.host)
+        }
+    }
+}
+
+impl ProxyConfig {
+    /// `request_timeout_ms` as a duration.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+}
+
+impl CoordinatorConfig {
+    /// `plan_interval_ms` as a duration.
+    pub fn plan_interval(&self) -> Duration {
+        Duration::from_millis(self.plan_interval_ms)
+    }
+}
+
+impl DataConfig {
+    /// `segment_age_max_s` as a duration.
+    pub fn segment_age_max(&self) -> Duration {
+        Duration::from_secs(self.segment_age_max_s)
+    }
+
+    /// `checkpoint_interval_s` as a duration.
+    pub fn checkpoint_interval(&self) -> Duration {
+        Duration::from_secs(self.checkpoint_interval_s)
+    }
+}
