@@ -6,6 +6,9 @@ use toml::de::DeValue;
 
 use crate::value::ConfigValue;
 
+/// Takes a key, its documentation and its TOML value (`None`: left out).
+pub(crate) type KeySink<'a> = dyn FnMut(&'static str, &[&'static str], Option<String>) + 'a;
+
 /// A table that can be read key by key and written back. Implemented by [`section!`].
 pub(crate) trait Section: Default {
     /// What the table is about.
@@ -16,8 +19,8 @@ pub(crate) trait Section: Default {
     /// Takes the value of one of `KEYS`.
     fn read(&mut self, key: &str, value: &DeValue<'_>) -> Result<(), String>;
 
-    /// Hands every key with its documentation and its TOML value (`None`: left out) to `out`.
-    fn write(&self, out: &mut dyn FnMut(&'static str, &[&'static str], Option<String>));
+    /// Hands every key to `out`.
+    fn write(&self, out: &mut KeySink<'_>);
 }
 
 /// The checks of single values.
@@ -56,7 +59,7 @@ macro_rules! section {
                 Ok(())
             }
 
-            fn write(&self, out: &mut dyn FnMut(&'static str, &[&'static str], Option<String>)) {
+            fn write(&self, out: &mut $crate::section::KeySink<'_>) {
                 $( out(stringify!($field), &[$($doc,)*], $crate::value::ConfigValue::write(&self.$field)); )*
             }
         }
