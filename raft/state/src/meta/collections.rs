@@ -1,0 +1,136 @@
+//! The life of collections: intent, ready, dropping, gone (I11).
+
+use super::cluster::used_up;
+use super::state::take;
+use super::{MetaOutcome, MetaState, rules};
+use std::sync::Arc;
+use vecraft_types::api::CreateCollection;
+use vecraft_types::limits::{COLLECTIONS_MAX, DEFAULT_PARTITION};
+use vecraft_types::{
+    Code, CollectionDescriptor, CollectionId, DdlPhase, Error, GroupId, PartitionDescriptor, PartitionId,
+    Result, ShardId, ShardPlacement, Timestamp,
+};
+
+impl MetaState {
+    /// Takes the name and writes the intent. An equal collection answers with its id, another one of that name is
+    /// an error.
+    pub(super) fn create_collection(
+        &mut self,
+        at: Timestamp,
+        request: CreateCollection,
+        candidates: &[GroupId],
+    ) -> Result<MetaOutcome> {
+        let wanted = rules::check_collection(request)?;
+        if let Some(existing) = self.collection_named(&wanted.name) {
+            return if rules::is_same(existing, &wanted) {
+                Ok(MetaOutcome::Collection { id: existing.id, phase: existing.phase })
+            } else {
+                let text = "create duplicate collection with different parameters";
+                Err(Error::invalid(text).with("collection", &wanted.name))
+            };
+        }
+        if self.names.len() >= COLLECTIONS_MAX {
+            let text =
+                format!("{} collections exist, at most {COLLECTIONS_MAX} are allowed", self.names.len());
+            return Err(Error::new(Code::TooManyCollections, text));
+        }
+        let groups = self.place(wanted.shards, candidates)?;
+        let id = CollectionId(take(&mut self.root.next.collection, 1).ok_or_else(used_up)?);
+        let partition = PartitionId(take(&mut self.root.next.partition, 1).ok_or_else(used_up)?);
+        let shards: Vec<_> = (0..)
+            .zip(groups)
+            .map(|(index, group)| ShardPlacement { shard: ShardId { collection: id, index }, group })
+            .collect();
+        for placed in &shards {
+            self.root.groups.entry(placed.group).or_default().shards += 1;
+        }
+        let default_partition =
+            PartitionDescriptor { id: partition, name: DEFAULT_PARTITION.into(), created: at };
+        self.names.insert(wanted.name.clone(), id);
+        let row = CollectionDescriptor {
+            id,
+            name: wanted.name,
+            schema: wanted.schema,
+            shards,
+            partitions: vec![default_partition],
+            indexes: Vec::new(),
+            properties: wanted.properties,
+            default_consistency: wanted.default_consistency,
+            is_loaded: false,
+            created: at,
+            updated: at,
+            phase: DdlPhase::Creating,
+        };
+        self.collections.insert(id, Arc::new(row));
+        Ok(MetaOutcome::Collection { id, phase: DdlPhase::Creating })
+    }
+
+    /// A group for each shard: the one with the fewest shards, the lowest id among equals.
+    fn place(&self, shards: u32, candidates: &[GroupId]) -> Result<Vec<GroupId>> {
+        let can_take =
+            |id: &GroupId| *id != GroupId::META && (candidates.is_empty() || candidates.contains(id));
+        let pool = self.root.groups.iter().filter(|(id, _)| can_take(id));
+        let mut loads: Vec<(u32, GroupId)> = pool.map(|(id, row)| (row.shards, *id)).collect();
+        let mut chosen = Vec::new();
+        for _ in 0..shards {
+            let Some(least) = loads.iter_mut().min() else {
+                return Err(Error::new(Code::Unavailable, "no group can take shards"));
+            };
+            chosen.push(least.1);
+            least.0 += 1;
+        }
+        Ok(chosen)
+    }
+
+    /// `Creating -> Ready`. Repeated, or after a drop: no effect.
+    pub(super) fn collection_ready(&mut self, id: CollectionId) -> Result<MetaOutcome> {
+        let row = self.collections.get_mut(&id).ok_or_else(|| not_found(id))?;
+        if row.phase == DdlPhase::Creating {
+            Arc::make_mut(row).phase = DdlPhase::Ready;
+        }
+        Ok(MetaOutcome::Collection { id, phase: row.phase })
+    }
+
+    /// `Creating | Ready -> Dropping`. One that is dropping or gone is no error.
+    pub(super) fn drop_collection(&mut self, id: CollectionId) -> Result<MetaOutcome> {
+        let Some(row) = self.collections.get_mut(&id) else { return Ok(MetaOutcome::Done) };
+        if row.phase != DdlPhase::Dropping {
+            let row = Arc::make_mut(row);
+            row.phase = DdlPhase::Dropping;
+            self.names.remove(&row.name);
+        }
+        Ok(MetaOutcome::Done)
+    }
+
+    /// `Dropping -> (row removed)`. Repeated: no effect.
+    pub(super) fn collection_gone(&mut self, id: CollectionId) -> Result<MetaOutcome> {
+        match self.collections.get(&id) {
+            Some(row) if row.phase != DdlPhase::Dropping => {
+                return Err(Error::internal(format!("collection {id} is gone without having been dropped")));
+            }
+            Some(_) => {}
+            None => return Ok(MetaOutcome::Done),
+        }
+        if let Some(row) = self.collections.remove(&id) {
+            for placed in &row.shards {
+                if let Some(group) = self.root.groups.get_mut(&placed.group) {
+                    group.shards = group.shards.saturating_sub(1);
+                }
+            }
+        }
+        self.root.dropping_partitions.remove(&id);
+        Ok(MetaOutcome::Done)
+    }
+
+    /// The load flag.
+    pub(super) fn set_loaded(&mut self, id: CollectionId, loaded: bool) -> Result<MetaOutcome> {
+        if self.ready(id)?.is_loaded != loaded {
+            self.edit(id, |row| row.is_loaded = loaded);
+        }
+        Ok(MetaOutcome::Done)
+    }
+}
+
+fn not_found(id: CollectionId) -> Error {
+    Error::new(Code::CollectionNotFound, "").with("collection", id)
+}

@@ -1,0 +1,152 @@
+//! What can be asked of the metastore, and its answers. Both travel through group 0's log.
+
+use super::{ClusterId, NodeRow};
+use serde::{Deserialize, Serialize};
+use vecraft_types::api::CreateCollection;
+use vecraft_types::{
+    CollectionId, DdlPhase, Error, GroupId, IndexId, Metric, PartitionId, ReplicaId, Timestamp,
+};
+
+/// One entry of group 0's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetaCommand {
+    /// The proposer's clock. Only a suggestion: apply fixes the timestamp (I9).
+    pub suggested: Timestamp,
+    /// What should change.
+    pub change: MetaChange,
+}
+
+/// A change of the catalogue. Collections are named by id except when they are made, so that a command which is
+/// proposed twice cannot hit a later collection of the same name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum MetaChange {
+    /// The first command of a cluster's life (I1): names it, registers its first node, makes the pool's groups and
+    /// gives group 0 and each pool group one replica on that node.
+    Bootstrap {
+        /// Random, drawn by the proposer.
+        cluster: ClusterId,
+        /// The node that bootstraps.
+        node: NodeRow,
+        /// Groups of the pool, numbered from 1.
+        pool_groups: u32,
+    },
+    /// Adds a node or changes its row.
+    RegisterNode(NodeRow),
+    /// Adds groups to the pool, each with one replica on each of these nodes.
+    AddPoolGroups {
+        /// How many, at least 1.
+        count: u32,
+        /// Where their replicas live.
+        nodes: Vec<vecraft_types::NodeId>,
+    },
+    /// Takes replica ids that no replica ever had (I1).
+    AllocateReplicaIds {
+        /// How many, at least 1.
+        count: u32,
+    },
+    /// Takes row ids that no row ever had (auto-id).
+    AllocateRowIds {
+        /// How many, at least 1.
+        count: u64,
+    },
+    /// Intent: a collection in phase `Creating`, its name taken, its shards placed (I11).
+    CreateCollection {
+        /// As the user asked.
+        request: Box<CreateCollection>,
+        /// Groups that can take shards, as the proposer saw them; empty means the whole pool.
+        candidates: Vec<GroupId>,
+    },
+    /// Done: every shard log has its CreateShard.
+    CollectionReady(CollectionId),
+    /// Intent: phase `Dropping`, the name is free at once.
+    DropCollection(CollectionId),
+    /// Done: every shard log has its DropShard; the row goes.
+    CollectionGone(CollectionId),
+    /// Makes a partition.
+    CreatePartition {
+        /// The collection.
+        collection: CollectionId,
+        /// Name of the partition.
+        name: String,
+    },
+    /// Intent: the partition leaves the descriptor, its name is free, its rows wait for [`MetaChange::PartitionGone`].
+    DropPartition {
+        /// The collection.
+        collection: CollectionId,
+        /// Name of the partition.
+        name: String,
+    },
+    /// Done: every shard log has its DropPartition.
+    PartitionGone {
+        /// The collection.
+        collection: CollectionId,
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// Makes an index; all rules are checked by apply.
+    CreateIndex {
+        /// The collection.
+        collection: CollectionId,
+        /// Name of the field.
+        field: String,
+        /// Name of the index; empty means the field's name.
+        name: String,
+        /// Index type in any case; empty means AUTOINDEX.
+        index_type: String,
+        /// None means COSINE.
+        metric: Option<Metric>,
+        /// Build parameters as given.
+        params: std::collections::BTreeMap<String, String>,
+    },
+    /// Removes the index of a name, or of a field when the name is empty.
+    DropIndex {
+        /// The collection.
+        collection: CollectionId,
+        /// Name of the field; may be empty.
+        field: String,
+        /// Name of the index; may be empty.
+        name: String,
+    },
+    /// Sets or clears the load flag.
+    SetLoaded {
+        /// The collection.
+        collection: CollectionId,
+        /// The new value.
+        loaded: bool,
+    },
+}
+
+/// The answer to a command; equal on every replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetaReply {
+    /// Fixed by apply (I9).
+    pub timestamp: Timestamp,
+    /// The collection whose row may have changed, for those who publish it.
+    pub collection: Option<CollectionId>,
+    /// What came out.
+    pub outcome: Result<MetaOutcome, Error>,
+}
+
+/// What a command that was accepted did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MetaOutcome {
+    /// It is as asked, now or already before.
+    Done,
+    /// The collection asked for has this id; an equal one that existed has its old id and phase.
+    Collection {
+        /// Its id.
+        id: CollectionId,
+        /// Where it stands.
+        phase: DdlPhase,
+    },
+    /// The partition made, found or removed.
+    Partition(PartitionId),
+    /// The index made, found or removed.
+    Index(IndexId),
+    /// The first of the pool groups made.
+    Groups(GroupId),
+    /// The first of the replica ids.
+    Replicas(ReplicaId),
+    /// The first of the row ids.
+    RowIds(i64),
+}

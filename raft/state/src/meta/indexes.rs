@@ -1,0 +1,91 @@
+//! Indexes as intents: what users asked for. Building them is the shard's and the index actor's business (I13).
+
+use super::cluster::used_up;
+use super::state::take;
+use super::{MetaOutcome, MetaState, index_rules};
+use std::collections::BTreeMap;
+use vecraft_types::schema::{IndexSpec, check_name};
+use vecraft_types::{
+    Code, CollectionDescriptor, CollectionId, Error, FieldSchema, IndexDescriptor, IndexId, Metric, Result,
+    Timestamp,
+};
+
+/// An index as the command asks for it.
+pub(super) struct Wanted {
+    pub field: String,
+    pub name: String,
+    pub index_type: String,
+    pub metric: Option<Metric>,
+    pub params: BTreeMap<String, String>,
+}
+
+impl MetaState {
+    /// Makes an index. Milvus's rule: one index a field; the same one again succeeds, another one is an error.
+    pub(super) fn create_index(
+        &mut self,
+        at: Timestamp,
+        collection: CollectionId,
+        wanted: Wanted,
+    ) -> Result<MetaOutcome> {
+        let row = self.ready(collection)?;
+        let field = vector_field(row, &wanted.field)?;
+        let existing = row.index_on(field.id);
+        let spec = IndexSpec {
+            name: match (wanted.name.is_empty(), existing) {
+                (false, _) => wanted.name,
+                (true, Some(existing)) => existing.spec.name.clone(),
+                (true, None) => field.name.clone(),
+            },
+            field: field.id,
+            index_type: index_rules::check_type(&wanted.index_type)?,
+            metric: wanted.metric.unwrap_or(Metric::Cosine),
+            params: wanted.params,
+        };
+        check_name("index", &spec.name)?;
+        index_rules::check_params(&spec.index_type, &spec.params)?;
+        if let Some(existing) = existing {
+            if existing.spec == spec {
+                return Ok(MetaOutcome::Index(existing.id));
+            }
+            let text = "CreateIndex failed: at most one distinct index is allowed per field";
+            return Err(Error::invalid(text).with("field", &field.name).with("index", &existing.spec.name));
+        }
+        if row.indexes.iter().any(|index| index.spec.name == spec.name) {
+            let text = "the collection has an index of this name on another field";
+            return Err(Error::new(Code::IndexDuplicate, text).with("index", &spec.name));
+        }
+        let id = IndexId(take(&mut self.root.next.index, 1).ok_or_else(used_up)?);
+        self.edit(collection, |row| row.indexes.push(IndexDescriptor { id, spec, created: at }));
+        Ok(MetaOutcome::Index(id))
+    }
+
+    /// Removes an index by name, or by field when no name is given. A missing one is no error.
+    pub(super) fn drop_index(
+        &mut self,
+        collection: CollectionId,
+        field: &str,
+        name: &str,
+    ) -> Result<MetaOutcome> {
+        let row = self.ready(collection)?;
+        let field = row.schema.field(field).map(|field| field.id);
+        let is_meant = |index: &&IndexDescriptor| {
+            if name.is_empty() { Some(index.spec.field) == field } else { index.spec.name == name }
+        };
+        let Some(id) = row.indexes.iter().find(is_meant).map(|index| index.id) else {
+            return Ok(MetaOutcome::Done);
+        };
+        self.edit(collection, |row| row.indexes.retain(|index| index.id != id));
+        Ok(MetaOutcome::Index(id))
+    }
+}
+
+fn vector_field<'a>(row: &'a CollectionDescriptor, name: &str) -> Result<&'a FieldSchema> {
+    let Some(field) = row.schema.field(name) else {
+        return Err(Error::new(Code::FieldNotFound, "").with("collection", &row.name).with("field", name));
+    };
+    if !field.data_type.is_vector() {
+        let what = format!("an index on a field of type {}", field.data_type.name());
+        return Err(Error::not_built(what).with("field", name));
+    }
+    Ok(field)
+}

@@ -1,0 +1,211 @@
+//! The state and the one function that changes it.
+
+use super::{MetaChange, MetaCommand, MetaOutcome, MetaReply};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use vecraft_types::{
+    Code, CollectionDescriptor, CollectionId, DdlPhase, Error, GroupId, NodeId, PartitionId, ReplicaId,
+    Result, Timestamp,
+};
+
+/// 128 random bits, drawn once at bootstrap and written everywhere (I1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClusterId(pub u128);
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRow {
+    /// As in `cluster.toml`; starts at 1.
+    pub id: NodeId,
+    /// `host:port` of its node-to-node door; empty while it has none.
+    pub address: String,
+}
+
+/// A group and where its replicas live.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// Its replicas.
+    pub replicas: BTreeMap<ReplicaId, NodeId>,
+    /// Shards of collections that are not gone; placement balances by it.
+    pub shards: u32,
+}
+
+/// The next id of each kind. They only grow: no id is given twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Next collection.
+    pub collection: u64,
+    /// Next partition, over all collections.
+    pub partition: u64,
+    /// Next index, over all collections.
+    pub index: u64,
+    /// Next pool group.
+    pub group: u64,
+    /// Next replica, over all groups (I1).
+    pub replica: u64,
+    /// Lowest row id not given yet.
+    pub row: u64,
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters { collection: 1, partition: 1, index: 1, group: 1, replica: 1, row: 1 }
+    }
+}
+
+/// Everything but the collections: small, written whole with each checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetaRoot {
+    /// None until [`MetaChange::Bootstrap`].
+    pub cluster: Option<ClusterId>,
+    /// Timestamp of the last entry (I9).
+    pub last: Timestamp,
+    /// The next ids.
+    pub next: Counters,
+    /// The nodes.
+    pub nodes: BTreeMap<NodeId, NodeRow>,
+    /// Group 0 and the pool.
+    pub groups: BTreeMap<GroupId, GroupRow>,
+    /// Partitions out of their descriptor whose rows may still be in shards.
+    pub dropping_partitions: BTreeMap<CollectionId, BTreeSet<PartitionId>>,
+}
+
+/// The catalogue. Cloning shares the descriptors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MetaState {
+    pub(super) root: MetaRoot,
+    /// Every phase.
+    pub(super) collections: BTreeMap<CollectionId, Arc<CollectionDescriptor>>,
+    /// `Creating` and `Ready` ones.
+    pub(super) names: BTreeMap<String, CollectionId>,
+}
+
+/// Suggestions above this (the year 2500 and more) are a broken clock; taking them would use up the range.
+const SUGGESTED_MAX: Timestamp = Timestamp(1 << 62);
+
+impl MetaState {
+    /// Applies one committed command. Never fails: what is refused is a reply (I24).
+    pub fn apply(&mut self, command: MetaCommand) -> MetaReply {
+        let at = self.next_timestamp(command.suggested);
+        let (collection, outcome) = self.change(at, command.change);
+        MetaReply { timestamp: at, collection, outcome }
+    }
+
+    /// I9: log order is timestamp order, whatever the proposer's clock says.
+    fn next_timestamp(&mut self, suggested: Timestamp) -> Timestamp {
+        let after_last = Timestamp(self.root.last.0.saturating_add(1));
+        let at = if suggested > SUGGESTED_MAX { after_last } else { suggested.max(after_last) };
+        self.root.last = at;
+        at
+    }
+
+    fn change(&mut self, at: Timestamp, change: MetaChange) -> (Option<CollectionId>, Result<MetaOutcome>) {
+        if let MetaChange::Bootstrap { cluster, node, pool_groups } = change {
+            return (None, self.bootstrap(cluster, node, pool_groups));
+        }
+        if self.root.cluster.is_none() {
+            return (None, Err(Error::new(Code::NotReady, "the metastore is not bootstrapped")));
+        }
+        match change {
+            // Answered above.
+            MetaChange::Bootstrap { .. } => (None, Ok(MetaOutcome::Done)),
+            MetaChange::RegisterNode(node) => (None, self.register_node(node)),
+            MetaChange::AddPoolGroups { count, nodes } => (None, self.add_pool_groups(count, &nodes)),
+            MetaChange::AllocateReplicaIds { count } => (None, self.allocate_replica_ids(count)),
+            MetaChange::AllocateRowIds { count } => (None, self.allocate_row_ids(at, count)),
+            MetaChange::CreateCollection { request, candidates } => {
+                let outcome = self.create_collection(at, *request, &candidates);
+                let id = match &outcome {
+                    Ok(MetaOutcome::Collection { id, .. }) => Some(*id),
+                    _ => None,
+                };
+                (id, outcome)
+            }
+            MetaChange::CollectionReady(id) => (Some(id), self.collection_ready(id)),
+            MetaChange::DropCollection(id) => (Some(id), self.drop_collection(id)),
+            MetaChange::CollectionGone(id) => (Some(id), self.collection_gone(id)),
+            MetaChange::CreatePartition { collection, name } => {
+                (Some(collection), self.create_partition(at, collection, &name))
+            }
+            MetaChange::DropPartition { collection, name } => {
+                (Some(collection), self.drop_partition(collection, &name))
+            }
+            MetaChange::PartitionGone { collection, partition } => {
+                (None, self.partition_gone(collection, partition))
+            }
+            MetaChange::CreateIndex { collection, field, name, index_type, metric, params } => {
+                let wanted = super::indexes::Wanted { field, name, index_type, metric, params };
+                (Some(collection), self.create_index(at, collection, wanted))
+            }
+            MetaChange::DropIndex { collection, field, name } => {
+                (Some(collection), self.drop_index(collection, &field, &name))
+            }
+            MetaChange::SetLoaded { collection, loaded } => {
+                (Some(collection), self.set_loaded(collection, loaded))
+            }
+        }
+    }
+
+    /// The state of a checkpoint: the root and a row for each collection. Names are rebuilt.
+    pub fn restore(root: MetaRoot, rows: impl IntoIterator<Item = CollectionDescriptor>) -> MetaState {
+        let collections: BTreeMap<_, _> = rows.into_iter().map(|row| (row.id, Arc::new(row))).collect();
+        let holds_name = |row: &&Arc<CollectionDescriptor>| row.phase != DdlPhase::Dropping;
+        let names = collections.values().filter(holds_name).map(|row| (row.name.clone(), row.id)).collect();
+        MetaState { root, collections, names }
+    }
+
+    /// Everything but the collections.
+    pub fn root(&self) -> &MetaRoot {
+        &self.root
+    }
+
+    /// A collection in any phase.
+    pub fn collection(&self, id: CollectionId) -> Option<&Arc<CollectionDescriptor>> {
+        self.collections.get(&id)
+    }
+
+    /// The collection that holds a name: `Creating` or `Ready`.
+    pub fn collection_named(&self, name: &str) -> Option<&Arc<CollectionDescriptor>> {
+        self.collections.get(self.names.get(name)?)
+    }
+
+    /// Every collection in every phase, by id.
+    pub fn collections(&self) -> impl Iterator<Item = &Arc<CollectionDescriptor>> {
+        self.collections.values()
+    }
+
+    /// The row of a collection that users can see.
+    pub(super) fn ready(&self, id: CollectionId) -> Result<&Arc<CollectionDescriptor>> {
+        match self.collections.get(&id) {
+            Some(row) if row.phase == DdlPhase::Ready => Ok(row),
+            Some(row) if row.phase == DdlPhase::Creating => {
+                let text = "the collection is still being created";
+                Err(Error::new(Code::NotReady, text).with("collection", &row.name))
+            }
+            _ => Err(Error::new(Code::CollectionNotFound, "").with("collection", id)),
+        }
+    }
+
+    /// Changes a row, which is copied when a reader holds it. One that is not there is left alone.
+    pub(super) fn edit(&mut self, id: CollectionId, change: impl FnOnce(&mut CollectionDescriptor)) {
+        if let Some(row) = self.collections.get_mut(&id) {
+            change(Arc::make_mut(row));
+        }
+    }
+}
+
+/// Takes `count` numbers from a counter; `None` when they are used up.
+pub(super) fn take(counter: &mut u64, count: u64) -> Option<u64> {
+    let first = *counter;
+    *counter = first.checked_add(count)?;
+    Some(first)
+}

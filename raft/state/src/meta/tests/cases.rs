@@ -1,0 +1,337 @@
+//! One rule a test.
+
+use super::*;
+use std::sync::Arc;
+use vecraft_types::{Code, Error, FieldId, GroupId, Metric, PartitionId, PkConflict, ReplicaId};
+
+fn properties(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+}
+
+#[test]
+fn i1_bootstrap_happens_once_and_nothing_before_it() {
+    let mut state = MetaState::default();
+    assert_eq!(err(&mut state, create(request("a"))).code, Code::NotReady);
+    let mut state = bootstrapped();
+    let again = |cluster| MetaChange::Bootstrap {
+        cluster,
+        node: NodeRow { id: NodeId(9), address: String::new() },
+        pool_groups: 1,
+    };
+    let before = state.root().groups.clone();
+    assert_eq!(ok(&mut state, again(CLUSTER)), MetaOutcome::Done);
+    assert_eq!(err(&mut state, again(ClusterId(8))).code, Code::Internal);
+    assert_eq!(state.root().cluster, Some(CLUSTER));
+    assert_eq!(state.root().groups, before);
+    let replicas: Vec<_> = before.values().flat_map(|row| row.replicas.keys().copied()).collect();
+    assert_eq!(replicas, [ReplicaId(1), ReplicaId(2), ReplicaId(3)]);
+    assert_eq!(before.keys().copied().collect::<Vec<_>>(), [GroupId(0), GroupId(1), GroupId(2)]);
+}
+
+#[test]
+fn i1_replica_ids_are_never_reused() {
+    let mut state = bootstrapped();
+    let three = MetaChange::AllocateReplicaIds { count: 3 };
+    assert_eq!(ok(&mut state, three.clone()), MetaOutcome::Replicas(ReplicaId(4)));
+    let grow = MetaChange::AddPoolGroups { count: 1, nodes: vec![NodeId(1)] };
+    assert_eq!(ok(&mut state, grow), MetaOutcome::Groups(GroupId(3)));
+    assert_eq!(state.root().groups[&GroupId(3)].replicas, [(ReplicaId(7), NodeId(1))].into());
+    assert_eq!(ok(&mut state, three), MetaOutcome::Replicas(ReplicaId(8)));
+    assert_eq!(err(&mut state, MetaChange::AllocateReplicaIds { count: 0 }).code, Code::InvalidParameter);
+    let unknown = MetaChange::AddPoolGroups { count: 1, nodes: vec![NodeId(5)] };
+    assert_eq!(err(&mut state, unknown).code, Code::InvalidParameter);
+}
+
+#[test]
+fn i9_timestamps_grow_with_the_log_whatever_is_suggested() {
+    let mut state = bootstrapped();
+    let mut last = state.root().last;
+    for suggested in [5, 0, 1 << 50, 3, u64::MAX, 1 << 49] {
+        let change = MetaChange::AllocateReplicaIds { count: 1 };
+        let at = state.apply(MetaCommand { suggested: Timestamp(suggested), change }).timestamp;
+        assert!(at > last, "{at} after {last}");
+        last = at;
+    }
+    assert_eq!(last, Timestamp((1 << 50) + 3));
+}
+
+#[test]
+fn row_ids_are_never_given_twice() {
+    let mut state = bootstrapped();
+    let mut ids = |suggested, count| {
+        let change = MetaChange::AllocateRowIds { count };
+        match state.apply(MetaCommand { suggested: Timestamp(suggested), change }).outcome {
+            Ok(MetaOutcome::RowIds(first)) => Ok(first),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.code),
+        }
+    };
+    let first = ids(1 << 50, 1_000_000).unwrap();
+    assert_eq!(first, 1 << 50);
+    assert_eq!(ids(5, 10), Ok(first + 1_000_000), "a clock that fell back");
+    assert_eq!(ids(1 << 51, 1), Ok(1 << 51));
+    assert_eq!(ids(0, 0), Err(Code::InvalidParameter));
+    assert_eq!(ids(0, u64::MAX), Err(Code::InvalidParameter));
+}
+
+#[test]
+fn i11_a_collection_lives_by_intent_and_done() {
+    let mut state = bootstrapped();
+    let MetaOutcome::Collection { id, .. } = ok(&mut state, create(request("a"))) else { panic!() };
+    let made = state.collection(id).unwrap().clone();
+    assert_eq!(state.pending(), [Job::CreateShards(made.clone())]);
+    assert_eq!(made.partitions[0].name, "_default");
+    assert_eq!(made.schema.fields.iter().map(|f| f.id.0).collect::<Vec<_>>(), [100, 101, 102, 103]);
+    assert_eq!((made.schema.version, made.shards.len()), (1, 1));
+    assert_eq!(err(&mut state, MetaChange::SetLoaded { collection: id, loaded: true }).code, Code::NotReady);
+
+    ok(&mut state, MetaChange::CollectionReady(id));
+    assert_eq!(state.pending(), []);
+    assert_eq!(ok(&mut state, create(request("a"))), MetaOutcome::Collection { id, phase: DdlPhase::Ready });
+    ok(&mut state, MetaChange::SetLoaded { collection: id, loaded: true });
+    assert!(state.collection(id).unwrap().is_loaded);
+    assert!(!made.is_loaded, "a row that a reader holds does not change");
+    assert_eq!(err(&mut state, MetaChange::CollectionGone(id)).code, Code::Internal);
+
+    ok(&mut state, MetaChange::DropCollection(id));
+    ok(&mut state, MetaChange::DropCollection(id));
+    assert_eq!(
+        ok(&mut state, MetaChange::CollectionReady(id)),
+        MetaOutcome::Collection { id, phase: DdlPhase::Dropping }
+    );
+    assert!(matches!(&state.pending()[..], [Job::DropShards(row)] if row.id == id));
+    assert!(state.collection_named("a").is_none());
+    let next = ready(&mut state, "a");
+    assert!(next > id, "ids are not reused");
+    assert_eq!(
+        err(&mut state, MetaChange::SetLoaded { collection: id, loaded: true }).code,
+        Code::CollectionNotFound
+    );
+
+    ok(&mut state, MetaChange::CollectionGone(id));
+    ok(&mut state, MetaChange::CollectionGone(id));
+    assert_eq!(state.pending(), []);
+    ok(&mut state, MetaChange::DropCollection(id));
+    assert_eq!(state.collection_named("a").unwrap().id, next);
+    assert_eq!(err(&mut state, MetaChange::CollectionReady(id)).code, Code::CollectionNotFound);
+}
+
+#[test]
+fn a_different_collection_of_the_same_name_is_refused() {
+    let mut state = bootstrapped();
+    ready(&mut state, "a");
+    let mut others = vec![request("a"); 4];
+    others[0].shards = 2;
+    others[1].properties = properties(&[("milvus.strict_load", "true")]);
+    others[2].schema.fields[1].nullable = true;
+    others[3].default_consistency = 0;
+    for other in others {
+        let error = err(&mut state, create(other));
+        assert_eq!(error.code, Code::InvalidParameter);
+        assert!(error.detail.contains("different parameters"), "{error}");
+    }
+}
+
+#[test]
+fn bad_collections_are_refused_before_anything_is_written() {
+    let mut state = bootstrapped();
+    let mut check = |code: Code, part: &str, change: fn(&mut CreateCollection)| {
+        let before = (state.clone().collections, state.names.clone(), state.root.next.clone());
+        let mut bad = request("good");
+        change(&mut bad);
+        let error = err(&mut state, create(bad));
+        assert_eq!(error.code, code, "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(before, (state.collections.clone(), state.names.clone(), state.root.next.clone()));
+    };
+    check(Code::InvalidParameter, "name", |r| r.name = "1a".into());
+    check(Code::InvalidParameter, "name", |r| r.name = String::new());
+    check(Code::InvalidParameter, "17 shards asked, allowed are 1 to 16", |r| r.shards = 17);
+    check(Code::InvalidParameter, "consistency", |r| r.default_consistency = 9);
+    check(Code::InvalidParameter, "\"collection.ttl.seconds\"", |r| {
+        r.properties = properties(&[("collection.ttl.seconds", "5")]);
+    });
+    check(Code::InvalidParameter, "pk.on_conflict", |r| {
+        r.properties = properties(&[("pk.on_conflict", "x")])
+    });
+    check(Code::InvalidParameter, "milvus.strict_load", |r| {
+        r.properties = properties(&[("milvus.strict_load", "1")])
+    });
+    check(Code::IllegalSchema, "primary key", |r| r.schema.fields[0].is_primary = false);
+    check(Code::IllegalSchema, "vector field", |r| _ = r.schema.fields.remove(2));
+    check(Code::IllegalSchema, "dynamic field", |r| r.schema.fields.swap(0, 3));
+    check(Code::IllegalSchema, "dynamic field", |r| r.schema.fields[1].is_dynamic = true);
+}
+
+#[test]
+fn the_conflict_property_becomes_the_schemas_rule() {
+    let mut state = bootstrapped();
+    let mut wanted = request("a");
+    wanted.properties = properties(&[("pk.on_conflict", "reject"), ("milvus.strict_load", "True")]);
+    ok(&mut state, create(wanted));
+    let row = state.collection_named("a").unwrap();
+    assert_eq!(row.schema.pk_conflict, PkConflict::Reject);
+    assert!(row.is_strict_load());
+}
+
+#[test]
+fn shards_go_to_the_group_with_the_fewest() {
+    let mut state = bootstrapped();
+    let loads = |state: &MetaState| state.root().groups.values().map(|row| row.shards).collect::<Vec<_>>();
+    let mut wide = request("a");
+    wide.shards = 3;
+    let MetaOutcome::Collection { id, .. } = ok(&mut state, create(wide)) else { panic!() };
+    assert_eq!(loads(&state), [0, 2, 1]);
+    ready(&mut state, "b");
+    assert_eq!(loads(&state), [0, 2, 2]);
+    let only_first = |groups: &[u64]| MetaChange::CreateCollection {
+        request: Box::new(request("c")),
+        candidates: groups.iter().map(|id| GroupId(*id)).collect(),
+    };
+    assert_eq!(err(&mut state, only_first(&[0, 9])).code, Code::Unavailable);
+    ok(&mut state, only_first(&[2]));
+    assert_eq!(loads(&state), [0, 2, 3]);
+    ok(&mut state, MetaChange::DropCollection(id));
+    assert_eq!(loads(&state), [0, 2, 3], "until the shards are gone");
+    ok(&mut state, MetaChange::CollectionGone(id));
+    assert_eq!(loads(&state), [0, 0, 2]);
+}
+
+#[test]
+fn i11_partitions() {
+    let mut state = bootstrapped();
+    let id = ready(&mut state, "a");
+    let make = |name: &str| MetaChange::CreatePartition { collection: id, name: name.to_owned() };
+    let drop = |name: &str| MetaChange::DropPartition { collection: id, name: name.to_owned() };
+    let MetaOutcome::Partition(first) = ok(&mut state, make("p")) else { panic!() };
+    assert_eq!(ok(&mut state, make("p")), MetaOutcome::Partition(first));
+    assert_eq!(err(&mut state, make("p-1")).code, Code::InvalidParameter);
+    assert_eq!(err(&mut state, drop("_default")).code, Code::InvalidParameter);
+    assert_eq!(ok(&mut state, drop("missing")), MetaOutcome::Done);
+    assert_eq!(ok(&mut state, drop("p")), MetaOutcome::Partition(first));
+    let MetaOutcome::Partition(second) = ok(&mut state, make("p")) else { panic!() };
+    assert!(second > first);
+    let row = state.collection(id).unwrap().clone();
+    assert_eq!(state.pending(), [Job::DropPartition { collection: row, partition: first }]);
+    let gone = |partition: PartitionId| MetaChange::PartitionGone { collection: id, partition };
+    ok(&mut state, gone(first));
+    ok(&mut state, gone(first));
+    assert_eq!(state.pending(), []);
+    assert!(state.collection(id).unwrap().partition("p").is_some());
+}
+
+#[test]
+fn a_collection_takes_1024_partitions() {
+    let mut state = bootstrapped();
+    let id = ready(&mut state, "a");
+    let make = |i: usize| MetaChange::CreatePartition { collection: id, name: format!("p{i}") };
+    (1..1_024).for_each(|i| _ = ok(&mut state, make(i)));
+    let error = err(&mut state, make(1_024));
+    assert!(error.detail.contains("at most 1024"), "{error}");
+}
+
+#[test]
+fn one_index_a_field() {
+    let mut state = bootstrapped();
+    let id = ready(&mut state, "a");
+    let make =
+        |field: &str, name: &str, kind: &str, metric, pairs: &[(&str, &str)]| MetaChange::CreateIndex {
+            collection: id,
+            field: field.to_owned(),
+            name: name.to_owned(),
+            index_type: kind.to_owned(),
+            metric,
+            params: properties(pairs),
+        };
+    let ivf = make("vector", "", "ivf_flat", Some(Metric::L2), &[("nlist", "128")]);
+    let MetaOutcome::Index(first) = ok(&mut state, ivf.clone()) else { panic!() };
+    let index = state.collection(id).unwrap().index_on(FieldId(102)).unwrap().clone();
+    assert_eq!((&index.spec.name[..], &index.spec.index_type[..]), ("vector", "IVF_FLAT"));
+    assert_eq!(ok(&mut state, ivf), MetaOutcome::Index(first));
+    for other in [
+        make("vector", "", "HNSW", Some(Metric::L2), &[]),
+        make("vector", "", "IVF_FLAT", Some(Metric::Ip), &[("nlist", "128")]),
+        make("vector", "", "IVF_FLAT", Some(Metric::L2), &[("nlist", "64")]),
+        make("vector", "other", "IVF_FLAT", Some(Metric::L2), &[("nlist", "128")]),
+    ] {
+        let error = err(&mut state, other);
+        assert!(error.detail.contains("at most one distinct index is allowed per field"), "{error}");
+    }
+    let drop = |field: &str, name: &str| MetaChange::DropIndex {
+        collection: id,
+        field: field.into(),
+        name: name.into(),
+    };
+    assert_eq!(ok(&mut state, drop("title", "")), MetaOutcome::Done);
+    assert_eq!(ok(&mut state, drop("vector", "")), MetaOutcome::Index(first));
+    let MetaOutcome::Index(second) = ok(&mut state, make("vector", "mine", "", None, &[])) else { panic!() };
+    assert!(second > first);
+    let spec = state.collection(id).unwrap().indexes[0].spec.clone();
+    assert_eq!((&spec.index_type[..], spec.metric), ("AUTOINDEX", Metric::Cosine));
+    assert_eq!(ok(&mut state, drop("", "mine")), MetaOutcome::Index(second));
+    assert_eq!(ok(&mut state, drop("", "mine")), MetaOutcome::Done);
+}
+
+#[test]
+fn bad_indexes_say_what_is_allowed() {
+    let mut state = bootstrapped();
+    let id = ready(&mut state, "a");
+    let mut check = |field: &str, kind: &str, pairs: &[(&str, &str)], expected: Option<&str>| {
+        let change = MetaChange::CreateIndex {
+            collection: id,
+            field: field.to_owned(),
+            name: String::new(),
+            index_type: kind.to_owned(),
+            metric: None,
+            params: properties(pairs),
+        };
+        match (expected, reply(&mut state, change).outcome) {
+            (None, outcome) => assert!(outcome.is_ok(), "{outcome:?}"),
+            (Some(part), Err(error)) => assert!(error.to_string().contains(part), "{error}"),
+            (Some(_), outcome) => panic!("{outcome:?}"),
+        }
+        ok(&mut state, MetaChange::DropIndex { collection: id, field: "vector".into(), name: String::new() });
+    };
+    check("vector", "DISKANN", &[], Some("supported are FLAT, IVF_FLAT, HNSW, HNSWLIB, AUTOINDEX"));
+    check("vector", "FLAT", &[("nlist", "1")], Some("which takes none"));
+    check("vector", "IVF_FLAT", &[("nlist", "0")], Some("from 1 to 65536"));
+    check("vector", "IVF_FLAT", &[("nlist", "65537")], Some("65537"));
+    check("vector", "IVF_FLAT", &[("nlist", "many")], Some("\"many\""));
+    check("vector", "HNSW", &[("M", "1")], Some("from 2 to 2048"));
+    check("vector", "HNSW", &[("M", "30"), ("efconstruction", "9")], Some("M, efConstruction"));
+    check("vector", "HNSW", &[("M", "30"), ("efConstruction", "360")], None);
+    check("vector", "hnswlib", &[], None);
+    check("title", "INVERTED", &[], Some("VarChar"));
+    check("missing", "FLAT", &[], Some("field not found"));
+}
+
+#[test]
+fn an_index_name_is_unique_in_its_collection() {
+    let mut state = bootstrapped();
+    let mut two = request("a");
+    two.schema.fields.insert(3, FieldSchema::new("second", DataType::FloatVector { dim: 8 }));
+    let MetaOutcome::Collection { id, .. } = ok(&mut state, create(two)) else { panic!() };
+    ok(&mut state, MetaChange::CollectionReady(id));
+    let make = |field: &str| MetaChange::CreateIndex {
+        collection: id,
+        field: field.to_owned(),
+        name: "same".to_owned(),
+        index_type: "FLAT".to_owned(),
+        metric: None,
+        params: BTreeMap::new(),
+    };
+    ok(&mut state, make("vector"));
+    let error: Error = err(&mut state, make("second"));
+    assert_eq!(error.code, Code::IndexDuplicate);
+}
+
+#[test]
+fn a_state_comes_back_from_its_rows() {
+    let mut state = bootstrapped();
+    let dropped = ready(&mut state, "a");
+    ok(&mut state, MetaChange::DropCollection(dropped));
+    ready(&mut state, "a");
+    ok(&mut state, create(request("b")));
+    let rows: Vec<_> = state.collections().map(|row| Arc::unwrap_or_clone(row.clone())).collect();
+    assert_eq!(MetaState::restore(state.root().clone(), rows), state);
+}
