@@ -35,7 +35,7 @@ mod tests;
 
 pub use dispatch::Kernels;
 pub use norm::{inverse_norm, normalise};
-pub use prefetch::prefetch_row;
+pub use prefetch::{prefetch_row, prefetch_words};
 pub use query::Query;
 pub use score::{internal_distance, reported_score};
 

@@ -7,6 +7,17 @@ const LINES_MAX: usize = 16;
 /// Hints that `row` will be read soon. Never faults, does nothing where the CPU has no such hint.
 #[inline(always)]
 pub fn prefetch_row(row: &[f32]) {
+    prefetch(row);
+}
+
+/// [`prefetch_row`] for ids and links.
+#[inline(always)]
+pub fn prefetch_words(words: &[u32]) {
+    prefetch(words);
+}
+
+#[inline(always)]
+fn prefetch<T>(row: &[T]) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

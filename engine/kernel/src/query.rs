@@ -14,6 +14,8 @@ const AHEAD: usize = 6;
 pub struct Query<'q> {
     metric: Metric,
     values: Cow<'q, [f32]>,
+    /// COSINE: what `values` must still be multiplied by to have length 1.
+    scale: f32,
     kernels: &'static Kernels,
 }
 
@@ -32,7 +34,13 @@ impl<'q> Query<'q> {
                 Cow::Owned(values.iter().map(|x| x * inverse).collect())
             }
         };
-        Query { metric, values, kernels }
+        Query { metric, values, scale: 1.0, kernels }
+    }
+
+    /// A stored row as the query, with its [`inverse_norm`] (used by COSINE only): borrows where
+    /// [`Query::new`] would copy. For builds, which compare rows with rows; rounding differs slightly.
+    pub fn of_row(metric: Metric, row: &'q [f32], inverse_norm: f32) -> Self {
+        Query { metric, values: Cow::Borrowed(row), scale: inverse_norm, kernels: Kernels::active() }
     }
 
     /// The metric asked for.
@@ -53,7 +61,23 @@ impl<'q> Query<'q> {
             Metric::Ip => from_dot(self.kernels.dot(&self.values, row)),
             Metric::Cosine => {
                 let (dot, norm_squared) = self.kernels.dot_and_norm(&self.values, row);
-                from_cosine(dot * inverse_norm_of(norm_squared, row))
+                from_cosine(dot * (self.scale * inverse_norm_of(norm_squared, row)))
+            }
+        }
+    }
+
+    /// [`Query::distance`] for four rows at once, bit for bit the same. Panics if dimensions differ.
+    #[inline]
+    pub fn distance4(&self, rows: [&[f32]; 4]) -> [f32; 4] {
+        match self.metric {
+            Metric::L2 => self.kernels.l2_squared4(&self.values, rows).map(from_l2),
+            Metric::Ip => self.kernels.dot4(&self.values, rows).map(from_dot),
+            Metric::Cosine => {
+                let dots = self.kernels.dot4(&self.values, rows);
+                std::array::from_fn(|i| {
+                    let norm_squared = self.kernels.dot(rows[i], rows[i]);
+                    from_cosine(dots[i] * (self.scale * inverse_norm_of(norm_squared, rows[i])))
+                })
             }
         }
     }
@@ -65,7 +89,7 @@ impl<'q> Query<'q> {
         match self.metric {
             Metric::L2 => from_l2(self.kernels.l2_squared(&self.values, row)),
             Metric::Ip => from_dot(self.kernels.dot(&self.values, row)),
-            Metric::Cosine => from_cosine(self.kernels.dot(&self.values, row) * inverse_norm),
+            Metric::Cosine => from_cosine(self.kernels.dot(&self.values, row) * (self.scale * inverse_norm)),
         }
     }
 
@@ -77,7 +101,7 @@ impl<'q> Query<'q> {
             Metric::Ip => self.kernels.dot4(&self.values, rows).map(from_dot),
             Metric::Cosine => {
                 let dots = self.kernels.dot4(&self.values, rows);
-                std::array::from_fn(|i| from_cosine(dots[i] * inverse_norms[i]))
+                std::array::from_fn(|i| from_cosine(dots[i] * (self.scale * inverse_norms[i])))
             }
         }
     }
@@ -95,7 +119,7 @@ impl<'q> Query<'q> {
         for group in &mut groups {
             if let (Some(a), Some(b), Some(c), Some(d)) = (rows.next(), rows.next(), rows.next(), rows.next())
             {
-                group.copy_from_slice(&self.four([a, b, c, d]));
+                group.copy_from_slice(&self.distance4([a, b, c, d]));
             }
         }
         for (slot, row) in groups.into_remainder().iter_mut().zip(rows) {
@@ -115,14 +139,6 @@ impl<'q> Query<'q> {
                 prefetch_row(row(*next));
             }
             *slot = self.distance(row(ids[i]));
-        }
-    }
-
-    #[inline]
-    fn four(&self, rows: [&[f32]; 4]) -> [f32; 4] {
-        match self.metric {
-            Metric::L2 | Metric::Ip => self.distance_normed4(rows, [0.0; 4]),
-            Metric::Cosine => rows.map(|row| self.distance(row)),
         }
     }
 }
