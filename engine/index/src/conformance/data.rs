@@ -1,0 +1,53 @@
+//! Seeded data: even, clustered, repeated.
+
+use crate::VectorRows;
+use crate::random::{mix, unit};
+use vecraft_types::Bitmap;
+
+/// Standard normal values.
+pub(crate) fn normal(seed: u64, count: usize) -> Vec<f32> {
+    (0..count as u64)
+        .map(|i| {
+            let (u, v) = (unit(seed, 2 * i), unit(seed, 2 * i + 1));
+            ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
+        })
+        .collect()
+}
+
+pub(crate) fn random_rows(seed: u64, rows: usize, dim: usize) -> VectorRows {
+    VectorRows::from_vec(dim, normal(seed, rows * dim)).unwrap()
+}
+
+/// Rows around `clusters` centres (standard normal, times 4), with standard deviation 0.5, sorted by cluster:
+/// the order that is hardest for a graph built by insertion.
+pub(crate) fn clustered_values(seed: u64, rows: usize, dim: usize, clusters: usize) -> Vec<f32> {
+    let centres = normal(seed ^ 1, clusters * dim);
+    let mut values = normal(seed ^ 2, rows * dim);
+    for (row, vector) in values.chunks_exact_mut(dim).enumerate() {
+        let centre = &centres[row * clusters / rows * dim..][..dim];
+        vector.iter_mut().zip(centre).for_each(|(x, c)| *x = *x * 0.5 + c * 4.0);
+    }
+    values
+}
+
+pub(crate) fn clustered_rows(seed: u64, rows: usize, dim: usize, clusters: usize) -> VectorRows {
+    VectorRows::from_vec(dim, clustered_values(seed, rows, dim, clusters)).unwrap()
+}
+
+/// Queries near stored rows.
+pub(crate) fn queries_near(rows: &VectorRows, seed: u64, count: usize) -> Vec<Vec<f32>> {
+    let noise = normal(seed, count * rows.dim());
+    noise
+        .chunks_exact(rows.dim())
+        .enumerate()
+        .map(|(i, noise)| {
+            let row = rows.row((mix(seed, i as u64) % rows.len() as u64) as u32);
+            row.iter().zip(noise).map(|(x, n)| x + 0.3 * n).collect()
+        })
+        .collect()
+}
+
+/// A filter that about `share` of the rows pass, at random.
+pub(crate) fn random_filter(seed: u64, rows: usize, share: f64) -> Bitmap {
+    (0..rows as u64).map(|row| unit(seed, row) <= share).collect()
+}

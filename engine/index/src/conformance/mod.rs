@@ -1,0 +1,105 @@
+//! The suite every [`VectorIndex`] passes. A new implementation is added to `subjects`, nowhere else.
+#![allow(clippy::unwrap_used)]
+
+mod answers;
+mod bytes;
+pub(crate) mod data;
+mod filters;
+mod recall;
+
+use crate::{Hit, IndexSpec, SearchParams, Unwatched, VectorIndex, VectorRows, build, flat_search};
+use std::sync::Arc;
+use vecraft_types::{Bitmap, Metric};
+
+pub(crate) const METRICS: [Metric; 3] = [Metric::L2, Metric::Ip, Metric::Cosine];
+
+/// What a subject promises to find, beyond the contract that `check_answer` always holds it to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Finds {
+    /// All of it.
+    Everything,
+    /// The recall a test states, also on hard data.
+    AsStated,
+    /// The recall a test states, on random data only: the twin inserts in the order given and loses clusters.
+    OnEasyData,
+}
+
+/// One implementation with parameters under which it must reach the recalls of this suite.
+pub(crate) struct Subject {
+    pub(crate) spec: IndexSpec,
+    pub(crate) search: SearchParams,
+    pub(crate) finds: Finds,
+}
+
+pub(crate) fn subjects() -> Vec<Subject> {
+    let subject = |spec, search, finds| Subject { spec, search, finds };
+    let ef = SearchParams { ef: Some(128), ..SearchParams::default() };
+    let nprobe = SearchParams { nprobe: Some(24), ..SearchParams::default() };
+    vec![
+        subject(IndexSpec::Flat, SearchParams::default(), Finds::Everything),
+        subject(IndexSpec::Hnsw { m: 16, ef_construction: 120, seed: 7 }, ef, Finds::AsStated),
+        subject(IndexSpec::IvfFlat { nlist: 40, seed: 7 }, nprobe, Finds::AsStated),
+        subject(IndexSpec::Hnswlib { m: 16, ef_construction: 120, seed: 7 }, ef, Finds::OnEasyData),
+    ]
+}
+
+impl Subject {
+    pub(crate) fn build(&self, metric: Metric, rows: &VectorRows) -> Arc<dyn VectorIndex> {
+        build(&self.spec, metric, rows.clone(), &Unwatched).unwrap()
+    }
+
+    /// Asserts a recall measured on hard data.
+    pub(crate) fn check_recall(&self, found: f64, least: f64, what: &str) {
+        let least = match self.finds {
+            Finds::Everything => 1.0,
+            Finds::AsStated => least,
+            Finds::OnEasyData => 0.0,
+        };
+        assert!(found >= least, "{what}, {:?}: recall {found}, wanted {least}", self.spec);
+    }
+}
+
+/// Share of the exact answer that was found, counting equal distances as found.
+pub(crate) fn recall(got: &[Hit], exact: &[Hit]) -> f64 {
+    let Some(worst) = exact.last() else { return 1.0 };
+    let found = got.iter().filter(|hit| hit.distance <= worst.distance).count();
+    found.min(exact.len()) as f64 / exact.len() as f64
+}
+
+/// Checks the contract of one answer and returns its recall.
+pub(crate) fn check_answer(
+    index: &dyn VectorIndex,
+    query: &[f32],
+    k: usize,
+    params: &SearchParams,
+    filter: Option<&Bitmap>,
+) -> f64 {
+    let rows = index.rows();
+    let exact = flat_search(rows, index.metric(), query, k, filter).unwrap();
+    let got = index.search(query, k, params, filter).unwrap();
+    let what = format!("{index:?} k {k} filter {:?}", filter.map(Bitmap::count_ones));
+    assert_eq!(got.len(), exact.len(), "P5: min(k, matches) hits, {what}");
+    for pair in got.windows(2) {
+        let order = pair[0].distance.total_cmp(&pair[1].distance).then(pair[0].row.cmp(&pair[1].row));
+        assert!(order.is_lt(), "sorted by (distance, row), each once: {pair:?}, {what}");
+    }
+    for hit in &got {
+        assert!(filter.is_none_or(|filter| filter.get(hit.row as usize)), "{hit:?} does not match, {what}");
+        let distance = vecraft_kernel::distance(index.metric(), query, rows.row(hit.row));
+        assert_eq!(hit.distance, distance, "row {}, {what}", hit.row);
+    }
+    assert_eq!(got, index.search(query, k, params, filter).unwrap(), "asked twice, {what}");
+    recall(&got, &exact)
+}
+
+/// Mean recall of many answers, each checked.
+pub(crate) fn mean_recall(
+    index: &dyn VectorIndex,
+    queries: &[Vec<f32>],
+    k: usize,
+    params: &SearchParams,
+    filter: Option<&Bitmap>,
+) -> f64 {
+    let total: f64 = queries.iter().map(|query| check_answer(index, query, k, params, filter)).sum();
+    total / queries.len() as f64
+}

@@ -1,0 +1,100 @@
+//! Exact search: every matching row is compared. Also what growing segments and small segments use.
+
+use crate::container::{Reader, Writer};
+use crate::scan::{matches_within, scan};
+use crate::vector_index::{check_dim, read_rows_header, write_rows_header};
+use crate::{
+    Hit, IndexKind, IndexSpec, Result, Rows, SearchOutcome, SearchParams, SearchStats, Strategy, TopK,
+    VectorIndex, VectorRows,
+};
+use std::io::Write;
+use vecraft_kernel::Query;
+use vecraft_types::{Bitmap, Metric};
+
+/// The `k` nearest rows whose filter bit is set (no filter: all), nearest first, equal distances by lower row.
+/// Rows past the filter's end do not match. Errors only if the query's dimension is wrong.
+pub fn flat_search<R: Rows + ?Sized>(
+    rows: &R,
+    metric: Metric,
+    query: &[f32],
+    k: usize,
+    filter: Option<&Bitmap>,
+) -> Result<Vec<Hit>> {
+    Ok(exact(rows, metric, query, k, filter)?.hits)
+}
+
+/// [`flat_search`] with its cost.
+pub(crate) fn exact<R: Rows + ?Sized>(
+    rows: &R,
+    metric: Metric,
+    query: &[f32],
+    k: usize,
+    filter: Option<&Bitmap>,
+) -> Result<SearchOutcome> {
+    check_dim(rows.dim(), query)?;
+    let matches = filter.map_or(rows.len(), |filter| matches_within(filter, rows.len()));
+    let mut top = TopK::new(k.min(matches));
+    let mut distances = 0;
+    if !top.is_full() {
+        distances = scan(&Query::new(metric, query), rows, filter, &mut top);
+    }
+    Ok(SearchOutcome { hits: top.into_hits(), stats: SearchStats { strategy: Strategy::Exact, distances } })
+}
+
+/// Exact search as a [`VectorIndex`]; holds nothing but the rows.
+#[derive(Clone, Debug)]
+pub struct Flat {
+    metric: Metric,
+    rows: VectorRows,
+}
+
+impl Flat {
+    /// An exact index over `rows`.
+    pub fn new(metric: Metric, rows: VectorRows) -> Flat {
+        Flat { metric, rows }
+    }
+
+    pub(crate) fn read(mut reader: Reader<'_>, rows: VectorRows) -> Result<Flat> {
+        let metric = read_rows_header(&mut reader, &rows)?;
+        reader.finish()?;
+        Ok(Flat { metric, rows })
+    }
+}
+
+impl VectorIndex for Flat {
+    fn kind(&self) -> IndexKind {
+        IndexKind::Flat
+    }
+
+    fn spec(&self) -> IndexSpec {
+        IndexSpec::Flat
+    }
+
+    fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    fn rows(&self) -> &VectorRows {
+        &self.rows
+    }
+
+    fn memory_bytes(&self) -> usize {
+        0
+    }
+
+    fn search_explained(
+        &self,
+        query: &[f32],
+        k: usize,
+        _params: &SearchParams,
+        filter: Option<&Bitmap>,
+    ) -> Result<SearchOutcome> {
+        exact(&self.rows, self.metric, query, k, filter)
+    }
+
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        let mut writer = Writer::new(out, IndexKind::Flat)?;
+        write_rows_header(&mut writer, self.metric, &self.rows)?;
+        writer.finish()
+    }
+}

@@ -1,0 +1,81 @@
+//! The graph as bytes. What is read is checked beyond the checksum: no link, level or start may point outside,
+//! since walks do not check again.
+
+use super::Hnsw;
+use super::build::BuildParams;
+use super::graph::{Graph, LEVEL_MAX, NONE};
+use super::scratch::ScratchPool;
+use crate::container::{Reader, Writer};
+use crate::scorer::Scorer;
+use crate::vector_index::{read_rows_header, write_rows_header};
+use crate::{Error, IndexKind, Result, VectorRows};
+use std::io::Write;
+
+pub(super) fn write(index: &Hnsw, out: &mut dyn Write) -> Result<()> {
+    let mut writer = Writer::new(out, IndexKind::Hnsw)?;
+    write_rows_header(&mut writer, index.scorer.metric, &index.scorer.rows)?;
+    writer.u64(index.params.m as u64)?;
+    writer.u64(index.params.ef_construction as u64)?;
+    writer.u64(index.params.seed)?;
+    writer.u32(index.graph.entry)?;
+    index.scorer.write(&mut writer)?;
+    writer.slice(&index.graph.levels)?;
+    writer.slice(&index.graph.upper)?;
+    writer.slice(index.graph.links0.as_slice())?;
+    writer.finish()
+}
+
+impl Hnsw {
+    /// Reads what `save` wrote.
+    pub(crate) fn read(mut reader: Reader<'_>, rows: VectorRows) -> Result<Hnsw> {
+        let metric = read_rows_header(&mut reader, &rows)?;
+        let count = rows.len();
+        let params = BuildParams {
+            m: reader.u64()? as usize,
+            ef_construction: reader.u64()? as usize,
+            seed: reader.u64()?,
+        };
+        if !(2..=2_048.max(count)).contains(&params.m) {
+            return Err(Error::corrupt(format!("M = {} in the graph's header", params.m)));
+        }
+        let entry = reader.u32()?;
+        let scorer = Scorer::read(&mut reader, metric, rows)?;
+        let levels: Vec<u8> = reader.slice(count, "levels")?;
+        if let Some(row) = levels.iter().position(|level| *level as usize > LEVEL_MAX) {
+            return Err(Error::corrupt(format!("level {} of row {row}", levels[row])));
+        }
+        let mut graph = Graph::new(params.m, levels)?;
+        let upper_len = graph.upper.len();
+        graph.upper = reader.slice(upper_len, "upper links")?;
+        let links0_len = graph.links0.as_slice().len();
+        let links0 = reader.slice_bytes::<u32>(links0_len, "links")?;
+        bytemuck::cast_slice_mut(graph.links0.as_mut_slice()).copy_from_slice(links0);
+        reader.finish()?;
+        graph.entry = entry;
+        check(&graph)?;
+        Ok(Hnsw { scorer, graph, params, scratches: ScratchPool::default() })
+    }
+}
+
+fn check(graph: &Graph) -> Result<()> {
+    let count = graph.len();
+    let entry_is_right = if count == 0 {
+        graph.entry == NONE
+    } else {
+        let top = graph.levels.iter().copied().max();
+        graph.levels.get(graph.entry as usize).copied() == top
+    };
+    if !entry_is_right {
+        return Err(Error::corrupt(format!("entry {} of {count} rows", graph.entry)));
+    }
+    for node in 0..count as u32 {
+        for level in 0..=graph.levels[node as usize] as usize {
+            let wrong =
+                |link: &&u32| **link as usize >= count || (graph.levels[**link as usize] as usize) < level;
+            if let Some(link) = graph.links(node, level).iter().find(wrong) {
+                return Err(Error::corrupt(format!("row {node} links to {link} on level {level}")));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Walks under a filter. Only matching rows become answers; how others are used is the difference.
+
+use super::graph::{Graph, NONE};
+use super::walk::Scratch;
+use crate::scorer::Scorer;
+use crate::top_k::{distance_of, pack, row_of};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use vecraft_kernel::Query;
+use vecraft_types::Bitmap;
+
+/// Matching rows a two-hop expansion compares at most.
+const PER_EXPANSION: usize = 40;
+
+/// Outcome of a filtered walk; the answers are in `scratch.pool`.
+pub(crate) struct Walked {
+    /// Distances computed.
+    pub(crate) distances: usize,
+    /// False if the walk gave up because it cost as much as comparing all matches.
+    pub(crate) finished: bool,
+}
+
+/// Price of a walk so far against a limit, in distances; reading a list costs one as well.
+struct Budget {
+    spent: usize,
+    distances: usize,
+    limit: usize,
+}
+
+impl Budget {
+    fn is_over(&self) -> bool {
+        self.spent > self.limit
+    }
+
+    fn charge(&mut self, distances: usize, lists: usize) {
+        self.distances += distances;
+        self.spent += distances + lists;
+    }
+}
+
+/// For filters that most rows pass: the usual walk, in which rows that do not match are stepping stones.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn inline(
+    graph: &Graph,
+    scorer: &Scorer,
+    query: &Query<'_>,
+    entry: (f32, u32),
+    ef: usize,
+    filter: &Bitmap,
+    limit: usize,
+    scratch: &mut Scratch,
+) -> Walked {
+    let Scratch { visited, pool, ids, distances } = scratch;
+    visited.reset(graph.len());
+    pool.reset(ef);
+    let mut open = BinaryHeap::from([Reverse(pack(entry.0, entry.1))]);
+    visited.insert(entry.1);
+    if filter.get(entry.1 as usize) {
+        pool.insert(entry.0, entry.1);
+    }
+    let mut budget = Budget { spent: 0, distances: 0, limit };
+    while let Some(Reverse(key)) = open.pop() {
+        if pool.is_full() && distance_of(key) > pool.worst() {
+            break;
+        }
+        if budget.is_over() {
+            return Walked { distances: budget.distances, finished: false };
+        }
+        ids.clear();
+        for &link in graph.slots(row_of(key), 0) {
+            if link == NONE {
+                break;
+            }
+            if visited.insert(link) {
+                ids.push(link);
+            }
+        }
+        scorer.many(query, ids, distances);
+        budget.charge(ids.len(), 1);
+        for (&id, &distance) in ids.iter().zip(distances.iter()) {
+            if !pool.is_full() || distance < pool.worst() {
+                open.push(Reverse(pack(distance, id)));
+                if filter.get(id as usize) {
+                    pool.insert(distance, id);
+                }
+            }
+        }
+    }
+    Walked { distances: budget.distances, finished: true }
+}
+
+/// For filters that few rows pass (ACORN-1): only matching rows are compared; a neighbour that does not match
+/// is looked through to its own neighbours.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn two_hop(
+    graph: &Graph,
+    scorer: &Scorer,
+    query: &Query<'_>,
+    entry: (f32, u32),
+    seeds: &[u32],
+    ef: usize,
+    filter: &Bitmap,
+    limit: usize,
+    scratch: &mut Scratch,
+) -> Walked {
+    let Scratch { visited, pool, ids, distances } = scratch;
+    visited.reset(graph.len());
+    pool.reset(ef);
+    ids.clear();
+    ids.extend(seeds.iter().copied().filter(|&seed| visited.insert(seed)));
+    let mut budget = Budget { spent: 0, distances: 0, limit };
+    let mut next = Some(entry.1);
+    if visited.insert(entry.1) && filter.get(entry.1 as usize) {
+        pool.insert(entry.0, entry.1);
+        next = None;
+    }
+    loop {
+        // The first round compares the seeds, and the surroundings of an entry that does not match.
+        if let Some(node) = next {
+            let lists = gather(graph, node, filter, visited, ids);
+            budget.charge(0, lists);
+        }
+        scorer.many(query, ids, distances);
+        budget.charge(ids.len(), 0);
+        for (&id, &distance) in ids.iter().zip(distances.iter()) {
+            pool.insert(distance, id);
+        }
+        ids.clear();
+        if budget.is_over() {
+            return Walked { distances: budget.distances, finished: false };
+        }
+        next = pool.pop_unexpanded();
+        if next.is_none() {
+            return Walked { distances: budget.distances, finished: true };
+        }
+    }
+}
+
+/// Adds matching rows within two hops of `node` that were not seen yet. Returns the lists read.
+fn gather(
+    graph: &Graph,
+    node: u32,
+    filter: &Bitmap,
+    visited: &mut super::visited::Visited,
+    ids: &mut Vec<u32>,
+) -> usize {
+    let links = graph.links(node, 0);
+    let start = ids.len();
+    for &link in links {
+        if filter.get(link as usize) {
+            if visited.insert(link) {
+                ids.push(link);
+            }
+        } else {
+            graph.prefetch(link);
+        }
+    }
+    let mut lists = 1;
+    for &link in links {
+        if ids.len() - start >= PER_EXPANSION {
+            break;
+        }
+        if filter.get(link as usize) || !visited.insert(link) {
+            continue;
+        }
+        lists += 1;
+        for &second in graph.slots(link, 0) {
+            if second == NONE {
+                break;
+            }
+            if filter.get(second as usize) && visited.insert(second) {
+                ids.push(second);
+            }
+        }
+    }
+    lists
+}

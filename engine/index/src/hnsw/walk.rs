@@ -1,0 +1,93 @@
+//! The unfiltered walk, for searches and for builds.
+
+use super::graph::{Graph, NONE};
+use super::pool::Pool;
+use super::visited::Visited;
+use crate::scorer::Scorer;
+use vecraft_kernel::Query;
+
+/// What one walk needs; kept and reused, so that a search allocates nothing but its answer.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) visited: Visited,
+    pub(crate) pool: Pool,
+    pub(crate) ids: Vec<u32>,
+    pub(crate) distances: Vec<f32>,
+}
+
+/// Goes down from the entry to `floor + 1`, each time to the nearest neighbour. Returns the nearest node seen,
+/// with its distance, and the number of distances computed.
+pub(crate) fn descend(
+    graph: &Graph,
+    scorer: &Scorer,
+    query: &Query<'_>,
+    floor: usize,
+    scratch: &mut Scratch,
+) -> (u32, f32, usize) {
+    let Scratch { ids, distances, .. } = scratch;
+    let mut at = graph.entry;
+    let mut best = scorer.one(query, at);
+    let mut computed = 1;
+    for level in (floor + 1..=graph.top()).rev() {
+        loop {
+            ids.clear();
+            ids.extend_from_slice(graph.links(at, level));
+            scorer.many(query, ids, distances);
+            computed += ids.len();
+            let before = at;
+            for (&id, &distance) in ids.iter().zip(distances.iter()) {
+                if distance < best {
+                    (at, best) = (id, distance);
+                }
+            }
+            if at == before {
+                break;
+            }
+        }
+    }
+    (at, best, computed)
+}
+
+/// Best-first walk on one level from `entries` until the `ef` nearest seen are all expanded; they stay in
+/// `scratch.pool`. Returns the number of distances computed.
+pub(crate) fn walk(
+    graph: &Graph,
+    scorer: &Scorer,
+    query: &Query<'_>,
+    level: usize,
+    entries: &[(f32, u32)],
+    ef: usize,
+    scratch: &mut Scratch,
+) -> usize {
+    let Scratch { visited, pool, ids, distances } = scratch;
+    visited.reset(graph.len());
+    pool.reset(ef);
+    for &(distance, row) in entries {
+        if visited.insert(row) {
+            pool.insert(distance, row);
+        }
+    }
+    let mut computed = 0;
+    while let Some(node) = pool.pop_unexpanded() {
+        ids.clear();
+        for &link in graph.slots(node, level) {
+            if link == NONE {
+                break;
+            }
+            if visited.insert(link) {
+                ids.push(link);
+            }
+        }
+        if level == 0
+            && let Some(next) = pool.peek_unexpanded()
+        {
+            graph.prefetch(next);
+        }
+        scorer.many(query, ids, distances);
+        computed += ids.len();
+        for (&id, &distance) in ids.iter().zip(distances.iter()) {
+            pool.insert(distance, id);
+        }
+    }
+    computed
+}

@@ -1,0 +1,59 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::conformance::data::{clustered_rows, queries_near, random_rows};
+use crate::{Unwatched, flat_search};
+
+#[test]
+fn every_row_is_in_the_list_of_its_nearest_centroid() {
+    for metric in crate::conformance::METRICS {
+        let index = IvfFlat::build(metric, clustered_rows(1, 3_000, 8, 30), 40, 5, &Unwatched).unwrap();
+        let mut seen = vec![0; 3_000];
+        for list in 0..index.nlist() as u32 {
+            assert!(index.list(list).is_sorted());
+            for &row in index.list(list) {
+                seen[row as usize] += 1;
+                assert_eq!(kmeans::nearest(&index.scorer, row, &index.centroids).0, list);
+            }
+        }
+        assert!(seen.iter().all(|times| *times == 1), "{metric:?}");
+    }
+}
+
+#[test]
+fn reading_all_lists_is_exact_and_reading_few_is_cheap() {
+    let rows = clustered_rows(2, 6_000, 12, 60);
+    let index = IvfFlat::build(Metric::L2, rows.clone(), 64, 5, &Unwatched).unwrap();
+    for query in queries_near(&rows, 3, 10) {
+        let all = SearchParams { nprobe: Some(64), ..SearchParams::default() };
+        let exact = flat_search(&rows, Metric::L2, &query, 10, None).unwrap();
+        assert_eq!(index.search(&query, 10, &all, None).unwrap(), exact);
+        let few = SearchParams { nprobe: Some(2), ..SearchParams::default() };
+        let outcome = index.search_explained(&query, 10, &few, None).unwrap();
+        assert_eq!(outcome.stats.strategy, Strategy::Lists);
+        assert!(outcome.stats.distances < 1_500, "{:?}", outcome.stats);
+    }
+}
+
+#[test]
+fn lists_are_read_on_until_k_matches_are_found() {
+    let rows = clustered_rows(4, 8_000, 8, 40);
+    let index = IvfFlat::build(Metric::L2, rows.clone(), 100, 5, &Unwatched).unwrap();
+    // Matches far away from the query: the nearest list has none of them.
+    let query = rows.row(0).to_vec();
+    let filter: Bitmap = (0..8_000).map(|row| row >= 4_000).collect();
+    let one = SearchParams { nprobe: Some(1), ..SearchParams::default() };
+    let outcome = index.search_explained(&query, 50, &one, Some(&filter)).unwrap();
+    assert_eq!((outcome.hits.len(), outcome.stats.strategy), (50, Strategy::Lists));
+}
+
+#[test]
+fn no_list_stays_empty_on_repeated_rows() {
+    let values: Vec<f32> = (0..2_000).flat_map(|i| [(i % 100) as f32, 1.0]).collect();
+    let rows = VectorRows::from_vec(2, values).unwrap();
+    let index = IvfFlat::build(Metric::L2, rows, 80, 5, &Unwatched).unwrap();
+    let empty = (0..80).filter(|list| index.list(*list).is_empty()).count();
+    assert!(empty <= 20, "{empty} of 80 lists are empty");
+    let more_lists_than_rows = IvfFlat::build(Metric::Ip, random_rows(6, 7, 3), 128, 5, &Unwatched).unwrap();
+    assert_eq!(more_lists_than_rows.nlist(), 7);
+}

@@ -1,0 +1,93 @@
+//! Distances between a query and rows, and among rows, with the norms COSINE needs kept at hand.
+
+use crate::scan::AHEAD;
+use crate::{VectorRows, container};
+use rayon::prelude::*;
+use vecraft_kernel::{Query, inverse_norm, prefetch_row};
+use vecraft_types::Metric;
+
+/// Rows with their inverse norms (4 bytes a row, COSINE only).
+#[derive(Clone, Debug)]
+pub(crate) struct Scorer {
+    pub(crate) metric: Metric,
+    pub(crate) rows: VectorRows,
+    inverse_norms: Vec<f32>,
+}
+
+impl Scorer {
+    /// Reads every row once if the metric needs norms.
+    pub(crate) fn new(metric: Metric, rows: VectorRows) -> Scorer {
+        let inverse_norms = match metric {
+            Metric::L2 | Metric::Ip => Vec::new(),
+            Metric::Cosine => {
+                (0..rows.len() as u32).into_par_iter().map(|row| inverse_norm(rows.row(row))).collect()
+            }
+        };
+        Scorer { metric, rows, inverse_norms }
+    }
+
+    /// Writes the norms, so that opening does not read every row.
+    pub(crate) fn write(&self, writer: &mut container::Writer<'_>) -> crate::Result<()> {
+        writer.slice(&self.inverse_norms)
+    }
+
+    /// Reads what [`Scorer::write`] wrote.
+    pub(crate) fn read(
+        reader: &mut container::Reader<'_>,
+        metric: Metric,
+        rows: VectorRows,
+    ) -> crate::Result<Scorer> {
+        let len = if metric == Metric::Cosine { rows.len() } else { 0 };
+        let inverse_norms = reader.slice(len, "norms")?;
+        Ok(Scorer { metric, rows, inverse_norms })
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of_val(self.inverse_norms.as_slice())
+    }
+
+    #[inline(always)]
+    fn inverse_norm(&self, row: u32) -> f32 {
+        self.inverse_norms.get(row as usize).copied().unwrap_or(0.0)
+    }
+
+    /// What a row counts in a mean: COSINE takes the mean of unit vectors.
+    pub(crate) fn weight(&self, row: u32) -> f32 {
+        if self.metric == Metric::Cosine { self.inverse_norm(row) } else { 1.0 }
+    }
+
+    /// A stored row as the query.
+    #[inline]
+    pub(crate) fn row_query(&self, row: u32) -> Query<'_> {
+        Query::of_row(self.metric, self.rows.row(row), self.inverse_norm(row))
+    }
+
+    /// Distance of one row.
+    #[inline]
+    pub(crate) fn one(&self, query: &Query<'_>, row: u32) -> f32 {
+        query.distance_normed(self.rows.row(row), self.inverse_norm(row))
+    }
+
+    /// Distances of four rows.
+    #[inline]
+    pub(crate) fn four(&self, query: &Query<'_>, ids: [u32; 4]) -> [f32; 4] {
+        query.distance_normed4(ids.map(|id| self.rows.row(id)), ids.map(|id| self.inverse_norm(id)))
+    }
+
+    /// Distances of `ids` into `out` (cleared first), rows ahead prefetched.
+    #[inline]
+    pub(crate) fn many(&self, query: &Query<'_>, ids: &[u32], out: &mut Vec<f32>) {
+        out.clear();
+        for &id in ids.iter().take(AHEAD) {
+            prefetch_row(self.rows.row(id));
+        }
+        let (groups, rest) = ids.as_chunks::<4>();
+        for (i, group) in groups.iter().enumerate() {
+            for &id in ids.iter().skip(i * 4 + AHEAD).take(4) {
+                prefetch_row(self.rows.row(id));
+            }
+            out.extend(self.four(query, *group));
+        }
+        out.extend(rest.iter().map(|&id| self.one(query, id)));
+    }
+}

@@ -1,0 +1,63 @@
+//! Search parameters: read against the declared index type, applied to whatever a segment has.
+
+use crate::spec::Params;
+use crate::{Error, IndexSpec, Result};
+use std::collections::BTreeMap;
+
+/// Breadth of a graph walk when the user says nothing.
+const EF_DEFAULT: usize = 64;
+/// Lists read when the user says nothing.
+const NPROBE_DEFAULT: usize = 8;
+
+/// How hard to look. One value serves all segments of a collection, whatever index each has; what does not
+/// concern an index is not used by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchParams {
+    /// Breadth of the graph walk (HNSW, HNSWLIB), in candidates.
+    pub ef: Option<usize>,
+    /// Lists read (IVF_FLAT).
+    pub nprobe: Option<usize>,
+    /// `AUTOINDEX`: effort from 1 (fast) to 10 (thorough).
+    pub level: Option<usize>,
+}
+
+impl SearchParams {
+    /// Reads the parameters of a search with limit `k` on a field whose index was declared as `spec`.
+    /// `ef` must be at least `k`, `nprobe` from 1 to `nlist`; unknown keys are errors. The caller removes what
+    /// belongs to the request (`metric_type`, `radius`, `offset`, ...).
+    pub fn parse(spec: &IndexSpec, k: usize, params: &BTreeMap<String, String>) -> Result<SearchParams> {
+        let mut keys = Params::new(params);
+        let mut out = SearchParams::default();
+        match spec {
+            IndexSpec::Flat => {}
+            IndexSpec::Hnsw { .. } | IndexSpec::Hnswlib { .. } => {
+                out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
+            }
+            IndexSpec::IvfFlat { nlist, .. } => out.nprobe = keys.integer("nprobe", 1..=*nlist)?,
+            IndexSpec::Auto => {
+                out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
+                out.level = keys.integer("level", 1..=10)?;
+            }
+        }
+        if let Some(ef) = out.ef
+            && ef < k
+        {
+            let reason = format!("must be at least the limit, {k}, and at most {}", i32::MAX);
+            return Err(Error::parameter("ef", &ef.to_string(), reason));
+        }
+        keys.finish(spec.type_name())?;
+        Ok(out)
+    }
+
+    /// Breadth to use for `k` answers among `rows`: never below `k`, never above the rows there are.
+    pub(crate) fn ef_for(&self, k: usize, rows: usize) -> usize {
+        let by_level = self.level.map(|level| k.max(EF_DEFAULT / 2).saturating_mul(level));
+        let ef = self.ef.or(by_level).unwrap_or_else(|| EF_DEFAULT.max(k.saturating_add(k / 4)));
+        ef.max(k).min(rows.max(1))
+    }
+
+    /// Lists to read of `nlist`.
+    pub(crate) fn nprobe_for(&self, nlist: usize) -> usize {
+        self.nprobe.unwrap_or(NPROBE_DEFAULT).clamp(1, nlist.max(1))
+    }
+}

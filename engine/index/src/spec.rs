@@ -1,0 +1,190 @@
+//! Milvus's index types and build parameters: read, checked, with errors that name the allowed range.
+
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+
+/// `AUTOINDEX` scans exactly below this many rows and builds a graph from there on.
+pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
+
+/// Index types a user can name, in the order errors list them.
+pub const SUPPORTED_TYPES: [&str; 5] = ["AUTOINDEX", "FLAT", "HNSW", "HNSWLIB", "IVF_FLAT"];
+
+/// Seed of builds; fixed, so that replicas and rebuilds give the same bytes.
+const SEED: u64 = 0x5EED_5EED_5EC7_0123;
+
+/// Milvus's upper limit of an integer parameter.
+const INT_MAX: usize = i32::MAX as usize;
+
+/// What an index is, once `AUTOINDEX` has been decided. The number is the one in the file header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum IndexKind {
+    /// Exact scan.
+    Flat = 1,
+    /// Our graph.
+    Hnsw = 2,
+    /// Inverted lists around k-means centroids, vectors as they are.
+    IvfFlat = 3,
+    /// hnswlib-rs behind the same trait: the twin in tests and benches.
+    Hnswlib = 4,
+}
+
+impl IndexKind {
+    /// The name users write.
+    pub fn name(self) -> &'static str {
+        match self {
+            IndexKind::Flat => "FLAT",
+            IndexKind::Hnsw => "HNSW",
+            IndexKind::IvfFlat => "IVF_FLAT",
+            IndexKind::Hnswlib => "HNSWLIB",
+        }
+    }
+
+    /// The kind of a file header's number.
+    pub(crate) fn from_number(number: u32) -> Option<IndexKind> {
+        [IndexKind::Flat, IndexKind::Hnsw, IndexKind::IvfFlat, IndexKind::Hnswlib]
+            .into_iter()
+            .find(|kind| *kind as u32 == number)
+    }
+}
+
+/// An index type with its build parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum IndexSpec {
+    /// Exact scan; no parameters.
+    Flat,
+    /// Our graph.
+    Hnsw {
+        /// Links of a node on upper levels; level 0 has twice as many. 2..=2048, default 30.
+        m: usize,
+        /// Candidates considered for a node's links. At least 1, default 360.
+        ef_construction: usize,
+        /// Seed of levels and insertion order.
+        seed: u64,
+    },
+    /// Inverted lists.
+    IvfFlat {
+        /// Number of lists. 1..=65536, default 128; never more than there are rows.
+        nlist: usize,
+        /// Seed of the k-means.
+        seed: u64,
+    },
+    /// The twin: parameters as for HNSW.
+    Hnswlib {
+        /// Links of a node on upper levels.
+        m: usize,
+        /// Candidates considered for a node's links.
+        ef_construction: usize,
+        /// Seed of levels.
+        seed: u64,
+    },
+    /// Decided by the number of rows when a segment is built: see [`IndexSpec::resolve`].
+    Auto,
+}
+
+impl IndexSpec {
+    /// Reads an index type (case does not matter; empty means `AUTOINDEX`) and its build parameters. The caller
+    /// removes keys that are not build parameters (`index_type`, `metric_type`, ...); any other unknown key is
+    /// an error.
+    pub fn parse(index_type: &str, params: &BTreeMap<String, String>) -> Result<IndexSpec> {
+        let mut keys = Params::new(params);
+        let asked = index_type.to_ascii_uppercase();
+        let spec = match asked.as_str() {
+            "" | "AUTOINDEX" => IndexSpec::Auto,
+            "FLAT" => IndexSpec::Flat,
+            "HNSW" | "HNSWLIB" => {
+                let m = keys.integer("M", 2..=2048)?.unwrap_or(30);
+                let ef_construction = keys.integer("efConstruction", 1..=INT_MAX)?.unwrap_or(360);
+                if asked == "HNSW" {
+                    IndexSpec::Hnsw { m, ef_construction, seed: SEED }
+                } else {
+                    IndexSpec::Hnswlib { m, ef_construction, seed: SEED }
+                }
+            }
+            "IVF_FLAT" => {
+                IndexSpec::IvfFlat { nlist: keys.integer("nlist", 1..=65_536)?.unwrap_or(128), seed: SEED }
+            }
+            _ => {
+                return Err(Error::UnsupportedType {
+                    asked: index_type.to_owned(),
+                    supported: SUPPORTED_TYPES.join(", "),
+                });
+            }
+        };
+        keys.finish(spec.type_name())?;
+        Ok(spec)
+    }
+
+    /// The type's name as users write it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            IndexSpec::Auto => "AUTOINDEX",
+            IndexSpec::Flat => "FLAT",
+            IndexSpec::Hnsw { .. } => "HNSW",
+            IndexSpec::Hnswlib { .. } => "HNSWLIB",
+            IndexSpec::IvfFlat { .. } => "IVF_FLAT",
+        }
+    }
+
+    /// What to build for a segment of `rows` rows: `AUTOINDEX` becomes `FLAT` below [`AUTOINDEX_FLAT_BELOW`]
+    /// and `HNSW` from there; every other type is itself.
+    pub fn resolve(&self, rows: usize) -> IndexSpec {
+        match self {
+            IndexSpec::Auto if rows < AUTOINDEX_FLAT_BELOW => IndexSpec::Flat,
+            IndexSpec::Auto => IndexSpec::Hnsw { m: 16, ef_construction: 200, seed: SEED },
+            other => other.clone(),
+        }
+    }
+
+    /// The effective build parameters, for describe-index answers.
+    pub fn params(&self) -> BTreeMap<String, String> {
+        let pairs = match self {
+            IndexSpec::Flat | IndexSpec::Auto => vec![],
+            IndexSpec::Hnsw { m, ef_construction, .. } | IndexSpec::Hnswlib { m, ef_construction, .. } => {
+                vec![("M", *m), ("efConstruction", *ef_construction)]
+            }
+            IndexSpec::IvfFlat { nlist, .. } => vec![("nlist", *nlist)],
+        };
+        pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_string())).collect()
+    }
+}
+
+/// User parameters, of which every one must be taken.
+pub(crate) struct Params<'a> {
+    all: &'a BTreeMap<String, String>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Params<'a> {
+    pub(crate) fn new(all: &'a BTreeMap<String, String>) -> Self {
+        Params { all, known: Vec::new() }
+    }
+
+    /// An optional whole number within `range`.
+    pub(crate) fn integer(
+        &mut self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<usize>,
+    ) -> Result<Option<usize>> {
+        self.known.push(name);
+        let Some(text) = self.all.get(name) else { return Ok(None) };
+        match text.trim().parse::<usize>() {
+            Ok(value) if range.contains(&value) => Ok(Some(value)),
+            _ => {
+                let reason = format!("must be a whole number from {} to {}", range.start(), range.end());
+                Err(Error::parameter(name, text, reason))
+            }
+        }
+    }
+
+    /// Refuses what was not asked for.
+    pub(crate) fn finish(self, type_name: &str) -> Result<()> {
+        match self.all.iter().find(|(key, _)| !self.known.contains(&key.as_str())) {
+            None => Ok(()),
+            Some((key, value)) => {
+                let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+                Err(Error::parameter(key, value, format!("unknown for {type_name}; known: {known}")))
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+#![allow(clippy::unwrap_used)]
+
+use crate::top_k::{distance_of, pack, row_of};
+use crate::*;
+use bytes::Bytes;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use vecraft_types::{Bitmap, Metric};
+
+fn params(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn build_parameters() {
+    let check = |kind: &str, pairs: &[(&str, &str)], want: std::result::Result<&[(&str, &str)], &str>| match (
+        IndexSpec::parse(kind, &params(pairs)),
+        want,
+    ) {
+        (Ok(spec), Ok(want)) => assert_eq!(spec.params(), params(want), "{kind} {pairs:?}"),
+        (Err(error), Err(want)) => assert!(error.to_string().contains(want), "{error}, wanted {want}"),
+        (got, want) => panic!("{kind} {pairs:?}: {got:?}, wanted {want:?}"),
+    };
+    check("HNSW", &[], Ok(&[("M", "30"), ("efConstruction", "360")]));
+    check("hnsw", &[("M", "2"), ("efConstruction", "1")], Ok(&[("M", "2"), ("efConstruction", "1")]));
+    check("HNSWLIB", &[("M", "2048")], Ok(&[("M", "2048"), ("efConstruction", "360")]));
+    check("IVF_FLAT", &[], Ok(&[("nlist", "128")]));
+    check("", &[], Ok(&[]));
+    check("AUTOINDEX", &[], Ok(&[]));
+    check("FLAT", &[], Ok(&[]));
+    check("HNSW", &[("M", "1")], Err("parameter M = 1: must be a whole number from 2 to 2048"));
+    check("HNSW", &[("M", "2049")], Err("from 2 to 2048"));
+    check("HNSW", &[("M", "x")], Err("parameter M = x"));
+    check("HNSW", &[("efConstruction", "0")], Err("efConstruction = 0: must be a whole number from 1"));
+    check("IVF_FLAT", &[("nlist", "65537")], Err("nlist = 65537: must be a whole number from 1 to 65536"));
+    check("IVF_FLAT", &[("M", "8")], Err("parameter M = 8: unknown for IVF_FLAT; known: nlist"));
+    check("FLAT", &[("nlist", "8")], Err("unknown for FLAT; known: none"));
+    check("DISKANN", &[], Err("index type DISKANN is not supported; supported types: AUTOINDEX, FLAT, HNSW"));
+}
+
+#[test]
+fn search_parameters() {
+    let hnsw = IndexSpec::parse("HNSW", &params(&[])).unwrap();
+    let ivf = IndexSpec::parse("IVF_FLAT", &params(&[("nlist", "64")])).unwrap();
+    let check =
+        |spec: &IndexSpec, pairs: &[(&str, &str)], want: std::result::Result<SearchParams, &str>| match (
+            SearchParams::parse(spec, 10, &params(pairs)),
+            want,
+        ) {
+            (Ok(got), Ok(want)) => assert_eq!(got, want),
+            (Err(error), Err(want)) => assert!(error.to_string().contains(want), "{error}, wanted {want}"),
+            (got, want) => panic!("{pairs:?}: {got:?}, wanted {want:?}"),
+        };
+    let none = SearchParams::default();
+    check(&hnsw, &[], Ok(none));
+    check(&hnsw, &[("ef", "10")], Ok(SearchParams { ef: Some(10), ..none }));
+    check(&hnsw, &[("ef", "9")], Err("parameter ef = 9: must be at least the limit, 10"));
+    check(&hnsw, &[("nprobe", "9")], Err("nprobe = 9: unknown for HNSW; known: ef"));
+    check(&ivf, &[("nprobe", "64")], Ok(SearchParams { nprobe: Some(64), ..none }));
+    check(&ivf, &[("nprobe", "65")], Err("nprobe = 65: must be a whole number from 1 to 64"));
+    check(&ivf, &[("nprobe", "0")], Err("from 1 to 64"));
+    check(&IndexSpec::Auto, &[("level", "3")], Ok(SearchParams { level: Some(3), ..none }));
+    check(&IndexSpec::Auto, &[("level", "11")], Err("from 1 to 10"));
+    check(&IndexSpec::Flat, &[("ef", "64")], Err("unknown for FLAT"));
+}
+
+#[test]
+fn autoindex_is_flat_below_four_thousand_rows() {
+    for (rows, kind) in [(0, IndexKind::Flat), (3_999, IndexKind::Flat), (4_000, IndexKind::Hnsw)] {
+        let spec = IndexSpec::Auto.resolve(rows);
+        assert_eq!(spec.type_name(), kind.name());
+        let values = random::mix(1, rows as u64) as u32 as f32;
+        let vectors = VectorRows::from_vec(2, vec![values; rows * 2]).unwrap();
+        let small = IndexSpec::Hnsw { m: 2, ef_construction: 2, seed: 1 };
+        let spec = if kind == IndexKind::Hnsw { small } else { IndexSpec::Auto };
+        assert_eq!(build(&spec, Metric::L2, vectors, &Unwatched).unwrap().kind(), kind);
+    }
+}
+
+#[test]
+fn rows_are_read_in_place_from_chunks() {
+    let chunk = |rows: std::ops::Range<u32>| -> Bytes {
+        // Padded rows: dimension 2, stride 3.
+        rows.flat_map(|row| [row as f32, -(row as f32), f32::NAN]).flat_map(f32::to_le_bytes).collect()
+    };
+    let chunks: Vec<Bytes> = vec![chunk(0..4), chunk(4..8), chunk(8..9)];
+    let start = chunks[1].as_ptr();
+    let rows = VectorRows::from_chunks(2, 3, 9, 2, chunks.clone()).unwrap();
+    for row in 0..9 {
+        assert_eq!(rows.row(row), [row as f32, -(row as f32)]);
+    }
+    assert_eq!(rows.row(4).as_ptr().cast::<u8>(), start, "read in place");
+    let hits = flat_search(&rows, Metric::L2, &[5.2, -5.2], 2, None).unwrap();
+    assert_eq!(hits.iter().map(|hit| hit.row).collect::<Vec<_>>(), [5, 6]);
+
+    let refused = |result: Result<VectorRows>| assert!(matches!(result, Err(Error::Rows(_))), "{result:?}");
+    refused(VectorRows::from_chunks(2, 3, 13, 2, chunks.clone()));
+    refused(VectorRows::from_chunks(2, 1, 9, 2, chunks.clone()));
+    refused(VectorRows::from_chunks(2, 3, 12, 2, chunks));
+    refused(VectorRows::from_bytes(2, 2, 1, Bytes::from(vec![0; 16]).slice(1..9)));
+    refused(VectorRows::from_vec(3, vec![0.0; 8]));
+    refused(VectorRows::from_vec(0, vec![]));
+}
+
+#[test]
+#[should_panic(expected = "row 2 of 2")]
+fn a_row_that_is_not_there() {
+    VectorRows::from_vec(1, vec![1.0, 2.0]).unwrap().row(2);
+}
+
+#[test]
+fn equal_distances_come_by_lower_row() {
+    let rows = VectorRows::from_vec(1, vec![1.0; 200]).unwrap();
+    let hits = flat_search(&rows, Metric::L2, &[0.0], 3, None).unwrap();
+    assert_eq!(hits.iter().map(|hit| hit.row).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+proptest! {
+    #[test]
+    fn packed_keys_keep_the_order(a in any::<f32>(), b in any::<f32>(), r in any::<u32>(), s in any::<u32>()) {
+        prop_assume!(!a.is_nan() && !b.is_nan());
+        let (a, b) = (a + 0.0, b + 0.0);
+        prop_assert_eq!(pack(a, r).cmp(&pack(b, s)), a.total_cmp(&b).then(r.cmp(&s)));
+        prop_assert_eq!((distance_of(pack(a, r)), row_of(pack(a, r))), (a, r));
+    }
+
+    #[test]
+    fn exact_search_is_a_sorted_full_scan(
+        values in prop::collection::vec(-5i8..5, 0..400), bits in prop::collection::vec(any::<bool>(), 0..250),
+        k in 0usize..30,
+    ) {
+        let values: Vec<f32> = values[..values.len() / 2 * 2].iter().map(|x| f32::from(*x)).collect();
+        let rows = VectorRows::from_vec(2, values).unwrap();
+        let filter: Bitmap = bits.iter().copied().collect();
+        for metric in [Metric::L2, Metric::Ip, Metric::Cosine] {
+            let query = [1.0, 2.0];
+            let mut want: Vec<Hit> = (0..rows.len() as u32)
+                .filter(|row| filter.get(*row as usize))
+                .map(|row| Hit { row, distance: vecraft_kernel::distance(metric, &query, rows.row(row)) })
+                .collect();
+            want.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row)));
+            want.truncate(k);
+            prop_assert_eq!(flat_search(&rows, metric, &query, k, Some(&filter)).unwrap(), want);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The seam: what an index of vectors is, how one is built and opened.
+
+use crate::container::Reader;
+use crate::{
+    BuildMonitor, Error, Flat, Hit, Hnsw, Hnswlib, IndexKind, IndexSpec, IvfFlat, Result, SearchParams,
+    VectorRows,
+};
+use std::io::Write;
+use std::sync::Arc;
+use vecraft_types::{Bitmap, Metric};
+
+/// How a search was answered, for `EXPLAIN`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// Every matching row was compared: the plan of FLAT, and of few matches.
+    #[default]
+    Exact,
+    /// The graph was walked; rows that do not match were stepping stones.
+    Walk,
+    /// The graph was walked from match to match, over at most one row between.
+    TwoHop,
+    /// A walk found too little or cost too much, and every matching row was compared.
+    WalkThenExact,
+    /// Inverted lists were read.
+    Lists,
+}
+
+/// What a search did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchStats {
+    /// How it was answered.
+    pub strategy: Strategy,
+    /// Distances computed to rows (and centroids).
+    pub distances: usize,
+}
+
+/// Answer and what it cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchOutcome {
+    /// Nearest first; equal distances by lower row.
+    pub hits: Vec<Hit>,
+    /// What it cost.
+    pub stats: SearchStats,
+}
+
+/// An immutable index over the rows `0..len` of one segment.
+///
+/// Contract, for every implementation (see `src/conformance`):
+/// - a search returns `min(k, matches)` hits, where `matches` are the rows whose filter bit is set (rows past
+///   the filter's end do not match; no filter means all), sorted by (distance, row), each row once, each
+///   distance exact;
+/// - the same query, parameters and filter give the same answer;
+/// - nothing blocks: searches run at once on any number of threads.
+pub trait VectorIndex: Send + Sync + std::fmt::Debug {
+    /// What it is.
+    fn kind(&self) -> IndexKind;
+
+    /// What it was built with, after clamping to the rows there are.
+    fn spec(&self) -> IndexSpec;
+
+    /// How distances are taken.
+    fn metric(&self) -> Metric;
+
+    /// The rows it was built over.
+    fn rows(&self) -> &VectorRows;
+
+    /// Number of rows, deleted ones included.
+    fn len(&self) -> usize {
+        self.rows().len()
+    }
+
+    /// True when there is no row.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory the index holds beside the rows.
+    fn memory_bytes(&self) -> usize;
+
+    /// The `k` nearest matching rows, with what it cost. Errors: [`Error::Dimension`] only (and
+    /// [`Error::Library`] from the twin).
+    fn search_explained(
+        &self,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+        filter: Option<&Bitmap>,
+    ) -> Result<SearchOutcome>;
+
+    /// The `k` nearest matching rows.
+    fn search(
+        &self,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+        filter: Option<&Bitmap>,
+    ) -> Result<Vec<Hit>> {
+        Ok(self.search_explained(query, k, params, filter)?.hits)
+    }
+
+    /// Writes the index (not the rows) as one checksummed file; [`open`] reads it.
+    fn save(&self, out: &mut dyn Write) -> Result<()>;
+}
+
+/// Builds the index `spec` asks for. CPU-bound: parallel on the current rayon pool (run it inside
+/// `pool.install` to choose one); the bytes do not depend on the number of threads.
+pub fn build(
+    spec: &IndexSpec,
+    metric: Metric,
+    rows: VectorRows,
+    monitor: &dyn BuildMonitor,
+) -> Result<Arc<dyn VectorIndex>> {
+    Ok(match spec.resolve(rows.len()) {
+        IndexSpec::Flat | IndexSpec::Auto => Arc::new(Flat::new(metric, rows)),
+        IndexSpec::Hnsw { m, ef_construction, seed } => {
+            Arc::new(Hnsw::build(metric, rows, m, ef_construction, seed, monitor)?)
+        }
+        IndexSpec::IvfFlat { nlist, seed } => Arc::new(IvfFlat::build(metric, rows, nlist, seed, monitor)?),
+        IndexSpec::Hnswlib { m, ef_construction, seed } => {
+            Arc::new(Hnswlib::build(metric, rows, m, ef_construction, seed, monitor)?)
+        }
+    })
+}
+
+/// Opens a file written by [`VectorIndex::save`] over the rows it was built on. Every byte is verified first;
+/// wrong bytes, a newer version or other rows are errors.
+pub fn open(file: &[u8], rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
+    let (kind, reader) = Reader::open(file)?;
+    Ok(match kind {
+        IndexKind::Flat => Arc::new(Flat::read(reader, rows)?),
+        IndexKind::Hnsw => Arc::new(Hnsw::read(reader, rows)?),
+        IndexKind::IvfFlat => Arc::new(IvfFlat::read(reader, rows)?),
+        IndexKind::Hnswlib => Arc::new(Hnswlib::read(reader, rows)?),
+    })
+}
+
+/// The start of every payload: metric, number of rows, dimension, fingerprint of the rows.
+pub(crate) fn write_rows_header(
+    writer: &mut crate::container::Writer<'_>,
+    metric: Metric,
+    rows: &VectorRows,
+) -> Result<()> {
+    let number = match metric {
+        Metric::L2 => 1,
+        Metric::Ip => 2,
+        Metric::Cosine => 3,
+    };
+    writer.u32(number)?;
+    writer.u32(rows.dim() as u32)?;
+    writer.u64(rows.len() as u64)?;
+    writer.u64(rows.fingerprint())
+}
+
+/// Reads what [`write_rows_header`] wrote and compares it with the rows at hand.
+pub(crate) fn read_rows_header(reader: &mut Reader<'_>, rows: &VectorRows) -> Result<Metric> {
+    let metric = match reader.u32()? {
+        1 => Metric::L2,
+        2 => Metric::Ip,
+        3 => Metric::Cosine,
+        other => return Err(Error::corrupt(format!("metric number {other} is unknown"))),
+    };
+    let (dim, len) = (reader.u32()? as usize, reader.u64()?);
+    if dim != rows.dim() || len != rows.len() as u64 {
+        let text = format!("built over {len} x {dim}, given {} x {}", rows.len(), rows.dim());
+        return Err(Error::OtherRows(text));
+    }
+    if reader.u64()? != rows.fingerprint() {
+        return Err(Error::OtherRows("the vectors' fingerprint differs".to_owned()));
+    }
+    Ok(metric)
+}
+
+/// Refuses a query of another dimension.
+pub(crate) fn check_dim(expected: usize, query: &[f32]) -> Result<()> {
+    if query.len() == expected { Ok(()) } else { Err(Error::Dimension { expected, got: query.len() }) }
+}
