@@ -86,11 +86,12 @@ impl CpuPool {
         let pending = PendingJob::new(&self.pending);
         let span = tracing::Span::current();
         self.threads.spawn_fifo(move || {
-            let _pending = pending;
             if reply.is_closed() {
                 return;
             }
             let result = span.in_scope(|| catch_unwind(AssertUnwindSafe(job)));
+            // Before the answer: who has it does not count itself as waiting.
+            drop(pending);
             // The receiver may have left meanwhile; then nobody misses the result.
             let _ = reply.send(result);
         });
