@@ -1,0 +1,1 @@
+//! Reading a view: search, scan, count, keys, fetch.

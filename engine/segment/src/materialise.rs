@@ -1,0 +1,118 @@
+//! Copying chosen rows out of blocks: late materialisation, the last step of every read.
+
+use crate::{Block, ColumnValues, Error, Result, Values};
+use vecraft_types::{
+    Bitmap, CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, RowBatch, StrColumn, Value,
+};
+
+/// The chosen rows, in their order, with these fields, in their order. `rows` are pairs of a place in `blocks`
+/// and a row of that block, both of which exist. A field newer than a block reads as its default, else null.
+pub(crate) fn materialise(
+    schema: &CollectionSchema,
+    blocks: &[Block],
+    rows: &[(usize, usize)],
+    fields: &[FieldId],
+) -> Result<RowBatch> {
+    let mut columns = Vec::with_capacity(fields.len());
+    for &id in fields {
+        let unknown = || Error::Field { field: id, what: "is not in the schema".to_owned() };
+        let field = schema.field_by_id(id).ok_or_else(unknown)?;
+        columns.push(column(field, blocks, rows)?);
+    }
+    Ok(RowBatch { rows: rows.len(), columns })
+}
+
+fn column(field: &FieldSchema, blocks: &[Block], rows: &[(usize, usize)]) -> Result<Column> {
+    let mut views = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let view = block.column(field.id)?.filter(|view| view.values.is_of(&field.data_type));
+        views.push(view);
+    }
+    let from = Picker { views, rows, default: field.default_value.as_ref() };
+    let int = match field.default_value {
+        Some(Value::Int(value)) => value,
+        _ => 0,
+    };
+    let float = match field.default_value {
+        Some(Value::Float(value)) => value,
+        _ => 0.0,
+    };
+    let data = match field.data_type {
+        DataType::Bool => {
+            let default = matches!(field.default_value, Some(Value::Bool(true)));
+            ColumnData::Bool(from.pick(default, |v| if let Values::Bool(v) = v { v } else { &[] }))
+        }
+        DataType::Int8 => {
+            ColumnData::Int8(from.pick(int as i8, |v| if let Values::Int8(v) = v { v } else { &[] }))
+        }
+        DataType::Int16 => {
+            ColumnData::Int16(from.pick(int as i16, |v| if let Values::Int16(v) = v { v } else { &[] }))
+        }
+        DataType::Int32 => {
+            ColumnData::Int32(from.pick(int as i32, |v| if let Values::Int32(v) = v { v } else { &[] }))
+        }
+        DataType::Int64 => {
+            ColumnData::Int64(from.pick(int, |v| if let Values::Int64(v) = v { v } else { &[] }))
+        }
+        DataType::Float => {
+            ColumnData::Float(from.pick(float as f32, |v| if let Values::Float(v) = v { v } else { &[] }))
+        }
+        DataType::Double => {
+            ColumnData::Double(from.pick(float, |v| if let Values::Double(v) = v { v } else { &[] }))
+        }
+        DataType::VarChar { .. } => ColumnData::VarChar(from.texts()),
+        DataType::Json => ColumnData::Json(from.texts()),
+        DataType::FloatVector { dim } => ColumnData::FloatVector { dim, values: from.vectors(dim as usize) },
+    };
+    Ok(Column { field: field.id, data, validity: from.validity() })
+}
+
+struct Picker<'a> {
+    /// One a block; `None` where the block has no such column.
+    views: Vec<Option<ColumnValues<'a>>>,
+    rows: &'a [(usize, usize)],
+    default: Option<&'a Value>,
+}
+
+impl<'a> Picker<'a> {
+    fn pick<T: Copy + 'a>(&self, default: T, slice: impl Fn(Values<'a>) -> &'a [T]) -> Vec<T> {
+        let slices: Vec<&[T]> =
+            self.views.iter().map(|view| view.as_ref().map_or(&[][..], |view| slice(view.values))).collect();
+        self.rows.iter().map(|&(block, row)| slices[block].get(row).copied().unwrap_or(default)).collect()
+    }
+
+    fn texts(&self) -> StrColumn {
+        let default = match self.default {
+            Some(Value::Str(text) | Value::Json(text)) => text.as_str(),
+            _ => "",
+        };
+        let text = |&(block, row): &(usize, usize)| match &self.views[block] {
+            Some(ColumnValues { values: Values::VarChar(texts) | Values::Json(texts), .. }) => texts.get(row),
+            _ => default,
+        };
+        self.rows.iter().map(text).collect()
+    }
+
+    fn vectors(&self, dim: usize) -> Vec<f32> {
+        let mut out = Vec::with_capacity(self.rows.len() * dim);
+        for &(block, row) in self.rows {
+            match &self.views[block] {
+                Some(ColumnValues { values: Values::FloatVector { values, .. }, .. }) => {
+                    out.extend_from_slice(&values[row * dim..(row + 1) * dim]);
+                }
+                _ => out.resize(out.len() + dim, 0.0),
+            }
+        }
+        out
+    }
+
+    /// `None` when nothing is null.
+    fn validity(&self) -> Option<Bitmap> {
+        let is_present = |&(block, row): &(usize, usize)| match &self.views[block] {
+            Some(view) => !view.is_null(row),
+            None => self.default.is_some_and(|value| *value != Value::Null),
+        };
+        let valid: Bitmap = self.rows.iter().map(is_present).collect();
+        (!valid.all()).then_some(valid)
+    }
+}

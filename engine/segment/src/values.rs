@@ -1,0 +1,133 @@
+//! Looking at a column in place: typed slices over a chunk in memory or over a mapped file.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use vecraft_types::{Bitmap, DataType, PrimaryKey};
+
+/// One column of a [`crate::Block`]: `rows` values, null rows hold a placeholder.
+#[derive(Clone, Debug)]
+pub struct ColumnValues<'a> {
+    /// The values.
+    pub values: Values<'a>,
+    /// Set bits are present values; `None` means that all are.
+    pub validity: Option<Cow<'a, Bitmap>>,
+}
+
+impl ColumnValues<'_> {
+    /// True when the row's value is null.
+    pub fn is_null(&self, row: usize) -> bool {
+        self.validity.as_ref().is_some_and(|valid| !valid.get(row))
+    }
+}
+
+/// Values of one type, in row order.
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    /// Booleans.
+    Bool(&'a [bool]),
+    /// 8-bit integers.
+    Int8(&'a [i8]),
+    /// 16-bit integers.
+    Int16(&'a [i16]),
+    /// 32-bit integers.
+    Int32(&'a [i32]),
+    /// 64-bit integers.
+    Int64(&'a [i64]),
+    /// 32-bit floats.
+    Float(&'a [f32]),
+    /// 64-bit floats.
+    Double(&'a [f64]),
+    /// UTF-8 text.
+    VarChar(Texts<'a>),
+    /// JSON text.
+    Json(Texts<'a>),
+    /// Dense vectors, row after row.
+    FloatVector {
+        /// Values a row.
+        dim: usize,
+        /// `rows * dim` values.
+        values: &'a [f32],
+    },
+}
+
+impl<'a> Values<'a> {
+    /// The key of a row, when the column can be a primary key and has that row.
+    pub fn key(&self, row: usize) -> Option<PrimaryKey> {
+        match self {
+            Values::Int64(v) => v.get(row).map(|key| PrimaryKey::Int64(*key)),
+            Values::VarChar(v) if row < v.len() => Some(PrimaryKey::VarChar(Arc::from(v.get(row)))),
+            _ => None,
+        }
+    }
+
+    /// True when the values are of this type (a varchar's limit is not looked at).
+    pub fn is_of(&self, data_type: &DataType) -> bool {
+        match (self, data_type) {
+            (Values::FloatVector { dim, .. }, DataType::FloatVector { dim: wanted }) => {
+                *dim == *wanted as usize
+            }
+            (Values::Bool(_), DataType::Bool)
+            | (Values::Int8(_), DataType::Int8)
+            | (Values::Int16(_), DataType::Int16)
+            | (Values::Int32(_), DataType::Int32)
+            | (Values::Int64(_), DataType::Int64)
+            | (Values::Float(_), DataType::Float)
+            | (Values::Double(_), DataType::Double)
+            | (Values::VarChar(_), DataType::VarChar { .. })
+            | (Values::Json(_), DataType::Json) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Strings, one after another: `ends[i]` is where string `i` ends in `text`.
+#[derive(Clone, Copy, Debug)]
+pub struct Texts<'a> {
+    ends: &'a [u32],
+    text: &'a [u8],
+}
+
+impl<'a> Texts<'a> {
+    /// Strings over these parts. Wrong ends or bytes read as empty strings, never as a panic.
+    pub fn new(ends: &'a [u32], text: &'a [u8]) -> Texts<'a> {
+        Texts { ends, text }
+    }
+
+    /// Number of strings.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The string of a row; empty past the end.
+    pub fn get(&self, row: usize) -> &'a str {
+        std::str::from_utf8(self.bytes(row)).unwrap_or("")
+    }
+
+    /// The bytes of a row's string; empty past the end.
+    pub fn bytes(&self, row: usize) -> &'a [u8] {
+        let Some(&end) = self.ends.get(row) else { return &[] };
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        self.text.get(start as usize..end as usize).unwrap_or(&[])
+    }
+
+    /// All strings in row order.
+    pub fn iter(&self) -> impl Iterator<Item = &'a str> + '_ {
+        (0..self.len()).map(|row| self.get(row))
+    }
+
+    /// Where each string ends.
+    pub fn ends(&self) -> &'a [u32] {
+        self.ends
+    }
+
+    /// The text up to the last string's end.
+    pub fn text(&self) -> &'a [u8] {
+        let end = self.ends.last().copied().unwrap_or(0) as usize;
+        self.text.get(..end).unwrap_or(self.text)
+    }
+}

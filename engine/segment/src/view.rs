@@ -1,0 +1,141 @@
+//! What readers see of a shard: an immutable picture at an applied position, swapped as a whole.
+//!
+//! Order (I15): apply changes segments, publishes the changed views here, then the group's published index, then
+//! answers the client. A reader that waited for the index and loads the view afterwards sees the write.
+
+use crate::{Error, Result, Segment};
+use arc_swap::ArcSwap;
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use vecraft_types::{CollectionSchema, LogPosition, SegmentId, ShardId, Timestamp};
+
+/// One segment as a view shows it.
+#[derive(Clone, Debug)]
+pub struct SegmentView {
+    /// The rows.
+    pub segment: Segment,
+    /// Rows inserted up to the view's position; later ones are not looked at.
+    pub rows: u32,
+}
+
+/// A shard at one applied position. Whoever holds it keeps getting the same answers, whatever is appended,
+/// deleted, sealed or swapped later. Cloning costs one reference count a segment; share it in an `Arc`.
+#[derive(Clone, Debug)]
+pub struct ShardView {
+    /// The shard.
+    pub shard: ShardId,
+    /// Everything up to this entry is in the view, nothing after it.
+    pub position: LogPosition,
+    /// Timestamp of the shard's last entry up to `position`.
+    pub timestamp: Timestamp,
+    /// The schema at that position.
+    pub schema: Arc<CollectionSchema>,
+    /// In order of segment id.
+    pub segments: Vec<SegmentView>,
+}
+
+impl ShardView {
+    /// A picture of what the segments hold now; the caller is the writer, so nothing moves meanwhile.
+    pub fn of(
+        shard: ShardId,
+        position: LogPosition,
+        timestamp: Timestamp,
+        schema: Arc<CollectionSchema>,
+        segments: impl IntoIterator<Item = Segment>,
+    ) -> ShardView {
+        let picture = |segment: Segment| SegmentView { rows: segment.rows(), segment };
+        let mut segments: Vec<SegmentView> = segments.into_iter().map(picture).collect();
+        segments.sort_by_key(|view| view.segment.id());
+        ShardView { shard, position, timestamp, schema, segments }
+    }
+
+    /// The view of one segment.
+    pub fn segment(&self, id: SegmentId) -> Result<&SegmentView> {
+        let at = self.segments.binary_search_by_key(&id, |view| view.segment.id());
+        at.map(|at| &self.segments[at]).map_err(|_| Error::UnknownSegment(id))
+    }
+
+    /// The same shard as it was at an earlier position (read timestamps, I18). Deletes up to the view's position
+    /// are looked at by position anyway; rows inserted later are left out here. The caller has checked the read
+    /// floor: compaction may have removed what older positions saw.
+    pub fn at(&self, position: LogPosition) -> Result<ShardView> {
+        let mut earlier = self.clone();
+        if position >= self.position {
+            return Ok(earlier);
+        }
+        earlier.position = position;
+        earlier.timestamp = Timestamp::ZERO;
+        for view in &mut earlier.segments {
+            let mut rows = 0;
+            for block in view.segment.blocks(view.rows) {
+                // Rows are in log order, so positions ascend.
+                let positions = block.positions()?;
+                let inserted = positions.partition_point(|at| *at <= position.0);
+                if inserted > 0 {
+                    rows = block.first_row() + inserted as u32;
+                    earlier.timestamp = earlier.timestamp.max(Timestamp(block.timestamps()?[inserted - 1]));
+                }
+                if inserted < positions.len() {
+                    break;
+                }
+            }
+            view.rows = rows;
+        }
+        Ok(earlier)
+    }
+
+    /// Bytes of memory its segments use.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|view| view.segment.bytes()).sum()
+    }
+}
+
+/// The current view of every shard of this node: written by the data actor, read by the query actor, made by
+/// the wiring. Reading takes a short shared lock and a reference count; it never waits for apply.
+#[derive(Default)]
+pub struct ViewRegistry {
+    views: RwLock<BTreeMap<ShardId, Arc<ArcSwap<ShardView>>>>,
+}
+
+impl ViewRegistry {
+    /// No shards.
+    pub fn new() -> ViewRegistry {
+        ViewRegistry::default()
+    }
+
+    /// Shows a view from now on; adds the shard when it is new.
+    pub fn publish(&self, view: ShardView) {
+        let view = Arc::new(view);
+        if let Some(slot) = self.views.read().get(&view.shard) {
+            return slot.store(view);
+        }
+        self.views.write().insert(view.shard, Arc::new(ArcSwap::new(view)));
+    }
+
+    /// The current view of a shard; `None` when this node does not serve it.
+    pub fn get(&self, shard: ShardId) -> Option<Arc<ShardView>> {
+        self.views.read().get(&shard).map(|slot| slot.load_full())
+    }
+
+    /// Stops showing a shard. Views already held stay readable.
+    pub fn remove(&self, shard: ShardId) {
+        self.views.write().remove(&shard);
+    }
+
+    /// The shards shown, in order.
+    pub fn shards(&self) -> Vec<ShardId> {
+        self.views.read().keys().copied().collect()
+    }
+
+    /// All current views, in order of shard.
+    pub fn list(&self) -> Vec<Arc<ShardView>> {
+        self.views.read().values().map(|slot| slot.load_full()).collect()
+    }
+}
+
+impl std::fmt::Debug for ViewRegistry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.views.read().keys()).finish()
+    }
+}
