@@ -22,6 +22,7 @@ struct Role {
     lives: usize,
     main: Handle,
     gate: Arc<Semaphore>,
+    started: Arc<AtomicUsize>,
     finished: Arc<AtomicUsize>,
 }
 
@@ -71,8 +72,9 @@ impl Handler<Asked<Notice>> for Role {
 impl Handler<Asked<PassGate>> for Role {
     type Result = Answer<()>;
     fn handle(&mut self, asked: Asked<PassGate>, _: &mut Context<Self>) -> Answer<()> {
-        let (gate, finished) = (self.gate.clone(), self.finished.clone());
+        let (gate, started, finished) = (self.gate.clone(), self.started.clone(), self.finished.clone());
         let work = async move {
+            started.fetch_add(1, Ordering::SeqCst);
             gate.acquire().await.unwrap().forget();
             finished.fetch_add(1, Ordering::SeqCst);
         };
@@ -88,22 +90,31 @@ struct Sandbox {
     _host: ActorHost,
     role: RoleAddr<Role>,
     gate: Arc<Semaphore>,
+    started: Arc<AtomicUsize>,
     finished: Arc<AtomicUsize>,
 }
 
 async fn sandbox(policy: RolePolicy) -> Sandbox {
     let host = ActorHost::new(Handle::current(), SystemClock::shared()).await.unwrap();
-    let (gate, finished) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let gate = Arc::new(Semaphore::new(0));
+    let (started, finished) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let lives = AtomicUsize::new(0);
     let factory = {
-        let (main, gate, finished) = (Handle::current(), gate.clone(), finished.clone());
+        let (main, gate) = (Handle::current(), gate.clone());
+        let (started, finished) = (started.clone(), finished.clone());
         move || {
             let lives = lives.fetch_add(1, Ordering::SeqCst) + 1;
-            Role { lives, main: main.clone(), gate: gate.clone(), finished: finished.clone() }
+            Role {
+                lives,
+                main: main.clone(),
+                gate: gate.clone(),
+                started: started.clone(),
+                finished: finished.clone(),
+            }
         }
     };
     let role = host.start("role", policy, factory).await.unwrap();
-    Sandbox { _host: host, role, gate, finished }
+    Sandbox { _host: host, role, gate, started, finished }
 }
 
 fn quick() -> RolePolicy {
@@ -195,15 +206,27 @@ async fn many_more_askers_than_slots_all_get_an_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_the_deadline_a_write_goes_on_and_a_read_is_dropped() {
+async fn an_answer_that_takes_too_long_is_a_deadline_error() {
     let sandbox = sandbox(quick()).await;
-    let short = Duration::from_millis(20);
-    let late = AskError::Deadline { role: "role", waited_ms: 20 };
-    let read = sandbox.role.ask(PassGate { only_while_wanted: true }, short).await;
-    assert_eq!(read, Err(late.clone()));
-    until("the read gave its slot back", || sandbox.role.in_flight() == 0).await;
-    let write = sandbox.role.ask(PassGate { only_while_wanted: false }, short).await;
-    assert_eq!(write, Err(late));
+    let late = sandbox.role.ask(PassGate { only_while_wanted: true }, Duration::from_millis(5)).await;
+    assert_eq!(late, Err(AskError::Deadline { role: "role", waited_ms: 5 }));
+    until("the slot is given back", || sandbox.role.in_flight() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_caller_leaves_a_write_goes_on_and_a_read_is_dropped() {
+    let sandbox = sandbox(quick()).await;
+    for only_while_wanted in [true, false] {
+        let role = sandbox.role.clone();
+        let caller = tokio::spawn(async move { role.ask(PassGate { only_while_wanted }, SOON).await });
+        let already = usize::from(!only_while_wanted);
+        until("the work began", || sandbox.started.load(Ordering::SeqCst) == already + 1).await;
+        caller.abort();
+        assert!(caller.await.is_err());
+        if only_while_wanted {
+            until("the read gave its slot back", || sandbox.role.in_flight() == 0).await;
+        }
+    }
     assert_eq!(sandbox.role.in_flight(), 1);
     sandbox.gate.add_permits(2);
     until("the write finished", || sandbox.role.in_flight() == 0).await;
