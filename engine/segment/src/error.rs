@@ -63,6 +63,9 @@ pub enum Error {
         /// Dimension received.
         got: usize,
     },
+    /// The filter could not be evaluated: it was made for another schema.
+    #[error("filter: {0}")]
+    Filter(vecraft_types::Error),
     /// The caller gave up or its deadline passed; nothing was returned (P5).
     #[error("the read was cancelled")]
     Cancelled,
@@ -99,6 +102,7 @@ impl From<Error> for vecraft_types::Error {
             Error::Full { .. } => Code::RateLimited,
             Error::Field { .. } => Code::FieldNotFound,
             Error::Dimension { .. } => Code::InvalidParameter,
+            Error::Filter(public) => public.code,
         };
         vecraft_types::Error::new(code, error.to_string())
     }

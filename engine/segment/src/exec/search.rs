@@ -1,0 +1,145 @@
+//! The nearest rows of a view to some vectors.
+
+use super::matches::{Matches, matches, segments};
+use super::{Cancel, RowAddress, exact};
+use crate::{Error, Result, SegmentView, ShardView};
+use rayon::prelude::*;
+use vecraft_expr::Filter;
+use vecraft_index::{SearchParams, TopK, VectorIndex};
+use vecraft_kernel::{Query, reported_score};
+use vecraft_types::{FieldId, Metric, PartitionId};
+
+/// What is searched.
+#[derive(Clone, Copy)]
+pub struct SearchPlan<'a> {
+    /// The vector field.
+    pub field: FieldId,
+    /// How vectors are compared. An index with another metric is not used.
+    pub metric: Metric,
+    /// Query vectors, one after another; a multiple of the field's dimension.
+    pub queries: &'a [f32],
+    /// Hits wanted a query: offset + limit.
+    pub k: usize,
+    /// Only these partitions; `None` means all.
+    pub partitions: Option<&'a [PartitionId]>,
+    /// Only rows for which it is true.
+    pub filter: Option<&'a Filter>,
+    /// How hard indexes look.
+    pub params: SearchParams,
+}
+
+/// A found row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    /// Where it is.
+    pub address: RowAddress,
+    /// What Milvus reports: squared L2, inner product or cosine.
+    pub score: f32,
+    /// The order inside the engine: smaller is nearer for every metric.
+    pub distance: f32,
+}
+
+/// The `min(k, matches)` nearest rows of each query (P5), nearest first; equal distances by segment, then row.
+/// Segments without an index (all growing ones) are searched exactly.
+///
+/// CPU-bound. Large searches spread over the current rayon pool, a segment a task; the answer does not depend on
+/// it. Errors: [`Error::Field`], [`Error::Dimension`], [`Error::Cancelled`], damaged files.
+pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Vec<Hit>>> {
+    let field = view.schema.field_by_id(plan.field).and_then(|field| field.data_type.dim());
+    let no_vectors =
+        || Error::Field { field: plan.field, what: "is no vector field of the schema".to_owned() };
+    let dim = field.ok_or_else(no_vectors)? as usize;
+    if dim == 0 || !plan.queries.len().is_multiple_of(dim) {
+        return Err(Error::Dimension { expected: dim, got: plan.queries.len() });
+    }
+    let queries: Vec<&[f32]> = plan.queries.chunks_exact(dim).collect();
+    let mut hits = vec![Vec::new(); queries.len()];
+    if plan.k == 0 || queries.is_empty() {
+        return Ok(hits);
+    }
+    let wanted: Vec<&SegmentView> = segments(view, plan.partitions).collect();
+    let rows: usize = wanted.iter().map(|shown| shown.rows as usize).sum();
+    let one = |shown: &&SegmentView| search_segment(view, shown, plan, &queries, cancel);
+    let answers: Vec<Vec<Vec<Hit>>> =
+        if wanted.len() > 1 && rows.saturating_mul(plan.queries.len()) > PARALLEL_ABOVE {
+            wanted.par_iter().map(one).collect::<Result<_>>()?
+        } else {
+            wanted.iter().map(one).collect::<Result<_>>()?
+        };
+    for answer in answers {
+        hits.iter_mut().zip(answer).for_each(|(all, some)| all.extend(some));
+    }
+    hits.iter_mut().for_each(|hits| keep_nearest(hits, plan.k));
+    Ok(hits)
+}
+
+/// Multiply-adds below which one thread is faster than waking others.
+const PARALLEL_ABOVE: usize = 4 << 20;
+/// Candidates kept at once; more queries are searched in groups.
+const CANDIDATES_MAX: usize = 4 << 20;
+
+/// The order of every answer.
+fn keep_nearest(hits: &mut Vec<Hit>, k: usize) {
+    hits.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.address.cmp(&b.address)));
+    hits.truncate(k);
+}
+
+fn search_segment(
+    view: &ShardView,
+    shown: &SegmentView,
+    plan: &SearchPlan<'_>,
+    queries: &[&[f32]],
+    cancel: Cancel<'_>,
+) -> Result<Vec<Vec<Hit>>> {
+    let found = matches(view, shown, plan.filter, cancel)?;
+    let to_hits = |top: Vec<vecraft_index::Hit>| -> Vec<Hit> {
+        let segment = shown.segment.id();
+        let hit = |hit: vecraft_index::Hit| Hit {
+            address: RowAddress { segment, row: hit.row },
+            score: reported_score(plan.metric, hit.distance),
+            distance: hit.distance,
+        };
+        top.into_iter().map(hit).collect()
+    };
+    let matching: usize = found.iter().map(Matches::count).sum();
+    if matching == 0 {
+        return Ok(vec![Vec::new(); queries.len()]);
+    }
+    if let Some(index) = shown.segment.index(plan.field)
+        && index.metric() == plan.metric
+        && let [block] = found.as_slice()
+    {
+        return by_index(&*index, block, plan, queries, cancel)?
+            .into_iter()
+            .map(|top| Ok(to_hits(top)))
+            .collect();
+    }
+    let k = plan.k.min(matching);
+    let mut hits = Vec::with_capacity(queries.len());
+    for group in queries.chunks((CANDIDATES_MAX / k).max(1)) {
+        let prepared: Vec<Query<'_>> = group.iter().map(|query| Query::new(plan.metric, query)).collect();
+        let mut tops: Vec<TopK> = group.iter().map(|_| TopK::new(k)).collect();
+        exact::offer(&found, plan.field, &prepared, &mut tops, cancel)?;
+        hits.extend(tops.into_iter().map(|top| to_hits(top.into_hits())));
+    }
+    Ok(hits)
+}
+
+/// The block is the whole sealed segment, so its rows are the index's rows.
+fn by_index(
+    index: &dyn VectorIndex,
+    found: &Matches,
+    plan: &SearchPlan<'_>,
+    queries: &[&[f32]],
+    cancel: Cancel<'_>,
+) -> Result<Vec<Vec<vecraft_index::Hit>>> {
+    let rows = found.block.rows();
+    // An old view may show fewer rows than the index has.
+    let all = (found.bits.is_none() && rows < index.len()).then(|| vecraft_types::Bitmap::new(rows, true));
+    let filter = found.bits.as_ref().or(all.as_ref());
+    let one = |query: &&[f32]| {
+        cancel.check()?;
+        Ok(index.search(query, plan.k, &plan.params, filter)?)
+    };
+    queries.iter().map(one).collect()
+}

@@ -1,0 +1,146 @@
+//! Refusals, cancelling, newer fields, indexes, and readers beside the writer.
+#![allow(clippy::unwrap_used)]
+
+use crate::exec::*;
+use crate::testing::{DIM, KEY, NAME, Row, VECTOR, batch, schema};
+use crate::{Error, GrowingSegment, SealedSegment, Segment, ShardView, ViewRegistry, write_segment};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use vecraft_expr::Filter;
+use vecraft_index::{Flat, SearchParams, VectorRows};
+use vecraft_storage::{Disk, SimDisk};
+use vecraft_types::{
+    ColumnData, DataType, FieldId, FieldSchema, LogPosition, Metric, PartitionId, SegmentId, ShardId,
+    Timestamp, Value,
+};
+
+fn filled(rows: u64) -> (Arc<GrowingSegment>, ShardView) {
+    let schema = Arc::new(schema());
+    let growing = Arc::new(GrowingSegment::new(SegmentId(1), PartitionId(0), Arc::clone(&schema)));
+    let rows: Vec<Row> = (0..rows).map(Row::random).collect();
+    growing.append(&batch(&rows), LogPosition(1), Timestamp(1)).unwrap();
+    let segment = Segment::Growing(Arc::clone(&growing));
+    (growing, ShardView::of(ShardId::default(), LogPosition(1), Timestamp(1), schema, [segment]))
+}
+
+fn plan(queries: &[f32], k: usize) -> SearchPlan<'_> {
+    let params = SearchParams::default();
+    SearchPlan { field: VECTOR, metric: Metric::L2, queries, k, partitions: None, filter: None, params }
+}
+
+#[test]
+fn wrong_requests_are_refused() {
+    let (_, view) = filled(10);
+    let never = Cancel::never();
+    assert!(matches!(
+        search(&view, &plan(&[0.0; 5], 1), never),
+        Err(Error::Dimension { expected: 4, got: 5 })
+    ));
+    let on_key = SearchPlan { field: KEY, ..plan(&[0.0; 4], 1) };
+    assert!(matches!(search(&view, &on_key, never), Err(Error::Field { field: KEY, .. })));
+    let row = |segment, row| [RowAddress { segment: SegmentId(segment), row }];
+    assert!(matches!(fetch(&view, &row(2, 0), &[KEY]), Err(Error::UnknownSegment(SegmentId(2)))));
+    assert!(matches!(fetch(&view, &row(1, 10), &[KEY]), Err(Error::UnknownRow { row: 10, rows: 10, .. })));
+    assert!(fetch(&view, &row(1, 9), &[KEY, NAME]).is_ok());
+    assert_eq!(search(&view, &plan(&[], 5), never).unwrap().len(), 0);
+    assert_eq!(search(&view, &plan(&[0.0; 4], 0), never).unwrap(), vec![vec![]]);
+}
+
+#[test]
+fn a_cancelled_read_ends_with_an_error_and_soon() {
+    let (_, view) = filled(20_000);
+    let asked = AtomicUsize::new(0);
+    let is_cancelled = || asked.fetch_add(1, Ordering::Relaxed) >= 5;
+    let cancel = Cancel::when(&is_cancelled);
+    assert!(matches!(search(&view, &plan(&[0.0; 4], 5), cancel), Err(Error::Cancelled)));
+    assert_eq!(asked.load(Ordering::Relaxed), 6);
+    assert!(matches!(count(&view, None, None, cancel), Err(Error::Cancelled)));
+    assert!(matches!(scan(&view, &ScanPlan::default(), cancel), Err(Error::Cancelled)));
+}
+
+#[test]
+fn fields_newer_than_the_rows_read_as_default_or_null() {
+    let (_, mut view) = filled(70);
+    let mut newer = (*view.schema).clone();
+    let mut level = FieldSchema::new("level", DataType::Int64);
+    level.id = FieldId(120);
+    level.default_value = Some(Value::Int(7));
+    let mut city = FieldSchema::new("city", DataType::VarChar { max_length: 9 });
+    city.id = FieldId(121);
+    city.nullable = true;
+    newer.fields.extend([level, city]);
+    view.schema = Arc::new(newer);
+    let number = |text: &str| {
+        count(&view, None, Some(&Filter::parse(text, &view.schema).unwrap()), Cancel::never()).unwrap()
+    };
+    assert_eq!((number("level == 7"), number("level == 8"), number("city is null")), (70, 0, 70));
+    let address = RowAddress { segment: SegmentId(1), row: 3 };
+    let fetched = fetch(&view, &[address], &[FieldId(121), FieldId(120)]).unwrap();
+    assert!(fetched.columns[0].is_null(0));
+    assert_eq!(fetched.columns[1].data, ColumnData::Int64(vec![7]));
+}
+
+#[test]
+fn an_index_over_other_rows_is_refused_and_one_of_another_metric_not_used() {
+    let (growing, _) = filled(300);
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    let manifest = write_segment(&disk, "s", &growing, 300).unwrap();
+    let sealed =
+        SealedSegment::open(&*disk, &manifest, Arc::clone(growing.schema()), Arc::clone(growing.deletes()))
+            .unwrap();
+    let other = VectorRows::from_vec(DIM, vec![0.0; DIM * 299]).unwrap();
+    assert!(sealed.attach_index(VECTOR, Arc::new(Flat::new(Metric::L2, other))).is_err());
+    assert!(
+        sealed
+            .attach_index(KEY, Arc::new(Flat::new(Metric::L2, sealed.vector_rows(VECTOR).unwrap())))
+            .is_err()
+    );
+    let zeros = VectorRows::from_vec(DIM, vec![0.0; DIM * 300]).unwrap();
+    sealed.attach_index(VECTOR, Arc::new(Flat::new(Metric::L2, zeros))).unwrap();
+    let sealed = Segment::Sealed(Arc::new(sealed));
+    let view = ShardView::of(ShardId::default(), LogPosition(1), Timestamp(1), Arc::new(schema()), [sealed]);
+    let hits =
+        |metric| search(&view, &SearchPlan { metric, ..plan(&[1.0; 4], 300) }, Cancel::never()).unwrap();
+    assert!(hits(Metric::L2)[0].iter().all(|hit| hit.distance == 4.0), "the index's own rows answer");
+    assert!(hits(Metric::Ip)[0].iter().any(|hit| hit.distance != hits(Metric::Ip)[0][0].distance));
+}
+
+#[test]
+fn readers_of_published_views_see_whole_entries_while_apply_writes() {
+    let schema = Arc::new(schema());
+    let registry = Arc::new(ViewRegistry::new());
+    let growing = Arc::new(GrowingSegment::new(SegmentId(1), PartitionId(0), Arc::clone(&schema)));
+    let publish = |position: u64| {
+        let segment = Segment::Growing(Arc::clone(&growing));
+        let at = (LogPosition(position), Timestamp(position));
+        registry.publish(ShardView::of(ShardId::default(), at.0, at.1, Arc::clone(&schema), [segment]));
+    };
+    publish(0);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut last = LogPosition(0);
+                while !done.load(Ordering::Relaxed) {
+                    let view = registry.get(ShardId::default()).unwrap();
+                    assert!(view.position >= last, "I15: views never go back");
+                    last = view.position;
+                    // Each entry adds two rows and deletes the first of them.
+                    let rows = count(&view, None, None, Cancel::never()).unwrap();
+                    assert_eq!(rows, view.position.0, "position {}", view.position);
+                    let hits = search(&view, &plan(&[1.0; 4], 1_000_000), Cancel::never()).unwrap();
+                    assert_eq!(hits[0].len() as u64, rows);
+                }
+            });
+        }
+        for position in 1..=400u64 {
+            let rows = [Row::random(position * 2), Row::random(position * 2 + 1)];
+            let first = growing.append(&batch(&rows), LogPosition(position), Timestamp(position)).unwrap();
+            assert!(growing.deletes().delete(first, LogPosition(position)));
+            publish(position);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    registry.remove(ShardId::default());
+    assert!(registry.get(ShardId::default()).is_none() && registry.list().is_empty());
+}
