@@ -1,0 +1,35 @@
+//! What the proxy can be told.
+
+use std::time::Duration;
+
+/// Options of the proxy, checked by `vecraft-config` before they come here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// How long a request may take when the caller names no deadline.
+    pub deadline_default: Duration,
+    /// Request bytes being worked on at once; more are answered `rate limited` (issue M2, back-pressure).
+    pub bytes_in_flight_max: usize,
+    /// What a refused caller is told to wait.
+    pub retry_after: Duration,
+    /// A batch is cut into pieces of about this many bytes, each one entry of a shard's log. Entries that are too
+    /// large hold up their group's neighbours; too small ones cost a frame and a CRC each.
+    pub piece_bytes_max: usize,
+    /// Bytes one reply may hold: Milvus's limit on what a server sends.
+    pub reply_bytes_max: usize,
+    /// Row ids fetched from the catalogue at a time. What is left of a range when the process ends is never used.
+    pub id_range: u64,
+}
+
+impl Default for ProxyConfig {
+    /// 30 s, 256 MiB in flight, pieces of 2 MiB, replies of 256 MiB, ranges of 65,536 ids.
+    fn default() -> ProxyConfig {
+        ProxyConfig {
+            deadline_default: Duration::from_secs(30),
+            bytes_in_flight_max: 256 << 20,
+            retry_after: Duration::from_millis(100),
+            piece_bytes_max: 2 << 20,
+            reply_bytes_max: 256 << 20,
+            id_range: 65_536,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Collections: create, drop, describe, list, load flag, number of rows.
+
+use crate::Proxy;
+use crate::deadline::is_unavailable;
+use crate::names::{NameFreshness, check_database, partition_id};
+use futures::future::try_join_all;
+use vecraft_rpc::services::ShardStats;
+use vecraft_types::api::{Call, CollectionName, CreateCollection, RowCount, SetLoaded};
+use vecraft_types::limits::SHARDS_MAX;
+use vecraft_types::schema::check_name;
+use vecraft_types::{CollectionDescriptor, DdlPhase, Error, PkConflict, Result};
+
+/// Property that makes reads fail before a load, as in Milvus.
+const STRICT_LOAD: &str = "milvus.strict_load";
+
+impl Proxy {
+    pub(crate) async fn make_collection(&self, call: Call, mut asked: CreateCollection) -> Result<()> {
+        check_database(&call)?;
+        check_name("collection", &asked.name)?;
+        apply_properties(&mut asked)?;
+        asked.schema.check().map_err(|error| error.with("collection", &asked.name))?;
+        if asked.shards > SHARDS_MAX {
+            let text = format!("{} shards, at most {SHARDS_MAX} are allowed", asked.shards);
+            return Err(Error::invalid(text).with("collection", &asked.name));
+        }
+        let deadline = self.deadline(&call);
+        let attempt = || self.catalogue_writer.create_collection(asked.clone());
+        deadline.retry("create collection", is_unavailable, attempt).await
+    }
+
+    pub(crate) async fn remove_collection(&self, call: Call, name: String) -> Result<()> {
+        check_database(&call)?;
+        let deadline = self.deadline(&call);
+        let attempt = || self.catalogue_writer.drop_collection(name.clone());
+        deadline.retry("drop collection", is_unavailable, attempt).await
+    }
+
+    pub(crate) async fn one_collection(
+        &self,
+        call: Call,
+        name: CollectionName,
+    ) -> Result<CollectionDescriptor> {
+        let look_up = || self.collection(&call, &name, NameFreshness::Latest);
+        let found = self.deadline(&call).retry("describe collection", is_unavailable, look_up).await?;
+        Ok((*found).clone())
+    }
+
+    pub(crate) async fn all_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>> {
+        check_database(&call)?;
+        let barrier = || self.catalogue.barrier();
+        self.deadline(&call).retry("list collections", is_unavailable, barrier).await?;
+        let usable = self.catalogue.list().into_iter().filter(|found| found.phase == DdlPhase::Ready);
+        Ok(usable.map(|collection| (*collection).clone()).collect())
+    }
+
+    pub(crate) async fn mark_loaded(&self, call: Call, asked: SetLoaded) -> Result<()> {
+        let deadline = self.deadline(&call);
+        self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
+        deadline.retry("load", is_unavailable, || self.catalogue_writer.set_loaded(asked.clone())).await
+    }
+
+    pub(crate) async fn count_rows(&self, call: Call, asked: RowCount) -> Result<u64> {
+        let deadline = self.deadline(&call);
+        let collection =
+            self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
+        let name = asked.partition.as_deref().filter(|name| !name.is_empty());
+        let only = name.map(|name| partition_id(&collection, name)).transpose()?;
+        let stats = self.shard_stats(&call, &collection).await?;
+        let rows = stats.iter().flat_map(|shard| &shard.rows);
+        Ok(rows.filter(|(id, _)| only.is_none_or(|only| only == **id)).map(|(_, count)| count).sum())
+    }
+
+    /// Figures of every shard, each at a point inside this call.
+    pub(crate) async fn shard_stats(
+        &self,
+        call: &Call,
+        collection: &CollectionDescriptor,
+    ) -> Result<Vec<ShardStats>> {
+        let deadline = self.deadline(call);
+        let deadline = &deadline;
+        let asked = collection.shards.iter().map(|placement| async move {
+            let stats = deadline
+                .retry("shard statistics", is_unavailable, || self.shard_writer.stats(placement.shard));
+            stats.await.map_err(|error| error.with("shard", placement.shard))
+        });
+        try_join_all(asked).await
+    }
+}
+
+/// Reads the properties that mean something here and refuses the others: a property without effect would be a
+/// promise we do not keep.
+fn apply_properties(asked: &mut CreateCollection) -> Result<()> {
+    for (key, value) in &asked.properties {
+        match key.as_str() {
+            PkConflict::PROPERTY => asked.schema.pk_conflict = PkConflict::parse(value)?,
+            STRICT_LOAD if matches!(value.to_ascii_lowercase().as_str(), "true" | "false") => {}
+            STRICT_LOAD => {
+                return Err(Error::invalid(format!(
+                    "property {STRICT_LOAD} is {value:?}, allowed are true, false"
+                )));
+            }
+            other => return Err(Error::not_built(format!("collection property {other:?}"))),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Indexes: create, drop, describe with their progress.
+
+use crate::Proxy;
+use crate::deadline::is_unavailable;
+use crate::names::{NameFreshness, field_not_found};
+use vecraft_index::IndexSpec;
+use vecraft_types::api::{Call, CreateIndex, DropIndex, IndexInfo};
+use vecraft_types::schema::check_name;
+use vecraft_types::{Code, Error, Result};
+
+impl Proxy {
+    pub(crate) async fn make_index(&self, call: Call, asked: CreateIndex) -> Result<()> {
+        if !asked.name.is_empty() {
+            check_name("index", &asked.name)?;
+        }
+        let deadline = self.deadline(&call);
+        let collection =
+            self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
+        let schema = &collection.schema;
+        let field = schema.field(&asked.field).ok_or_else(|| field_not_found(schema, &asked.field))?;
+        if !field.data_type.is_vector() {
+            let kind = if asked.index_type.is_empty() { "an index" } else { asked.index_type.as_str() };
+            let text =
+                format!("{kind} on a {} field is not supported by this version", field.data_type.name());
+            return Err(Error::invalid(text).with("field", &field.name));
+        }
+        IndexSpec::parse(&asked.index_type, &asked.params)
+            .map_err(|error| Error::invalid(error.to_string()).with("field", &field.name))?;
+        let attempt = || self.catalogue_writer.create_index(asked.clone());
+        deadline.retry("create index", is_unavailable, attempt).await
+    }
+
+    pub(crate) async fn remove_index(&self, call: Call, asked: DropIndex) -> Result<()> {
+        if asked.field.is_empty() && asked.name.is_empty() {
+            return Err(Error::new(Code::MissingParameter, "dropping an index needs its name or its field"));
+        }
+        let deadline = self.deadline(&call);
+        self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
+        let attempt = || self.catalogue_writer.drop_index(asked.clone());
+        deadline.retry("drop index", is_unavailable, attempt).await
+    }
+
+    pub(crate) async fn index_progress(&self, call: Call, name: String) -> Result<Vec<IndexInfo>> {
+        let collection =
+            self.collection_named(&call, &self.deadline(&call), &name, NameFreshness::Latest).await?;
+        if collection.indexes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stats = self.shard_stats(&call, &collection).await?;
+        let total_rows: u64 = stats.iter().flat_map(|shard| shard.rows.values()).sum();
+        let infos = collection.indexes.iter().map(|index| {
+            let pending =
+                stats.iter().filter_map(|shard| shard.pending_index_rows.get(&index.id)).sum::<u64>();
+            let field = collection.schema.field_by_id(index.spec.field);
+            IndexInfo {
+                index: index.clone(),
+                field: field.map(|field| field.name.clone()).unwrap_or_default(),
+                // Pending rows are counted by segment and may include deleted ones.
+                indexed_rows: total_rows.saturating_sub(pending),
+                total_rows,
+                pending_rows: pending,
+            }
+        });
+        Ok(infos.collect())
+    }
+}

@@ -1,0 +1,12 @@
+//! One verb family a file.
+
+pub(crate) mod collections;
+pub(crate) mod delete;
+pub(crate) mod flush;
+pub(crate) mod indexes;
+pub(crate) mod insert;
+pub(crate) mod partitions;
+pub(crate) mod query;
+pub(crate) mod reads;
+pub(crate) mod search;
+pub(crate) mod server;

@@ -1,0 +1,39 @@
+//! Partitions: create and drop.
+
+use crate::Proxy;
+use crate::deadline::is_unavailable;
+use crate::names::NameFreshness;
+use vecraft_types::api::{Call, PartitionRequest};
+use vecraft_types::limits::{DEFAULT_PARTITION, PARTITIONS_MAX};
+use vecraft_types::schema::check_name;
+use vecraft_types::{Error, Result};
+
+impl Proxy {
+    pub(crate) async fn make_partition(&self, call: Call, asked: PartitionRequest) -> Result<()> {
+        check_name("partition", &asked.partition)?;
+        let deadline = self.deadline(&call);
+        let collection =
+            self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
+        if collection.partition(&asked.partition).is_some() {
+            return Ok(());
+        }
+        if collection.partitions.len() >= PARTITIONS_MAX {
+            let text = format!("the collection has {PARTITIONS_MAX} partitions, more are not allowed");
+            return Err(Error::invalid(text).with("collection", &asked.collection));
+        }
+        let attempt = || self.catalogue_writer.create_partition(asked.clone());
+        deadline.retry("create partition", is_unavailable, attempt).await
+    }
+
+    pub(crate) async fn remove_partition(&self, call: Call, asked: PartitionRequest) -> Result<()> {
+        if asked.partition == DEFAULT_PARTITION {
+            return Err(
+                Error::invalid("the default partition cannot be dropped").with("partition", &asked.partition)
+            );
+        }
+        let deadline = self.deadline(&call);
+        self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
+        let attempt = || self.catalogue_writer.drop_partition(asked.clone());
+        deadline.retry("drop partition", is_unavailable, attempt).await
+    }
+}

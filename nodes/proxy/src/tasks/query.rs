@@ -1,0 +1,111 @@
+//! Rows by filter, and exact counts.
+
+use super::reads::{check_loaded, check_window, shards_of};
+use crate::Proxy;
+use crate::filter::parse_filter;
+use crate::merge::merge_rows;
+use crate::names::{NameFreshness, partition_ids};
+use crate::output::Output;
+use vecraft_rpc::services::{ShardQuery, ShardRows};
+use vecraft_types::api::{Call, NamedRows, QueryReply, QueryRequest};
+use vecraft_types::{Code, CollectionDescriptor, Error, Result, ShardId};
+
+const VERB: &str = "query";
+/// The output field that means the number of matching rows.
+const COUNT: &str = "count(*)";
+
+/// A checked query.
+struct Plan<'a> {
+    /// None when only the count is wanted.
+    output: Option<Output<'a>>,
+    primary_field: String,
+    shards: Vec<ShardId>,
+    ask: ShardQuery,
+}
+
+impl Proxy {
+    pub(crate) async fn query_rows(&self, call: Call, asked: QueryRequest) -> Result<QueryReply> {
+        let deadline = self.deadline(&call);
+        let _room = self.admission.enter(asked.filter.len())?;
+        let names = NameFreshness::from(asked.consistency);
+        let collection = self.collection_named(&call, &deadline, &asked.collection, names).await?;
+        let (offset, limit) = (asked.offset, asked.limit);
+        let plan = plan(&collection, asked)?;
+        let answers = self
+            .ask_shards(&deadline, VERB, &plan.shards, |shard| {
+                let ask = ShardQuery { shard, deadline_ms: deadline.left_ms(), ..plan.ask.clone() };
+                self.shard_reader.query(ask)
+            })
+            .await?;
+        self.query_reply(plan, answers, offset, limit)
+    }
+
+    fn query_reply(
+        &self,
+        plan: Plan<'_>,
+        answers: Vec<ShardRows>,
+        offset: usize,
+        limit: Option<usize>,
+    ) -> Result<QueryReply> {
+        self.check_reply_size(answers.iter().map(|shard| &shard.rows))?;
+        let timestamp = answers.iter().map(|shard| shard.timestamp).max().unwrap_or_default();
+        let primary_field = plan.primary_field;
+        let Some(output) = plan.output else {
+            let count = Some(answers.iter().map(|shard| shard.count).sum());
+            let (rows, output_fields) = (NamedRows::default(), vec![COUNT.to_owned()]);
+            return Ok(QueryReply { count, rows, primary_field, output_fields, timestamp });
+        };
+        let shards =
+            answers.into_iter().map(|shard| output.arrange(shard.rows)).collect::<Result<Vec<_>>>()?;
+        let merged = merge_rows(offset, limit, &shards)?;
+        let rows = output.name(if merged.rows == 0 { output.empty() } else { merged })?;
+        Ok(QueryReply { count: None, rows, primary_field, output_fields: output.names, timestamp })
+    }
+}
+
+/// Checks everything a query says.
+fn plan(collection: &CollectionDescriptor, asked: QueryRequest) -> Result<Plan<'_>> {
+    check_loaded(collection)?;
+    let schema = &collection.schema;
+    let is_count = asked.output_fields.iter().any(|name| name.eq_ignore_ascii_case(COUNT));
+    if is_count {
+        check_count(&asked)?;
+    } else {
+        check_window(asked.limit, asked.offset)?;
+        if asked.filter.trim().is_empty() && asked.limit.is_none() {
+            let text = "an empty filter needs a limit";
+            return Err(Error::new(Code::InvalidParameter, text).with("collection", &collection.name));
+        }
+    }
+    let filter = parse_filter(&asked.filter, schema)?;
+    let mut wanted = Output::resolve(schema, if is_count { &[] } else { &asked.output_fields })?;
+    let primary_field = wanted.primary().name.clone();
+    // As in Milvus, a query always returns the key.
+    if !wanted.names.contains(&primary_field) {
+        wanted.names.insert(0, primary_field.clone());
+    }
+    let ask = ShardQuery {
+        shard: ShardId::default(),
+        partitions: partition_ids(collection, &asked.partitions)?,
+        filter: asked.filter,
+        output: if is_count { Vec::new() } else { wanted.ids() },
+        limit: asked.limit.map(|limit| asked.offset + limit),
+        consistency: asked.consistency,
+        deadline_ms: 0,
+    };
+    let shards = shards_of(collection, filter.keys.as_deref());
+    Ok(Plan { output: (!is_count).then_some(wanted), primary_field, shards, ask })
+}
+
+fn check_count(asked: &QueryRequest) -> Result<()> {
+    if asked.output_fields.len() > 1 {
+        let others = asked.output_fields.join(", ");
+        return Err(Error::invalid(format!("{COUNT} must be the only output field, asked are {others}")));
+    }
+    if asked.limit.is_some() || asked.offset > 0 {
+        return Err(Error::invalid(format!(
+            "{COUNT} counts all matching rows, it takes neither limit nor offset"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! What search and query share: limits, shards to ask, the fan-out.
+
+use crate::Proxy;
+use crate::deadline::{Deadline, is_unavailable};
+use futures::future::try_join_all;
+use std::future::Future;
+use vecraft_types::limits::TOPK_MAX;
+use vecraft_types::{Code, CollectionDescriptor, Error, PrimaryKey, Result, RowBatch, ShardId};
+
+impl Proxy {
+    /// Asks all these shards at once. Every one must answer (P5): the first that cannot within the deadline makes
+    /// the whole read an error that names it, and the others are no longer waited for.
+    pub(crate) async fn ask_shards<T, F, Fut>(
+        &self,
+        deadline: &Deadline,
+        verb: &'static str,
+        shards: &[ShardId],
+        ask: F,
+    ) -> Result<Vec<T>>
+    where
+        F: Fn(ShardId) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let ask = &ask;
+        let asked = shards.iter().map(|&shard| async move {
+            let answer = deadline.retry(verb, is_unavailable, || ask(shard)).await;
+            answer.map_err(|error| named(error, shard))
+        });
+        try_join_all(asked).await
+    }
+
+    /// Refuses a reply that no client could receive.
+    pub(crate) fn check_reply_size<'a>(&self, rows: impl Iterator<Item = &'a RowBatch>) -> Result<()> {
+        let bytes: usize = rows.map(RowBatch::bytes).sum();
+        if bytes <= self.config.reply_bytes_max {
+            return Ok(());
+        }
+        let max = self.config.reply_bytes_max;
+        let text = format!(
+            "the reply would have {bytes} bytes, at most {max} are allowed; ask for less rows or fields"
+        );
+        Err(Error::new(Code::ParameterTooLarge, text))
+    }
+}
+
+fn named(error: Error, shard: ShardId) -> Error {
+    if error.context.iter().any(|(key, _)| key == "shard") { error } else { error.with("shard", shard) }
+}
+
+/// The collection's shards; with keys, only those that own them.
+pub(crate) fn shards_of(collection: &CollectionDescriptor, keys: Option<&[PrimaryKey]>) -> Vec<ShardId> {
+    let count = u32::try_from(collection.shards.len()).unwrap_or(u32::MAX);
+    let owns = |index: usize| {
+        keys.is_none_or(|keys| keys.iter().any(|key| key.shard_index(count) as usize == index))
+    };
+    let placements = collection.shards.iter().enumerate();
+    placements.filter(|(index, _)| owns(*index)).map(|(_, placement)| placement.shard).collect()
+}
+
+/// Checks a limit and what is left out before it.
+pub(crate) fn check_window(limit: Option<usize>, offset: usize) -> Result<()> {
+    if let Some(limit) = limit
+        && !(1..=TOPK_MAX).contains(&limit)
+    {
+        return Err(Error::invalid(format!("limit is {limit}, allowed is 1 to {TOPK_MAX}")));
+    }
+    let last = offset.saturating_add(limit.unwrap_or(0));
+    if last > TOPK_MAX {
+        let limit = limit.map_or("none".to_owned(), |limit| limit.to_string());
+        return Err(Error::invalid(format!(
+            "offset + limit is {last} (offset {offset}, limit {limit}), at most {TOPK_MAX} is allowed"
+        )));
+    }
+    Ok(())
+}
+
+/// With `milvus.strict_load`, reads need a load first, as in Milvus (101).
+pub(crate) fn check_loaded(collection: &CollectionDescriptor) -> Result<()> {
+    if collection.is_strict_load() && !collection.is_loaded {
+        return Err(Error::new(Code::CollectionNotLoaded, "").with("collection", &collection.name));
+    }
+    Ok(())
+}

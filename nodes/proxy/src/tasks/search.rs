@@ -1,0 +1,181 @@
+//! Nearest rows.
+
+use super::reads::{check_loaded, check_window, shards_of};
+use crate::Proxy;
+use crate::deadline::Deadline;
+use crate::filter::parse_filter;
+use crate::merge::{Hits, merge_hits};
+use crate::names::{NameFreshness, field_not_found, partition_ids};
+use crate::output::Output;
+use crate::rows::first_not_finite;
+use std::sync::Arc;
+use vecraft_index::{IndexSpec, SearchParams};
+use vecraft_rpc::services::{ShardHits, ShardSearch};
+use vecraft_types::api::{Call, SearchReply, SearchRequest};
+use vecraft_types::limits::{MESSAGE_BYTES_MAX, NQ_MAX};
+use vecraft_types::{
+    Code, CollectionDescriptor, CollectionSchema, DataType, Error, FieldSchema, IndexDescriptor, Metric,
+    Result, ShardId,
+};
+
+const VERB: &str = "search";
+
+/// A checked search.
+struct Plan<'a> {
+    output: Output<'a>,
+    shards: Vec<ShardId>,
+    queries: usize,
+    /// What each shard is asked; the shard and the time left are put in when it is sent.
+    ask: ShardSearch,
+}
+
+impl Proxy {
+    pub(crate) async fn search_rows(&self, call: Call, asked: SearchRequest) -> Result<SearchReply> {
+        let deadline = self.deadline(&call);
+        let _room = self.admission.enter(size_of_val(asked.vectors.as_slice()) + asked.filter.len())?;
+        let names = NameFreshness::from(asked.consistency);
+        let collection = self.collection_named(&call, &deadline, &asked.collection, names).await?;
+        let (offset, limit) = (asked.offset, asked.limit);
+        let plan = plan(&collection, asked)?;
+        let answers = self
+            .ask_shards(&deadline, VERB, &plan.shards, |shard| {
+                self.shard_reader.search(request(&plan, shard, &deadline))
+            })
+            .await?;
+        self.reply(plan, answers, offset, limit)
+    }
+
+    fn reply(
+        &self,
+        plan: Plan<'_>,
+        answers: Vec<ShardHits>,
+        offset: usize,
+        limit: usize,
+    ) -> Result<SearchReply> {
+        self.check_reply_size(answers.iter().map(|hits| &hits.rows))?;
+        let timestamp = answers.iter().map(|hits| hits.timestamp).max().unwrap_or_default();
+        let mut shards = Vec::with_capacity(answers.len());
+        for hits in answers {
+            let rows = plan.output.arrange(hits.rows)?;
+            shards.push(Hits { counts: hits.counts, scores: hits.scores, rows });
+        }
+        let merged = merge_hits(plan.ask.metric, plan.queries, offset, limit, shards)?;
+        let rows = if merged.rows.rows == 0 { plan.output.empty() } else { merged.rows };
+        Ok(SearchReply {
+            counts: merged.counts,
+            scores: merged.scores,
+            primary_field: plan.output.primary().name.clone(),
+            rows: plan.output.name(rows)?,
+            output_fields: plan.output.names,
+            timestamp,
+        })
+    }
+}
+
+fn request(plan: &Plan<'_>, shard: ShardId, deadline: &Deadline) -> ShardSearch {
+    ShardSearch { shard, deadline_ms: deadline.left_ms(), ..plan.ask.clone() }
+}
+
+/// Checks everything a search says.
+fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<'_>> {
+    check_loaded(collection)?;
+    check_window(Some(asked.limit), asked.offset)?;
+    let schema = &collection.schema;
+    let field = vector_field(schema, &asked.field)?;
+    let queries = check_vectors(field, &asked)?;
+    let index = collection.index_on(field.id);
+    let metric = metric(index, field, asked.metric)?;
+    let k = asked.offset + asked.limit;
+    check_params(index, k, &asked)?;
+    let filter = parse_filter(&asked.filter, schema)?;
+    let output = Output::resolve(schema, &asked.output_fields)?;
+    let ask = ShardSearch {
+        shard: ShardId::default(),
+        partitions: partition_ids(collection, &asked.partitions)?,
+        field: field.id,
+        metric,
+        dim: asked.dim,
+        vectors: Arc::new(asked.vectors),
+        k,
+        filter: asked.filter,
+        params: asked.params,
+        output: output.ids(),
+        consistency: asked.consistency,
+        deadline_ms: 0,
+    };
+    Ok(Plan { output, shards: shards_of(collection, filter.keys.as_deref()), queries, ask })
+}
+
+/// The vector field of a name; without a name the only one.
+fn vector_field<'a>(schema: &'a CollectionSchema, name: &str) -> Result<&'a FieldSchema> {
+    if name.is_empty() {
+        let fields: Vec<&FieldSchema> = schema.vector_fields().collect();
+        if let [only] = fields[..] {
+            return Ok(only);
+        }
+        let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        let text = format!("the search must name one of the vector fields {}", names.join(", "));
+        return Err(Error::new(Code::MissingParameter, text));
+    }
+    let field = schema.field(name).ok_or_else(|| field_not_found(schema, name))?;
+    if field.data_type.is_vector() {
+        return Ok(field);
+    }
+    let text = format!("a search needs a vector field, this one is {}", field.data_type.name());
+    Err(Error::invalid(text).with("field", name))
+}
+
+/// Checks the query vectors and counts them.
+fn check_vectors(field: &FieldSchema, asked: &SearchRequest) -> Result<usize> {
+    let fail = |text: String| Err(Error::invalid(text).with("field", &field.name));
+    let DataType::FloatVector { dim } = field.data_type else {
+        return fail("not a vector field".into());
+    };
+    if asked.dim != dim {
+        return fail(format!("the query vectors have {} dimensions, the field has {dim}", asked.dim));
+    }
+    let (values, dim) = (asked.vectors.len(), dim as usize);
+    if values % dim != 0 {
+        return fail(format!("the query vectors have {values} values, not a multiple of {dim} dimensions"));
+    }
+    let queries = values / dim;
+    if !(1..=NQ_MAX).contains(&queries) {
+        return fail(format!("nq is {queries}, allowed is 1 to {NQ_MAX}"));
+    }
+    if size_of_val(asked.vectors.as_slice()) > MESSAGE_BYTES_MAX {
+        let text = format!("the query vectors have more than {MESSAGE_BYTES_MAX} bytes");
+        return Err(Error::new(Code::ParameterTooLarge, text));
+    }
+    if let Some(at) = first_not_finite(&asked.vectors) {
+        let (query, element, value) = (at / dim, at % dim, asked.vectors[at]);
+        return fail(format!("element {element} of query vector {query} is {value}, it must be finite"));
+    }
+    Ok(queries)
+}
+
+/// The index's metric, which the request may repeat but not change. Without an index any metric is served by a
+/// scan; COSINE, Milvus's default, when none is named.
+fn metric(index: Option<&IndexDescriptor>, field: &FieldSchema, asked: Option<Metric>) -> Result<Metric> {
+    let Some(index) = index else { return Ok(asked.unwrap_or(Metric::Cosine)) };
+    match asked {
+        Some(asked) if asked != index.spec.metric => {
+            let (asked, built) = (asked.name(), index.spec.metric.name());
+            let text =
+                format!("metric type not match: the search asks for {asked}, the index is built for {built}");
+            Err(Error::invalid(text).with("field", &field.name).with("index", &index.spec.name))
+        }
+        _ => Ok(index.spec.metric),
+    }
+}
+
+/// Search parameters must be those of the declared index type, even while a segment is still scanned: what is
+/// wrong tomorrow is wrong today.
+fn check_params(index: Option<&IndexDescriptor>, k: usize, asked: &SearchRequest) -> Result<()> {
+    let bad = |error: vecraft_index::Error| Error::invalid(error.to_string());
+    let spec = match index {
+        Some(index) => IndexSpec::parse(&index.spec.index_type, &index.spec.params).map_err(bad)?,
+        None => IndexSpec::Auto,
+    };
+    SearchParams::parse(&spec, k, &asked.params).map_err(bad)?;
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Names (I19), DDL checks, figures.
+
+use super::*;
+
+fn creation(name: &str) -> CreateCollection {
+    CreateCollection {
+        name: name.into(),
+        schema: schema(),
+        shards: 1,
+        properties: BTreeMap::new(),
+        default_consistency: 2,
+    }
+}
+
+#[tokio::test]
+async fn writes_and_strong_reads_take_the_barrier_others_only_before_not_found() {
+    let bench = Bench::new(schema(), 1);
+    let barriers = || *bench.cluster.barriers.lock();
+    bench.query(|r| r.consistency = Consistency::Eventually).await.unwrap();
+    bench.search(|r| r.consistency = Consistency::Session(Timestamp(1))).await.unwrap();
+    assert_eq!(barriers(), 0);
+    bench.query(|r| r.consistency = Consistency::Strong).await.unwrap();
+    bench.insert(rows([1])).await.unwrap();
+    assert_eq!(barriers(), 2);
+    // A node that is behind must not answer "not found" by itself.
+    bench.cluster.forget();
+    bench.query(|r| r.consistency = Consistency::Bounded(5_000, Timestamp(0))).await.unwrap();
+    assert_eq!(barriers(), 3);
+    let error = bench.query(|r| r.collection = "nothing".into()).await.unwrap_err();
+    assert_eq!((error.code, barriers()), (Code::CollectionNotFound, 4));
+}
+
+#[tokio::test]
+async fn collections_that_are_not_ready_cannot_be_used() {
+    let bench = Bench::new(schema(), 1);
+    for phase in [DdlPhase::Creating, DdlPhase::Dropping] {
+        bench.cluster.alter(|collection| collection.phase = phase);
+        let error = bench.insert(rows([1])).await.unwrap_err();
+        assert_eq!(error.code, Code::CollectionNotFound);
+        assert_eq!(bench.proxy.list_collections(Call::default()).await.unwrap(), vec![]);
+    }
+    bench.cluster.alter(|collection| collection.phase = DdlPhase::Ready);
+    let by_id = CollectionName::Id(CollectionId(5));
+    assert_eq!(bench.proxy.describe_collection(Call::default(), by_id).await.unwrap().name, "docs");
+}
+
+#[tokio::test]
+async fn bad_ddl_never_reaches_the_coordinator() {
+    let bench = Bench::new(schema(), 1);
+    let create = |request: CreateCollection| bench.proxy.create_collection(Call::default(), request);
+    assert!(create(creation("9lives")).await.unwrap_err().detail.contains("begin with a letter"));
+    assert!(create(creation("")).await.unwrap_err().detail.contains("empty"));
+    let many = CreateCollection { shards: 17, ..creation("many") };
+    assert!(create(many).await.unwrap_err().detail.contains("17 shards, at most 16"));
+    let keyless = CreateCollection { schema: CollectionSchema::new(vec![]), ..creation("keyless") };
+    assert_eq!(create(keyless).await.unwrap_err().code, Code::IllegalSchema);
+    let ttl = BTreeMap::from([("collection.ttl.seconds".into(), "9".into())]);
+    let error = create(CreateCollection { properties: ttl, ..creation("ttl") }).await.unwrap_err();
+    assert!(error.detail.contains("collection.ttl.seconds"), "{error}");
+    let partition = |name: &str| PartitionRequest { collection: "docs".into(), partition: name.into() };
+    assert!(bench.proxy.create_partition(Call::default(), partition("a b")).await.is_err());
+    assert!(bench.proxy.drop_partition(Call::default(), partition("_default")).await.is_err());
+    let index = |field: &str, index_type: &str| CreateIndex {
+        collection: "docs".into(),
+        field: field.into(),
+        name: String::new(),
+        index_type: index_type.into(),
+        metric: None,
+        params: BTreeMap::new(),
+    };
+    let make = |request| bench.proxy.create_index(Call::default(), request);
+    assert_eq!(make(index("nope", "FLAT")).await.unwrap_err().code, Code::FieldNotFound);
+    assert!(make(index("title", "TRIE")).await.unwrap_err().detail.contains("TRIE"));
+    assert!(make(index("vector", "DISKANN")).await.unwrap_err().detail.contains("HNSW"));
+    assert_eq!(*bench.cluster.ddl.lock(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn good_ddl_does() {
+    let bench = Bench::new(schema(), 1);
+    let properties = BTreeMap::from([
+        ("pk.on_conflict".into(), "reject".into()),
+        ("milvus.strict_load".into(), "true".into()),
+    ]);
+    let call = Call::default;
+    bench.proxy.create_collection(call(), CreateCollection { properties, ..creation("more") }).await.unwrap();
+    let partition = PartitionRequest { collection: "docs".into(), partition: "new".into() };
+    bench.proxy.create_partition(call(), partition.clone()).await.unwrap();
+    // It is there already: nothing to do.
+    let old = PartitionRequest { partition: "old".into(), ..partition.clone() };
+    bench.proxy.create_partition(call(), old).await.unwrap();
+    bench.proxy.drop_partition(call(), partition).await.unwrap();
+    bench.proxy.drop_collection(call(), "docs".into()).await.unwrap();
+    let ddl = bench.cluster.ddl.lock().clone();
+    assert_eq!(ddl, ["create more Reject", "create partition new", "drop partition new", "drop docs"]);
+}
+
+#[tokio::test]
+async fn figures_are_summed_over_shards() {
+    let bench = Bench::new(schema(), 4);
+    bench.insert(rows(0..40)).await.unwrap();
+    let mut request = insert_request(rows(100..110));
+    request.partition = Some("old".into());
+    bench.proxy.insert(Call::default(), request).await.unwrap();
+    let count = |partition: Option<&str>| {
+        let request = RowCount { collection: "docs".into(), partition: partition.map(str::to_owned) };
+        bench.proxy.row_count(Call::default(), request)
+    };
+    assert_eq!(count(None).await.unwrap(), 50);
+    assert_eq!(count(Some("_default")).await.unwrap(), 40);
+    assert_eq!(count(Some("old")).await.unwrap(), 10);
+    assert_eq!(count(Some("nowhere")).await.unwrap_err().code, Code::PartitionNotFound);
+    bench.cluster.add_index(Metric::L2, "HNSW");
+    let infos = bench.proxy.describe_indexes(Call::default(), "docs".into()).await.unwrap();
+    let [info] = &infos[..] else { panic!("{infos:?}") };
+    assert_eq!(
+        (info.field.as_str(), info.total_rows, info.pending_rows, info.indexed_rows),
+        ("vector", 50, 4, 46)
+    );
+    let flushed = bench.proxy.flush(Call::default(), vec!["docs".into()]).await.unwrap();
+    assert_eq!((flushed.len(), flushed[0].segments.len()), (1, 4));
+    let both = vec!["docs".into(), "nothing".into()];
+    assert_eq!(bench.proxy.flush(Call::default(), both).await.unwrap_err().code, Code::CollectionNotFound);
+}
+
+#[tokio::test]
+async fn server_timestamps_rise() {
+    let bench = Bench::new(schema(), 1);
+    let first = bench.proxy.server_info(Call::default()).await.unwrap();
+    let second = bench.proxy.server_info(Call::default()).await.unwrap();
+    assert!(first.is_healthy && first.version == "test" && second.now > first.now);
+}

@@ -1,0 +1,244 @@
+//! What users notice about writes: keys in order, nothing doubled, partial failures told.
+
+use super::fakes::{DEFAULT, OLD, Trouble};
+use super::*;
+
+fn unavailable() -> Error {
+    Error::new(Code::ReplicaUnavailable, "no leader")
+}
+
+/// Keys of 0..n by the shard, of four, that owns them.
+fn owned(n: i64) -> Vec<Vec<PrimaryKey>> {
+    let mut owned = vec![Vec::new(); 4];
+    int_keys(0..n).into_iter().for_each(|key| owned[key.shard_index(4) as usize].push(key));
+    owned
+}
+
+#[tokio::test]
+async fn rows_go_to_the_shard_of_their_key_and_keys_come_back_in_request_order() {
+    let bench = Bench::new(schema(), 4);
+    let keys: Vec<i64> = (0..200).rev().collect();
+    let reply = bench.insert(rows(keys.clone())).await.unwrap();
+    assert_eq!(reply.keys, int_keys(keys));
+    assert_eq!((reply.inserted, reply.upserted, reply.deleted), (200, 0, 0));
+    for (index, owned) in owned(200).into_iter().enumerate() {
+        assert!(!owned.is_empty());
+        assert_eq!(bench.cluster.rows_of(index as u32), owned);
+    }
+    // One entry a shard; the reply's timestamp is the largest (I20): 10 + shard index in the fake.
+    assert_eq!((bench.cluster.entries(), reply.timestamp), (4, Timestamp(13)));
+}
+
+#[tokio::test]
+async fn what_is_not_given_is_filled_in() {
+    let bench = Bench::new(schema(), 2);
+    bench.insert(rows([1])).await.unwrap();
+    let key = PrimaryKey::Int64(1);
+    assert!(bench.cluster.stored(&key, "year").is_null(0));
+    assert_eq!(bench.cluster.stored(&key, "rank").data, ColumnData::Double(vec![1.5]));
+    assert_eq!(bench.cluster.stored(&key, "$meta").data, json(["{}"]).data);
+
+    let mut given = rows([2, 3]);
+    let mut rank = Column::new(FieldId(3), ColumnData::Double(vec![0.0, 7.0]));
+    rank.validity = Some([false, true].into_iter().collect());
+    given.names.push("rank".into());
+    given.batch.columns.push(rank);
+    bench.insert(given).await.unwrap();
+    let rank = |key| bench.cluster.stored(&PrimaryKey::Int64(key), "rank").data;
+    assert_eq!((rank(2), rank(3)), (ColumnData::Double(vec![1.5]), ColumnData::Double(vec![7.0])));
+}
+
+#[tokio::test]
+async fn the_last_row_of_a_key_wins() {
+    let bench = Bench::new(schema(), 2);
+    let twice = named(vec![
+        ("id", ints([1, 2, 1])),
+        ("title", texts(["first", "other", "last"])),
+        ("vector", vectors(vec![0.0; 6])),
+    ]);
+    let reply = bench.insert(twice.clone()).await.unwrap();
+    assert_eq!((reply.keys, reply.inserted), (int_keys([1, 2, 1]), 2));
+    assert_eq!(bench.cluster.stored(&PrimaryKey::Int64(1), "title").data, texts(["last"]).data);
+    let reply = bench.proxy.upsert(Call::default(), insert_request(twice)).await.unwrap();
+    assert_eq!((reply.inserted, reply.upserted, reply.deleted), (0, 2, 2));
+}
+
+#[tokio::test]
+async fn made_keys_are_never_given_twice() {
+    let bench =
+        Bench::with_config(auto_id_schema(), 4, ProxyConfig { id_range: 100, ..ProxyConfig::default() });
+    let batch = |n: usize| named(vec![("vector", vectors(vec![0.0; 2 * n]))]);
+    let mut seen = std::collections::BTreeSet::new();
+    for n in [1, 60, 60, 250, 3] {
+        let reply = bench.insert(batch(n)).await.unwrap();
+        assert_eq!((reply.keys.len(), reply.inserted), (n, n as u64));
+        reply.keys.into_iter().for_each(|key| assert!(seen.insert(key)));
+    }
+    assert_eq!(bench.cluster.row_total(), seen.len());
+    // An upsert names the row it replaces.
+    let none = bench.proxy.upsert(Call::default(), insert_request(batch(1))).await.unwrap_err();
+    assert!(none.to_string().contains("field=id"), "{none}");
+}
+
+#[tokio::test]
+async fn made_varchar_keys_are_the_numbers_text() {
+    let schema = CollectionSchema::new(vec![
+        FieldSchema::new("name", DataType::VarChar { max_length: 30 }).primary(true),
+        FieldSchema::new("vector", DataType::FloatVector { dim: DIM }),
+    ]);
+    let bench = Bench::new(schema, 1);
+    let reply = bench.insert(named(vec![("vector", vectors(vec![0.0; 2]))])).await.unwrap();
+    assert_eq!(reply.keys, vec![PrimaryKey::VarChar("1000".into())]);
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_the_same_request_also_with_made_keys() {
+    let bench = Bench::new(auto_id_schema(), 4);
+    let mut request = insert_request(named(vec![("vector", vectors(vec![0.0; 100]))]));
+    request.request = Some(RequestId { client: ClientId(9), sequence: 3, part: 0 });
+    let first = bench.proxy.insert(Call::default(), request.clone()).await.unwrap();
+    let again = bench.proxy.insert(Call::default(), request).await.unwrap();
+    assert_eq!(first, again);
+    assert_eq!(bench.cluster.row_total(), 50);
+}
+
+#[tokio::test]
+async fn large_batches_are_cut_by_bytes_and_named_by_part() {
+    let config = ProxyConfig { piece_bytes_max: 100, ..ProxyConfig::default() };
+    let bench = Bench::with_config(schema(), 2, config);
+    let reply = bench.insert(rows(0..30)).await.unwrap();
+    assert_eq!(reply.inserted, 30);
+    for index in 0..2 {
+        let asked = bench.cluster.asked(index);
+        assert!(asked.len() > 2, "{asked:?}");
+        // I10: one request, parts counted from 0, in order.
+        let parts: Vec<u32> = asked.iter().map(|request| request.part).collect();
+        assert_eq!(parts, (0..asked.len() as u32).collect::<Vec<_>>());
+        assert!(asked.iter().all(|r| (r.client, r.sequence) == (ClientId(7), asked[0].sequence)));
+    }
+    assert_eq!(bench.cluster.row_total(), 30);
+}
+
+#[tokio::test]
+async fn unavailable_shards_are_asked_again_under_the_same_name() {
+    let bench = Bench::new(schema(), 1);
+    bench.cluster.trouble(0, Trouble::Refuse(unavailable()));
+    // I10: the write took place and the answer was lost; the repetition must not double it.
+    bench.cluster.trouble(0, Trouble::LoseAnswer(Error::new(Code::NotReady, "leader changed")));
+    let reply = bench.insert(rows([1, 2])).await.unwrap();
+    assert_eq!((reply.inserted, bench.cluster.entries(), bench.cluster.row_total()), (2, 1, 2));
+    let asked = bench.cluster.asked(0);
+    assert_eq!(asked.len(), 3);
+    assert!(asked.iter().all(|request| *request == asked[0]));
+}
+
+#[tokio::test]
+async fn a_partial_failure_says_what_was_committed() {
+    let config = ProxyConfig { piece_bytes_max: 100, ..ProxyConfig::default() };
+    let bench = Bench::with_config(schema(), 4, config);
+    // The disk of shard 2 fills up before its first piece.
+    bench.cluster.trouble(2, Trouble::Refuse(Error::new(Code::DiskFull, "9 bytes left")));
+    let error = bench.insert(rows(0..60)).await.unwrap_err();
+    let text = error.to_string();
+    let committed = &text[text.find("committed [").unwrap()..text.find("], failed").unwrap()];
+    let failed = &text[text.find("failed [").unwrap()..text.find("], not sent").unwrap()];
+    let not_sent = &text[text.find("not sent [").unwrap()..];
+    assert_eq!(error.code, Code::DiskFull);
+    assert!(text.contains("9 bytes left"), "{text}");
+    for shard in ["shard 5/0 part 0", "shard 5/1 part 0", "shard 5/3 part 0"] {
+        assert!(committed.contains(shard), "{text}");
+    }
+    assert!(failed.contains("shard 5/2 part 0"), "{text}");
+    assert!(!committed.contains("5/2") && not_sent.contains("shard 5/2 part 1"), "{text}");
+    // A lane stops at its first failure: shard 2 holds nothing, the others everything.
+    assert_eq!(bench.cluster.rows_of(2), vec![]);
+    let owned = owned(60);
+    assert_eq!(bench.cluster.row_total(), 60 - owned[2].len());
+}
+
+#[tokio::test]
+async fn a_shard_that_hangs_ends_with_the_deadline() {
+    let bench = Bench::new(schema(), 4);
+    bench.cluster.trouble(1, Trouble::Hang);
+    let error = bench.proxy.insert(short(), insert_request(rows(0..60))).await.unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.code, Code::Deadline, "{text}");
+    assert!(text.contains("60 ms") && text.contains("failed [shard 5/1 part 0"), "{text}");
+    assert!(text.contains("committed [shard 5/0 part 0"), "{text}");
+}
+
+#[tokio::test]
+async fn a_schema_that_changed_underneath_is_learnt() {
+    let bench = Bench::new(schema(), 2);
+    // I11: between the proxy's look at the catalogue and the write, a field is added.
+    let add_field = |collection: &mut CollectionDescriptor| {
+        let mut added = FieldSchema::new("added", DataType::Int64);
+        added.id = FieldId(200);
+        added.default_value = Some(Value::Int(4));
+        collection.schema.fields.push(added);
+        collection.schema.version += 1;
+    };
+    bench.cluster.trouble(0, Trouble::Alter(add_field));
+    let reply = bench.insert(rows(0..20)).await.unwrap();
+    assert_eq!((reply.inserted, bench.cluster.row_total()), (20, 20));
+    assert_eq!(bench.cluster.stored(&PrimaryKey::Int64(3), "added").data, ints([4]).data);
+    // The pieces kept their names.
+    assert!(bench.cluster.asked(0).iter().all(|request| *request == bench.cluster.asked(0)[0]));
+}
+
+#[tokio::test]
+async fn a_mismatch_without_a_newer_schema_is_the_answer() {
+    let bench = Bench::new(schema(), 1);
+    bench.cluster.trouble(0, Trouble::Refuse(Error::new(Code::SchemaMismatch, "shard is ahead")));
+    let error = bench.insert(rows([1])).await.unwrap_err();
+    assert_eq!(error.code, Code::SchemaMismatch, "{error}");
+}
+
+#[tokio::test]
+async fn too_many_bytes_at_once_are_refused_with_a_time_to_wait() {
+    let config = ProxyConfig { bytes_in_flight_max: 4 << 10, ..ProxyConfig::default() };
+    let bench = Bench::with_config(schema(), 1, config);
+    bench.cluster.trouble(0, Trouble::Hang);
+    let large = || rows(0..100);
+    let first = bench.proxy.insert(short(), insert_request(large()));
+    let second = async {
+        while bench.cluster.asked(0).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        bench.insert(large()).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(first.unwrap_err().code, Code::Deadline);
+    let refused = second.unwrap_err();
+    assert_eq!((refused.code, refused.retry_after_ms), (Code::RateLimited, Some(100)));
+    // The budget is given back.
+    assert_eq!(bench.insert(large()).await.unwrap().inserted, 100);
+    assert_eq!(bench.proxy.bytes_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn deletes_by_key_ask_only_the_owners() {
+    let bench = Bench::new(schema(), 4);
+    bench.insert(rows(0..40)).await.unwrap();
+    let delete = |rows, partition: Option<&str>| {
+        let partition = partition.map(str::to_owned);
+        let request = DeleteRequest { collection: "docs".into(), partition, rows, request: None };
+        bench.proxy.delete(Call::default(), request)
+    };
+    let before = bench.cluster.entries();
+    let reply = delete(DeleteRows::Filter("id in [3, 3, 99]".into()), None).await.unwrap();
+    assert_eq!((reply.deleted, bench.cluster.row_total()), (1, 39));
+    assert!(bench.cluster.entries() - before <= 2);
+    let reply = delete(DeleteRows::Keys(int_keys([1, 2, 3])), Some("old")).await.unwrap();
+    assert_eq!(
+        (reply.deleted, bench.cluster.row_total()),
+        (0, 39),
+        "those rows are in {DEFAULT}, not in {OLD}"
+    );
+    let reply = delete(DeleteRows::Filter("id == 5".into()), None).await.unwrap();
+    assert_eq!((reply.deleted, bench.cluster.row_total()), (1, 38));
+    // Any other filter is resolved by every shard's leader (I12).
+    let before = bench.cluster.entries();
+    let reply = delete(DeleteRows::Filter("year > 2000".into()), None).await.unwrap();
+    assert_eq!((reply.deleted, bench.cluster.entries() - before), (38, 4));
+}
