@@ -1,0 +1,51 @@
+//! How fresh a read must be: Milvus's three fields as one [`Consistency`].
+
+use vecraft_types::api::Consistency;
+use vecraft_types::{Error, Result, Timestamp};
+
+/// What Bounded means when nobody says more, in milliseconds.
+const BOUNDED_MS: u64 = 5_000;
+
+/// Guarantee timestamps with a meaning of their own; every larger one is a point in time.
+const EVENTUALLY: u64 = 1;
+const BOUNDED: u64 = 2;
+
+/// The freshness fields of a search or query.
+pub(crate) struct Wanted {
+    /// 0 Strong, 1 Session, 2 Bounded, 3 Eventually, 4 Customized.
+    pub level: i32,
+    /// The collection's level counts, not `level`.
+    pub use_default: bool,
+    /// A special value, or the client's last write.
+    pub guarantee: u64,
+}
+
+impl Wanted {
+    /// The freshness meant. `default_level` is the collection's.
+    ///
+    /// The client's last write comes along with the default level; it is honoured at every level, so that one's
+    /// own writes are always seen (P8).
+    ///
+    /// # Errors
+    /// An unknown level.
+    pub fn resolve(&self, default_level: i32) -> Result<Consistency> {
+        let since = Timestamp(if self.guarantee > BOUNDED { self.guarantee } else { 0 });
+        let at_least =
+            if since == Timestamp::ZERO { Consistency::Eventually } else { Consistency::Session(since) };
+        let level = if self.use_default { default_level } else { self.level };
+        // Clients older than the level field leave it 0 and say everything with the timestamp.
+        if !self.use_default && level == 0 && self.guarantee > 0 {
+            return Ok(match self.guarantee {
+                EVENTUALLY => Consistency::Eventually,
+                BOUNDED => Consistency::Bounded(BOUNDED_MS, Timestamp::ZERO),
+                _ => at_least,
+            });
+        }
+        match level {
+            0 => Ok(Consistency::Strong),
+            2 => Ok(Consistency::Bounded(BOUNDED_MS, since)),
+            1 | 3 | 4 => Ok(at_least),
+            other => Err(Error::invalid(format!("consistency level {other} is unknown, allowed are 0 to 4"))),
+        }
+    }
+}

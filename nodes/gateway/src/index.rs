@@ -1,0 +1,100 @@
+//! Indexes: create, describe, drop.
+
+use crate::call::Context;
+use crate::collection::wire_id;
+use crate::params::{Params, pair};
+use crate::proto::common::IndexState;
+use crate::proto::milvus as pb;
+use vecraft_types::api::{CreateIndex, DropIndex, IndexInfo};
+use vecraft_types::{Code, Error, Metric, Result};
+
+pub(crate) async fn create(cx: Context, request: pb::CreateIndexRequest) -> Result<()> {
+    let mut params = Params::new("index parameter", request.extra_params)?;
+    for (key, value) in params.object("params")? {
+        params.add(key, value)?;
+    }
+    params.refuse_if_on(&["mmap.enabled"])?;
+    let metric = params.take("metric_type").map(|name| metric(&name)).transpose()?;
+    let index_type = params.take("index_type").unwrap_or_default();
+    let create = CreateIndex {
+        collection: request.collection_name,
+        field: request.field_name,
+        name: request.index_name,
+        index_type,
+        metric,
+        // The server knows the index types and refuses keys that mean nothing to them.
+        params: params.rest(),
+    };
+    cx.db.create_index(cx.call, create).await
+}
+
+pub(crate) async fn describe(
+    cx: Context,
+    request: pb::DescribeIndexRequest,
+) -> Result<pb::DescribeIndexResponse> {
+    let mut found = cx.db.describe_indexes(cx.call, request.collection_name.clone()).await?;
+    let fits = |asked: &str, name: &str| asked.is_empty() || asked == name;
+    found.retain(|info| {
+        fits(&request.index_name, &info.index.spec.name) && fits(&request.field_name, &info.field)
+    });
+    if found.is_empty() {
+        let error = Error::new(Code::IndexNotFound, "").with("collection", &request.collection_name);
+        return Err(if request.index_name.is_empty() {
+            error
+        } else {
+            error.with("index", &request.index_name)
+        });
+    }
+    let index_descriptions = found.into_iter().map(description).collect();
+    Ok(pb::DescribeIndexResponse { index_descriptions, ..Default::default() })
+}
+
+fn description(info: IndexInfo) -> pb::IndexDescription {
+    let spec = info.index.spec;
+    let mut params =
+        vec![pair("index_type", &spec.index_type), pair("metric_type", spec.metric.name().to_owned())];
+    if !spec.params.is_empty() {
+        let object: serde_json::Map<String, serde_json::Value> =
+            spec.params.iter().map(|(key, value)| (key.clone(), json(value))).collect();
+        params.push(pair("params", serde_json::Value::Object(object)));
+    }
+    let state = if info.pending_rows == 0 { IndexState::Finished } else { IndexState::InProgress };
+    pb::IndexDescription {
+        index_name: spec.name,
+        index_id: wire_id(info.index.id.0),
+        params,
+        field_name: info.field,
+        indexed_rows: wire_id(info.indexed_rows),
+        total_rows: wire_id(info.total_rows),
+        state: state.into(),
+        pending_index_rows: wire_id(info.pending_rows),
+        ..Default::default()
+    }
+}
+
+/// Numbers and booleans as the client wrote them, everything else as text.
+fn json(value: &str) -> serde_json::Value {
+    match serde_json::from_str(value) {
+        Ok(plain @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => plain,
+        _ => serde_json::Value::String(value.to_owned()),
+    }
+}
+
+pub(crate) async fn drop(cx: Context, request: pb::DropIndexRequest) -> Result<()> {
+    let drop = DropIndex {
+        collection: request.collection_name,
+        field: request.field_name,
+        name: request.index_name,
+    };
+    cx.db.drop_index(cx.call, drop).await
+}
+
+/// Reads a metric.
+///
+/// # Errors
+/// Code 1100 with the list of those that are served.
+pub(crate) fn metric(name: &str) -> Result<Metric> {
+    Metric::parse(name).ok_or_else(|| {
+        Error::invalid(format!("metric type {name:?} is not served, allowed are L2, IP, COSINE"))
+    })
+}

@@ -1,0 +1,31 @@
+//! What a gateway can be told at its start.
+
+use std::time::Duration;
+
+/// Limits and patience of a gateway. The defaults are Milvus's, where Milvus has the option.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections at once; further ones wait in the listener's queue.
+    pub connections_max: usize,
+    /// Bytes of requests being received or served at once. Above this, requests of more than 64 KiB are answered
+    /// "rate limit exceeded" (code 8), which clients retry with a back-off. At least one full message.
+    pub bytes_in_flight_max: usize,
+    /// How long calls under way may still run after shutdown was asked for.
+    pub drain_max: Duration,
+    /// How often a silent client is asked, by an HTTP/2 ping, whether it is still there.
+    pub keep_alive_interval: Duration,
+    /// How long the answer to such a ping may take before the connection is closed.
+    pub keep_alive_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            connections_max: 10_000,
+            bytes_in_flight_max: 512 << 20,
+            drain_max: Duration::from_secs(10),
+            keep_alive_interval: Duration::from_secs(60),
+            keep_alive_timeout: Duration::from_secs(20),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Query: rows by filter, or their exact number.
+
+use crate::call::Context;
+use crate::columns;
+use crate::consistency::Wanted;
+use crate::params::{Params, refuse};
+use crate::proto::milvus as pb;
+use vecraft_types::api::{CollectionName, NamedRows, QueryRequest};
+use vecraft_types::limits::{META_FIELD, TOPK_MAX};
+use vecraft_types::{Column, ColumnData, Error, FieldId, Result};
+
+/// The output field that asks for a number.
+const COUNT: &str = "count(*)";
+
+pub(crate) async fn query(cx: Context, request: pb::QueryRequest) -> Result<pb::QueryResults> {
+    let name = request.collection_name.clone();
+    let in_collection = |error: Error| error.with("collection", &name);
+    refuse(&[
+        ("expr_params (filter templates)", !request.expr_template_values.is_empty()),
+        ("travel_timestamp", request.travel_timestamp != 0),
+        ("namespace", request.namespace.is_some()),
+        ("rls_principal (row-level security)", !request.rls_principal.is_empty()),
+        ("skip_rls (row-level security)", request.skip_rls),
+    ])
+    .map_err(in_collection)?;
+    let params = Params::new("query parameter", request.query_params)?;
+    let (limit, offset) = page(params).map_err(in_collection)?;
+    let found = cx.db.describe_collection(cx.call.clone(), CollectionName::Name(name.clone())).await?;
+    let wanted = Wanted {
+        level: request.consistency_level,
+        use_default: request.use_default_consistency,
+        guarantee: request.guarantee_timestamp,
+    };
+    let query = QueryRequest {
+        collection: request.collection_name,
+        partitions: request.partition_names,
+        filter: request.expr,
+        output_fields: request.output_fields.clone(),
+        limit,
+        offset,
+        consistency: wanted.resolve(found.default_consistency)?,
+    };
+    let reply = cx.db.query(cx.call, query).await?;
+    let (rows, output_fields) = match reply.count {
+        Some(count) => (count_column(count), vec![COUNT.to_owned()]),
+        None => {
+            let output = output_names(&request.output_fields, &reply.rows.names);
+            (reply.rows, output)
+        }
+    };
+    let fields_data = rows.names.iter().zip(rows.batch.columns);
+    Ok(pb::QueryResults {
+        fields_data: fields_data
+            .map(|(name, column)| columns::field_data(name, column, &found.schema))
+            .collect(),
+        collection_name: name,
+        output_fields,
+        session_ts: reply.timestamp.0,
+        primary_field_name: reply.primary_field,
+        ..Default::default()
+    })
+}
+
+/// Limit and offset; `-1` means no limit.
+fn page(mut params: Params) -> Result<(Option<usize>, usize)> {
+    params.refuse_if_on(&["ignore_growing", "iterator", "reduce_stop_for_best"])?;
+    let limit = params.integer("limit")?.filter(|limit| *limit != -1);
+    let offset = params.integer("offset")?.unwrap_or(0);
+    params.finish()?;
+    match limit {
+        Some(limit) => window(limit, offset).map(|(limit, offset)| (Some(limit), offset)),
+        None => window(1, offset).map(|(_, offset)| (None, offset)),
+    }
+}
+
+/// Checks a page of results.
+///
+/// # Errors
+/// Code 1100 when limit is below 1, offset below 0, or both together above 16,384.
+pub(crate) fn window(limit: i64, offset: i64) -> Result<(usize, usize)> {
+    let max = TOPK_MAX as i64;
+    if !(1..=max).contains(&limit) {
+        return Err(Error::invalid(format!("limit (topk) is {limit}, allowed is 1 to {TOPK_MAX}")));
+    }
+    if !(0..=max - limit).contains(&offset) {
+        let text =
+            format!("offset is {offset} and limit is {limit}: offset + limit can be {TOPK_MAX} at most");
+        return Err(Error::invalid(text));
+    }
+    Ok((limit as usize, offset as usize))
+}
+
+/// The names a client takes as the output fields. It shows all dynamic keys unless some are named that are not
+/// columns, so a star must be spelled out.
+pub(crate) fn output_names(asked: &[String], columns: &[String]) -> Vec<String> {
+    if asked.iter().any(|name| name == "*" || name == META_FIELD) { columns.to_vec() } else { asked.to_vec() }
+}
+
+fn count_column(count: u64) -> NamedRows {
+    let data = ColumnData::Int64(vec![i64::try_from(count).unwrap_or(i64::MAX)]);
+    let column = Column::new(FieldId(0), data);
+    NamedRows {
+        names: vec![COUNT.to_owned()],
+        batch: vecraft_types::RowBatch { rows: 1, columns: vec![column] },
+    }
+}

@@ -1,0 +1,258 @@
+//! Search: the nearest rows to some vectors.
+
+use crate::call::Context;
+use crate::consistency::Wanted;
+use crate::index::metric;
+use crate::params::{Params, refuse};
+use crate::proto::common::PlaceholderGroup;
+use crate::proto::milvus as pb;
+use crate::proto::milvus::search_request::SearchInput;
+use crate::proto::schema::{DataType as WireType, SearchResultData};
+use crate::schema::type_name;
+use crate::{columns, query};
+use prost::Message;
+use std::collections::BTreeMap;
+use vecraft_types::api::{CollectionName, SearchReply, SearchRequest};
+use vecraft_types::limits::NQ_MAX;
+use vecraft_types::{CollectionSchema, Error, Metric, Result};
+
+/// `DslType`: the filter is an expression.
+const EXPRESSION: i32 = 1;
+
+pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb::SearchResults> {
+    let name = request.collection_name.clone();
+    let in_collection = |error: Error| error.with("collection", &name);
+    check_features(&request).map_err(in_collection)?;
+    let options =
+        Options::read(Params::new("search parameter", request.search_params)?).map_err(in_collection)?;
+    let (dim, vectors, queries) = vectors(request.search_input, request.nq).map_err(in_collection)?;
+    let found = cx.db.describe_collection(cx.call.clone(), CollectionName::Name(name.clone())).await?;
+    let wanted = Wanted {
+        level: request.consistency_level,
+        use_default: request.use_default_consistency,
+        guarantee: request.guarantee_timestamp,
+    };
+    let search = SearchRequest {
+        collection: request.collection_name,
+        partitions: request.partition_names,
+        field: options.field,
+        dim,
+        vectors,
+        metric: options.metric,
+        limit: options.limit,
+        offset: options.offset,
+        filter: request.dsl,
+        params: options.params,
+        output_fields: request.output_fields.clone(),
+        consistency: wanted.resolve(found.default_consistency)?,
+    };
+    let reply = cx.db.search(cx.call, search).await?;
+    if reply.counts.len() != queries {
+        return Err(Error::internal(format!("{queries} queries, {} answers", reply.counts.len())));
+    }
+    results(reply, &request.output_fields, &found.schema, options.limit, options.round_decimal, name)
+}
+
+fn check_features(request: &pb::SearchRequest) -> Result<()> {
+    refuse(&[
+        (
+            "a filter that is not an expression (dsl_type)",
+            request.dsl_type != EXPRESSION && !request.dsl.is_empty(),
+        ),
+        ("expr_params (filter templates)", !request.expr_template_values.is_empty()),
+        ("travel_timestamp", request.travel_timestamp != 0),
+        ("search by primary keys", request.search_by_primary_keys),
+        ("hybrid search (sub_reqs)", !request.sub_reqs.is_empty()),
+        ("function_score (ranker)", request.function_score.is_some()),
+        ("function_chains", !request.function_chains.is_empty()),
+        ("highlighter", request.highlighter.is_some()),
+        ("search_aggregation", request.search_aggregation.is_some()),
+        ("namespace", request.namespace.is_some()),
+        ("rls_principal (row-level security)", !request.rls_principal.is_empty()),
+        ("skip_rls (row-level security)", request.skip_rls),
+    ])
+}
+
+/// What the search parameters say.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub field: String,
+    pub metric: Option<Metric>,
+    pub limit: usize,
+    pub offset: usize,
+    pub round_decimal: Option<i32>,
+    pub params: BTreeMap<String, String>,
+}
+
+impl Options {
+    /// Reads the parameters. Clients repeat their own ones inside the JSON object `params`; what else is in there
+    /// belongs to the index and is checked by the server.
+    ///
+    /// # Errors
+    /// Code 1100 for a wrong value, and for anything that is not built, by name.
+    pub fn read(mut given: Params) -> Result<Options> {
+        let mut params = given.object("params")?;
+        for key in ["metric_type", "topk", "limit", "offset", "anns_field", "round_decimal"] {
+            if let Some(value) = params.remove(key) {
+                given.add(key.to_owned(), value)?;
+            }
+        }
+        for key in SWITCHES.iter().chain(FEATURES) {
+            if let Some(value) = params.remove(*key) {
+                given.add((*key).to_owned(), value)?;
+            }
+        }
+        given.refuse_if_on(SWITCHES)?;
+        let topk = match (given.integer("topk")?, given.integer("limit")?) {
+            (Some(topk), Some(limit)) if topk != limit => {
+                return Err(Error::invalid(format!(
+                    "topk is {topk} and limit is {limit}, only one can hold"
+                )));
+            }
+            (topk, limit) => topk.or(limit),
+        };
+        let topk = topk.ok_or_else(|| Error::invalid("search parameter \"topk\" (limit) is missing"))?;
+        let (limit, offset) = query::window(topk, given.integer("offset")?.unwrap_or(0))?;
+        let round_decimal = match given.integer("round_decimal")? {
+            None | Some(-1) => None,
+            Some(digits @ 0..=6) => Some(digits as i32),
+            Some(other) => {
+                return Err(Error::invalid(format!("round_decimal is {other}, allowed is -1 to 6")));
+            }
+        };
+        let metric = given.take("metric_type").map(|name| metric(&name)).transpose()?;
+        let field = given.take("anns_field").unwrap_or_default();
+        given.finish()?;
+        Ok(Options { field, metric, limit, offset, round_decimal, params })
+    }
+}
+
+/// Switches of features that are not built; off is accepted.
+const SWITCHES: &[&str] = &[
+    "ignore_growing",
+    "iterator",
+    "search_iter_v2",
+    "page_retain_order",
+    "strict_group_size",
+    "strict_cast",
+    "reduce_stop_for_best",
+];
+
+/// Features that are not built and have no off. They may hide among the index's parameters.
+const FEATURES: &[&str] = &[
+    "radius",
+    "range_filter",
+    "group_by_field",
+    "group_by_fields",
+    "group_size",
+    "order_by_fields",
+    "hints",
+    "analyzer_name",
+    "json_path",
+    "json_type",
+    "timezone",
+    "time_fields",
+];
+
+/// The query vectors, one after another: dimension, values, number of queries.
+fn vectors(input: Option<SearchInput>, nq: i64) -> Result<(u32, Vec<f32>, usize)> {
+    let bytes = match input {
+        Some(SearchInput::PlaceholderGroup(bytes)) => bytes,
+        Some(SearchInput::Ids(_)) => return Err(Error::not_built("search by primary keys")),
+        None => return Err(Error::invalid("the search has no query vectors")),
+    };
+    let group = PlaceholderGroup::decode(bytes)
+        .map_err(|error| Error::invalid(format!("the query vectors cannot be decoded: {error}")))?;
+    let [placeholder] = group.placeholders.as_slice() else {
+        let text =
+            format!("the search has {} groups of query vectors, one is needed", group.placeholders.len());
+        return Err(Error::invalid(text));
+    };
+    if placeholder.vector_type != i32::from(WireType::FloatVector) {
+        return Err(Error::not_built(format!("a query of type {}", query_type(placeholder.vector_type))));
+    }
+    refuse(&[("a search on the elements of an array (element_level)", placeholder.element_level)])?;
+    let queries = placeholder.values.len();
+    if queries == 0 || queries > NQ_MAX {
+        return Err(Error::invalid(format!(
+            "the search has {queries} query vectors (nq), allowed is 1 to {NQ_MAX}"
+        )));
+    }
+    if nq != 0 && usize::try_from(nq) != Ok(queries) {
+        return Err(Error::invalid(format!("nq is {nq}, but there are {queries} query vectors")));
+    }
+    let length = placeholder.values[0].len();
+    if length == 0 || length % 4 != 0 {
+        return Err(Error::invalid(format!(
+            "query vector 0 has {length} bytes, not a whole number of floats"
+        )));
+    }
+    let mut values = Vec::with_capacity(queries * length / 4);
+    for (i, vector) in placeholder.values.iter().enumerate() {
+        if vector.len() != length {
+            return Err(Error::invalid(format!(
+                "query vector {i} has dimension {}, query vector 0 has {}",
+                vector.len() / 4,
+                length / 4
+            )));
+        }
+        let floats = vector.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        values.extend(floats);
+    }
+    let dim = length / 4;
+    columns::finite(&values, dim, f32::is_finite)?;
+    let dim = u32::try_from(dim).map_err(|_| Error::invalid("the query vectors are too long"))?;
+    Ok((dim, values, queries))
+}
+
+fn query_type(number: i32) -> String {
+    match number {
+        300..=305 => "a list of vectors".to_owned(),
+        _ => type_name(number),
+    }
+}
+
+fn results(
+    reply: SearchReply,
+    asked: &[String],
+    schema: &CollectionSchema,
+    limit: usize,
+    round_decimal: Option<i32>,
+    collection_name: String,
+) -> Result<pb::SearchResults> {
+    let keys = reply.rows.column(&reply.primary_field).and_then(|column| columns::ids(&column.data));
+    let keys = keys.ok_or_else(|| Error::internal("a search came back without keys"))?;
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let output_fields = query::output_names(asked, &reply.rows.names);
+    // Hits name their key anyway; as a field it shows only when asked for.
+    let wants_key = asked.iter().any(|name| *name == reply.primary_field || name == "*");
+    let fields_data = reply.rows.names.iter().zip(reply.rows.batch.columns);
+    let fields_data = fields_data
+        .filter(|(name, _)| wants_key || **name != reply.primary_field)
+        .map(|(name, column)| columns::field_data(name, column, schema))
+        .collect();
+    let data = SearchResultData {
+        num_queries: count(reply.counts.len()),
+        top_k: count(limit),
+        fields_data,
+        scores: rounded(reply.scores, round_decimal),
+        ids: Some(keys),
+        topks: reply.counts.into_iter().map(count).collect(),
+        output_fields,
+        primary_field_name: reply.primary_field,
+    };
+    Ok(pb::SearchResults {
+        results: Some(data),
+        collection_name,
+        session_ts: reply.timestamp.0,
+        ..Default::default()
+    })
+}
+
+fn rounded(mut scores: Vec<f32>, digits: Option<i32>) -> Vec<f32> {
+    if let Some(digits) = digits {
+        let unit = 10f64.powi(digits);
+        scores.iter_mut().for_each(|score| *score = ((f64::from(*score) * unit + 0.5).floor() / unit) as f32);
+    }
+    scores
+}

@@ -1,0 +1,97 @@
+//! One request: gRPC or plain HTTP, ours or not.
+
+use super::bytes_in_flight::{BytesInFlight, Counted, RequestBytes};
+use crate::proto::common;
+use crate::proto::milvus::milvus_service_server::{MilvusServiceServer, SERVICE_NAME};
+use crate::service::{BARE_STATUS, REPLY_BYTES_MAX, Service};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use prost::Message;
+use std::sync::Arc;
+use tonic::body::Body;
+use tower_service::Service as _;
+use vecraft_types::api::Database;
+use vecraft_types::limits::MESSAGE_BYTES_MAX;
+use vecraft_types::{Code, Error};
+
+/// Sends requests where they belong. Cheap to clone: one for each connection.
+#[derive(Clone)]
+pub(crate) struct Dispatch {
+    service: MilvusServiceServer<Service>,
+    in_flight: Arc<BytesInFlight>,
+}
+
+impl Dispatch {
+    /// Dispatches to `db`.
+    pub fn new(db: Arc<dyn Database>, bytes_in_flight_max: usize) -> Dispatch {
+        let service = MilvusServiceServer::new(Service { db })
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(REPLY_BYTES_MAX);
+        Dispatch { service, in_flight: BytesInFlight::new(bytes_in_flight_max) }
+    }
+
+    /// Answers one request. Never fails: an error is an answer.
+    pub async fn serve(mut self, request: Request<Incoming>) -> Response<Body> {
+        if !is_grpc(&request) {
+            return rest_comes_later(request.uri().path());
+        }
+        let path = request.uri().path().to_owned();
+        let Some((SERVICE_NAME, method)) = path.trim_start_matches('/').split_once('/') else {
+            return tonic::Status::unimplemented(format!("{path} is not served")).into_http();
+        };
+        let bytes = RequestBytes::new(Arc::clone(&self.in_flight));
+        let mut request = request.map(|body| Counted::new(body, bytes.clone()));
+        request.extensions_mut().insert(bytes.clone());
+        let response = match self.service.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        match bytes.refusal() {
+            Some(error) => refusal(method, &error),
+            None => response,
+        }
+    }
+}
+
+fn is_grpc(request: &Request<Incoming>) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    request.version() == Version::HTTP_2
+        && content_type.is_some_and(|kind| kind.starts_with(b"application/grpc"))
+}
+
+/// The answer to a request that was not even decoded: a whole reply with a status, as the client expects it, because
+/// it would retry a gRPC error.
+fn refusal(method: &str, error: &Error) -> Response<Body> {
+    let status = common::Status::from(error);
+    let message = if BARE_STATUS.contains(&method) {
+        status.encode_to_vec()
+    } else {
+        let field = if method == "GetComponentStates" { 3 } else { 1 };
+        let mut message = Vec::new();
+        prost::encoding::message::encode(field, &status, &mut message);
+        message
+    };
+    let mut framed = BytesMut::with_capacity(message.len() + 5);
+    framed.put_u8(0);
+    framed.put_u32(message.len() as u32);
+    framed.put_slice(&message);
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let body = Full::new(framed.freeze()).with_trailers(async { Some(Ok(trailers)) });
+    let mut response = Response::new(Body::new(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// Everything that is not gRPC.
+fn rest_comes_later(path: &str) -> Response<Body> {
+    let code = Code::Unimplemented;
+    let message = format!("{}: REST comes later, this port serves Milvus's gRPC: {path}", code.text());
+    let body = serde_json::json!({ "code": code.number(), "message": message }).to_string();
+    let mut response = Response::new(Body::new(Full::new(Bytes::from(body))));
+    *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

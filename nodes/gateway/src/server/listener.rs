@@ -1,0 +1,119 @@
+//! The Milvus port: accepts connections, speaks HTTP/2 and HTTP/1.1 on each, and drains them at shutdown.
+
+use super::dispatch::Dispatch;
+use crate::options::Options;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use vecraft_types::api::Database;
+
+/// Bytes of a request or reply that may be under way before the other side must acknowledge: enough to keep a
+/// local network busy, small beside the limit of a message.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// Calls at once on one connection.
+const STREAMS_MAX: u32 = 1_024;
+
+/// Pause after a failed accept: no file handle is free, or the peer was quicker to leave.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The doors for Milvus's clients.
+#[derive(Debug)]
+pub struct Gateway;
+
+impl Gateway {
+    /// Serves Milvus's gRPC from `db` until `shutdown` is ready, then lets the calls under way finish for at most
+    /// [`Options::drain_max`].
+    ///
+    /// # Errors
+    /// When the listener cannot say where it listens. A failed accept is logged and tried again.
+    pub async fn serve(
+        listener: TcpListener,
+        db: Arc<dyn Database>,
+        options: Options,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let address = listener.local_addr()?;
+        let dispatch = Dispatch::new(db, options.bytes_in_flight_max);
+        let http = http(&options);
+        let connections = Arc::new(Semaphore::new(options.connections_max.max(1)));
+        let graceful = GracefulShutdown::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        tracing::info!(%address, "serving Milvus's gRPC");
+        loop {
+            let permit = tokio::select! {
+                () = &mut shutdown => break,
+                permit = Arc::clone(&connections).acquire_owned() => permit.map_err(io::Error::other)?,
+            };
+            let stream = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = accept(&listener) => match accepted {
+                    Some(stream) => stream,
+                    None => continue,
+                },
+            };
+            let dispatch = dispatch.clone();
+            let service = service_fn(move |request| {
+                let dispatch = dispatch.clone();
+                async move { Ok::<_, Infallible>(dispatch.serve(request).await) }
+            });
+            let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+            let connection = graceful.watch(connection);
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection ended");
+                }
+                drop(permit);
+            });
+        }
+        drop(listener);
+        let open = graceful.count();
+        if tokio::time::timeout(options.drain_max, graceful.shutdown()).await.is_err() {
+            tracing::warn!(open, drain_ms = options.drain_max.as_millis(), "calls were cut off at shutdown");
+        }
+        tracing::info!(%address, "gateway stopped");
+        Ok(())
+    }
+}
+
+async fn accept(listener: &TcpListener) -> Option<TcpStream> {
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // Small replies must not wait for the peer's acknowledgement of the ones before.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%peer, %error, "TCP_NODELAY refused");
+            }
+            Some(stream)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "accept failed");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Pings of clients are answered by the connection's own task, so they do not wait for calls, and pinging without
+/// calls is permitted.
+fn http(options: &Options) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new());
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(options.keep_alive_interval)
+        .keep_alive_timeout(options.keep_alive_timeout)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(Some(256));
+    http
+}

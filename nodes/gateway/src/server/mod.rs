@@ -1,0 +1,22 @@
+//! Sockets: who may connect, what a request costs, and where it goes.
+//!
+//! ```text
+//! listener -> connection (HTTP/2 or HTTP/1.1) -> dispatch -> gRPC of our service -> Service
+//!                                                        \-> another gRPC call     UNIMPLEMENTED
+//!                                                        \-> plain HTTP            "REST comes later"
+//! ```
+
+mod bytes_in_flight;
+mod dispatch;
+mod health;
+mod listener;
+
+pub(crate) use bytes_in_flight::RequestBytes;
+pub use health::{Health, serve_http};
+pub use listener::Gateway;
+
+/// What tests of the admission look at.
+#[cfg(test)]
+pub(crate) mod tests_only {
+    pub(crate) use super::bytes_in_flight::{BytesInFlight, Counted, RequestBytes};
+}

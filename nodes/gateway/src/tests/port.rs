@@ -1,0 +1,210 @@
+//! The port itself, through sockets: gRPC, plain HTTP, limits, deadlines, shutdown.
+
+use super::fake::Fake;
+use crate::proto::milvus as pb;
+use crate::proto::milvus::milvus_service_client::MilvusServiceClient;
+use crate::proto::milvus::milvus_service_server::MilvusService;
+use crate::service::Service;
+use crate::{Gateway, Health, Options, serve_http};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request};
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+async fn start(fake: &Arc<Fake>, options: Options) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let db: Arc<dyn vecraft_types::api::Database> = Arc::clone(fake) as _;
+    let task = tokio::spawn(Gateway::serve(listener, db, options, async move { _ = stopped.await }));
+    Running { address, stop, task }
+}
+
+async fn client(running: &Running) -> (MilvusServiceClient<Channel>, Channel) {
+    let channel =
+        Endpoint::from_shared(format!("http://{}", running.address)).unwrap().connect().await.unwrap();
+    let client = MilvusServiceClient::new(channel.clone()).max_encoding_message_size(usize::MAX);
+    (client, channel)
+}
+
+async fn plain_http(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    reply
+}
+
+#[tokio::test]
+async fn one_port_serves_grpc_and_answers_http() {
+    let fake = Arc::new(Fake::default());
+    let running = start(&fake, Options::default()).await;
+    let (mut client, _) = client(&running).await;
+    let version = client.get_version(pb::GetVersionRequest {}).await.unwrap().into_inner();
+    assert_eq!(version.version, "1.2.3");
+    assert_eq!(version.status.unwrap().code, 0);
+    let first = client.connect(pb::ConnectRequest::default()).await.unwrap().into_inner();
+    let second = client.connect(pb::ConnectRequest::default()).await.unwrap().into_inner();
+    assert!(first.identifier > 0 && first.identifier != second.identifier);
+
+    let reply = plain_http(
+        running.address,
+        "POST /v2/vectordb/collections/list HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+    )
+    .await;
+    assert!(reply.starts_with("HTTP/1.1 501"), "{reply}");
+    assert!(reply.contains("\"code\":10") && reply.contains("REST comes later"), "{reply}");
+}
+
+#[tokio::test]
+async fn unknown_calls_are_unimplemented() {
+    let fake = Arc::new(Fake::default());
+    let running = start(&fake, Options::default()).await;
+    let (_, channel) = client(&running).await;
+    for path in ["/milvus.proto.milvus.MilvusService/HybridSearch", "/grpc.health.v1.Health/Check"] {
+        let mut grpc = tonic::client::Grpc::new(channel.clone());
+        grpc.ready().await.unwrap();
+        let codec = tonic_prost::ProstCodec::<pb::GetVersionRequest, pb::GetVersionResponse>::default();
+        let call = grpc.unary(Request::new(pb::GetVersionRequest {}), path.parse().unwrap(), codec);
+        assert_eq!(call.await.unwrap_err().code(), Code::Unimplemented, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn errors_are_statuses_inside_ok_replies() {
+    let fake = Arc::new(Fake::default());
+    let running = start(&fake, Options::default()).await;
+    let (mut client, _) = client(&running).await;
+    let mut request = Request::new(pb::GetVersionRequest {});
+    request.metadata_mut().insert("dbname", "other".parse().unwrap());
+    request.metadata_mut().insert("authorization", "cm9vdDpNaWx2dXM=".parse().unwrap());
+    let status = client.get_version(request).await.unwrap().into_inner().status.unwrap();
+    assert_eq!(status.code, 800);
+    let missing = pb::DescribeCollectionRequest { collection_name: "nope".to_owned(), ..Default::default() };
+    let status = client.describe_collection(missing).await.unwrap().into_inner().status.unwrap();
+    assert_eq!((status.code, status.error_code), (100, 4));
+}
+
+#[tokio::test]
+async fn a_message_over_64_mib_is_a_status_too() {
+    let fake = Arc::new(Fake::default());
+    let running = start(&fake, Options::default()).await;
+    let (mut client, _) = client(&running).await;
+    let partition_name = "x".repeat(65 << 20);
+    let insert = pb::InsertRequest { partition_name, ..Default::default() };
+    let status = client.insert(insert).await.unwrap().into_inner().status.unwrap();
+    assert_eq!(status.code, 1102);
+    assert!(status.reason.contains("67108864"), "{}", status.reason);
+    let schema = vec![0; 65 << 20];
+    let create = pb::CreateCollectionRequest { schema, ..Default::default() };
+    assert_eq!(client.create_collection(create).await.unwrap().into_inner().code, 1102);
+    assert!(fake.verbs.lock().is_empty());
+    // The connection goes on.
+    assert!(client.get_version(pb::GetVersionRequest {}).await.is_ok());
+}
+
+#[tokio::test]
+async fn work_is_dropped_at_the_deadline_and_when_the_caller_leaves() {
+    let fake = Arc::new(Fake { delay: Duration::from_millis(300), ..Fake::default() });
+    let running = start(&fake, Options::default()).await;
+    let (mut client, _) = client(&running).await;
+    let count =
+        || pb::GetCollectionStatisticsRequest { collection_name: "books".to_owned(), ..Default::default() };
+
+    // Straight at the service: the client's own clock would end the call first.
+    let service = Service { db: Arc::clone(&fake) as _ };
+    let mut request = Request::new(count());
+    request.metadata_mut().insert("grpc-timeout", "50m".parse().unwrap());
+    let reply = service.get_collection_statistics(request).await.unwrap().into_inner();
+    let status = reply.status.unwrap();
+    assert_eq!(status.code, 10001, "{}", status.reason);
+    assert_eq!(fake.call.lock().deadline_ms, Some(50));
+
+    let mut leaver = client.clone();
+    let gone =
+        tokio::time::timeout(Duration::from_millis(50), leaver.get_collection_statistics(count())).await;
+    assert!(gone.is_err());
+    // A third call outlives both; had they gone on, they would have finished before it.
+    client.get_collection_statistics(count()).await.unwrap();
+    assert_eq!(*fake.finished.lock(), 1);
+}
+
+#[tokio::test]
+async fn shutdown_lets_calls_finish() {
+    let fake = Arc::new(Fake { delay: Duration::from_millis(200), ..Fake::default() });
+    let running = start(&fake, Options::default()).await;
+    let (mut client, _) = client(&running).await;
+    let call = tokio::spawn(async move {
+        client
+            .get_collection_statistics(pb::GetCollectionStatisticsRequest::default())
+            .await
+            .unwrap()
+            .into_inner()
+    });
+    while !fake.verbs.lock().contains(&"row_count") {
+        tokio::task::yield_now().await;
+    }
+    running.stop.send(()).unwrap();
+    assert_eq!(call.await.unwrap().stats[0].value, "42");
+    running.task.await.unwrap().unwrap();
+    assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn bulk_is_refused_when_too_much_is_in_flight() {
+    use crate::server::tests_only::{BytesInFlight, Counted, RequestBytes};
+    use http_body_util::{BodyExt, Full};
+    let total = BytesInFlight::new(0);
+    let receive = |len: usize| {
+        let bytes = RequestBytes::new(Arc::clone(&total));
+        let body = Counted::new(Full::new(bytes::Bytes::from(vec![0; len])), bytes.clone());
+        async move {
+            body.collect().await.unwrap();
+            bytes
+        }
+    };
+    let first = receive(60 << 20).await;
+    first.admit().unwrap();
+    let second = receive(10 << 20).await;
+    let error = second.admit().unwrap_err();
+    assert_eq!((error.code.number(), error.retry_after_ms), (8, Some(100)));
+    receive(1 << 10).await.admit().unwrap();
+    drop(first);
+    second.admit().unwrap();
+}
+
+#[tokio::test]
+async fn the_health_port_has_two_pages() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let sick = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let look = Arc::clone(&sick);
+    let health = move || match look.load(std::sync::atomic::Ordering::Relaxed) {
+        false => Health::Healthy,
+        true => Health::Unhealthy(vec!["data: no leader".to_owned()]),
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task =
+        tokio::spawn(serve_http(listener, health, || "rows 3\n".to_owned(), async { _ = stopped.await }));
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let reply = plain_http(address, &get("/healthz")).await;
+    assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with("OK"), "{reply}");
+    assert!(plain_http(address, &get("/metrics")).await.ends_with("rows 3\n"));
+    assert!(plain_http(address, &get("/other")).await.starts_with("HTTP/1.1 404"));
+    sick.store(true, std::sync::atomic::Ordering::Relaxed);
+    let reply = plain_http(address, &get("/healthz")).await;
+    assert!(reply.starts_with("HTTP/1.1 503") && reply.ends_with("no leader"), "{reply}");
+    stop.send(()).unwrap();
+    task.await.unwrap().unwrap();
+}
