@@ -58,14 +58,19 @@ impl<T: Copy> AppendBuffer<T> {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), len) }
     }
 
-    /// Appends values.
+    /// Appends values. Panics when they do not fit ([`AppendBuffer::room`]), which is a bug above.
     ///
     /// # Safety
-    /// Only one thread at a time may append, and the values must fit ([`AppendBuffer::room`]).
+    /// Only one thread at a time may append.
     pub(crate) unsafe fn append(&self, values: &[T]) {
         let len = self.len.load(Ordering::Relaxed);
-        debug_assert!(values.len() <= self.capacity - len);
-        // SAFETY: the caller promises room and to be the only writer; nobody reads past `len`.
+        assert!(
+            values.len() <= self.capacity - len,
+            "{} values in a buffer of {}",
+            values.len(),
+            self.capacity
+        );
+        // SAFETY: there is room, the caller promises to be the only writer, and nobody reads past `len`.
         unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.start.as_ptr().add(len), values.len()) };
         self.len.store(len + values.len(), Ordering::Release);
     }
@@ -73,10 +78,10 @@ impl<T: Copy> AppendBuffer<T> {
     /// Appends `count` times the same value. The rules of [`AppendBuffer::append`] apply.
     ///
     /// # Safety
-    /// Only one thread at a time may append, and the values must fit.
+    /// Only one thread at a time may append.
     pub(crate) unsafe fn append_repeated(&self, value: T, count: usize) {
         let len = self.len.load(Ordering::Relaxed);
-        debug_assert!(count <= self.capacity - len);
+        assert!(count <= self.capacity - len, "{count} values in a buffer of {}", self.capacity);
         for at in len..len + count {
             // SAFETY: as in `append`.
             unsafe { self.start.as_ptr().add(at).write(value) };

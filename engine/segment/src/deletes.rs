@@ -7,27 +7,30 @@
 //! readers of an old view keep seeing what a later entry deletes.
 //!
 //! ```text
-//! root (1,024 slots, made at the first delete) -> branch (256 slots) -> page (1,024 rows, u64 each)
+//! root, made at the first delete: 21 buckets -> bucket b: 2^b pages -> page: 256 rows, u64 each
 //! ```
+//! So one delete costs a small segment about 3 KiB, and finding a row is a few shifts.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use vecraft_types::{Bitmap, LogPosition};
 
-const PAGE_ROWS: usize = 1024;
-const BRANCH_PAGES: usize = 256;
-const ROOT_BRANCHES: usize = 1024;
+const PAGE_ROWS: usize = 256;
+const BUCKETS: usize = 21;
 
 /// Most rows a segment can hold (2^28); seals and merges stay far below.
-pub const SEGMENT_ROWS_MAX: u32 = (PAGE_ROWS * BRANCH_PAGES * ROOT_BRANCHES) as u32;
+pub const SEGMENT_ROWS_MAX: u32 = 1 << 28;
+
+// The buckets together hold 2^BUCKETS - 1 pages.
+const _: () = assert!(SEGMENT_ROWS_MAX as usize <= PAGE_ROWS * ((1 << BUCKETS) - 1));
 
 type Page = Box<[AtomicU64]>;
-type Branch = Box<[OnceLock<Page>]>;
+type Bucket = Box<[OnceLock<Page>]>;
 
 /// `deleted_at` per row; a row without an entry lives. One writer, many readers, no locks.
 #[derive(Default)]
 pub struct Deletes {
-    root: OnceLock<Box<[OnceLock<Branch>]>>,
+    root: OnceLock<Box<[OnceLock<Bucket>]>>,
     count: AtomicU32,
     bytes: AtomicU64,
 }
@@ -107,13 +110,15 @@ impl Deletes {
     }
 
     fn page(&self, number: usize) -> Option<&Page> {
-        self.root.get()?.get(number / BRANCH_PAGES)?.get()?[number % BRANCH_PAGES].get()
+        let (bucket, at) = place(number);
+        self.root.get()?.get(bucket)?.get()?.get(at)?.get()
     }
 
     fn page_mut(&self, number: usize) -> &Page {
-        let root = self.root.get_or_init(|| self.slots(ROOT_BRANCHES));
-        let branch = root[number / BRANCH_PAGES].get_or_init(|| self.slots(BRANCH_PAGES));
-        branch[number % BRANCH_PAGES].get_or_init(|| {
+        let (bucket, at) = place(number);
+        let root = self.root.get_or_init(|| self.slots(BUCKETS));
+        let pages = root[bucket].get_or_init(|| self.slots(1 << bucket));
+        pages[at].get_or_init(|| {
             self.bytes.fetch_add((PAGE_ROWS * 8) as u64, Ordering::Relaxed);
             (0..PAGE_ROWS).map(|_| AtomicU64::new(0)).collect()
         })
@@ -123,6 +128,12 @@ impl Deletes {
         self.bytes.fetch_add((count * size_of::<OnceLock<T>>()) as u64, Ordering::Relaxed);
         (0..count).map(|_| OnceLock::new()).collect()
     }
+}
+
+/// Bucket of a page and its place in there: page 0 | 1 2 | 3 4 5 6 | ...
+fn place(page: usize) -> (usize, usize) {
+    let bucket = (page + 1).ilog2() as usize;
+    (bucket, page + 1 - (1 << bucket))
 }
 
 impl std::fmt::Debug for Deletes {
@@ -159,3 +170,6 @@ pub fn decode_deletes(bytes: &[u8]) -> Option<Vec<(u32, LogPosition)>> {
     }
     Some(list)
 }
+
+#[cfg(test)]
+mod tests;

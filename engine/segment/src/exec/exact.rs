@@ -29,7 +29,10 @@ pub(super) fn offer(
             cancel.check()?;
             let out = &mut distances[..ids.len()];
             let (first, last) = (ids[0] as usize, ids[ids.len() - 1] as usize);
-            for (query, top) in queries.iter().zip(tops.iter_mut()) {
+            for (number, (query, top)) in queries.iter().zip(tops.iter_mut()).enumerate() {
+                if number % 64 == 63 {
+                    cancel.check()?;
+                }
                 if last - first + 1 == ids.len() {
                     query.batch(&values[first * dim..(last + 1) * dim], out);
                 } else {

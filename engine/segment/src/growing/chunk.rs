@@ -63,10 +63,10 @@ impl Chunk {
         fitting
     }
 
-    /// Appends rows that fit ([`Chunk::fitting`]).
+    /// Appends rows that fit ([`Chunk::fitting`]; others panic).
     ///
     /// # Safety
-    /// Only one thread at a time may append, and the rows must fit.
+    /// Only one thread at a time may append.
     pub(super) unsafe fn append(&self, columns: &[&Column], rows: Range<usize>, stamps: &Stamps<'_>) {
         let at = self.rows_written();
         // SAFETY: passed on to the caller. Positions come last: they tell how many rows are written.

@@ -127,7 +127,7 @@ impl ColumnBuffer {
     /// Appends rows of a column that [`check`] accepted; the first becomes row `at` of the chunk.
     ///
     /// # Safety
-    /// Only one thread at a time may append, and the rows must fit.
+    /// Only one thread at a time may append.
     pub(super) unsafe fn append(&self, at: usize, from: &Column, rows: Range<usize>) {
         // SAFETY: passed on to the caller.
         unsafe {
@@ -144,7 +144,7 @@ impl ColumnBuffer {
                 (ValuesBuffer::FloatVector { dim, values: to }, ColumnData::FloatVector { values, .. }) => {
                     to.append(&values[rows.start * dim..rows.end * dim]);
                 }
-                _ => debug_assert!(false, "checked before"),
+                _ => unreachable!("`check` accepted the column's type"),
             }
         }
         if let Some(validity) = &self.validity {

@@ -143,7 +143,7 @@ impl GrowingSegment {
         // First all memory, then all rows: an error leaves nothing half written.
         let pieces = self.reserve(&columns, first, batch.rows)?;
         for (chunk, rows) in pieces {
-            // SAFETY: the writer lock is held, and `reserve` made sure that the rows fit.
+            // SAFETY: the writer lock is held. `reserve` made sure that the rows fit.
             unsafe { chunk.append(&columns, rows, stamps) };
         }
         self.data_bytes.fetch_add((batch.bytes() + batch.rows * 16) as u64, Ordering::Relaxed);
