@@ -35,7 +35,7 @@ pub(crate) async fn query(cx: Context, request: pb::QueryRequest) -> Result<pb::
         collection: request.collection_name,
         partitions: request.partition_names,
         filter: request.expr,
-        output_fields: request.output_fields.clone(),
+        output_fields: request.output_fields,
         limit,
         offset,
         consistency: wanted.resolve(found.default_consistency)?,
@@ -44,7 +44,7 @@ pub(crate) async fn query(cx: Context, request: pb::QueryRequest) -> Result<pb::
     let (rows, output_fields) = match reply.count {
         Some(count) => (count_column(count), vec![COUNT.to_owned()]),
         None => {
-            let output = output_names(&request.output_fields, &reply.rows.names);
+            let output = output_names(reply.output_fields, &reply.rows.names);
             (reply.rows, output)
         }
     };
@@ -90,10 +90,13 @@ pub(crate) fn window(limit: i64, offset: i64) -> Result<(usize, usize)> {
     Ok((limit as usize, offset as usize))
 }
 
-/// The names a client takes as the output fields. It shows all dynamic keys unless some are named that are not
-/// columns, so a star must be spelled out.
-pub(crate) fn output_names(asked: &[String], columns: &[String]) -> Vec<String> {
-    if asked.iter().any(|name| name == "*" || name == META_FIELD) { columns.to_vec() } else { asked.to_vec() }
+/// The names a client takes as the output fields, from what was asked for with `*` spelled out. It shows all dynamic
+/// keys when every name is a column, else only the keys named; so beside `$meta` a single key is left out.
+pub(crate) fn output_names(mut asked: Vec<String>, columns: &[String]) -> Vec<String> {
+    if asked.iter().any(|name| name == META_FIELD) {
+        asked.retain(|name| columns.contains(name));
+    }
+    asked
 }
 
 fn count_column(count: u64) -> NamedRows {

@@ -43,14 +43,14 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
         offset: options.offset,
         filter: request.dsl,
         params: options.params,
-        output_fields: request.output_fields.clone(),
+        output_fields: request.output_fields,
         consistency: wanted.resolve(found.default_consistency)?,
     };
     let reply = cx.db.search(cx.call, search).await?;
     if reply.counts.len() != queries {
         return Err(Error::internal(format!("{queries} queries, {} answers", reply.counts.len())));
     }
-    results(reply, &request.output_fields, &found.schema, options.limit, options.round_decimal, name)
+    results(reply, &found.schema, options.limit, options.round_decimal, name)
 }
 
 fn check_features(request: &pb::SearchRequest) -> Result<()> {
@@ -214,7 +214,6 @@ fn query_type(number: i32) -> String {
 
 fn results(
     reply: SearchReply,
-    asked: &[String],
     schema: &CollectionSchema,
     limit: usize,
     round_decimal: Option<i32>,
@@ -223,9 +222,9 @@ fn results(
     let keys = reply.rows.column(&reply.primary_field).and_then(|column| columns::ids(&column.data));
     let keys = keys.ok_or_else(|| Error::internal("a search came back without keys"))?;
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let output_fields = query::output_names(asked, &reply.rows.names);
+    let output_fields = query::output_names(reply.output_fields, &reply.rows.names);
     // Hits name their key anyway; as a field it shows only when asked for.
-    let wants_key = asked.iter().any(|name| *name == reply.primary_field || name == "*");
+    let wants_key = output_fields.contains(&reply.primary_field);
     let fields_data = reply.rows.names.iter().zip(reply.rows.batch.columns);
     let fields_data = fields_data
         .filter(|(name, _)| wants_key || **name != reply.primary_field)

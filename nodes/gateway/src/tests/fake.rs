@@ -81,6 +81,18 @@ pub fn two_rows() -> NamedRows {
     .unwrap()
 }
 
+/// What a database says was asked for: a star is spelled out.
+fn spelled_out(asked: &[String]) -> Vec<String> {
+    if asked.contains(&"*".to_owned()) {
+        return ["id", "title", "vector", "$meta"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(asked[1..].to_vec())
+            .collect();
+    }
+    asked.to_vec()
+}
+
 fn missing(name: &str) -> Error {
     Error::new(Code::CollectionNotFound, "").with("database", "default").with("collection", name)
 }
@@ -169,23 +181,25 @@ impl Database for Fake {
     }
     async fn search(&self, call: Call, request: SearchRequest) -> Result<SearchReply> {
         self.note("search", call);
+        let output_fields = spelled_out(&request.output_fields);
         *self.searched.lock() = Some(request);
         Ok(SearchReply {
             counts: vec![2],
             scores: vec![0.123_456, 0.5],
             primary_field: "id".to_owned(),
             rows: two_rows(),
-            output_fields: Vec::new(),
+            output_fields,
             timestamp: Timestamp(77),
         })
     }
     async fn query(&self, call: Call, request: QueryRequest) -> Result<QueryReply> {
         self.note("query", call);
         let count = request.output_fields.contains(&"count(*)".to_owned()).then_some(5);
+        let output_fields = spelled_out(&request.output_fields);
         *self.queried.lock() = Some(request);
         let rows = if count.is_some() { NamedRows::default() } else { two_rows() };
         let primary_field = "id".to_owned();
-        Ok(QueryReply { count, rows, primary_field, output_fields: Vec::new(), timestamp: Timestamp(77) })
+        Ok(QueryReply { count, rows, primary_field, output_fields, timestamp: Timestamp(77) })
     }
     async fn flush(&self, call: Call, collections: Vec<String>) -> Result<Vec<FlushInfo>> {
         self.note("flush", call);

@@ -62,7 +62,9 @@ async fn scores_are_rounded_when_asked() {
 async fn a_star_is_spelled_out_and_dynamic_keys_are_not() {
     // The client shows all dynamic keys if every output field is a column, else only those named.
     assert_eq!(searched(&["*"], -1).await.output_fields, ["id", "title", "vector", "$meta"]);
+    assert_eq!(searched(&["*", "year"], -1).await.output_fields, ["id", "title", "vector", "$meta"]);
     assert_eq!(searched(&["title", "year"], -1).await.output_fields, ["title", "year"]);
+    assert_eq!(searched(&["$meta", "year"], -1).await.output_fields, ["$meta"]);
 }
 
 #[tokio::test]
