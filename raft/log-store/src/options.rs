@@ -1,0 +1,73 @@
+//! How one node's log is set up.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A clock for measuring syncs: time since any fixed moment. Given from outside, so that a simulation has its own.
+pub type Now = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// Who writes batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriterMode {
+    /// A thread of its own, so that many groups share a sync.
+    Thread,
+    /// The calling thread, inside each call: for the simulation, where nothing may run on its own.
+    Inline,
+}
+
+/// Sizes and behaviour. The default is the product's; tests shrink it.
+#[derive(Clone)]
+pub struct LogOptions {
+    /// Bytes after which a new segment begins. Default 128 MiB.
+    pub segment_bytes: u64,
+    /// Disk space is reserved in steps of this many bytes. Default 16 MiB.
+    pub preallocate_bytes: u64,
+    /// Files of `preallocate_bytes` kept for the moment the disk is full. Default 2 (I7).
+    pub reserve_segments: usize,
+    /// Bytes that may wait for the writer before appending waits too. Default 8 MiB (I7).
+    pub queue_bytes: usize,
+    /// Bytes of recent entries kept in memory over all groups. Default 64 MiB.
+    pub cache_bytes: usize,
+    /// Bytes one limited read returns at most, but always one entry. Default 2 MiB.
+    pub read_bytes: usize,
+    /// The oldest segment is copied forward when less than this part of it is live, in percent. Default 25 (I8).
+    pub copy_forward_percent: u64,
+    /// How long after the last batch it is marked as synced, and lazy records are written. Default 1 s (I6).
+    pub mark_after: Duration,
+    /// Random bits of the caller. They salt checksums, so that bytes inside a payload cannot pass for a batch.
+    pub salt: u64,
+    /// Who writes.
+    pub writer: WriterMode,
+    /// Measures syncs; `None` reports no durations.
+    pub now: Option<Now>,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 128 << 20,
+            preallocate_bytes: 16 << 20,
+            reserve_segments: 2,
+            queue_bytes: 8 << 20,
+            cache_bytes: 64 << 20,
+            read_bytes: 2 << 20,
+            copy_forward_percent: 25,
+            mark_after: Duration::from_secs(1),
+            salt: 0,
+            writer: WriterMode::Thread,
+            now: None,
+        }
+    }
+}
+
+impl fmt::Debug for LogOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogOptions")
+            .field("segment_bytes", &self.segment_bytes)
+            .field("queue_bytes", &self.queue_bytes)
+            .field("cache_bytes", &self.cache_bytes)
+            .field("writer", &self.writer)
+            .finish_non_exhaustive()
+    }
+}

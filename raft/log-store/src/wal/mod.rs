@@ -1,0 +1,404 @@
+//! The log itself: segments of checksummed batches, without a thread, a clock or a runtime.
+//!
+//! A segment begins with a header and an *opening batch* that repeats every live replica's vote, purge point, last entry and
+//! committed entry. Both are synced, with the directory, before anything else is written there. So:
+//! - an older segment may go as soon as no live entry lies in it: its votes and purges were repeated (I6);
+//! - only the newest segment can have a torn tail; anything bad elsewhere is damage and refused.
+//!
+//! Segments go from the oldest end only, so that sequences stay without a gap and a missing file is noticed. The oldest one
+//! with little left is copied forward when a new one begins (I8).
+//!
+//! Cost of a batch: one copy of the payloads, two passes of crc32, one write, one fdatasync.
+
+mod format;
+mod read;
+mod recover;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use vecraft_storage::{Disk, OpenMode, failpoint};
+
+pub use format::FORMAT_VERSION;
+pub use read::LogFiles;
+pub(crate) use read::ReadPlan;
+pub use state::GroupState;
+pub(crate) use state::{Written, highest, next_last};
+
+use crate::error::{Error, Result};
+use crate::options::LogOptions;
+use crate::record::{EntryId, GroupKey, Record};
+use format::{BATCH_HEAD_BYTES, BatchBuilder, HEADER_BYTES, SegmentId, batch_bytes};
+use state::Segment;
+
+/// Bytes copied forward per batch.
+const COPY_BATCH_BYTES: usize = 1 << 20;
+
+/// The one writer of a node's log. See the [module](self).
+#[derive(Debug)]
+pub struct WriteAheadLog {
+    disk: Arc<dyn Disk>,
+    dir: String,
+    options: LogOptions,
+    written: Arc<Mutex<Written>>,
+    active: SegmentId,
+    /// Bytes reserved for the active segment.
+    reserved: u64,
+    /// Highest generation ever seen in the directory: never used again.
+    generation: u64,
+    sequence: u64,
+    builder: BatchBuilder,
+    poisoned: Option<String>,
+    reserves: Vec<String>,
+    syncs: u64,
+    bytes_written: u64,
+    /// True when the last batch is followed by a mark.
+    marked: bool,
+}
+
+impl WriteAheadLog {
+    /// Recovers the log in `dir` (created when missing) and begins a new segment.
+    ///
+    /// A torn tail is cut; damage anywhere else is [`vecraft_storage::Error::Corrupt`] with file and offset, and nothing on disk is
+    /// changed. A newer format is [`vecraft_storage::Error::NewerVersion`].
+    pub fn open(disk: Arc<dyn Disk>, dir: &str, options: LogOptions) -> Result<Self> {
+        disk.create_dir_all(dir)?;
+        let recovered = recover::recover(&disk, dir)?;
+        let mut log = Self {
+            disk,
+            dir: dir.to_owned(),
+            options,
+            written: Arc::new(Mutex::new(recovered.written)),
+            active: SegmentId { generation: 0, salt: 0 },
+            reserved: 0,
+            generation: recovered.generation,
+            sequence: recovered.sequence,
+            builder: BatchBuilder::default(),
+            poisoned: None,
+            reserves: Vec::new(),
+            syncs: 0,
+            bytes_written: 0,
+            marked: true,
+        };
+        log.begin_segment()?;
+        log.drop_dead_segments()?;
+        log.fill_reserves();
+        Ok(log)
+    }
+
+    /// Reads what is written; shares the state with this writer.
+    #[must_use]
+    pub fn files(&self) -> LogFiles {
+        LogFiles::new(Arc::clone(&self.written))
+    }
+
+    /// What is durable, per replica.
+    #[must_use]
+    pub fn groups(&self) -> BTreeMap<GroupKey, GroupState> {
+        self.written.lock().groups.clone()
+    }
+
+    /// Writes one batch: all of it is durable when this returns `Ok`, in the given order.
+    ///
+    /// With no space left nothing happened and the *same* batch may be tried again. [`Error::Hole`] is a caller's bug and nothing was
+    /// written. Any other failure closes the log for good (I7): a write or sync that failed is never retried.
+    pub fn commit(&mut self, records: &[(GroupKey, Record)]) -> Result<()> {
+        if let Some(reason) = &self.poisoned {
+            return Err(Error::Poisoned { reason: reason.clone() });
+        }
+        self.check(records)?;
+        let bytes = batch_bytes(records.iter().map(|(_, record)| record));
+        let held = self.active_len();
+        let fresh = held <= self.opened_len();
+        if !fresh && held + bytes > self.options.segment_bytes {
+            self.begin_segment()?;
+            self.write_batch(records)?;
+            if let Err(error) = self.copy_forward() {
+                if self.poisoned.is_some() {
+                    return Err(error);
+                }
+                // The batch is safe. What cannot be copied stays where it is and fails again when somebody reads it.
+                tracing::error!(%error, "cannot copy the oldest segment forward");
+            }
+        } else if let Err(error) = self.write_batch(records) {
+            if fresh || !error.is_no_space() || self.reserves.is_empty() {
+                return Err(error);
+            }
+            // The disk is full: go on in a reserved file, so that votes and purges still get through (I7).
+            self.begin_segment()?;
+            self.write_batch(records)?;
+        }
+        self.marked = false;
+        if records.iter().any(|(_, record)| matches!(record, Record::Purge(_) | Record::Removed)) {
+            self.drop_dead_segments()?;
+            self.fill_reserves();
+        }
+        Ok(())
+    }
+
+    /// Marks the last batch as synced, by an empty batch behind it: from then on its damage cannot pass for a torn tail (I6).
+    pub fn mark(&mut self) -> Result<()> {
+        if !self.marked {
+            self.commit(&[])?;
+            self.marked = true;
+        }
+        Ok(())
+    }
+
+    /// True when the last batch needs no mark.
+    #[must_use]
+    pub fn is_marked(&self) -> bool {
+        self.marked
+    }
+
+    /// The failure that closed the log, if any.
+    #[must_use]
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
+    /// Syncs and bytes written since opening, and files still in reserve.
+    pub(crate) fn counters(&self) -> (u64, u64, usize) {
+        (self.syncs, self.bytes_written, self.reserves.len())
+    }
+
+    /// Every record must continue its replica's log: what recovery would refuse is not written in the first place.
+    fn check(&self, records: &[(GroupKey, Record)]) -> Result<()> {
+        let written = self.written.lock();
+        let mut ends: BTreeMap<GroupKey, (Option<EntryId>, Option<EntryId>)> = BTreeMap::new();
+        for (key, record) in records {
+            let (purged, last) = ends.entry(*key).or_insert_with(|| {
+                written.groups.get(key).map_or((None, None), |group| (group.purged, group.last))
+            });
+            *last = next_last(*key, *purged, *last, record)?;
+            match record {
+                Record::Purge(id) => *purged = highest(*purged, Some(*id)),
+                Record::Removed => *purged = None,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn active_len(&self) -> u64 {
+        self.written.lock().segments.get(&self.active.generation).map_or(0, |segment| segment.len)
+    }
+
+    /// Length of the active segment when it holds nothing but its opening.
+    fn opened_len(&self) -> u64 {
+        let opening = self.written.lock().opening();
+        HEADER_BYTES as u64 + batch_bytes(opening.iter().map(|(_, record)| record))
+    }
+
+    /// Writes and syncs one batch at the end of the active segment, then takes it into the state.
+    fn write_batch(&mut self, records: &[(GroupKey, Record)]) -> Result<()> {
+        let (file, offset) = {
+            let written = self.written.lock();
+            let Some(segment) = written.segments.get(&self.active.generation) else {
+                return Err(Error::Poisoned { reason: "no active segment".to_owned() });
+            };
+            (Arc::clone(&segment.file), segment.len)
+        };
+        let (places, len) = self.encode(records);
+        let end = offset + len;
+        if end > self.reserved {
+            let step = self.options.preallocate_bytes.max(1);
+            let wanted = end.next_multiple_of(step);
+            file.preallocate(wanted)?;
+            self.reserved = wanted;
+        }
+        let result =
+            failpoint::hit("log.before_write").and_then(|()| file.write_at(offset, self.builder.finish()));
+        if let Err(error) = result {
+            return Err(self.poison_unless_full(error));
+        }
+        self.sync(&*file)?;
+        let mut written = self.written.lock();
+        for ((key, record), (start, record_len)) in records.iter().zip(places) {
+            let place = (self.active.generation, offset + start as u64, record_len);
+            if let Err(error) = written.apply(*key, record, place) {
+                // `check` lets nothing through that does not apply: a bug, and memory no longer matches the file.
+                self.poisoned = Some(error.to_string());
+                return Err(error);
+            }
+        }
+        if let Some(segment) = written.segments.get_mut(&self.active.generation) {
+            segment.len = end;
+        }
+        drop(written);
+        self.sequence += 1;
+        self.bytes_written += len;
+        Ok(())
+    }
+
+    fn encode(&mut self, records: &[(GroupKey, Record)]) -> (Vec<(usize, u32)>, u64) {
+        self.builder.start(self.active, self.sequence);
+        let mut end = BATCH_HEAD_BYTES as u64;
+        let places = records
+            .iter()
+            .map(|(key, record)| {
+                let (start, len) = self.builder.push(*key, record);
+                end = start as u64 + u64::from(len);
+                (start, len)
+            })
+            .collect();
+        (places, end)
+    }
+
+    fn sync(&mut self, file: &dyn vecraft_storage::DiskFile) -> Result<()> {
+        self.syncs += 1;
+        match failpoint::hit("log.before_sync").and_then(|()| file.sync_data()) {
+            Ok(()) => Ok(()),
+            // Even "no space" is final here: what the kernel dropped is unknown (I7).
+            Err(error) => Err(self.poison(error)),
+        }
+    }
+
+    fn poison_unless_full(&mut self, error: vecraft_storage::Error) -> Error {
+        if error.is_no_space() { error.into() } else { self.poison(error) }
+    }
+
+    fn poison(&mut self, error: vecraft_storage::Error) -> Error {
+        tracing::error!(%error, "the log is closed until restart (I7)");
+        self.poisoned = Some(error.to_string());
+        error.into()
+    }
+
+    /// Begins a segment: header and opening batch, synced with the directory, before it becomes the active one.
+    fn begin_segment(&mut self) -> Result<()> {
+        self.generation += 1;
+        let id = SegmentId { generation: self.generation, salt: salt(self.options.salt, self.generation) };
+        let path = format!("{}/{}", self.dir, id.file_name());
+        let (file, reserved) = self.segment_file(&path)?;
+        let previous = std::mem::replace(&mut self.active, id);
+        let opening = self.written.lock().opening();
+        let (places, len) = self.encode(&opening);
+        let end = HEADER_BYTES as u64 + len;
+        let mut first = format::header(id, self.sequence).to_vec();
+        first.extend_from_slice(self.builder.finish());
+        let written = file.preallocate(end).and_then(|()| file.write_at(0, &first));
+        if let Err(error) = written {
+            self.active = previous;
+            let error = self.poison_unless_full(error);
+            // Not part of the log yet. Left behind, it would be recognised as such at the next start.
+            let _ = self.disk.remove_file(&path);
+            return Err(error);
+        }
+        self.sync(&*file)?;
+        if let Err(error) = self.disk.sync_dir(&self.dir) {
+            return Err(self.poison(error));
+        }
+        self.reserved = reserved.max(end);
+        self.sequence += 1;
+        self.bytes_written += end;
+        let mut written = self.written.lock();
+        let segment = Segment { id, path, file, len: end, live_entries: 0, live_bytes: 0 };
+        written.segments.insert(id.generation, segment);
+        for ((key, record), (start, record_len)) in opening.iter().zip(places) {
+            written.apply(*key, record, (id.generation, (HEADER_BYTES + start) as u64, record_len))?;
+        }
+        Ok(())
+    }
+
+    /// A new file with space reserved, or one of the reserve when the disk is full.
+    fn segment_file(&mut self, path: &str) -> Result<(Arc<dyn vecraft_storage::DiskFile>, u64)> {
+        let wanted = self.options.preallocate_bytes;
+        let created = self.disk.open(path, OpenMode::Create).and_then(|file| {
+            file.preallocate(wanted)?;
+            Ok(file)
+        });
+        match created {
+            Ok(file) => Ok((file, wanted)),
+            Err(error) if error.is_no_space() => {
+                let _ = self.disk.remove_file(path);
+                let Some(reserve) = self.reserves.pop() else { return Err(error.into()) };
+                tracing::warn!(path, "disk full: the log goes on in a reserved file");
+                self.disk.rename(&reserve, path)?;
+                Ok((self.disk.open(path, OpenMode::Write)?, wanted))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes reserve files, as far as the disk allows: lacking them is a warning, not a failure.
+    fn fill_reserves(&mut self) {
+        while self.reserves.len() < self.options.reserve_segments {
+            let path = format!("{}/reserve-{}", self.dir, self.reserves.len());
+            let made = self.disk.open(&path, OpenMode::OpenOrCreate).and_then(|file| {
+                file.truncate(0)?;
+                file.preallocate(self.options.preallocate_bytes)
+            });
+            if let Err(error) = made {
+                tracing::warn!(%error, "no space for the log's reserve");
+                let _ = self.disk.remove_file(&path);
+                return;
+            }
+            self.reserves.push(path);
+        }
+    }
+
+    /// Removes segments from the oldest end while no live entry lies in them.
+    fn drop_dead_segments(&mut self) -> Result<()> {
+        loop {
+            let path = {
+                let mut written = self.written.lock();
+                let Some(oldest) = written.segments.first_entry() else { return Ok(()) };
+                if *oldest.key() == self.active.generation || oldest.get().live_entries > 0 {
+                    return Ok(());
+                }
+                oldest.remove().path
+            };
+            // One at a time and in order, so that a power cut cannot leave a gap.
+            let removed = self.disk.remove_file(&path).and_then(|()| self.disk.sync_dir(&self.dir));
+            if let Err(error) = removed {
+                return Err(self.poison(error));
+            }
+        }
+    }
+
+    /// Writes the live entries of the oldest segment again when few are left, so that it can go (I8).
+    fn copy_forward(&mut self) -> Result<()> {
+        self.drop_dead_segments()?;
+        let entries: Vec<(GroupKey, u64)> = {
+            let written = self.written.lock();
+            let Some((generation, oldest)) = written.segments.first_key_value() else { return Ok(()) };
+            let few = oldest.live_bytes * 100 < oldest.len * self.options.copy_forward_percent;
+            if *generation == self.active.generation || !few {
+                return Ok(());
+            }
+            let of = |key: &GroupKey, group: &GroupState| {
+                let here = group.entries.iter().filter(|(_, at)| at.generation == *generation);
+                here.map(|(index, _)| (*key, *index)).collect::<Vec<_>>()
+            };
+            written.groups.iter().flat_map(|(key, group)| of(key, group)).collect()
+        };
+        let files = self.files();
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        for (at, (key, index)) in entries.iter().enumerate() {
+            for entry in files.read(*key, *index, index + 1, usize::MAX)? {
+                bytes += entry.payload.len();
+                batch.push((*key, Record::Copy(entry)));
+            }
+            if bytes >= COPY_BATCH_BYTES || at + 1 == entries.len() {
+                match self.write_batch(&std::mem::take(&mut batch)) {
+                    // Only an optimisation: with a full disk it waits for the next segment.
+                    Err(error) if error.is_no_space() => return Ok(()),
+                    other => other?,
+                }
+                bytes = 0;
+            }
+        }
+        self.drop_dead_segments()
+    }
+}
+
+/// Spreads the caller's random bits over generations.
+fn salt(seed: u64, generation: u64) -> u32 {
+    let mixed = (seed ^ generation.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    (mixed >> 32) as u32
+}

@@ -1,0 +1,351 @@
+//! From many groups to one file: the queue, the batch, the callbacks.
+//!
+//! Per group the order is that of the calls, votes included. One batch takes the whole queue, and the queue is bounded, so a
+//! vote waits behind at most one batch under way and one of [`crate::LogOptions::queue_bytes`] (I7).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Semaphore;
+
+use crate::error::{Error, Result};
+use crate::memory::Memory;
+use crate::options::{LogOptions, WriterMode};
+use crate::record::{EntryId, GroupKey, Record};
+use crate::wal::{LogFiles, WriteAheadLog};
+
+/// Called once a record's batch is durable, or will never be.
+pub(crate) type Done = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// Waiting between attempts on a full disk: doubled from the first to the second.
+const FULL_WAIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+
+/// Records of one call.
+pub(crate) struct Item {
+    pub key: GroupKey,
+    pub records: Vec<Record>,
+    pub done: Option<Done>,
+    /// Bytes to give back to the queue's bound.
+    pub permits: u32,
+}
+
+/// A batch on its way to the disk.
+struct Batch {
+    records: Vec<(GroupKey, Record)>,
+    done: Vec<Done>,
+    permits: usize,
+}
+
+#[derive(Default)]
+pub(crate) struct Queue {
+    pub memory: Memory,
+    items: VecDeque<Item>,
+    /// Commit points to write with the next batch: they need no sync of their own.
+    committed: BTreeMap<GroupKey, EntryId>,
+    /// True when somebody waits for what is queued.
+    urgent: bool,
+    closing: bool,
+    failed: Option<String>,
+}
+
+struct Pen {
+    wal: WriteAheadLog,
+    /// A batch the full disk refused, to be written again as it is.
+    held: Option<Batch>,
+}
+
+/// What the writer, the groups and the node share.
+pub(crate) struct Shared {
+    pub options: LogOptions,
+    pub files: LogFiles,
+    pub queue: Mutex<Queue>,
+    pub room: Semaphore,
+    wake: Condvar,
+    pen: Mutex<Pen>,
+    pub stalled: AtomicBool,
+    pub batches: AtomicU64,
+    pub last_sync_micros: AtomicU64,
+    counters: [AtomicU64; 3],
+}
+
+enum Pumped {
+    Empty,
+    Full,
+}
+
+impl Shared {
+    pub(crate) fn new(wal: WriteAheadLog, options: LogOptions, memory: Memory) -> Arc<Self> {
+        Arc::new(Self {
+            files: wal.files(),
+            room: Semaphore::new(options.queue_bytes),
+            options,
+            queue: Mutex::new(Queue { memory, ..Queue::default() }),
+            wake: Condvar::new(),
+            pen: Mutex::new(Pen { wal, held: None }),
+            stalled: AtomicBool::new(false),
+            batches: AtomicU64::new(0),
+            last_sync_micros: AtomicU64::new(0),
+            counters: Default::default(),
+        })
+    }
+
+    /// Takes records in: readable at once, durable when `done` is called. Without `done` they wait for company, at most
+    /// [`LogOptions::mark_after`].
+    pub(crate) fn submit(&self, item: Item) -> Result<()> {
+        let lazy = item.done.is_none();
+        {
+            let mut queue = self.queue.lock();
+            let taken = queue.refuse().and_then(|()| queue.memory.check(item.key, &item.records));
+            if let Err(error) = taken {
+                self.room.add_permits(item.permits as usize);
+                return Err(error);
+            }
+            for record in &item.records {
+                queue.memory.apply(item.key, record)?;
+            }
+            queue.items.push_back(item);
+            queue.urgent |= !lazy;
+        }
+        self.rouse(lazy);
+        Ok(())
+    }
+
+    /// Notes a commit point, to be written with whatever comes next.
+    pub(crate) fn note_committed(&self, key: GroupKey, id: Option<EntryId>) -> Result<()> {
+        {
+            let mut queue = self.queue.lock();
+            queue.refuse()?;
+            queue.memory.apply(key, &Record::Committed(id))?;
+            let Some(id) = id else { return Ok(()) };
+            let first = queue.committed.insert(key, id).is_none();
+            if !first {
+                return Ok(());
+            }
+        }
+        self.rouse(true);
+        Ok(())
+    }
+
+    fn rouse(&self, lazy: bool) {
+        match self.options.writer {
+            WriterMode::Thread => {
+                self.wake.notify_one();
+            }
+            WriterMode::Inline if lazy => {}
+            WriterMode::Inline => self.pump_until_full(),
+        }
+    }
+
+    /// Writes what is queued, in the calling thread, lazy records and the mark included. For [`WriterMode::Inline`]: the
+    /// simulation calls it where the writer's thread would wake up by itself.
+    pub(crate) fn tick(&self) {
+        self.queue.lock().urgent = true;
+        self.pump_until_full();
+        let mut pen = self.pen.lock();
+        if pen.held.is_none() && !self.is_poisoned() && self.queue.lock().items.is_empty() {
+            self.mark(&mut pen);
+        }
+    }
+
+    fn pump_until_full(&self) {
+        let _ = self.pump(&mut self.pen.lock());
+    }
+
+    fn is_poisoned(&self) -> bool {
+        self.queue.lock().failed.is_some()
+    }
+
+    /// The writer's thread: until closed and empty. A panic, which would be a bug, ends the log as a failed sync does.
+    pub(crate) fn run(&self) {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.write_until_closed())).is_err() {
+            let reason = "the log's writer panicked".to_owned();
+            self.fail(&mut self.pen.lock(), &Error::Poisoned { reason });
+        }
+    }
+
+    fn write_until_closed(&self) {
+        let mut wait = FULL_WAIT.0;
+        loop {
+            let pumped = self.pump(&mut self.pen.lock());
+            if let Pumped::Full = pumped {
+                let mut queue = self.queue.lock();
+                if !queue.closing {
+                    self.wake.wait_for(&mut queue, wait);
+                    wait = (wait * 2).min(FULL_WAIT.1);
+                }
+                let closing = queue.closing;
+                drop(queue);
+                if closing {
+                    self.fail(&mut self.pen.lock(), &Error::Closed);
+                    return;
+                }
+                continue;
+            }
+            wait = FULL_WAIT.0;
+            if self.sleep() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for work; writes lazy records and the mark when nothing else came for a while. True when closed.
+    fn sleep(&self) -> bool {
+        let marked = self.pen.lock().wal.is_marked();
+        let mut queue = self.queue.lock();
+        if queue.urgent || !queue.items.is_empty() && queue.closing {
+            return false;
+        }
+        if queue.closing {
+            return true;
+        }
+        let lazy = !marked || !queue.items.is_empty() || !queue.committed.is_empty();
+        if queue.failed.is_some() || !lazy {
+            self.wake.wait(&mut queue);
+            return false;
+        }
+        // Anything may wake us early, so this is "at least once in `mark_after` of silence", which is what I6 asks.
+        let silent = self.wake.wait_for(&mut queue, self.options.mark_after).timed_out();
+        if silent && !queue.urgent {
+            if queue.items.is_empty() && queue.committed.is_empty() {
+                drop(queue);
+                self.mark(&mut self.pen.lock());
+            } else {
+                queue.urgent = true;
+            }
+        }
+        false
+    }
+
+    fn mark(&self, pen: &mut Pen) {
+        // A full disk can wait with the mark; a failed one is noticed by the next batch.
+        if let Err(error) = pen.wal.mark()
+            && !error.is_no_space()
+        {
+            self.fail(pen, &error);
+        }
+    }
+
+    /// Writes batches until the queue is empty or the disk is full.
+    fn pump(&self, pen: &mut Pen) -> Pumped {
+        loop {
+            let Some(batch) = pen.held.take().or_else(|| self.take_batch()) else { return Pumped::Empty };
+            let started = self.options.now.as_ref().map(|now| now());
+            let outcome = pen.wal.commit(&batch.records);
+            if let (Some(started), Some(now)) = (started, &self.options.now) {
+                let micros = now().saturating_sub(started).as_micros() as u64;
+                self.last_sync_micros.store(micros, Ordering::Relaxed);
+            }
+            let (syncs, bytes, reserves) = pen.wal.counters();
+            for (counter, value) in self.counters.iter().zip([syncs, bytes, reserves as u64]) {
+                counter.store(value, Ordering::Relaxed);
+            }
+            match outcome {
+                Ok(()) => {
+                    if self.stalled.swap(false, Ordering::Relaxed) {
+                        tracing::info!("the disk has room again: the log goes on");
+                    }
+                    self.batches.fetch_add(1, Ordering::Relaxed);
+                    self.queue.lock().memory.evict(&self.files, self.options.cache_bytes);
+                    self.finish(batch, || Ok(()));
+                }
+                Err(error) if error.is_no_space() => {
+                    if !self.stalled.swap(true, Ordering::Relaxed) {
+                        tracing::error!(%error, "the disk is full: the log holds its callbacks (I7)");
+                    }
+                    pen.held = Some(batch);
+                    return Pumped::Full;
+                }
+                Err(error) => {
+                    pen.held = Some(batch);
+                    self.fail(pen, &error);
+                    return Pumped::Empty;
+                }
+            }
+        }
+    }
+
+    fn take_batch(&self) -> Option<Batch> {
+        let mut queue = self.queue.lock();
+        if !queue.urgent && !queue.closing {
+            return None;
+        }
+        queue.urgent = false;
+        let mut batch = Batch { records: Vec::new(), done: Vec::new(), permits: 0 };
+        while let Some(item) = queue.items.pop_front() {
+            batch.records.extend(item.records.into_iter().map(|record| (item.key, record)));
+            batch.done.extend(item.done);
+            batch.permits += item.permits as usize;
+        }
+        let committed = std::mem::take(&mut queue.committed);
+        batch.records.extend(
+            committed
+                .into_iter()
+                .filter(|(key, _)| queue.memory.groups.contains_key(key))
+                .map(|(key, id)| (key, Record::Committed(Some(id)))),
+        );
+        (!batch.records.is_empty() || !batch.done.is_empty()).then_some(batch)
+    }
+
+    fn finish(&self, batch: Batch, outcome: impl Fn() -> Result<()>) {
+        if batch.permits > 0 {
+            self.room.add_permits(batch.permits);
+        }
+        for done in batch.done {
+            done(outcome());
+        }
+    }
+
+    /// Ends the log: everything queued and everything later fails (I7).
+    fn fail(&self, pen: &mut Pen, error: &Error) {
+        let reason = match error {
+            Error::Poisoned { reason } => reason.clone(),
+            other => other.to_string(),
+        };
+        let mut held: Vec<Batch> = pen.held.take().into_iter().collect();
+        {
+            let mut queue = self.queue.lock();
+            queue.failed.get_or_insert_with(|| reason.clone());
+            queue.urgent = true;
+        }
+        held.extend(self.take_batch());
+        for batch in held {
+            self.finish(batch, || Err(Error::Poisoned { reason: reason.clone() }));
+        }
+        self.queue.lock().urgent = false;
+        self.room.close();
+    }
+
+    /// Asks the thread to write what is queued and to end.
+    pub(crate) fn close(&self) {
+        self.queue.lock().closing = true;
+        self.room.close();
+        self.wake.notify_one();
+    }
+
+    /// Syncs, bytes written, reserve files left.
+    pub(crate) fn counters(&self) -> [u64; 3] {
+        [0, 1, 2].map(|at| self.counters[at].load(Ordering::Relaxed))
+    }
+}
+
+impl Queue {
+    /// Why nothing is accepted any more, if so.
+    pub(crate) fn refuse(&self) -> Result<()> {
+        match &self.failed {
+            Some(reason) => Err(Error::Poisoned { reason: reason.clone() }),
+            None if self.closing => Err(Error::Closed),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.items.iter().map(|item| item.permits as usize).sum()
+    }
+}
