@@ -4,11 +4,13 @@ use super::Cancel;
 use super::matches::Matches;
 use crate::{Error, Result, Values};
 use vecraft_index::TopK;
-use vecraft_kernel::Query;
+use vecraft_kernel::{Query, prefetch_row};
 use vecraft_types::FieldId;
 
 /// Rows compared with all queries before the next rows are read: small enough to stay in cache meanwhile.
 const RUN_ROWS: usize = 256;
+/// Rows between the one compared and the one asked for.
+const AHEAD: usize = 8;
 
 /// Offers every matching row, under its number in the segment, to the query's `tops`.
 pub(super) fn offer(
@@ -36,7 +38,7 @@ pub(super) fn offer(
                 if last - first + 1 == ids.len() {
                     query.batch(&values[first * dim..(last + 1) * dim], out);
                 } else {
-                    query.batch_ids(values, ids, out);
+                    compare(query, values, dim, ids, out, number == 0);
                 }
                 for (id, distance) in ids.iter().zip(out.iter()) {
                     top.push(*distance, base + id);
@@ -46,6 +48,23 @@ pub(super) fn offer(
         })?;
     }
     Ok(())
+}
+
+/// Distances of chosen rows (deletes and filters leave gaps), four at a time; of rows that are not in cache yet,
+/// the next ones are asked for meanwhile.
+fn compare(query: &Query<'_>, values: &[f32], dim: usize, ids: &[u32], out: &mut [f32], is_cold: bool) {
+    let row = |id: u32| &values[id as usize * dim..(id as usize + 1) * dim];
+    let mut fours = ids.chunks_exact(4);
+    let mut slots = out.chunks_exact_mut(4);
+    for (at, (four, slots)) in fours.by_ref().zip(slots.by_ref()).enumerate() {
+        if is_cold {
+            ids.iter().skip(at * 4 + AHEAD).take(4).for_each(|id| prefetch_row(row(*id)));
+        }
+        slots.copy_from_slice(&query.distance4([row(four[0]), row(four[1]), row(four[2]), row(four[3])]));
+    }
+    for (id, slot) in fours.remainder().iter().zip(slots.into_remainder()) {
+        *slot = query.distance(row(*id));
+    }
 }
 
 /// Calls `visit` with runs of ascending matching rows of the block, none of them empty.

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::testing::{Row, batch, rows_of, schema};
+use crate::Values;
+use crate::testing::{AGE, NAME, Row, batch, rows_of, schema};
 use std::sync::atomic::AtomicBool;
 use vecraft_types::Bitmap;
 
@@ -72,32 +73,48 @@ fn a_batch_that_does_not_fit_the_schema_adds_nothing() {
 
 #[test]
 fn readers_see_whole_batches_while_the_writer_appends() {
-    let segment = Arc::new(small());
-    let done = Arc::new(AtomicBool::new(false));
-    let readers: Vec<_> = (0..2)
-        .map(|_| {
-            let (segment, done) = (Arc::clone(&segment), Arc::clone(&done));
-            std::thread::spawn(move || {
-                let mut seen = 0;
-                while !done.load(Ordering::Relaxed) {
-                    let rows = segment.rows();
-                    assert!(rows >= seen && rows % 5 == 0, "a batch of 5 shows whole: {rows}");
-                    seen = rows;
-                    let blocks = segment.blocks(rows);
-                    assert_eq!(blocks.iter().map(Block::rows).sum::<usize>(), rows as usize);
-                    for (n, row) in rows_of(&blocks).iter().enumerate().rev().take(40) {
-                        assert_eq!(*row, Row::random(n as u64));
-                    }
-                }
-                seen
-            })
-        })
+    // Not a divisor of a chunk's rows, so that batches are split over chunks.
+    const BATCH: u64 = 50;
+    let segment = small();
+    let batches: Vec<RowBatch> = (0..1500)
+        .map(|entry| batch(&(entry * BATCH..(entry + 1) * BATCH).map(Row::random).collect::<Vec<_>>()))
         .collect();
-    for entry in 0..600u64 {
-        let rows: Vec<Row> = (entry * 5..entry * 5 + 5).map(Row::random).collect();
-        segment.append(&batch(&rows), LogPosition(entry + 1), Timestamp(entry + 1)).unwrap();
-    }
-    done.store(true, Ordering::Relaxed);
-    readers.into_iter().for_each(|reader| assert!(reader.join().unwrap() <= 3000));
-    assert_eq!(rows_of(&segment.blocks(u32::MAX)).len(), 3000);
+    let done = AtomicBool::new(false);
+    let ready = std::sync::Barrier::new(3);
+    let read = || {
+        ready.wait();
+        let (mut seen, mut looks) = (0, 0);
+        while !done.load(Ordering::Relaxed) {
+            let rows = segment.rows();
+            assert!(rows >= seen && rows.is_multiple_of(BATCH as u32), "a batch shows whole: {rows}");
+            let blocks = segment.blocks(rows);
+            assert_eq!(blocks.iter().map(Block::rows).sum::<usize>(), rows as usize);
+            if let Some(last) = blocks.last() {
+                // Only the newest row: many short looks find more than few long ones.
+                let row = last.rows() - 1;
+                assert_eq!(last.positions().unwrap()[row], u64::from(rows) / BATCH);
+                let expected = Row::random(u64::from(rows) - 1);
+                let column = |field| last.column(field).unwrap().unwrap();
+                let (age, Values::VarChar(names)) = (column(AGE), column(NAME).values) else {
+                    panic!("names")
+                };
+                assert_eq!((names.get(row), age.is_null(row)), (&*expected.name, expected.age.is_none()));
+            }
+            looks += u32::from(rows != seen);
+            seen = rows;
+        }
+        looks
+    };
+    let looks = std::thread::scope(|scope| {
+        let readers = [scope.spawn(read), scope.spawn(read)];
+        ready.wait();
+        for (entry, batch) in batches.iter().enumerate() {
+            let at = entry as u64 + 1;
+            segment.append(batch, LogPosition(at), Timestamp(at)).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        readers.map(|reader| reader.join().unwrap())
+    });
+    assert!(looks.iter().sum::<u32>() > 0, "the readers saw the segment grow");
+    assert_eq!(rows_of(&segment.blocks(u32::MAX)), (0..1500 * BATCH).map(Row::random).collect::<Vec<_>>());
 }

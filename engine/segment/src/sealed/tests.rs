@@ -93,15 +93,16 @@ fn bytes_depend_on_the_rows_only() {
 fn damage_is_an_error_with_file_and_offset_or_changes_nothing() {
     let sim = SimDisk::new(1);
     let disk: Arc<dyn Disk> = Arc::new(sim.clone());
-    let segment = growing(&[2000], GrowingOptions::default());
-    let manifest = write_segment(&disk, "s", &segment, 2000).unwrap();
-    let expected = shown(&segment.blocks(2000));
+    // Large enough that most blocks belong to one column only.
+    let segment = growing(&[20_000], GrowingOptions::default());
+    let manifest = write_segment(&disk, "s", &segment, 20_000).unwrap();
+    let expected = shown(&segment.blocks(20_000));
     let bytes = manifest.files[0].bytes;
     let ends = (0..128).chain(bytes - 700..bytes);
     for at in ends.chain((0..400).map(|i| mix(i) % bytes)) {
         sim.corrupt("s", at, 1 << (at % 8)).unwrap();
         let read = open(&*disk, &manifest).and_then(|sealed| {
-            let blocks = sealed.blocks(2000);
+            let blocks = sealed.blocks(20_000);
             for field in &sealed.schema().fields {
                 blocks[0].column(field.id)?;
             }
@@ -110,7 +111,7 @@ fn damage_is_an_error_with_file_and_offset_or_changes_nothing() {
             Ok(sealed)
         });
         match read {
-            Ok(sealed) => assert_eq!(shown(&sealed.blocks(2000)), expected, "byte {at}"),
+            Ok(sealed) => assert_eq!(shown(&sealed.blocks(20_000)), expected, "byte {at}"),
             Err(Error::Storage(vecraft_storage::Error::Corrupt { path, offset, .. })) => {
                 assert_eq!(path, "s");
                 assert!(offset <= bytes, "byte {at} blamed on {offset}");
@@ -118,13 +119,14 @@ fn damage_is_an_error_with_file_and_offset_or_changes_nothing() {
             Err(Error::Storage(vecraft_storage::Error::NewerVersion { .. })) => assert!(at < 16, "byte {at}"),
             Err(other) => panic!("byte {at}: {other}"),
         }
-        let restored = restore(&*disk, &manifest, Arc::new(schema()), tiny_chunks());
-        if let Ok(restored) = restored {
-            assert_eq!(shown(&restored.blocks(2000)), expected, "byte {at}");
+        if at % 4 == 0
+            && let Ok(restored) = restore(&*disk, &manifest, Arc::new(schema()), GrowingOptions::default())
+        {
+            assert_eq!(shown(&restored.blocks(20_000)), expected, "byte {at}");
         }
         sim.corrupt("s", at, 1 << (at % 8)).unwrap();
     }
-    assert_eq!(shown(&open(&*disk, &manifest).unwrap().blocks(2000)), expected);
+    assert_eq!(shown(&open(&*disk, &manifest).unwrap().blocks(20_000)), expected);
 }
 
 #[test]
