@@ -1,0 +1,34 @@
+//! The query role: answers reads from the views that this node shows.
+//!
+//! ```text
+//!  ShardReader call --> gate --> read barrier (I15, I16, I17) --> load the view --> CPU pool: filter, exec, fetch
+//!                        |busy: rate limited                       |none: replica unavailable, shard named
+//! ```
+//!
+//! No mailbox on this path: a read holds the view it loaded, and exec runs on the CPU pool. The actor ([`QueryActor`])
+//! has the role's life cycle only:
+//!
+//! | message | what it does |
+//! |---|---|
+//! | [`Drain`] | refuses new reads, answers once those under way ended |
+//! | [`Report`] | says how many reads are under way, were refused, and which shards are out of service |
+//!
+//! What holds at all times: a view is loaded after the barrier, never before (I15); an answer covers the whole view
+//! or is an error (P5); a shard whose files turned out damaged answers no more until a restart; work nobody waits
+//! for (caller gone, deadline passed) ends within about a millisecond of computing.
+//!
+//! What it does *not* do: it owns no rows, publishes no views, talks to no other node and merges no shards.
+
+mod actor;
+mod gate;
+mod messages;
+mod node;
+mod params;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod wanted;
+
+pub use actor::QueryActor;
+pub use messages::{Drain, Report, RoleReport};
+pub use node::{QueryConfig, QueryNode, QueryParts};

@@ -1,0 +1,157 @@
+//! The read path.
+
+use crate::gate::Gate;
+use crate::messages::RoleReport;
+use crate::tasks::{query, search};
+use crate::wanted::{Wanted, Watch};
+use async_trait::async_trait;
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use vecraft_rpc::services::{ReadBarrier, ShardHits, ShardQuery, ShardReader, ShardRows, ShardSearch};
+use vecraft_runtime::clock::Clock;
+use vecraft_runtime::pools::{Cancelled, CpuPool};
+use vecraft_segment::{ShardView, ViewRegistry};
+use vecraft_types::api::Consistency;
+use vecraft_types::{Code, Error, Result, ShardId};
+
+/// Options of the query role, checked by `vecraft-config` before they come here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryConfig {
+    /// Reads that wait or run at once; more are answered `rate limited`.
+    pub reads_max: usize,
+    /// What a refused caller is told to wait.
+    pub retry_after: Duration,
+    /// Hits that one search may gather (queries times limit, never more than there are rows). A hit takes about 32
+    /// bytes, and nobody can use more in one answer.
+    pub hits_max: usize,
+}
+
+impl Default for QueryConfig {
+    /// 1,024 reads, 50 ms, 16 Mi hits.
+    fn default() -> QueryConfig {
+        QueryConfig { reads_max: 1_024, retry_after: Duration::from_millis(50), hits_max: 16 << 20 }
+    }
+}
+
+/// What the role is made of.
+#[derive(Clone)]
+pub struct QueryParts {
+    /// The views that the data role publishes.
+    pub views: Arc<ViewRegistry>,
+    /// The data role, which owns the groups.
+    pub barrier: Arc<dyn ReadBarrier>,
+    /// Where exec runs.
+    pub pool: CpuPool,
+    /// For deadlines.
+    pub clock: Arc<dyn Clock>,
+    /// Options.
+    pub config: QueryConfig,
+}
+
+/// Serves [`ShardReader`]; see the crate's page. Shared as `Arc<QueryNode>`.
+pub struct QueryNode {
+    views: Arc<ViewRegistry>,
+    barrier: Arc<dyn ReadBarrier>,
+    pool: CpuPool,
+    clock: Arc<dyn Clock>,
+    config: QueryConfig,
+    gate: Gate,
+    out_of_service: RwLock<BTreeMap<ShardId, String>>,
+}
+
+impl QueryNode {
+    /// A role over these parts, open for reads.
+    pub fn new(parts: QueryParts) -> QueryNode {
+        let QueryParts { views, barrier, pool, clock, config } = parts;
+        let gate = Gate::new(config.reads_max, config.retry_after);
+        QueryNode { views, barrier, pool, clock, config, gate, out_of_service: RwLock::default() }
+    }
+
+    /// How the role is, for health and metrics.
+    pub fn report(&self) -> RoleReport {
+        RoleReport {
+            under_way: self.gate.under_way(),
+            refused: self.gate.refused(),
+            out_of_service: self.out_of_service.read().iter().map(|(id, why)| (*id, why.clone())).collect(),
+        }
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Waits for the barrier, loads the view, runs `work` on the CPU pool.
+    async fn read<T, F>(
+        &self,
+        shard: ShardId,
+        consistency: Consistency,
+        deadline_ms: u64,
+        work: F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ShardView, &Watch) -> vecraft_segment::Result<Result<T>> + Send + 'static,
+    {
+        let place = self.gate.enter()?;
+        let wanted = Wanted::new(&self.clock, deadline_ms);
+        // Asked first: a shard that is not here has no barrier that could end.
+        self.view(shard)?;
+        wanted.run(self.barrier.wait(shard, consistency, wanted.left_ms())).await?;
+        // I15: loaded after the wait, or it might be the view before it.
+        let view = self.view(shard)?;
+        let watch = wanted.watch();
+        let job = move || {
+            let _place = place;
+            work(&view, &watch)
+        };
+        let answer = async {
+            match self.pool.run(job).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => Err(self.broken(shard, error)),
+                Err(Cancelled::Panicked { text, .. }) => {
+                    Err(Error::internal(format!("the read panicked: {text}")))
+                }
+                Err(closed @ Cancelled::Closed { .. }) => {
+                    Err(Error::new(Code::Unavailable, closed.to_string()))
+                }
+            }
+        };
+        wanted.run(answer).await
+    }
+
+    fn view(&self, shard: ShardId) -> Result<Arc<ShardView>> {
+        if let Some(why) = self.out_of_service.read().get(&shard) {
+            return Err(Error::new(Code::Io, format!("this replica is out of service: {why}")));
+        }
+        let missing = || Error::new(Code::ReplicaUnavailable, "this node does not show the shard");
+        self.views.get(shard).ok_or_else(missing)
+    }
+
+    /// An error of the engine. Damaged files end the service of this shard here: what else they hold cannot be
+    /// trusted either.
+    fn broken(&self, shard: ShardId, error: vecraft_segment::Error) -> Error {
+        if error.is_corrupt() {
+            tracing::error!(%shard, %error, "damaged file, this replica of the shard leaves service");
+            self.out_of_service.write().entry(shard).or_insert_with(|| error.to_string());
+        }
+        error.into()
+    }
+}
+
+#[async_trait]
+impl ShardReader for QueryNode {
+    async fn search(&self, asked: ShardSearch) -> Result<ShardHits> {
+        let (shard, hits_max) = (asked.shard, self.config.hits_max);
+        let (level, deadline_ms) = (asked.consistency, asked.deadline_ms);
+        let work = move |view: &ShardView, watch: &Watch| search::run(view, &asked, hits_max, watch);
+        self.read(shard, level, deadline_ms, work).await.map_err(|error| error.with("shard", shard))
+    }
+
+    async fn query(&self, asked: ShardQuery) -> Result<ShardRows> {
+        let (shard, level, deadline_ms) = (asked.shard, asked.consistency, asked.deadline_ms);
+        let work = move |view: &ShardView, watch: &Watch| query::run(view, &asked, watch);
+        self.read(shard, level, deadline_ms, work).await.map_err(|error| error.with("shard", shard))
+    }
+}

@@ -1,0 +1,60 @@
+//! Nearest rows of a view.
+
+use super::{parse_filter, partitions};
+use crate::params;
+use crate::wanted::Watch;
+use vecraft_expr::Filter;
+use vecraft_index::SearchParams;
+use vecraft_rpc::services::{ShardHits, ShardSearch};
+use vecraft_segment::ShardView;
+use vecraft_segment::exec::{self, Cancel, RowAddress, SearchPlan};
+use vecraft_types::{Code, Error, Result};
+
+pub(crate) fn run(
+    view: &ShardView,
+    asked: &ShardSearch,
+    hits_max: usize,
+    watch: &Watch,
+) -> vecraft_segment::Result<Result<ShardHits>> {
+    let (filter, params) = match check(view, asked, hits_max) {
+        Ok(checked) => checked,
+        Err(error) => return Ok(Err(error)),
+    };
+    let plan = SearchPlan {
+        field: asked.field,
+        metric: asked.metric,
+        queries: &asked.vectors,
+        k: asked.k,
+        partitions: partitions(&asked.partitions),
+        filter: filter.as_ref(),
+        params,
+    };
+    let is_over = || watch.is_over();
+    let found = exec::search(view, &plan, Cancel::when(&is_over))?;
+    let counts = found.iter().map(Vec::len).collect();
+    let addresses: Vec<RowAddress> = found.iter().flatten().map(|hit| hit.address).collect();
+    let scores = found.iter().flatten().map(|hit| hit.score).collect();
+    let rows = exec::fetch(view, &addresses, &asked.output)?;
+    Ok(Ok(ShardHits { counts, scores, rows, timestamp: view.timestamp }))
+}
+
+fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<(Option<Filter>, SearchParams)> {
+    let dim = view.schema.field_by_id(asked.field).and_then(|field| field.data_type.dim());
+    if dim != Some(asked.dim) || asked.dim == 0 {
+        // The proxy checked against the catalogue; the shard's schema is another one (I11).
+        let text =
+            format!("the queries have {} dimensions, field {} has {dim:?} here", asked.dim, asked.field);
+        return Err(Error::new(Code::SchemaMismatch, text));
+    }
+    let queries = asked.vectors.len() / asked.dim as usize;
+    let rows: usize = view.segments.iter().map(|shown| shown.rows as usize).sum();
+    let hits = queries.saturating_mul(asked.k.min(rows));
+    if hits > hits_max {
+        let text = format!(
+            "{queries} queries with up to {} hits each, at most {hits_max} hits are allowed in one search",
+            asked.k
+        );
+        return Err(Error::new(Code::ParameterTooLarge, text));
+    }
+    Ok((parse_filter(&asked.filter, &view.schema)?, params::read(&asked.params)?))
+}

@@ -1,0 +1,185 @@
+//! Answers, and why there is none.
+
+use super::*;
+use crate::tasks;
+use crate::wanted::Wanted;
+use std::time::Duration;
+use vecraft_rpc::services::ShardReader;
+use vecraft_runtime::clock::{Clock, SimClock};
+use vecraft_segment::{Deletes, SealedSegment, write_segment};
+use vecraft_storage::{Disk, SimDisk};
+
+#[tokio::test]
+async fn nearest_rows_come_with_their_columns() {
+    let bench = bench(9, QueryConfig::default());
+    let hits = bench.node.search(search(7.2)).await.unwrap();
+    assert_eq!((ints(&hits.rows, KEY), ints(&hits.rows, YEAR)), (vec![7, 8, 6], vec![2007, 2008, 2006]));
+    assert_eq!((hits.counts, hits.timestamp), (vec![3], Timestamp(90)));
+    let filtered = ShardSearch { filter: "year < 2004".into(), ..search(7.0) };
+    assert_eq!(ints(&bench.node.search(filtered).await.unwrap().rows, KEY), [3, 2, 1]);
+    let odd = ShardSearch {
+        partitions: vec![PARTITIONS[1]],
+        vectors: Arc::new(vec![0.0, 0.0, 19.0, 0.0]),
+        ..search(0.0)
+    };
+    let hits = bench.node.search(odd).await.unwrap();
+    assert_eq!((ints(&hits.rows, KEY), hits.counts), (vec![1, 3, 5, 19, 17, 15], vec![3, 3]));
+    // Fewer matches than k: all of them (P5).
+    let few = ShardSearch { filter: "id in [3, 4]".into(), ..search(0.0) };
+    assert_eq!(bench.node.search(few).await.unwrap().counts, [2]);
+}
+
+#[tokio::test]
+async fn rows_by_filter_come_in_key_order_with_an_exact_count() {
+    let bench = bench(9, QueryConfig::default());
+    let found = bench.node.query(query("year >= 2015")).await.unwrap();
+    assert_eq!((ints(&found.rows, KEY), found.count), (vec![15, 16, 17, 18, 19], 5));
+    let cut = bench.node.query(ShardQuery { limit: Some(2), ..query("year >= 2015") }).await.unwrap();
+    assert_eq!((ints(&cut.rows, KEY), cut.count), (vec![15, 16], 5));
+    let count = bench.node.query(ShardQuery { output: vec![], ..query("") }).await.unwrap();
+    assert_eq!((count.count, count.rows.columns.len()), (20, 0));
+    let even = ShardQuery { output: vec![], partitions: vec![PARTITIONS[0]], ..query("id < 4") };
+    assert_eq!(bench.node.query(even).await.unwrap().count, 2);
+}
+
+#[tokio::test]
+async fn the_view_is_loaded_after_the_barrier() {
+    // I15: the write becomes visible while the read waits for it.
+    let bench = bench(1, QueryConfig::default());
+    *bench.barrier.next.lock() = Some(view(30, 120));
+    let level = Consistency::Session(Timestamp(120));
+    let asked = ShardQuery { output: vec![], consistency: level, ..query("") };
+    let found = bench.node.query(asked).await.unwrap();
+    assert_eq!((found.count, found.timestamp), (30, Timestamp(120)));
+    assert_eq!(*bench.barrier.waited.lock(), [level]);
+}
+
+#[tokio::test]
+async fn a_shard_that_is_not_here_is_named() {
+    let bench = bench(9, QueryConfig::default());
+    let elsewhere = ShardId { index: 3, ..SHARD };
+    let error = bench.node.search(ShardSearch { shard: elsewhere, ..search(0.0) }).await.unwrap_err();
+    assert_eq!(error.code, Code::ReplicaUnavailable);
+    assert!(error.to_string().contains("shard=4/3"), "{error}");
+    // Dropped while the read waits.
+    bench.views.remove(SHARD);
+    assert_eq!(bench.node.query(query("")).await.unwrap_err().code, Code::ReplicaUnavailable);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_the_view_is_refused() {
+    let config = QueryConfig { hits_max: 39, ..QueryConfig::default() };
+    let bench = bench(20, config);
+    let fails = |asked| {
+        let node = bench.node.clone();
+        async move { node.search(asked).await.unwrap_err() }
+    };
+    assert_eq!(fails(ShardSearch { dim: 3, ..search(0.0) }).await.code, Code::SchemaMismatch);
+    assert_eq!(fails(ShardSearch { field: KEY, ..search(0.0) }).await.code, Code::SchemaMismatch);
+    assert_eq!(
+        fails(ShardSearch { filter: "year <".into(), ..search(0.0) }).await.code,
+        Code::InvalidParameter
+    );
+    let params = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+    assert!(fails(ShardSearch { params: params("eff", "9"), ..search(0.0) }).await.detail.contains("eff"));
+    assert!(fails(ShardSearch { params: params("ef", "-9"), ..search(0.0) }).await.detail.contains("-9"));
+    assert_eq!(
+        fails(ShardSearch { output: vec![FieldId(999)], ..search(0.0) }).await.code,
+        Code::FieldNotFound
+    );
+    // Twenty rows: two queries for everything are forty hits, more than 39 were allowed.
+    let two = Arc::new(vec![0.0; 4]);
+    let all = ShardSearch { vectors: two.clone(), k: 16_384, ..search(0.0) };
+    let error = fails(all).await;
+    assert_eq!(error.code, Code::ParameterTooLarge, "{error}");
+    let fewer = ShardSearch { vectors: two, k: 19, ..search(0.0) };
+    assert_eq!(bench.node.search(fewer).await.unwrap().counts, [19, 19]);
+}
+
+#[tokio::test]
+async fn too_many_reads_are_refused_and_places_come_back() {
+    let bench = bench(0, QueryConfig { reads_max: 2, ..QueryConfig::default() });
+    let waiting = || ShardQuery { deadline_ms: 40, ..query("") };
+    let third = async {
+        while bench.barrier.waited.lock().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        bench.node.query(query("")).await
+    };
+    let (first, second, third) =
+        tokio::join!(bench.node.query(waiting()), bench.node.query(waiting()), third);
+    let third = third.unwrap_err();
+    assert_eq!((third.code, third.retry_after_ms), (Code::RateLimited, Some(50)));
+    for late in [first, second] {
+        let error = late.unwrap_err();
+        assert_eq!(error.code, Code::Deadline);
+        assert!(error.to_string().contains("40 ms"), "{error}");
+    }
+    let report = bench.node.report();
+    assert_eq!((report.under_way, report.refused), (0, 1));
+    bench.barrier.passes.add_permits(1);
+    assert_eq!(bench.node.query(query("")).await.unwrap().count, 20);
+}
+
+#[tokio::test]
+async fn a_read_whose_caller_left_gives_its_place_back() {
+    let bench = bench(0, QueryConfig::default());
+    let node = bench.node.clone();
+    let read = tokio::spawn(async move { node.query(query("")).await });
+    while bench.node.report().under_way == 0 {
+        tokio::task::yield_now().await;
+    }
+    read.abort();
+    assert!(read.await.unwrap_err().is_cancelled());
+    assert_eq!(bench.node.report().under_way, 0);
+}
+
+#[test]
+fn work_nobody_waits_for_stops() {
+    let clock = SimClock::new(0);
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let view = view(20, 90);
+    let run = |wanted: &Wanted| tasks::search::run(&view, &search(0.0), 1_000, &wanted.watch());
+    let wanted = Wanted::new(&shared, 100);
+    assert!(run(&wanted).unwrap().is_ok());
+    let watch = wanted.watch();
+    drop(wanted);
+    let cancelled = tasks::query::run(&view, &query(""), &watch).unwrap_err();
+    assert!(matches!(cancelled, vecraft_segment::Error::Cancelled), "{cancelled}");
+    let late = Wanted::new(&shared, 100);
+    clock.advance(Duration::from_millis(100));
+    assert!(matches!(run(&late).unwrap_err(), vecraft_segment::Error::Cancelled));
+}
+
+#[tokio::test]
+async fn damaged_files_end_the_service_of_the_shard() {
+    let bench = bench(9, QueryConfig::default());
+    let sim = Arc::new(SimDisk::new(1));
+    let disk: Arc<dyn Disk> = sim.clone();
+    let keys: Vec<i64> = (0..5_000).collect();
+    let manifest = write_segment(&disk, "segment", &growing(1, PARTITIONS[0], &keys), 5_000).unwrap();
+    let open = || SealedSegment::open(&*disk, &manifest, schema(), Arc::new(Deletes::new()));
+    // Damage that opening does not see, because a column is verified when it is first used.
+    let damaged = (4_000..).step_by(512).find_map(|at| {
+        sim.corrupt("segment", at, 0xff).unwrap();
+        let opened = open();
+        if opened.is_err() {
+            sim.corrupt("segment", at, 0xff).unwrap();
+        }
+        opened.ok()
+    });
+    let segment = Segment::Sealed(Arc::new(damaged.unwrap()));
+    bench.views.publish(ShardView::of(SHARD, LogPosition(9), Timestamp(1), schema(), [segment]));
+    let all = ShardQuery { output: vec![KEY, YEAR, VECTOR], ..query("year > 0") };
+    let error = bench.node.query(all).await.unwrap_err();
+    assert_eq!(error.code, Code::Io, "{error}");
+    assert!(error.to_string().contains("segment"), "{error}");
+    let report = bench.node.report();
+    assert_eq!(report.out_of_service.len(), 1);
+    assert!(report.out_of_service[0].1.contains("segment"), "{report:?}");
+    // Nor for what the damage does not touch, nor under a newer view.
+    bench.views.publish(view(20, 90));
+    let error = bench.node.query(ShardQuery { output: vec![], ..query("") }).await.unwrap_err();
+    assert_eq!(error.code, Code::Io);
+    assert!(error.to_string().contains("out of service"), "{error}");
+}
