@@ -16,8 +16,8 @@
 //!   neither `age > 5` nor `not (age > 5)` finds a row without an age; `age is null` does. `is null`,
 //!   `is not null` and `exists` are never unknown.
 //! - **Numbers** are compared exactly, whatever their types: `int_field > 1.5` works, and 2^53 + 1 is not 2^53.
-//!   One exception: against a Float field a constant is rounded to 32 bits first, as the stored values were, so
-//!   `f == 0.1` finds the rows into which 0.1 was written.
+//!   One exception: beside a Float or Double field a constant is first rounded to that type, as the stored values
+//!   were, so `f == 0.1` finds the rows into which 0.1 was written.
 //! - **Arithmetic** of integers is 64 bits wide and division goes towards zero; with a float it is done in f64.
 //!   Overflow, division by zero and `%` of floats have no result: unknown, no match. In constants they are errors.
 //! - **Strings** are compared by their UTF-8 bytes. `like` knows `%`, `_` and the backslash.

@@ -76,7 +76,7 @@ pub(crate) enum Test {
         slot: usize,
         set: IntSet,
     },
-    /// On a Float column the constant is rounded to 32 bits, as the values were.
+    /// The constant is rounded to the column's type, as the values were.
     FloatCompare {
         slot: usize,
         op: CompareOp,

@@ -7,6 +7,9 @@ mod extremes;
 mod fuzz;
 mod json_cases;
 mod public;
+mod twin;
+mod twin_eval;
+mod twin_make;
 
 use crate::Filter;
 use vecraft_types::{
