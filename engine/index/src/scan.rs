@@ -5,7 +5,7 @@ use vecraft_kernel::{Query, prefetch_row};
 use vecraft_types::Bitmap;
 
 /// Rows whose memory is asked for ahead of the row being computed.
-pub(crate) const AHEAD: usize = 6;
+pub(crate) const AHEAD: usize = 4;
 /// Rows per block: one bitmap word.
 const BLOCK: usize = 64;
 

@@ -74,6 +74,19 @@ proptest! {
 }
 
 #[test]
+fn a_row_as_the_query_gives_the_same_but_for_rounding() {
+    let row: Vec<f32> = (0..50).map(|i| (i as f32 * 0.7).sin() * 3.0).collect();
+    let other: Vec<f32> = (0..50).map(|i| (i as f32 * 0.3).cos() * 2.0).collect();
+    for metric in METRICS {
+        let (got, want) = (
+            Query::of_row(metric, &row, inverse_norm(&row)).distance_normed(&other, inverse_norm(&other)),
+            distance(metric, &row, &other),
+        );
+        assert!((got - want).abs() <= 1e-5 * want.abs().max(1.0), "{metric:?}: {got}, {want}");
+    }
+}
+
+#[test]
 fn long_vectors_agree() {
     let a: Vec<f32> = (0..32_768).map(|i| (i as f32 * 0.37).sin()).collect();
     let b: Vec<f32> = (0..32_768).map(|i| (i as f32 * 0.11).cos()).collect();

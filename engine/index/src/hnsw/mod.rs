@@ -5,7 +5,7 @@
 //! match when a walk costs as much or finds fewer than `min(k, matches)`: the worst case is twice the better way.
 //!
 //! Per row: `8 * M` bytes of links (rounded to 64), about 5 more, and 4 for COSINE. A walk visits some
-//! `150 + 14 * ef` rows, each one cache-missing row and one byte of the visited set.
+//! `150 + 8 * ef` rows, each one cache-missing row and one byte of the visited set.
 //!
 //! It holds no vectors, knows no deletes (they are cleared filter bits) and is immutable once built.
 
