@@ -59,13 +59,13 @@ pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Re
     }
     let wanted: Vec<&SegmentView> = segments(view, plan.partitions).collect();
     let rows: usize = wanted.iter().map(|shown| shown.rows as usize).sum();
+    let work = rows.saturating_mul(plan.queries.len());
     let one = |shown: &&SegmentView| search_segment(view, shown, plan, &queries, cancel);
-    let answers: Vec<Vec<Vec<Hit>>> =
-        if wanted.len() > 1 && rows.saturating_mul(plan.queries.len()) > PARALLEL_ABOVE {
-            wanted.par_iter().map(one).collect::<Result<_>>()?
-        } else {
-            wanted.iter().map(one).collect::<Result<_>>()?
-        };
+    let answers: Vec<Vec<Vec<Hit>>> = if wanted.len() > 1 && work > PARALLEL_ABOVE {
+        wanted.par_iter().map(one).collect::<Result<_>>()?
+    } else {
+        wanted.iter().map(one).collect::<Result<_>>()?
+    };
     for answer in answers {
         hits.iter_mut().zip(answer).for_each(|(all, some)| all.extend(some));
     }

@@ -44,7 +44,7 @@ const CHUNK_ROWS_MIN: usize = 64;
 /// Text bytes a row and text column that are reserved before anything is known.
 const TEXT_BYTES_GUESS: usize = 32;
 
-/// A segment that still takes rows. See the [module](self).
+/// A segment that still takes rows: one writer, readers without locks, memory that never moves.
 pub struct GrowingSegment {
     id: SegmentId,
     partition: PartitionId,

@@ -31,7 +31,7 @@ use vecraft_index::{VectorIndex, VectorRows};
 use vecraft_storage::Disk;
 use vecraft_types::{CollectionSchema, FieldId, PartitionId, SegmentId};
 
-/// A segment that takes no more rows. Deletes go on; indexes come and go. See the [module](self).
+/// A segment that takes no more rows. Deletes go on; indexes come and go.
 pub struct SealedSegment {
     manifest: SegmentManifest,
     schema: Arc<CollectionSchema>,
