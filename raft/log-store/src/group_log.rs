@@ -12,10 +12,11 @@ use tokio::sync::oneshot;
 use crate::convert;
 use crate::error::{Error, Result};
 use crate::options::WriterMode;
+use crate::queue::{Done, Item};
 use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
 use crate::record::{GroupKey, LogEntry, Record};
 use crate::wal::ReadPlan;
-use crate::writer::{Done, Item, Shared};
+use crate::writer::Shared;
 
 /// The log of one replica: writer for openraft's core, reader for everybody else. Clones are the same log.
 #[derive(Clone)]

@@ -26,6 +26,7 @@ mod group_log;
 mod memory;
 mod node_log;
 mod options;
+mod queue;
 mod raft_types;
 mod record;
 mod wal;

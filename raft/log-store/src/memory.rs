@@ -32,6 +32,11 @@ impl GroupMemory {
         Self { vote, committed, purged, last, tail_first, tail: VecDeque::new() }
     }
 
+    fn holds(&self, id: EntryId) -> bool {
+        let at = id.index.checked_sub(self.tail_first).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.tail.get(at)).is_some_and(|entry| entry.id == id)
+    }
+
     /// First index that is only in memory, or after the last.
     pub(crate) fn tail_first(&self) -> u64 {
         self.tail_first
@@ -66,7 +71,12 @@ pub(crate) struct Memory {
     /// Entries in all tails, oldest first; some may be gone already.
     order: VecDeque<(GroupKey, EntryId)>,
     pub cache_bytes: usize,
+    /// Entries in all tails.
+    cached: usize,
 }
+
+/// Room for forgotten entries in `order` before it is swept.
+const FORGOTTEN_MAX: usize = 4096;
 
 /// What an entry in a tail is counted as: its payload and its place in the queues.
 fn weight(entry: &LogEntry) -> usize {
@@ -91,7 +101,7 @@ impl Memory {
     pub(crate) fn apply(&mut self, key: GroupKey, record: &Record) -> Result<()> {
         let group = self.groups.get_mut(&key).ok_or(Error::Removed(key))?;
         let last = next_last(key, group.purged, group.last, record)?;
-        let before = self.cache_bytes;
+        let (before, tail_before) = (self.cache_bytes, group.tail.len());
         let mut freed = 0;
         match record {
             Record::Entry(entry) => {
@@ -119,20 +129,25 @@ impl Memory {
                 group.tail_first = group.tail_first.max(id.index + 1);
             }
             Record::Removed => {
-                freed = group.tail.iter().map(weight).sum();
+                self.cache_bytes -= group.tail.iter().map(weight).sum::<usize>();
+                self.cached -= tail_before;
                 self.groups.remove(&key);
-                self.cache_bytes -= freed;
                 return Ok(());
             }
             Record::Open { .. } | Record::Copy(_) => {}
         }
         group.last = last;
+        self.cached = self.cached + group.tail.len() - tail_before;
         self.cache_bytes -= freed;
         Ok(())
     }
 
     /// Gives up the oldest written entries while the cache holds more than `bytes_max`.
     pub(crate) fn evict(&mut self, files: &LogFiles, bytes_max: usize) {
+        if self.order.len() > 2 * self.cached + FORGOTTEN_MAX {
+            let groups = &self.groups;
+            self.order.retain(|(key, id)| groups.get(key).is_some_and(|group| group.holds(*id)));
+        }
         if self.cache_bytes <= bytes_max {
             return;
         }
@@ -148,11 +163,48 @@ impl Memory {
                     }
                     if let Some(entry) = group.tail.pop_front() {
                         self.cache_bytes -= weight(&entry);
+                        self.cached -= 1;
                         group.tail_first = id.index + 1;
                     }
                 }
                 self.order.pop_front();
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use parking_lot::Mutex;
+    use vecraft_types::{GroupId, ReplicaId};
+
+    use super::*;
+    use crate::record::EntryKind;
+    use crate::wal::Written;
+
+    #[test]
+    fn purged_entries_do_not_pile_up_in_the_order_of_the_cache() {
+        let files = LogFiles::new(Arc::new(Mutex::new(Written::default())));
+        let mut memory = Memory::default();
+        let (busy, idle) = ([1, 2].map(|n| GroupKey { group: GroupId(n), replica: ReplicaId(n) })).into();
+        memory.groups.insert(busy, GroupMemory::default());
+        memory.groups.insert(idle, GroupMemory::default());
+        let entry = |index| {
+            let id = EntryId { term: 1, leader: ReplicaId(1), index };
+            Record::Entry(LogEntry { id, kind: EntryKind::Normal, payload: Bytes::from_static(b"x") })
+        };
+        memory.apply(idle, &entry(0)).unwrap();
+        for index in 0..50_000 {
+            memory.apply(busy, &entry(index)).unwrap();
+            memory.apply(busy, &Record::Purge(EntryId { term: 1, leader: ReplicaId(1), index })).unwrap();
+            memory.evict(&files, usize::MAX);
+        }
+        assert!(memory.order.len() <= 2 + FORGOTTEN_MAX + 1, "{}", memory.order.len());
+        assert_eq!((memory.cached, memory.cache_bytes), (1, 97));
+        assert_eq!(memory.groups[&idle].tail_entries(0, 9, 9, true).len(), 1);
     }
 }

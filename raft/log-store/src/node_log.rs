@@ -14,9 +14,10 @@ use crate::error::{Error, Result};
 use crate::group_log::GroupLog;
 use crate::memory::{GroupMemory, Memory};
 use crate::options::{LogOptions, WriterMode};
+use crate::queue::Item;
 use crate::record::{EntryId, GroupKey, Record, VoteState};
 use crate::wal::WriteAheadLog;
-use crate::writer::{Item, Shared};
+use crate::writer::Shared;
 
 /// What recovery found about one replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +74,10 @@ pub struct LogMetrics {
     pub cache_bytes: usize,
     /// Files in reserve for a full disk.
     pub reserve_segments: usize,
-    /// How long the last batch took; zero without a clock. Above a second, hand leadership away (I7).
+    /// How long the last batch took; zero without a clock.
     pub last_batch: Duration,
+    /// How long the batch under way has taken so far; zero when none is. Above a second, hand leadership away (I7).
+    pub batch_under_way: Duration,
 }
 
 impl LogMetrics {
@@ -186,7 +189,8 @@ impl NodeLog {
             bytes_written,
             reserve_segments: reserves as usize,
             batches: shared.batches.load(Ordering::Relaxed),
-            last_batch: Duration::from_micros(shared.last_sync_micros.load(Ordering::Relaxed)),
+            last_batch: Duration::from_micros(shared.last_batch_micros.load(Ordering::Relaxed)),
+            batch_under_way: shared.batch_under_way(),
             ..LogMetrics::default()
         };
         {
@@ -205,6 +209,9 @@ impl NodeLog {
 
     /// Writes what is queued and ends the writer; later calls answer [`Error::Closed`]. Blocks until done.
     pub fn close(&self) {
+        if self.inner.shared.options.writer == WriterMode::Inline {
+            self.tick();
+        }
         self.inner.close();
     }
 }

@@ -3,7 +3,6 @@
 //! Per group the order is that of the calls, votes included. One batch takes the whole queue, and the queue is bounded, so a
 //! vote waits behind at most one batch under way and one of [`crate::LogOptions::queue_bytes`] (I7).
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,42 +13,12 @@ use tokio::sync::Semaphore;
 use crate::error::{Error, Result};
 use crate::memory::Memory;
 use crate::options::{LogOptions, WriterMode};
+use crate::queue::{Batch, Item, Queue};
 use crate::record::{EntryId, GroupKey, Record};
 use crate::wal::{LogFiles, WriteAheadLog};
 
-/// Called once a record's batch is durable, or will never be.
-pub(crate) type Done = Box<dyn FnOnce(Result<()>) + Send>;
-
 /// Waiting between attempts on a full disk: doubled from the first to the second.
 const FULL_WAIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
-
-/// Records of one call.
-pub(crate) struct Item {
-    pub key: GroupKey,
-    pub records: Vec<Record>,
-    pub done: Option<Done>,
-    /// Bytes to give back to the queue's bound.
-    pub permits: u32,
-}
-
-/// A batch on its way to the disk.
-struct Batch {
-    records: Vec<(GroupKey, Record)>,
-    done: Vec<Done>,
-    permits: usize,
-}
-
-#[derive(Default)]
-pub(crate) struct Queue {
-    pub memory: Memory,
-    items: VecDeque<Item>,
-    /// Commit points to write with the next batch: they need no sync of their own.
-    committed: BTreeMap<GroupKey, EntryId>,
-    /// True when somebody waits for what is queued.
-    urgent: bool,
-    closing: bool,
-    failed: Option<String>,
-}
 
 struct Pen {
     wal: WriteAheadLog,
@@ -67,7 +36,9 @@ pub(crate) struct Shared {
     pen: Mutex<Pen>,
     pub stalled: AtomicBool,
     pub batches: AtomicU64,
-    pub last_sync_micros: AtomicU64,
+    pub last_batch_micros: AtomicU64,
+    /// When the batch under way began, by the given clock; 0 when none is.
+    batch_since_micros: AtomicU64,
     counters: [AtomicU64; 3],
 }
 
@@ -87,7 +58,8 @@ impl Shared {
             pen: Mutex::new(Pen { wal, held: None }),
             stalled: AtomicBool::new(false),
             batches: AtomicU64::new(0),
-            last_sync_micros: AtomicU64::new(0),
+            last_batch_micros: AtomicU64::new(0),
+            batch_since_micros: AtomicU64::new(0),
             counters: Default::default(),
         })
     }
@@ -195,13 +167,14 @@ impl Shared {
     fn sleep(&self) -> bool {
         let marked = self.pen.lock().wal.is_marked();
         let mut queue = self.queue.lock();
-        if queue.urgent || !queue.items.is_empty() && queue.closing {
+        let waiting = !queue.items.is_empty() || !queue.committed.is_empty();
+        if queue.urgent || waiting && queue.closing {
             return false;
         }
         if queue.closing {
             return true;
         }
-        let lazy = !marked || !queue.items.is_empty() || !queue.committed.is_empty();
+        let lazy = !marked || waiting;
         if queue.failed.is_some() || !lazy {
             self.wake.wait(&mut queue);
             return false;
@@ -231,12 +204,17 @@ impl Shared {
     /// Writes batches until the queue is empty or the disk is full.
     fn pump(&self, pen: &mut Pen) -> Pumped {
         loop {
-            let Some(batch) = pen.held.take().or_else(|| self.take_batch()) else { return Pumped::Empty };
+            let Some(batch) = pen.held.take().or_else(|| self.queue.lock().take_batch()) else {
+                return Pumped::Empty;
+            };
             let started = self.options.now.as_ref().map(|now| now());
+            let since = started.map_or(0, |started| (started.as_micros() as u64).max(1));
+            self.batch_since_micros.store(since, Ordering::Relaxed);
             let outcome = pen.wal.commit(&batch.records);
+            self.batch_since_micros.store(0, Ordering::Relaxed);
             if let (Some(started), Some(now)) = (started, &self.options.now) {
                 let micros = now().saturating_sub(started).as_micros() as u64;
-                self.last_sync_micros.store(micros, Ordering::Relaxed);
+                self.last_batch_micros.store(micros, Ordering::Relaxed);
             }
             let (syncs, bytes, reserves) = pen.wal.counters();
             for (counter, value) in self.counters.iter().zip([syncs, bytes, reserves as u64]) {
@@ -256,7 +234,9 @@ impl Shared {
                         tracing::error!(%error, "the disk is full: the log holds its callbacks (I7)");
                     }
                     pen.held = Some(batch);
-                    return Pumped::Full;
+                    if !self.purge_first(pen) {
+                        return Pumped::Full;
+                    }
                 }
                 Err(error) => {
                     pen.held = Some(batch);
@@ -267,26 +247,31 @@ impl Shared {
         }
     }
 
-    fn take_batch(&self) -> Option<Batch> {
-        let mut queue = self.queue.lock();
-        if !queue.urgent && !queue.closing {
-            return None;
-        }
-        queue.urgent = false;
-        let mut batch = Batch { records: Vec::new(), done: Vec::new(), permits: 0 };
-        while let Some(item) = queue.items.pop_front() {
-            batch.records.extend(item.records.into_iter().map(|record| (item.key, record)));
-            batch.done.extend(item.done);
-            batch.permits += item.permits as usize;
-        }
-        let committed = std::mem::take(&mut queue.committed);
-        batch.records.extend(
-            committed
-                .into_iter()
-                .filter(|(key, _)| queue.memory.groups.contains_key(key))
-                .map(|(key, id)| (key, Record::Committed(Some(id)))),
-        );
-        (!batch.records.is_empty() || !batch.done.is_empty()).then_some(batch)
+    /// On a full disk, writes the purges that wait behind the held batch: they are what makes room. A purge of entries that are
+    /// written already may pass everything else, and writing it again later changes nothing. True when a segment went.
+    fn purge_first(&self, pen: &mut Pen) -> bool {
+        let purges: Vec<_> = {
+            let queue = self.queue.lock();
+            let held =
+                pen.held.iter().flat_map(|batch| batch.records.iter().map(|(key, record)| (*key, record)));
+            let queued =
+                queue.items.iter().flat_map(|item| item.records.iter().map(|record| (item.key, record)));
+            self.files.with(|written| {
+                let passes = |key: GroupKey, id: EntryId| {
+                    let state = written.groups.get(&key);
+                    state.is_some_and(|state| state.entries.contains_key(&id.index))
+                };
+                held.chain(queued)
+                    .filter_map(|(key, record)| match record {
+                        Record::Purge(id) if passes(key, *id) => Some((key, Record::Purge(*id))),
+                        _ => None,
+                    })
+                    .collect()
+            })
+        };
+        let segments = || self.files.with(|written| written.segments.len());
+        let before = segments();
+        !purges.is_empty() && pen.wal.commit(&purges).is_ok() && segments() < before
     }
 
     fn finish(&self, batch: Batch, outcome: impl Fn() -> Result<()>) {
@@ -310,7 +295,7 @@ impl Shared {
             queue.failed.get_or_insert_with(|| reason.clone());
             queue.urgent = true;
         }
-        held.extend(self.take_batch());
+        held.extend(self.queue.lock().take_batch());
         for batch in held {
             self.finish(batch, || Err(Error::Poisoned { reason: reason.clone() }));
         }
@@ -325,27 +310,16 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    /// Syncs, bytes written, reserve files left.
-    pub(crate) fn counters(&self) -> [u64; 3] {
-        [0, 1, 2].map(|at| self.counters[at].load(Ordering::Relaxed))
-    }
-}
-
-impl Queue {
-    /// Why nothing is accepted any more, if so.
-    pub(crate) fn refuse(&self) -> Result<()> {
-        match &self.failed {
-            Some(reason) => Err(Error::Poisoned { reason: reason.clone() }),
-            None if self.closing => Err(Error::Closed),
-            None => Ok(()),
+    /// How long the batch under way has taken so far.
+    pub(crate) fn batch_under_way(&self) -> Duration {
+        match (self.batch_since_micros.load(Ordering::Relaxed), &self.options.now) {
+            (since, Some(now)) if since > 0 => now().saturating_sub(Duration::from_micros(since)),
+            _ => Duration::ZERO,
         }
     }
 
-    pub(crate) fn failure(&self) -> Option<&str> {
-        self.failed.as_deref()
-    }
-
-    pub(crate) fn waiting_bytes(&self) -> usize {
-        self.items.iter().map(|item| item.permits as usize).sum()
+    /// Syncs, bytes written, reserve files left.
+    pub(crate) fn counters(&self) -> [u64; 3] {
+        [0, 1, 2].map(|at| self.counters[at].load(Ordering::Relaxed))
     }
 }

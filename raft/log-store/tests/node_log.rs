@@ -145,6 +145,30 @@ async fn entries_are_readable_before_they_are_durable_and_a_full_disk_holds_the_
     assert_eq!(indexes(&mut node.group(GroupId(1), ReplicaId(1))).await, [0, 1, 2]);
 }
 
+#[tokio::test]
+async fn a_purge_passes_the_batch_that_a_full_disk_holds() {
+    let disk = SimDisk::new(1);
+    let options = LogOptions { writer: WriterMode::Inline, ..small() };
+    let (node, _) = NodeLog::open(Arc::new(disk.clone()), "log", options).unwrap();
+    let mut log = node.group(GroupId(1), ReplicaId(1));
+    for index in 0..100 {
+        append(&mut log, index, 3000).await;
+    }
+    disk.set_capacity(Some(1 << 30));
+    let used = (1 << 30) - disk.free_bytes().unwrap();
+    // Nothing is free but the reserved rest of the newest segment: enough for a purge, not for 20,000 bytes.
+    disk.set_capacity(Some(used));
+    let waiting = start_append(&mut log, vec![entry(100, 20_000)]).await;
+    node.tick();
+    assert!(node.is_stalled());
+    let segments = node.metrics().segments;
+    log.purge(log_id(1, 98)).await.unwrap();
+    node.tick();
+    waiting.await.unwrap();
+    assert!(!node.is_stalled());
+    assert!(node.metrics().segments < segments);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_writer_thread_tries_a_full_disk_again_by_itself() {
     let disk = SimDisk::new(1);

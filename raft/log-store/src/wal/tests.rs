@@ -4,16 +4,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use proptest::prelude::*;
 use vecraft_storage::{Disk, OpenMode, SimDisk};
 use vecraft_types::{GroupId, ReplicaId};
 
 use super::*;
 use crate::record::{EntryKind, LogEntry, VoteState};
 
-const DIR: &str = "log";
+pub(super) const DIR: &str = "log";
 
-fn small() -> LogOptions {
+pub(super) fn small() -> LogOptions {
     LogOptions {
         segment_bytes: 4096,
         preallocate_bytes: 1024,
@@ -23,39 +22,39 @@ fn small() -> LogOptions {
     }
 }
 
-fn key(group: u64) -> GroupKey {
+pub(super) fn key(group: u64) -> GroupKey {
     GroupKey { group: GroupId(group), replica: ReplicaId(group + 100) }
 }
 
-fn id(term: u64, index: u64) -> EntryId {
+pub(super) fn id(term: u64, index: u64) -> EntryId {
     EntryId { term, leader: ReplicaId(1), index }
 }
 
-fn payload(group: u64, term: u64, index: u64) -> Bytes {
+pub(super) fn payload(group: u64, term: u64, index: u64) -> Bytes {
     let text = format!("g{group} t{term} i{index} ");
     Bytes::from(text.repeat(1 + (index % 7) as usize))
 }
 
-fn entry(group: u64, term: u64, index: u64) -> Record {
+pub(super) fn entry(group: u64, term: u64, index: u64) -> Record {
     let payload = payload(group, term, index);
     Record::Entry(LogEntry { id: id(term, index), kind: EntryKind::Normal, payload })
 }
 
-fn vote(term: u64) -> Record {
+pub(super) fn vote(term: u64) -> Record {
     Record::Vote(VoteState { term, leader: ReplicaId(1), committed: true })
 }
 
-fn open(disk: &SimDisk) -> Result<WriteAheadLog> {
+pub(super) fn open(disk: &SimDisk) -> Result<WriteAheadLog> {
     WriteAheadLog::open(Arc::new(disk.clone()), DIR, small())
 }
 
-fn segment_paths(disk: &SimDisk) -> Vec<String> {
+pub(super) fn segment_paths(disk: &SimDisk) -> Vec<String> {
     let files = disk.list(DIR).unwrap().into_iter().map(|file| file.name);
     files.filter(|name| name.ends_with(".wal")).map(|name| format!("{DIR}/{name}")).collect()
 }
 
 /// Every entry reads back as what was written for its id.
-fn check_entries(log: &WriteAheadLog) {
+pub(super) fn check_entries(log: &WriteAheadLog) {
     for (key, state) in log.groups() {
         assert_eq!(state.hole(), None);
         for read in log.files().read(key, 0, u64::MAX, usize::MAX).unwrap() {
@@ -249,209 +248,4 @@ fn a_failed_sync_closes_the_log_for_good() {
     );
     disk.crash();
     assert_eq!(open(&disk).unwrap().groups()[&key(1)].last, Some(id(1, 0)));
-}
-
-/// A tiny generator, so that a seed is all a failing case needs.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
-
-/// What a correct log must hold: everything acknowledged.
-#[derive(Clone, Default, Debug)]
-struct Model(BTreeMap<GroupKey, GroupState>);
-
-impl Model {
-    fn apply(&mut self, records: &[(GroupKey, Record)]) {
-        let mut written = Written { groups: std::mem::take(&mut self.0), ..Written::default() };
-        for (key, record) in records {
-            written.apply(*key, record, (0, 0, 0)).unwrap();
-        }
-        self.0 = written.groups;
-    }
-
-    fn facts(&self) -> Vec<Facts> {
-        facts(&self.0)
-    }
-}
-
-/// A replica's vote, purge point, last entry and all entries.
-type Facts = (GroupKey, Option<VoteState>, Option<EntryId>, Option<EntryId>, Vec<EntryId>);
-
-fn facts(groups: &BTreeMap<GroupKey, GroupState>) -> Vec<Facts> {
-    groups.iter().map(|(key, g)| (*key, g.vote, g.purged, g.last, g.entry_ids().collect())).collect()
-}
-
-fn random_batch(dice: &mut Dice, model: &Model, round: u64) -> Vec<(GroupKey, Record)> {
-    let mut after = model.clone();
-    let mut batch = Vec::new();
-    for _ in 0..=dice.below(6) {
-        let group = dice.below(3);
-        let state = after.0.get(&key(group)).cloned().unwrap_or_default();
-        let next = state.last.map_or(0, |last| last.index + 1);
-        let within = |dice: &mut Dice| {
-            let ids: Vec<_> = state.entry_ids().collect();
-            (!ids.is_empty()).then(|| ids[dice.below(ids.len() as u64) as usize])
-        };
-        let record = match dice.below(20) {
-            0..=12 => entry(group, round, next),
-            13..=14 => vote(round),
-            15 => match within(dice) {
-                Some(after) => Record::Truncate { after: Some(after) },
-                None => vote(round),
-            },
-            16..=17 => match within(dice) {
-                Some(id) => Record::Purge(id),
-                None => vote(round),
-            },
-            18 => Record::Purge(id(round, next + 3)),
-            _ if dice.below(4) == 0 => Record::Removed,
-            _ => Record::Committed(state.last),
-        };
-        after.apply(&[(key(group), record.clone())]);
-        batch.push((key(group), record));
-    }
-    batch
-}
-
-/// Runs a log through power cuts. `Err` names the first broken promise.
-fn crash_loop(seed: u64, lie: bool) -> std::result::Result<(), String> {
-    let disk = SimDisk::new(seed);
-    let mut dice = Dice(seed ^ 0x5eed);
-    let mut model = Model::default();
-    // A batch whose commit failed may be there or not; afterwards it is one or the other for good.
-    let mut in_doubt: Option<Model> = None;
-    for round in 1..12 {
-        let mut log = match open(&disk) {
-            Ok(log) => log,
-            Err(error) => return Err(format!("round {round}: does not open: {error}")),
-        };
-        let found = facts(&log.groups());
-        if found != model.facts() {
-            match in_doubt.take().filter(|doubt| doubt.facts() == found) {
-                Some(doubt) => model = doubt,
-                None => {
-                    return Err(format!("round {round}: found {found:?}, acknowledged {:?}", model.facts()));
-                }
-            }
-        }
-        in_doubt = None;
-        check_entries(&log);
-        disk.set_sync_is_a_lie(lie);
-        for _ in 0..dice.below(40) {
-            let batch = random_batch(&mut dice, &model, round);
-            if dice.below(25) == 0 {
-                disk.fail_syncs(1);
-            }
-            let mut after = model.clone();
-            after.apply(&batch);
-            match log.commit(&batch) {
-                Ok(()) => model = after,
-                Err(_) if log.poisoned().is_some() => {
-                    in_doubt = Some(after);
-                    break;
-                }
-                Err(error) => return Err(format!("round {round}: {error}")),
-            }
-        }
-        disk.fail_syncs(0);
-        disk.crash();
-    }
-    Ok(())
-}
-
-/// A power cut in the middle of a batch: written, not synced, so kept, dropped or torn at random.
-fn cut_mid_batch(seed: u64) {
-    let disk = SimDisk::new(seed);
-    let mut log = open(&disk).unwrap();
-    for index in 0..3 {
-        log.commit(&[(key(1), entry(1, 1, index))]).unwrap();
-    }
-    // What `write_batch` does, without the sync.
-    let (file, offset) = {
-        let written = log.written.lock();
-        let segment = &written.segments[&log.active.generation];
-        (Arc::clone(&segment.file), segment.len)
-    };
-    let batch: Vec<_> = (3..40).map(|index| (key(1), entry(1, 1, index))).collect();
-    log.encode(&batch);
-    file.write_at(offset, log.builder.finish()).unwrap();
-    disk.crash();
-    let log = open(&disk).unwrap();
-    let last = log.groups()[&key(1)].last.unwrap().index;
-    assert!(last == 2 || last == 39, "seed {seed}: a batch is whole or gone, found {last}");
-    check_entries(&log);
-}
-
-#[test]
-fn power_cuts_lose_nothing_acknowledged_and_bring_nothing_back() {
-    for seed in 0..200 {
-        if let Err(broken) = crash_loop(seed, false) {
-            panic!("seed {seed}: {broken}");
-        }
-    }
-}
-
-#[test]
-fn power_cuts_inside_a_batch_keep_it_whole_or_not_at_all() {
-    (0..200).for_each(cut_mid_batch);
-}
-
-/// The planted bug: with syncs that lie, the same loop must fail. Otherwise it checks nothing.
-#[test]
-fn skipped_syncs_are_caught() {
-    let caught = (0..50).filter(|seed| crash_loop(*seed, true).is_err()).count();
-    assert!(caught > 25, "only {caught} of 50 seeds noticed");
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    /// A damaged file is refused, or what it gives is a prefix of the truth; never a panic, never a wrong entry.
-    #[test]
-    fn damage_never_yields_a_wrong_entry(
-        flips in prop::collection::vec((0_usize..4, any::<u32>(), 1_u8..=255), 1..4),
-        cut in prop::option::of(any::<u32>()),
-    ) {
-        let disk = SimDisk::new(1);
-        let mut log = open(&disk).unwrap();
-        for index in 0..120 {
-            log.commit(&[(key(1), entry(1, 1, index)), (key(2), entry(2, 1, index))]).unwrap();
-        }
-        drop(log);
-        let paths = segment_paths(&disk);
-        for (file, at, mask) in flips {
-            let path = &paths[file % paths.len()];
-            let len = disk.open(path, OpenMode::Read).unwrap().len().unwrap();
-            disk.corrupt(path, u64::from(at) % len, mask).unwrap();
-        }
-        if let Some(cut) = cut {
-            let file = disk.open(paths.last().unwrap(), OpenMode::Write).unwrap();
-            file.truncate(u64::from(cut) % file.len().unwrap()).unwrap();
-        }
-        if let Ok(log) = open(&disk) {
-            check_entries(&log);
-            for (key, state) in log.groups() {
-                let ids: Vec<_> = state.entry_ids().collect();
-                let wanted: Vec<_> = (0..ids.len() as u64).map(|index| id(1, index)).collect();
-                prop_assert_eq!(ids, wanted, "a prefix, for {}", key);
-            }
-        }
-    }
-
-    /// Arbitrary bytes as a segment: refused or ignored, never a panic.
-    #[test]
-    fn noise_is_no_log(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let disk = SimDisk::new(1);
-        disk.create_dir_all(DIR).unwrap();
-        let path = format!("{DIR}/{}", SegmentId { generation: 3, salt: 9 }.file_name());
-        disk.open(&path, OpenMode::Create).unwrap().append(&bytes).unwrap();
-        if let Ok(log) = open(&disk) {
-            prop_assert!(log.groups().is_empty());
-        }
-    }
 }

@@ -1,0 +1,152 @@
+//! Segments come and go: begin one, drop dead ones, copy the rest of an old one forward, keep a reserve.
+
+use std::sync::Arc;
+
+use vecraft_storage::{DiskFile, OpenMode};
+
+use super::WriteAheadLog;
+use super::format::{self, HEADER_BYTES, SegmentId};
+use super::state::{GroupState, Segment};
+use crate::error::Result;
+use crate::record::{GroupKey, Record};
+
+/// Bytes copied forward per batch.
+const COPY_BATCH_BYTES: usize = 1 << 20;
+
+impl WriteAheadLog {
+    /// Begins a segment: header and opening batch, synced with the directory, before it becomes the active one.
+    pub(super) fn begin_segment(&mut self) -> Result<()> {
+        self.generation += 1;
+        let id = SegmentId { generation: self.generation, salt: salt(self.options.salt, self.generation) };
+        let path = format!("{}/{}", self.dir, id.file_name());
+        let (file, reserved) = self.segment_file(&path)?;
+        let previous = std::mem::replace(&mut self.active, id);
+        let opening = self.written.lock().opening();
+        let (places, len) = self.encode(&opening);
+        let end = HEADER_BYTES as u64 + len;
+        let mut first = format::header(id, self.sequence).to_vec();
+        first.extend_from_slice(self.builder.finish());
+        let written = file.preallocate(end).and_then(|()| file.write_at(0, &first));
+        if let Err(error) = written {
+            self.active = previous;
+            let error = self.poison_unless_full(error);
+            // Not part of the log yet. Left behind, it would be recognised as such at the next start.
+            let _ = self.disk.remove_file(&path);
+            return Err(error);
+        }
+        self.sync(&*file)?;
+        if let Err(error) = self.disk.sync_dir(&self.dir) {
+            return Err(self.poison(error));
+        }
+        self.reserved = reserved.max(end);
+        self.opened_end = end;
+        self.marked = false;
+        self.sequence += 1;
+        self.bytes_written += end;
+        let mut written = self.written.lock();
+        let segment = Segment { id, path, file, len: end, live_entries: 0, live_bytes: 0 };
+        written.segments.insert(id.generation, segment);
+        for ((key, record), (start, record_len)) in opening.iter().zip(places) {
+            written.apply(*key, record, (id.generation, (HEADER_BYTES + start) as u64, record_len))?;
+        }
+        Ok(())
+    }
+
+    /// A new file with space reserved, or one of the reserve when the disk is full.
+    fn segment_file(&mut self, path: &str) -> Result<(Arc<dyn DiskFile>, u64)> {
+        let wanted = self.options.preallocate_bytes;
+        let created = self.disk.open(path, OpenMode::Create).and_then(|file| {
+            file.preallocate(wanted)?;
+            Ok(file)
+        });
+        match created {
+            Ok(file) => Ok((file, wanted)),
+            Err(error) if error.is_no_space() => {
+                let _ = self.disk.remove_file(path);
+                let Some(reserve) = self.reserves.pop() else { return Err(error.into()) };
+                tracing::warn!(path, "disk full: the log goes on in a reserved file");
+                self.disk.rename(&reserve, path)?;
+                Ok((self.disk.open(path, OpenMode::Write)?, wanted))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes reserve files, as far as the disk allows: lacking them is a warning, not a failure.
+    pub(super) fn fill_reserves(&mut self) {
+        while self.reserves.len() < self.options.reserve_segments {
+            let path = format!("{}/reserve-{}", self.dir, self.reserves.len());
+            let made = self.disk.open(&path, OpenMode::OpenOrCreate).and_then(|file| {
+                file.truncate(0)?;
+                file.preallocate(self.options.preallocate_bytes)
+            });
+            if let Err(error) = made {
+                tracing::warn!(%error, "no space for the log's reserve");
+                let _ = self.disk.remove_file(&path);
+                return;
+            }
+            self.reserves.push(path);
+        }
+    }
+
+    /// Removes segments from the oldest end while no live entry lies in them.
+    pub(super) fn drop_dead_segments(&mut self) -> Result<()> {
+        loop {
+            let path = {
+                let mut written = self.written.lock();
+                let Some(oldest) = written.segments.first_entry() else { return Ok(()) };
+                if *oldest.key() == self.active.generation || oldest.get().live_entries > 0 {
+                    return Ok(());
+                }
+                oldest.remove().path
+            };
+            // One at a time and in order, so that a power cut cannot leave a gap.
+            let removed = self.disk.remove_file(&path).and_then(|()| self.disk.sync_dir(&self.dir));
+            if let Err(error) = removed {
+                return Err(self.poison(error));
+            }
+        }
+    }
+
+    /// Writes the live entries of the oldest segment again when few are left, so that it can go (I8).
+    pub(super) fn copy_forward(&mut self) -> Result<()> {
+        self.drop_dead_segments()?;
+        let entries: Vec<(GroupKey, u64)> = {
+            let written = self.written.lock();
+            let Some((generation, oldest)) = written.segments.first_key_value() else { return Ok(()) };
+            let few = oldest.live_bytes * 100 < oldest.len * self.options.copy_forward_percent;
+            if *generation == self.active.generation || !few {
+                return Ok(());
+            }
+            let of = |key: &GroupKey, group: &GroupState| {
+                let here = group.entries.iter().filter(|(_, at)| at.generation == *generation);
+                here.map(|(index, _)| (*key, *index)).collect::<Vec<_>>()
+            };
+            written.groups.iter().flat_map(|(key, group)| of(key, group)).collect()
+        };
+        let files = self.files();
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        for (at, (key, index)) in entries.iter().enumerate() {
+            for entry in files.read(*key, *index, index + 1, usize::MAX)? {
+                bytes += entry.payload.len();
+                batch.push((*key, Record::Copy(entry)));
+            }
+            if bytes >= COPY_BATCH_BYTES || at + 1 == entries.len() {
+                match self.write_batch(&std::mem::take(&mut batch)) {
+                    // Only an optimisation: with a full disk it waits for the next segment.
+                    Err(error) if error.is_no_space() => return Ok(()),
+                    other => other?,
+                }
+                bytes = 0;
+            }
+        }
+        self.drop_dead_segments()
+    }
+}
+
+/// Spreads the caller's random bits over generations.
+fn salt(seed: u64, generation: u64) -> u32 {
+    let mixed = (seed ^ generation.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    (mixed >> 32) as u32
+}
