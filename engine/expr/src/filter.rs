@@ -59,8 +59,8 @@ impl Filter {
         matches!(self.plan, Plan::Constant(true))
     }
 
-    /// The keys, ascending and each once, when the filter is `pk == key` or `pk in [keys]` and nothing else: then a
-    /// look-up by key does the work of a scan.
+    /// The keys, ascending and each once, when the filter is `pk == key` or `pk in [keys]`, or some of these joined
+    /// by `or`, and nothing else: then a look-up by key does the work of a scan.
     pub fn primary_keys(&self) -> Option<Vec<PrimaryKey>> {
         let Plan::Leaf { test, is_negated: false } = &self.plan else { return None };
         let is_primary = |slot: &usize| Some(self.columns[*slot].field) == self.primary;

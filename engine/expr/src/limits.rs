@@ -5,6 +5,8 @@ pub const FILTER_BYTES_MAX: usize = vecraft_types::limits::MESSAGE_BYTES_MAX;
 /// Deepest nesting of parentheses, `not` and operators (`and` and `or` chains are one level however long). Bounds
 /// the stack of parser, planner and evaluation: at the limit an unoptimised build stays below 1 MiB.
 pub const DEPTH_MAX: usize = 128;
+/// Most keys in one JSON path.
+pub const PATH_STEPS_MAX: usize = 100;
 /// Most operators, fields and literals outside of lists. Bounds the passes over a row.
 pub const NODES_MAX: usize = 65_536;
 /// Most values in one list.

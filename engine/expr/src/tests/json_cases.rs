@@ -100,12 +100,36 @@ fn text_that_is_no_json_is_like_a_missing_value() {
     use super::{schema, texts};
     use vecraft_types::{Column, ColumnData, FieldId, RowBatch};
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
-    let column = texts(vec!["{\"a\": 1", "", deep.as_str(), "{\"a\": 1}"]);
+    let column = texts(vec!["{\"a\": 1", "", deep.as_str(), "{\"a\": 1}", "{\"a\": 1} 2"]);
+    let batch = RowBatch::new(vec![Column::new(FieldId(110), ColumnData::Json(column))]).unwrap();
+    let find = |filter: &str| {
+        let filter = crate::Filter::parse(filter, &schema()).unwrap();
+        filter.evaluate(&batch, 5).unwrap().iter_ones().collect::<Vec<_>>()
+    };
+    assert_eq!(find("doc['a'] == 1"), [3]);
+    assert_eq!(find("doc['a'] is null"), [0, 1, 2, 4]);
+}
+
+#[test]
+fn paths_of_one_document_do_not_disturb_each_other() {
+    use super::{schema, texts};
+    use vecraft_types::{Column, ColumnData, FieldId, RowBatch};
+    let column = texts(vec![
+        r#"{"a": {"b": 1, "c": [5, {"d": 2}]}, "x": [1]}"#,
+        r#"{"a": {"b": 1}, "a": 2}"#,
+        r#"{"a": {"b": 1, "c": [5, 6], "b": 3}}"#,
+        r#"{"a\u0062": 7, "a": {"1": 8}}"#,
+    ]);
     let batch = RowBatch::new(vec![Column::new(FieldId(110), ColumnData::Json(column))]).unwrap();
     let find = |filter: &str| {
         let filter = crate::Filter::parse(filter, &schema()).unwrap();
         filter.evaluate(&batch, 4).unwrap().iter_ones().collect::<Vec<_>>()
     };
-    assert_eq!(find("doc['a'] == 1"), [3]);
-    assert_eq!(find("doc['a'] is null"), [0, 1, 2]);
+    assert_eq!(find("doc['a'] is not null and doc['a']['b'] == 1 and doc['x'][0] == 1"), [0]);
+    assert_eq!(find("json_contains(doc['a']['c'], 5) and doc['a']['c'][1]['d'] == 2"), [0]);
+    assert_eq!(find("json_contains(doc['a']['c'], 6) and doc['a']['c'][1] == 6"), [2]);
+    // Of a key that stands twice the last one counts.
+    assert_eq!(find("doc['a'] == 2 and doc['a']['b'] is null"), [1]);
+    assert_eq!(find("doc['a']['b'] == 3"), [2]);
+    assert_eq!(find("doc['ab'] == 7 and doc['a'][1] == 8"), [3]);
 }

@@ -26,6 +26,8 @@ fn keys_are_found_only_where_the_filter_is_exactly_keys() {
     assert_eq!(keys("7 == id"), ints(&[7]));
     assert_eq!(keys("not (id != 7)"), ints(&[7]));
     assert_eq!(keys("id in []"), ints(&[]));
+    assert_eq!(keys("id == 9 or (id in [3, 5] || 3 == id)"), ints(&[3, 5, 9]));
+    assert_eq!(keys("id == 9 or id in [3] or age == 1"), None);
     for other in
         ["", "id != 7", "id not in [1]", "not (id in [1])", "id > 7", "age == 7", "id == 7 and age == 1"]
     {
@@ -57,9 +59,14 @@ fn plans_are_short_lines() {
     // Cheap tests come first, `not` has gone down to the tests.
     assert_eq!(
         plan("doc['a'] > 1 and name like 'x%' and not (id in [1,2,3,4] or flag)"),
-        "and(not id in [1, 2, 3, ... (4 values)], not flag, name like \"x%\", doc[\"a\"] > 1)"
+        "and(not flag, not id in [1, 2, 3, ... (4 values)], name like \"x%\", doc[\"a\"] > 1)"
     );
     assert_eq!(plan("id + 1 == size"), "(id + 1) == size");
+    // Single values of one column are one set.
+    assert_eq!(plan("age == 1 or flag or age in [3, 2] or id == 1"), "or(flag, age in [1, 2, 3], id == 1)");
+    assert_eq!(plan("age != 1 and age not in [2] and age > 0"), "and(age >= 1, not age in [1, 2])");
+    assert_eq!(plan("age == 1 and age == 2"), "and(age == 1, age == 2)");
+    assert_eq!(plan("name == 'b' or name == 'a'"), "name in [\"a\", \"b\"]");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::Typer;
 use crate::ast::{Kind, Literal, Name, Node};
 use crate::fault::{Fault, Result};
+use crate::limits::PATH_STEPS_MAX;
 use crate::number::{ArithOp, Number};
 use crate::plan::{ColumnRef, PathRef, Scalar};
 use vecraft_types::limits::META_FIELD;
@@ -89,6 +90,10 @@ impl Typer<'_> {
     fn resolve(&mut self, name: Name, at: usize) -> Result<Scalar> {
         let shown = name.to_string();
         let Name { name, mut steps } = name;
+        if steps.len() > PATH_STEPS_MAX {
+            let message = format!("the path has {} keys, at most {PATH_STEPS_MAX} are allowed", steps.len());
+            return Err(Fault::new(at, message));
+        }
         let schema = self.schema;
         if let Some(field) = schema.field(&name).filter(|field| !field.is_dynamic) {
             if field.data_type.is_vector() {
@@ -145,7 +150,7 @@ impl Typer<'_> {
     }
 
     fn path(&mut self, field: &FieldSchema, steps: Vec<String>, shown: String) -> Scalar {
-        let path = PathRef { slot: self.slot(field), steps, shown };
+        let path = PathRef { slot: self.slot(field), steps, shown, keeps_list: false };
         let same = |other: &PathRef| other.slot == path.slot && other.steps == path.steps;
         if let Some(known) = self.paths.iter().position(same) {
             return Scalar::Path(known);

@@ -104,6 +104,7 @@ impl Typer<'_> {
         let at = value.at;
         match self.scalar(value)? {
             Scalar::Path(path) => {
+                self.paths[path].keeps_list = true;
                 let items = items.into_iter().map(|item| item.value).collect();
                 Ok(Plan::Leaf { test: Test::Contains { path, mode, items }, is_negated })
             }

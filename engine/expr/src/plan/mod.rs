@@ -4,6 +4,8 @@
 //! logic: not (a and b) = not a or not b. So evaluation asks one question only, "which rows are surely true",
 //! and a test that is unknown for a row answers no whether it is negated or not.
 
+mod merge;
+
 use crate::ast::{CompareOp, ContainsMode, Literal};
 use crate::like::Pattern;
 use crate::number::ArithOp;
@@ -27,6 +29,8 @@ pub(crate) struct PathRef {
     pub(crate) steps: Vec<String>,
     /// As the user wrote it.
     pub(crate) shown: String,
+    /// Whether a test asks for the elements of a list.
+    pub(crate) keeps_list: bool,
 }
 
 /// A value of a row.
@@ -117,7 +121,8 @@ pub(crate) enum Test {
 }
 
 impl Plan {
-    /// All of them; constants disappear, nested `and` is opened, cheap parts come first.
+    /// All of them; constants disappear, nested `and` is opened, tests of one column are joined where that is
+    /// possible, cheap parts come first.
     pub(crate) fn and(parts: Vec<Plan>) -> Plan {
         Plan::connect(parts, true)
     }
@@ -138,6 +143,7 @@ impl Plan {
                 part => kept.push(part),
             }
         }
+        let mut kept = merge::merge(kept, is_and);
         kept.sort_by_key(Plan::cost);
         match kept.len() {
             0 => Plan::Constant(is_and),
