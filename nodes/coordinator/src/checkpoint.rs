@@ -1,0 +1,67 @@
+//! The metastore's durable checkpoint: one row a collection and one for the rest, in `Table::Catalog`.
+//!
+//! ```text
+//! "root"               mark, ids, nodes, groups...
+//! "c" + id (8, BE)     a collection
+//! ```
+//! A checkpoint writes the root and the rows that changed since the last one, in one synced batch (I3): its cost
+//! follows what changed, not how many collections there are.
+
+use crate::error::Error;
+use std::sync::Arc;
+use vecraft_raft_host::Mark;
+use vecraft_rpc::codec;
+use vecraft_state::meta::{MetaRoot, MetaState};
+use vecraft_storage::{KeyRange, Kv, Table, WriteBatch};
+use vecraft_types::{CollectionDescriptor, CollectionId};
+
+const ROOT: &[u8] = b"root";
+const COLLECTION: &[u8] = b"c";
+
+/// A checkpoint before it is written.
+pub(crate) struct Draft {
+    pub mark: Mark,
+    pub root: MetaRoot,
+    /// Rows that changed; `None` when the collection is gone.
+    pub rows: Vec<(CollectionId, Option<Arc<CollectionDescriptor>>)>,
+    /// Entries since the last checkpoint.
+    pub entries: u64,
+    /// Bytes of those entries.
+    pub bytes: u64,
+}
+
+fn key(id: CollectionId) -> Vec<u8> {
+    [COLLECTION, &id.0.to_be_bytes()].concat()
+}
+
+/// Writes a draft; durable on return.
+pub(crate) fn write(kv: &dyn Kv, draft: &Draft) -> Result<(), Error> {
+    let mut batch = WriteBatch::new();
+    batch.put(Table::Catalog, ROOT, codec::encode(&(draft.mark.encode()?.to_vec(), &draft.root))?);
+    for (id, row) in &draft.rows {
+        match row {
+            Some(row) => batch.put(Table::Catalog, key(*id), codec::encode(&**row)?),
+            None => batch.delete(Table::Catalog, key(*id)),
+        };
+    }
+    Ok(kv.write(&batch, true)?)
+}
+
+/// The checkpoint, if there is one.
+pub(crate) fn read(kv: &dyn Kv) -> Result<Option<(Mark, MetaState)>, Error> {
+    let Some(root) = kv.get(Table::Catalog, ROOT)? else { return Ok(None) };
+    let corrupt = |row: &str, cause: String| Error::Corrupt { row: row.to_owned(), cause };
+    let (mark, root): (Vec<u8>, MetaRoot) =
+        codec::decode(&root).map_err(|e| corrupt("root", e.to_string()))?;
+    let mark = Mark::decode(&mark).map_err(|e| corrupt("root", e.to_string()))?;
+    let mut rows = Vec::new();
+    for (found, value) in kv.scan(Table::Catalog, &KeyRange::prefix(COLLECTION))? {
+        let row: CollectionDescriptor =
+            codec::decode(&value).map_err(|e| corrupt(&format!("{found:02x?}"), e.to_string()))?;
+        if found != key(row.id) {
+            return Err(corrupt(&format!("{found:02x?}"), format!("it holds collection {}", row.id)));
+        }
+        rows.push(row);
+    }
+    Ok(Some((mark, MetaState::restore(root, rows))))
+}

@@ -1,0 +1,91 @@
+//! The coordinator as the other roles of this node see it.
+
+use crate::actor::Coordinator;
+use crate::messages::*;
+use actix::{Handler, Message};
+use async_trait::async_trait;
+use std::time::Duration;
+use vecraft_rpc::services::CatalogueWriter;
+use vecraft_runtime::actors::{AskError, Asked, RoleAddr, RoleEnd};
+use vecraft_types::{Code, Error, Result, api};
+
+/// How long a DDL call may take: retries towards slow shards included.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// Asks the coordinator of this process. Clones are the same.
+#[derive(Clone)]
+pub struct CoordinatorClient {
+    role: RoleAddr<Coordinator>,
+}
+
+impl CoordinatorClient {
+    pub(crate) fn new(role: RoleAddr<Coordinator>) -> CoordinatorClient {
+        CoordinatorClient { role }
+    }
+
+    /// The actor behind, to watch it.
+    pub fn role(&self) -> &RoleAddr<Coordinator> {
+        &self.role
+    }
+
+    /// Lets calls in flight finish and stops the actor.
+    pub async fn stop(&self) -> RoleEnd {
+        self.role.stop().await
+    }
+
+    async fn ask<M, T>(&self, message: M) -> Result<T>
+    where
+        Coordinator: Handler<Asked<M>>,
+        M: Message<Result = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.role.ask(message, ANSWER_MAX).await.map_err(refused)?
+    }
+}
+
+fn refused(error: AskError) -> Error {
+    let text = error.to_string();
+    match error {
+        AskError::Busy { retry_after_ms, .. } => {
+            Error::new(Code::RateLimited, text).retry_after(retry_after_ms)
+        }
+        AskError::Stopped { .. } => Error::new(Code::Unavailable, text),
+        AskError::Lost { .. } => Error::new(Code::OutcomeUnknown, text),
+        AskError::Deadline { .. } => Error::new(Code::Deadline, text),
+    }
+}
+
+#[async_trait]
+impl CatalogueWriter for CoordinatorClient {
+    async fn create_collection(&self, request: api::CreateCollection) -> Result<()> {
+        self.ask(CreateCollection(request)).await
+    }
+
+    async fn drop_collection(&self, name: String) -> Result<()> {
+        self.ask(DropCollection(name)).await
+    }
+
+    async fn create_partition(&self, request: api::PartitionRequest) -> Result<()> {
+        self.ask(CreatePartition(request)).await
+    }
+
+    async fn drop_partition(&self, request: api::PartitionRequest) -> Result<()> {
+        self.ask(DropPartition(request)).await
+    }
+
+    async fn create_index(&self, request: api::CreateIndex) -> Result<()> {
+        self.ask(CreateIndex(request)).await
+    }
+
+    async fn drop_index(&self, request: api::DropIndex) -> Result<()> {
+        self.ask(DropIndex(request)).await
+    }
+
+    async fn set_loaded(&self, request: api::SetLoaded) -> Result<()> {
+        self.ask(SetLoaded(request)).await
+    }
+
+    async fn allocate_ids(&self, count: u64) -> Result<i64> {
+        self.ask(AllocateIds(count)).await
+    }
+}

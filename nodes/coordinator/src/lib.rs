@@ -1,0 +1,45 @@
+//! The coordinator: owns the metastore (group 0), serves the catalogue and carries DDL through (I11).
+//!
+//! ```text
+//! CatalogueWriter ─> CoordinatorClient ─mailbox─> Coordinator ─> tasks ─┬─> Metastore ─> group 0's log ─> MetaMachine
+//!                                                                      └─> ShardAdmin (the shards' own logs)
+//! Catalogue       ─> LocalCatalogue ─> PublishedCatalogue  <──────── publishes each change ────────────────┘
+//! ```
+//! Every DDL that concerns shards is: intent in the metastore, entry in every shard's log, done in the metastore,
+//! answer. What a crash leaves in the middle is a row of [`vecraft_state::meta::MetaState::pending`]; the reconcile
+//! task does it again, at start and after failures.
+//!
+//! | message | what the sender wants |
+//! |---|---|
+//! | [`messages::CreateCollection`] | a collection whose shards exist |
+//! | [`messages::DropCollection`] | the name free, the rows gone soon |
+//! | [`messages::CreatePartition`], [`messages::DropPartition`] | a partition, or its rows gone |
+//! | [`messages::CreateIndex`], [`messages::DropIndex`] | an index wanted, or no longer |
+//! | [`messages::SetLoaded`] | the load flag |
+//! | [`messages::AllocateIds`] | row ids that no row ever had |
+//!
+//! What it never does: it holds no rows, builds no index, and reads of the catalogue do not pass its mailbox.
+
+pub mod actor;
+mod block;
+pub mod catalogue;
+mod checkpoint;
+pub mod client;
+mod error;
+mod locks;
+pub mod log;
+pub mod machine;
+pub mod messages;
+pub mod metastore;
+pub mod tasks;
+
+pub use actor::Coordinator;
+pub use catalogue::{LocalCatalogue, PublishedCatalogue};
+pub use client::CoordinatorClient;
+pub use error::Error;
+pub use log::MetaLog;
+pub use machine::MetaMachine;
+pub use metastore::{META_REPLICA, Metastore};
+
+#[cfg(test)]
+mod tests;

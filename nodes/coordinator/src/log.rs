@@ -1,0 +1,40 @@
+//! What the metastore needs of group 0.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::time::Duration;
+use vecraft_raft_host::{Error, Group, Mark};
+
+/// Group 0's log, as its machine's owner sees it. Implemented by the Raft group, and by a log in memory in tests.
+#[async_trait]
+pub trait MetaLog: Send + Sync + 'static {
+    /// Proposes a command; the machine's answer comes once it is durable on a majority and published here (I15).
+    async fn propose(&self, command: Bytes, deadline: Duration) -> Result<Bytes, Error>;
+    /// Returns once this replica has published everything that was committed before the call (I16, I19).
+    async fn catch_up(&self, deadline: Duration) -> Result<(), Error>;
+    /// Everything up to the mark is in a synced checkpoint: the log below may go (I4).
+    async fn checkpointed(&self, mark: &Mark) -> Result<(), Error>;
+    /// Stops the replica.
+    async fn stop(&self);
+}
+
+#[async_trait]
+impl MetaLog for Group {
+    async fn propose(&self, command: Bytes, deadline: Duration) -> Result<Bytes, Error> {
+        Ok(Group::propose(self, command, deadline).await?.reply)
+    }
+
+    async fn catch_up(&self, deadline: Duration) -> Result<(), Error> {
+        let late = |_| Error::Deadline { group: self.id(), waited_ms: deadline.as_millis() as u64 };
+        let at = tokio::time::timeout(deadline, self.read_index()).await.map_err(late)??;
+        self.wait_published(at, deadline).await
+    }
+
+    async fn checkpointed(&self, mark: &Mark) -> Result<(), Error> {
+        Group::checkpointed(self, mark).await
+    }
+
+    async fn stop(&self) {
+        self.shutdown().await;
+    }
+}

@@ -1,0 +1,151 @@
+//! Group 0's machine: the pure metastore state, what readers see of it, and what the next checkpoint must write.
+
+use crate::catalogue::PublishedCatalogue;
+use crate::checkpoint::{self, Draft};
+use crate::error::Error;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use vecraft_raft_host::{Committed, Failed, Machine, Mark};
+use vecraft_rpc::codec;
+use vecraft_state::meta::{MetaCommand, MetaState};
+use vecraft_storage::Kv;
+use vecraft_types::CollectionId;
+
+/// When the log since the last checkpoint is long enough for the next: a restart replays at most this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointPolicy {
+    /// Entries.
+    pub entries_max: u64,
+    /// Bytes of commands.
+    pub bytes_max: u64,
+}
+
+impl Default for CheckpointPolicy {
+    /// 1,024 entries or 4 MiB: a few milliseconds of replay.
+    fn default() -> CheckpointPolicy {
+        CheckpointPolicy { entries_max: 1_024, bytes_max: 4 << 20 }
+    }
+}
+
+/// The machine. Pure inside ([`MetaState`]); around it only publishing and bookkeeping.
+pub struct MetaMachine {
+    state: MetaState,
+    catalogue: Arc<PublishedCatalogue>,
+    restored: Option<Mark>,
+    applied: Option<Mark>,
+    /// Collections whose rows differ from those of the last checkpoint.
+    dirty: BTreeSet<CollectionId>,
+    entries: u64,
+    bytes: u64,
+    policy: CheckpointPolicy,
+    due: Arc<Notify>,
+    /// Still true after a panic inside apply: such a state is never written down (I24).
+    is_applying: bool,
+}
+
+impl MetaMachine {
+    /// The machine of the checkpoint in `kv`, or an empty one.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] names the row that cannot be read; [`Error::Storage`] when the store refuses.
+    pub fn open(kv: &dyn Kv, policy: CheckpointPolicy) -> Result<MetaMachine, Error> {
+        let (restored, state) = match checkpoint::read(kv)? {
+            Some((mark, state)) => (Some(mark), state),
+            None => (None, MetaState::default()),
+        };
+        let catalogue = Arc::new(PublishedCatalogue::default());
+        state.collections().for_each(|row| catalogue.publish(row.id, Some(row)));
+        Ok(MetaMachine {
+            state,
+            catalogue,
+            applied: restored.clone(),
+            restored,
+            dirty: BTreeSet::new(),
+            entries: 0,
+            bytes: 0,
+            policy,
+            due: Arc::new(Notify::new()),
+            is_applying: false,
+        })
+    }
+
+    /// What readers see.
+    pub fn catalogue(&self) -> Arc<PublishedCatalogue> {
+        self.catalogue.clone()
+    }
+
+    /// The state.
+    pub fn state(&self) -> &MetaState {
+        &self.state
+    }
+
+    /// Told when the next checkpoint is due.
+    pub(crate) fn due(&self) -> Arc<Notify> {
+        self.due.clone()
+    }
+
+    /// Applies a command's bytes and publishes what changed.
+    ///
+    /// # Errors
+    /// When the bytes are no command: this program is older than the log. Skipping the entry would let this replica
+    /// differ from the others, so it stops (I24).
+    pub(crate) fn apply_bytes(&mut self, bytes: &[u8]) -> Result<Bytes, Failed> {
+        let failed = |error: codec::Error| Failed(format!("entry of the metastore: {error}"));
+        let command: MetaCommand = codec::decode(bytes).map_err(failed)?;
+        self.is_applying = true;
+        let reply = self.state.apply(command);
+        if let Some(id) = reply.collection {
+            self.catalogue.publish(id, self.state.collection(id));
+            self.dirty.insert(id);
+        }
+        self.entries += 1;
+        self.bytes += bytes.len() as u64;
+        if self.entries >= self.policy.entries_max || self.bytes >= self.policy.bytes_max {
+            self.due.notify_one();
+        }
+        let reply = codec::encode(&reply).map_err(failed)?;
+        self.is_applying = false;
+        Ok(Bytes::from(reply))
+    }
+
+    /// What a checkpoint at the last applied entry must write; `None` when there is nothing new. Whoever takes it
+    /// writes it, or gives it back.
+    pub(crate) fn draft(&mut self) -> Option<Draft> {
+        if self.is_applying || (self.entries == 0 && self.dirty.is_empty()) {
+            return None;
+        }
+        let mark = self.applied.clone()?;
+        let dirty = std::mem::take(&mut self.dirty);
+        let rows = dirty.into_iter().map(|id| (id, self.state.collection(id).cloned())).collect();
+        let draft =
+            Draft { mark, root: self.state.root().clone(), rows, entries: self.entries, bytes: self.bytes };
+        (self.entries, self.bytes) = (0, 0);
+        Some(draft)
+    }
+
+    /// A draft that could not be written: its rows belong to the next.
+    pub(crate) fn give_back(&mut self, draft: &Draft) {
+        self.dirty.extend(draft.rows.iter().map(|(id, _)| *id));
+        self.entries += draft.entries;
+        self.bytes += draft.bytes;
+    }
+}
+
+impl Machine for MetaMachine {
+    fn apply(&mut self, entry: Committed) -> Result<Bytes, Failed> {
+        let reply = self.apply_bytes(&entry.command)?;
+        // Only now: the mark of an entry that failed must not reach a checkpoint.
+        self.applied = Some(entry.mark);
+        Ok(reply)
+    }
+
+    fn advance(&mut self, mark: Mark) {
+        self.applied = Some(mark);
+    }
+
+    fn checkpoint(&self) -> Option<Mark> {
+        self.restored.clone()
+    }
+}

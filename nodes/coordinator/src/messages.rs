@@ -1,0 +1,39 @@
+//! The coordinator's messages: what a sender wants, and the answer.
+
+use actix::Message;
+use vecraft_types::Result;
+use vecraft_types::api;
+
+macro_rules! messages {
+    ($($(#[$doc:meta])* $name:ident($request:ty) -> $reply:ty;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name(
+            /// The request as the user made it.
+            pub $request,
+        );
+
+        impl Message for $name {
+            type Result = Result<$reply>;
+        }
+    )*};
+}
+
+messages! {
+    /// Make a collection; answered when its shards exist.
+    CreateCollection(api::CreateCollection) -> ();
+    /// Drop the collection of this name.
+    DropCollection(String) -> ();
+    /// Make a partition.
+    CreatePartition(api::PartitionRequest) -> ();
+    /// Drop a partition; answered when its rows are gone.
+    DropPartition(api::PartitionRequest) -> ();
+    /// Make an index.
+    CreateIndex(api::CreateIndex) -> ();
+    /// Drop an index.
+    DropIndex(api::DropIndex) -> ();
+    /// Set or clear the load flag.
+    SetLoaded(api::SetLoaded) -> ();
+    /// Take so many row ids; answered with the first.
+    AllocateIds(u64) -> i64;
+}

@@ -1,0 +1,45 @@
+//! Create and drop a collection, set its load flag.
+
+use super::Ddl;
+use vecraft_state::meta::{MetaChange, MetaOutcome};
+use vecraft_types::api::{CreateCollection, SetLoaded};
+use vecraft_types::{Error, Result};
+
+impl Ddl {
+    /// Intent, a CreateShard entry in every shard's log, done (I11). The same collection again succeeds once its
+    /// shards exist.
+    ///
+    /// # Errors
+    /// What apply refuses; or why a shard could not be made, and then the reconcile task goes on with it.
+    pub async fn create_collection(&self, request: CreateCollection) -> Result<()> {
+        let candidates = self.shards.groups().into_iter().map(|(group, _)| group).collect();
+        let change = MetaChange::CreateCollection { request: Box::new(request), candidates };
+        match self.metastore.propose(change).await? {
+            MetaOutcome::Collection { id, .. } => self.finish(id).await,
+            other => Err(Error::internal(format!("the metastore answered create with {other:?}"))),
+        }
+    }
+
+    /// Frees the name at once. Dropping the shards is tried before the answer; what fails is finished in the
+    /// background, since nobody can reach the rows any more. A missing collection is no error.
+    ///
+    /// # Errors
+    /// When the metastore cannot be reached.
+    pub async fn drop_collection(&self, name: String) -> Result<()> {
+        let Some(id) = self.find(&name).await? else { return Ok(()) };
+        self.metastore.propose(MetaChange::DropCollection(id)).await?;
+        // The failure is in the log and on the reconcile task's list.
+        let _ = self.finish(id).await;
+        Ok(())
+    }
+
+    /// Sets or clears the load flag.
+    ///
+    /// # Errors
+    /// Collection not found; the metastore cannot be reached.
+    pub async fn set_loaded(&self, request: SetLoaded) -> Result<()> {
+        let collection = self.resolve(&request.collection).await?;
+        self.metastore.propose(MetaChange::SetLoaded { collection, loaded: request.loaded }).await?;
+        Ok(())
+    }
+}

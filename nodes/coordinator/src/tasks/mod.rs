@@ -1,0 +1,68 @@
+//! One verb a file. Each may be interrupted anywhere: what is left is in `MetaState::pending` (I11).
+
+mod allocate_ids;
+mod collection;
+mod index;
+mod partition;
+mod reconcile;
+mod run_job;
+
+use crate::block::IdBlock;
+use crate::locks::Locks;
+use crate::metastore::Metastore;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use vecraft_rpc::services::ShardAdmin;
+use vecraft_types::{Code, CollectionId, Error, Result};
+
+/// What the tasks share.
+pub struct Ddl {
+    metastore: Metastore,
+    shards: Arc<dyn ShardAdmin>,
+    locks: Locks,
+    ids: tokio::sync::Mutex<IdBlock>,
+    /// Something was left undone.
+    unfinished: Notify,
+}
+
+impl Ddl {
+    /// Tasks over this metastore and these shards.
+    pub fn new(metastore: Metastore, shards: Arc<dyn ShardAdmin>) -> Ddl {
+        Ddl {
+            metastore,
+            shards,
+            locks: Locks::default(),
+            ids: tokio::sync::Mutex::default(),
+            unfinished: Notify::new(),
+        }
+    }
+
+    /// The collection of a name as of now: everything committed before the call is seen (I19).
+    async fn find(&self, name: &str) -> Result<Option<CollectionId>> {
+        self.metastore.catch_up().await?;
+        Ok(self.metastore.read(|state| state.collection_named(name).map(|row| row.id)))
+    }
+
+    /// Like [`Ddl::find`], but a missing one is an error.
+    async fn resolve(&self, name: &str) -> Result<CollectionId> {
+        let missing = || Error::new(Code::CollectionNotFound, "").with("collection", name);
+        self.find(name).await?.ok_or_else(missing)
+    }
+
+    /// Does what is left to do for a collection, now; on failure the reconcile task goes on with it.
+    async fn finish(&self, id: CollectionId) -> Result<()> {
+        let finished = self.run_jobs_of(id).await;
+        if let Err(error) = &finished {
+            tracing::warn!(collection = %id, %error, "DDL left unfinished, it will be tried again");
+            self.unfinished.notify_one();
+        }
+        finished
+    }
+}
+
+#[cfg(test)]
+impl Ddl {
+    pub(crate) fn locks_held(&self) -> usize {
+        self.locks.count()
+    }
+}

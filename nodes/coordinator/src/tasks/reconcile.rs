@@ -1,0 +1,51 @@
+//! Finishing what was left in the middle, by an earlier coordinator or by a task that failed.
+
+use super::Ddl;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::time::Duration;
+use vecraft_runtime::shutdown::Shutdown;
+
+/// Pause after the first round with failures; doubled up to [`PAUSE_MAX`] while they last.
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+impl Ddl {
+    /// A round at start, one after each failure with growing pauses, and sleep when nothing is left: an idle
+    /// coordinator costs nothing (P11). Returns when asked to stop.
+    ///
+    /// # Errors
+    /// None; the type is what background tasks return.
+    pub async fn reconcile(&self, shutdown: Shutdown) -> Result<(), Infallible> {
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let Some(failed) = shutdown.unless_triggered(self.finish_all()).await else { return Ok(()) };
+            let woken = if failed == 0 {
+                pause = PAUSE_FIRST;
+                shutdown.unless_triggered(self.unfinished.notified()).await
+            } else {
+                let now = pause;
+                pause = (pause * 2).min(PAUSE_MAX);
+                shutdown.unless_triggered(tokio::time::sleep(now)).await
+            };
+            if woken.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tries every pending job once; answers for how many collections it failed.
+    async fn finish_all(&self) -> usize {
+        let waiting: BTreeSet<_> =
+            self.metastore.read(|state| state.pending().iter().map(|job| job.collection()).collect());
+        let mut failed = 0;
+        for id in waiting {
+            if let Err(error) = self.run_jobs_of(id).await {
+                tracing::warn!(collection = %id, %error, "pending DDL failed again");
+                failed += 1;
+            }
+        }
+        failed
+    }
+}

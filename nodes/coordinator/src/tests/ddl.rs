@@ -1,0 +1,156 @@
+//! The verbs, straight and through the actor.
+
+use super::*;
+use crate::actor::Coordinator;
+use futures::future::join_all;
+use std::collections::BTreeSet;
+use vecraft_rpc::services::{Catalogue, CatalogueWriter};
+use vecraft_runtime::actors::ActorHost;
+use vecraft_runtime::clock::SystemClock;
+use vecraft_runtime::shutdown::Shutdown;
+use vecraft_runtime::tasks::Tasks;
+use vecraft_types::api::{CreateIndex, DropIndex, SetLoaded};
+use vecraft_types::{Code, GroupId, Metric};
+
+#[tokio::test]
+async fn i11_a_created_collection_has_its_shards() {
+    let sandbox = Sandbox::new().await;
+    sandbox.ddl.create_collection(request("a")).await.unwrap();
+    let row = sandbox.metastore.catalogue().by_name("a").unwrap();
+    let shards = sandbox.shards.shards.lock().live.clone();
+    assert_eq!(shards.len(), 2);
+    for placed in &row.shards {
+        let (group, creation) = &shards[&placed.shard];
+        assert_eq!((*group, &creation.schema), (placed.group, &row.schema));
+    }
+    assert_eq!(row.shards.iter().map(|placed| placed.group).collect::<Vec<_>>(), [GroupId(1), GroupId(2)]);
+
+    let calls = sandbox.shards.calls();
+    sandbox.ddl.create_collection(request("a")).await.unwrap();
+    assert_eq!(sandbox.shards.calls(), calls, "the same again asks no shard");
+    let mut other = request("a");
+    other.shards = 1;
+    assert_eq!(sandbox.ddl.create_collection(other).await.unwrap_err().code, Code::InvalidParameter);
+    assert_eq!(sandbox.ddl.locks_held(), 0);
+}
+
+#[tokio::test]
+async fn dropped_collections_leave_nothing() {
+    let sandbox = Sandbox::new().await;
+    sandbox.ddl.create_collection(request("a")).await.unwrap();
+    let catalogue = sandbox.metastore.catalogue();
+    let held = catalogue.by_name("a").unwrap();
+    sandbox.ddl.drop_collection("a".into()).await.unwrap();
+    sandbox.ddl.drop_collection("a".into()).await.unwrap();
+    assert!(catalogue.by_name("a").is_none() && catalogue.by_id(held.id).is_none());
+    assert_eq!((sandbox.shards.live(), sandbox.metastore.read(|state| state.collections().count())), (0, 0));
+    sandbox.ddl.create_collection(request("a")).await.unwrap();
+    assert!(catalogue.by_name("a").unwrap().id > held.id, "I11: ids are not reused");
+    assert_eq!(held.name, "a", "a reader keeps what it holds");
+}
+
+#[tokio::test]
+async fn i11_a_dropped_partition_leaves_every_shard() {
+    let sandbox = Sandbox::new().await;
+    let ddl = &sandbox.ddl;
+    ddl.create_collection(request("a")).await.unwrap();
+    ddl.create_partition(partition("a", "p")).await.unwrap();
+    let row = sandbox.metastore.catalogue().by_name("a").unwrap();
+    let id = row.partition("p").unwrap().id;
+    ddl.drop_partition(partition("a", "p")).await.unwrap();
+    let expected: BTreeSet<_> = row.shards.iter().map(|placed| (placed.shard, id)).collect();
+    assert_eq!(sandbox.shards.shards.lock().dropped_partitions, expected);
+    assert!(sandbox.metastore.catalogue().by_name("a").unwrap().partition("p").is_none());
+    assert!(sandbox.metastore.read(|state| state.pending()).is_empty());
+    assert_eq!(
+        ddl.drop_partition(partition("a", "_default")).await.unwrap_err().code,
+        Code::InvalidParameter
+    );
+    assert_eq!(ddl.create_partition(partition("b", "p")).await.unwrap_err().code, Code::CollectionNotFound);
+}
+
+#[tokio::test]
+async fn indexes_and_the_load_flag_are_published() {
+    let sandbox = Sandbox::new().await;
+    let (ddl, catalogue) = (&sandbox.ddl, sandbox.metastore.catalogue());
+    ddl.create_collection(request("a")).await.unwrap();
+    let index = CreateIndex {
+        collection: "a".into(),
+        field: "vector".into(),
+        name: String::new(),
+        index_type: "FLAT".into(),
+        metric: Some(Metric::Ip),
+        params: BTreeMap::new(),
+    };
+    ddl.create_index(index.clone()).await.unwrap();
+    assert_eq!(catalogue.by_name("a").unwrap().indexes[0].spec.metric, Metric::Ip);
+    let unknown = CreateIndex { index_type: "SCANN".into(), ..index };
+    assert_eq!(ddl.create_index(unknown).await.unwrap_err().code, Code::InvalidParameter);
+    ddl.set_loaded(SetLoaded { collection: "a".into(), loaded: true }).await.unwrap();
+    assert!(catalogue.by_name("a").unwrap().is_loaded);
+    ddl.drop_index(DropIndex { collection: "a".into(), field: "vector".into(), name: String::new() })
+        .await
+        .unwrap();
+    assert!(catalogue.by_name("a").unwrap().indexes.is_empty());
+    let missing = SetLoaded { collection: "b".into(), loaded: true };
+    assert_eq!(ddl.set_loaded(missing).await.unwrap_err().code, Code::CollectionNotFound);
+}
+
+#[tokio::test]
+async fn row_ids_are_never_given_twice_and_cost_few_entries() {
+    let sandbox = Sandbox::new().await;
+    let before = sandbox.log.proposals();
+    let mut end = 0;
+    for round in 0..3 {
+        // Each round is a new coordinator, as after a crash.
+        let ddl = sandbox.next_coordinator();
+        let ranges = join_all((1..50).map(|count| {
+            let ddl = ddl.clone();
+            async move { (ddl.allocate_ids(count).await.unwrap(), count as i64) }
+        }));
+        let mut ranges = ranges.await;
+        ranges.sort_unstable();
+        for (first, count) in ranges {
+            assert!(first >= end, "round {round}: {first} is below {end}");
+            end = first + count;
+        }
+    }
+    assert_eq!(sandbox.log.proposals() - before, 3);
+    assert_eq!(sandbox.ddl.allocate_ids(0).await.unwrap_err().code, Code::InvalidParameter);
+    let large = sandbox.ddl.allocate_ids(3 << 20).await.unwrap();
+    assert!(large >= end);
+    assert!(sandbox.ddl.allocate_ids(1).await.unwrap() >= large + (3 << 20));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_actor_serves_many_at_once() {
+    let sandbox = Sandbox::new().await;
+    let host = ActorHost::new(Handle::current(), SystemClock::shared()).await.unwrap();
+    let shutdown = Shutdown::new();
+    let tasks = Tasks::new(Handle::current(), shutdown.clone(), |_| {});
+    let client = Coordinator::start(
+        &host,
+        &tasks,
+        shutdown.child(),
+        sandbox.metastore.clone(),
+        sandbox.shards.clone(),
+    );
+    let client = client.await.unwrap();
+    // Every name twice, at the same time: the second one finds the first.
+    let creates = (0..64).map(|i| client.create_collection(request(&format!("c{}", i % 32))));
+    assert!(join_all(creates).await.iter().all(Result::is_ok));
+    let catalogue = sandbox.metastore.catalogue();
+    catalogue.barrier().await.unwrap();
+    let names: Vec<_> = catalogue.list().iter().map(|row| row.name.clone()).collect();
+    assert_eq!(names.len(), 32);
+    assert!(names.is_sorted());
+    assert_eq!(sandbox.shards.live(), 64);
+    let loads: Vec<_> = sandbox.metastore.root().groups.values().map(|row| row.shards).collect();
+    assert_eq!(loads, [0, 32, 32], "placement balances also what arrives at once");
+    let drops = (0..32).map(|i| client.drop_collection(format!("c{i}")));
+    assert!(join_all(drops).await.iter().all(Result::is_ok));
+    assert_eq!((sandbox.shards.live(), catalogue.list().len()), (0, 0));
+    client.stop().await;
+    assert_eq!(client.drop_collection("c".into()).await.unwrap_err().code, Code::Unavailable);
+    shutdown.trigger("the test is over");
+}

@@ -1,0 +1,140 @@
+//! A log and shards in memory.
+
+use crate::log::MetaLog;
+use crate::machine::MetaMachine;
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use vecraft_raft_host::{Error as LogError, Failed, Mark};
+use vecraft_rpc::services::{ShardAdmin, ShardCreation};
+use vecraft_types::{Code, Error, GroupId, PartitionId, Result, ShardId};
+
+/// A log whose entries are applied at once.
+pub struct MemoryLog {
+    machine: Arc<Mutex<MetaMachine>>,
+    /// The next proposals that get lost before they are committed.
+    losing: Mutex<u32>,
+    proposals: Mutex<u64>,
+}
+
+impl MemoryLog {
+    pub fn new(machine: Arc<Mutex<MetaMachine>>) -> MemoryLog {
+        MemoryLog { machine, losing: Mutex::new(0), proposals: Mutex::new(0) }
+    }
+
+    pub fn lose(&self, proposals: u32) {
+        *self.losing.lock() = proposals;
+    }
+
+    pub fn proposals(&self) -> u64 {
+        *self.proposals.lock()
+    }
+}
+
+#[async_trait]
+impl MetaLog for MemoryLog {
+    async fn propose(&self, command: Bytes, _: Duration) -> std::result::Result<Bytes, LogError> {
+        tokio::task::yield_now().await;
+        *self.proposals.lock() += 1;
+        let mut losing = self.losing.lock();
+        if *losing > 0 {
+            *losing -= 1;
+            return Err(LogError::Stopped { group: GroupId::META, reason: "lost by the test".into() });
+        }
+        let stopped = |failed: Failed| LogError::Stopped { group: GroupId::META, reason: failed.to_string() };
+        self.machine.lock().apply_bytes(&command).map_err(stopped)
+    }
+
+    async fn catch_up(&self, _: Duration) -> std::result::Result<(), LogError> {
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn checkpointed(&self, _: &Mark) -> std::result::Result<(), LogError> {
+        Ok(())
+    }
+
+    async fn stop(&self) {}
+}
+
+/// What the shards' logs say.
+#[derive(Default)]
+pub struct Shards {
+    pub live: BTreeMap<ShardId, (GroupId, ShardCreation)>,
+    /// Every shard that was ever made.
+    pub made: BTreeSet<ShardId>,
+    pub dropped_partitions: BTreeSet<(ShardId, PartitionId)>,
+    /// Answers of the next calls.
+    failures: Vec<Code>,
+    calls: u64,
+}
+
+pub struct FakeShards {
+    pub shards: Mutex<Shards>,
+    groups: u64,
+    /// Each create takes a permit and puts it back.
+    pub gate: Semaphore,
+}
+
+impl FakeShards {
+    pub fn new(groups: u64) -> FakeShards {
+        FakeShards { shards: Mutex::default(), groups, gate: Semaphore::new(1_000) }
+    }
+
+    /// The next `count` calls fail.
+    pub fn fail(&self, code: Code, count: usize) {
+        self.shards.lock().failures = vec![code; count];
+    }
+
+    pub fn live(&self) -> usize {
+        self.shards.lock().live.len()
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.shards.lock().calls
+    }
+
+    fn call<T>(&self, change: impl FnOnce(&mut Shards) -> T) -> Result<T> {
+        let mut shards = self.shards.lock();
+        shards.calls += 1;
+        match shards.failures.pop() {
+            Some(code) => Err(Error::new(code, "asked for by the test")),
+            None => Ok(change(&mut shards)),
+        }
+    }
+}
+
+#[async_trait]
+impl ShardAdmin for FakeShards {
+    async fn create_shard(&self, group: GroupId, descriptor: ShardCreation) -> Result<()> {
+        let _pass = self.gate.acquire().await.unwrap();
+        self.call(|shards| {
+            let id = descriptor.shard;
+            let again = shards.live.insert(id, (group, descriptor.clone()));
+            assert!(again.is_none_or(|was| was == (group, descriptor)), "shard {id} made twice, differently");
+            shards.made.insert(id);
+        })
+    }
+
+    async fn drop_shard(&self, group: GroupId, shard: ShardId) -> Result<()> {
+        self.call(|shards| {
+            let was = shards.live.remove(&shard);
+            assert!(was.is_none_or(|(at, _)| at == group), "shard {shard} is not in group {group}");
+        })
+    }
+
+    async fn drop_partition(&self, group: GroupId, shard: ShardId, partition: PartitionId) -> Result<()> {
+        self.call(|shards| {
+            assert_eq!(shards.live[&shard].0, group);
+            shards.dropped_partitions.insert((shard, partition));
+        })
+    }
+
+    fn groups(&self) -> Vec<(GroupId, usize)> {
+        (1..=self.groups).map(|id| (GroupId(id), 0)).collect()
+    }
+}
