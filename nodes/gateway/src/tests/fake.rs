@@ -23,6 +23,8 @@ pub struct Fake {
     pub call: Mutex<Call>,
     /// How long `row_count` takes; it counts in `finished` when it gets to its end.
     pub delay: Duration,
+    /// How long `row_count` keeps its thread before that.
+    pub blocks: Duration,
     pub finished: Mutex<u32>,
 }
 
@@ -122,6 +124,7 @@ impl Database for Fake {
     }
     async fn row_count(&self, call: Call, _: RowCount) -> Result<u64> {
         self.note("row_count", call);
+        std::thread::sleep(self.blocks);
         tokio::time::sleep(self.delay).await;
         *self.finished.lock() += 1;
         Ok(42)

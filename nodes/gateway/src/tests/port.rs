@@ -140,6 +140,22 @@ async fn work_is_dropped_at_the_deadline_and_when_the_caller_leaves() {
     assert_eq!(*fake.finished.lock(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn pings_are_answered_while_a_call_holds_its_thread() {
+    let fake = Arc::new(Fake { blocks: Duration::from_millis(600), ..Fake::default() });
+    let running = start(&fake, Options::default()).await;
+    // A client that gives up on its connection when a ping stays unanswered for 100 ms.
+    let endpoint = Endpoint::from_shared(format!("http://{}", running.address)).unwrap();
+    let endpoint = endpoint
+        .http2_keep_alive_interval(Duration::from_millis(50))
+        .keep_alive_timeout(Duration::from_millis(100))
+        .keep_alive_while_idle(true);
+    let mut client = MilvusServiceClient::new(endpoint.connect().await.unwrap());
+    let count =
+        pb::GetCollectionStatisticsRequest { collection_name: "books".to_owned(), ..Default::default() };
+    assert_eq!(client.get_collection_statistics(count).await.unwrap().into_inner().stats[0].value, "42");
+}
+
 #[tokio::test]
 async fn shutdown_lets_calls_finish() {
     let fake = Arc::new(Fake { delay: Duration::from_millis(200), ..Fake::default() });
