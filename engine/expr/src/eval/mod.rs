@@ -5,6 +5,7 @@
 
 mod columns;
 mod json;
+mod lanes;
 mod rows;
 mod vector;
 
@@ -75,6 +76,10 @@ impl<'a> Chunk<'a> {
             self.nulls(*slot, is_negated, alive)
         } else if let Some((slot, words)) = self.by_column(test, alive) {
             self.known(slot, words, is_negated, alive)
+        } else if let Test::Compare { op, left, right } = test
+            && self.fits_lanes(left, right)
+        {
+            self.compare_lanes(*op, left, right, is_negated, alive.words())
         } else {
             self.by_row(test, is_negated, alive)
         };
