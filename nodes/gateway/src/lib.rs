@@ -9,6 +9,7 @@
 //! or, for whole calls, with gRPC UNIMPLEMENTED; nothing is skipped silently.
 
 mod call;
+mod calls;
 mod collection;
 mod columns;
 mod connect;
@@ -30,5 +31,6 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use calls::CallStats;
 pub use options::Options;
 pub use server::{Gateway, Health, serve_http};

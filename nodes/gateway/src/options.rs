@@ -1,5 +1,7 @@
 //! What a gateway can be told at its start.
 
+use crate::CallStats;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Limits and patience of a gateway. The defaults are Milvus's, where Milvus has the option.
@@ -16,6 +18,8 @@ pub struct Options {
     pub keep_alive_interval: Duration,
     /// How long the answer to such a ping may take before the connection is closed.
     pub keep_alive_timeout: Duration,
+    /// Where calls are counted; keep a clone to render it.
+    pub calls: Arc<CallStats>,
 }
 
 impl Default for Options {
@@ -26,6 +30,7 @@ impl Default for Options {
             drain_max: Duration::from_secs(10),
             keep_alive_interval: Duration::from_secs(60),
             keep_alive_timeout: Duration::from_secs(20),
+            calls: Arc::default(),
         }
     }
 }

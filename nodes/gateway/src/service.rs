@@ -9,6 +9,7 @@
 //!
 //! A caller who hangs up drops the handler's future, and with it the call to the database.
 
+use crate::CallStats;
 use crate::call::{Context, InDatabase, call, patience};
 use crate::proto::common;
 use crate::proto::milvus as pb;
@@ -29,17 +30,19 @@ pub(crate) const REPLY_BYTES_MAX: usize = 256 << 20;
 /// Answers gRPC calls from a database.
 pub(crate) struct Service {
     pub db: Arc<dyn Database>,
+    pub calls: Arc<CallStats>,
 }
 
 impl Service {
     /// Runs a handler whose reply carries a status beside its data.
-    async fn answer<Q, R, F, W>(&self, request: Request<Q>, handler: F) -> Response<R>
+    async fn answer<Q, R, F, W>(&self, name: &'static str, request: Request<Q>, handler: F) -> Response<R>
     where
         Q: InDatabase,
         R: Reply + Message,
         F: FnOnce(Context, Q) -> W,
         W: Future<Output = Result<R>>,
     {
+        let running = self.calls.begin(name);
         let reply = match self.run(request, handler).await {
             Ok(mut reply) => {
                 reply.set_status(common::Status::default());
@@ -47,6 +50,7 @@ impl Service {
             }
             Err(error) => Err(error),
         };
+        running.end(reply.is_ok());
         Response::new(reply.unwrap_or_else(|error| {
             tracing::debug!(code = error.code.number(), %error, "call refused");
             let mut reply = R::default();
@@ -56,14 +60,19 @@ impl Service {
     }
 
     /// Runs a handler that has nothing to say but whether it worked.
-    async fn done<Q, F, W>(&self, request: Request<Q>, handler: F) -> Response<common::Status>
+    async fn done<Q, F, W>(
+        &self,
+        name: &'static str,
+        request: Request<Q>,
+        handler: F,
+    ) -> Response<common::Status>
     where
         Q: InDatabase,
         F: FnOnce(Context, Q) -> W,
         W: Future<Output = Result<()>>,
     {
         let handler = |cx, request| async { handler(cx, request).await.map(|()| common::Status::default()) };
-        self.answer(request, handler).await
+        self.answer(name, request, handler).await
     }
 
     async fn run<Q, R, F, W>(&self, request: Request<Q>, handler: F) -> Result<R>
@@ -109,15 +118,19 @@ macro_rules! service {
         #[tonic::async_trait]
         impl MilvusService for Service {
             $(async fn $method(&self, request: Request<pb::$request>) -> std::result::Result<Response<pb::$reply>, Status> {
-                Ok(self.answer(request, $handler).await)
+                Ok(self.answer(stringify!($request), request, $handler).await)
             })+
             $(async fn $plain(
                 &self,
                 request: Request<pb::$plain_request>,
             ) -> std::result::Result<Response<common::Status>, Status> {
-                Ok(self.done(request, $plain_handler).await)
+                Ok(self.done(stringify!($plain_request), request, $plain_handler).await)
             })+
         }
+
+        /// Requests whose reply is a bare status; every other reply carries its status in field 1, except for
+        /// `GetComponentStates` (field 3). Needed where a request is refused before it is decoded.
+        pub(crate) const BARE_STATUS: &[&str] = &[$(stringify!($plain_request)),+];
     };
 }
 
@@ -161,18 +174,3 @@ service! {
         drop_index(DropIndexRequest) = index::drop;
     }
 }
-
-/// Calls whose reply is a bare status; every other reply carries its status in field 1, except for
-/// `GetComponentStates` (field 3). Needed where a request is refused before it is decoded.
-pub(crate) const BARE_STATUS: &[&str] = &[
-    "CreateCollection",
-    "DropCollection",
-    "LoadCollection",
-    "ReleaseCollection",
-    "LoadPartitions",
-    "ReleasePartitions",
-    "CreatePartition",
-    "DropPartition",
-    "CreateIndex",
-    "DropIndex",
-];

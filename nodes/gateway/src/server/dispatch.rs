@@ -1,6 +1,7 @@
 //! One request: gRPC or plain HTTP, ours or not.
 
 use super::bytes_in_flight::{BytesInFlight, Counted, RequestBytes};
+use crate::options::Options;
 use crate::proto::common;
 use crate::proto::milvus::milvus_service_server::{MilvusServiceServer, SERVICE_NAME};
 use crate::service::{BARE_STATUS, REPLY_BYTES_MAX, Service};
@@ -25,11 +26,11 @@ pub(crate) struct Dispatch {
 
 impl Dispatch {
     /// Dispatches to `db`.
-    pub fn new(db: Arc<dyn Database>, bytes_in_flight_max: usize) -> Dispatch {
-        let service = MilvusServiceServer::new(Service { db })
+    pub fn new(db: Arc<dyn Database>, options: &Options) -> Dispatch {
+        let service = MilvusServiceServer::new(Service { db, calls: Arc::clone(&options.calls) })
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(REPLY_BYTES_MAX);
-        Dispatch { service, in_flight: BytesInFlight::new(bytes_in_flight_max) }
+        Dispatch { service, in_flight: BytesInFlight::new(options.bytes_in_flight_max) }
     }
 
     /// Answers one request. Never fails: an error is an answer.
@@ -48,7 +49,7 @@ impl Dispatch {
             Ok(response) => response,
             Err(never) => match never {},
         };
-        match bytes.refusal() {
+        match bytes.refusal().or_else(|| undecodable(&response)) {
             Some(error) => refusal(method, &error),
             None => response,
         }
@@ -61,11 +62,20 @@ fn is_grpc(request: &Request<Incoming>) -> bool {
         && content_type.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
+/// What is wrong with a request that could not be decoded. Handlers never answer with a gRPC error, so an internal one
+/// comes from decoding.
+fn undecodable(response: &Response<Body>) -> Option<Error> {
+    let status = tonic::Status::from_header_map(response.headers())?;
+    (status.code() == tonic::Code::Internal)
+        .then(|| Error::invalid(format!("the request cannot be decoded: {}", status.message())))
+}
+
 /// The answer to a request that was not even decoded: a whole reply with a status, as the client expects it, because
 /// it would retry a gRPC error.
 fn refusal(method: &str, error: &Error) -> Response<Body> {
     let status = common::Status::from(error);
-    let message = if BARE_STATUS.contains(&method) {
+    let is_bare = BARE_STATUS.iter().any(|request| request.strip_suffix("Request") == Some(method));
+    let message = if is_bare {
         status.encode_to_vec()
     } else {
         let field = if method == "GetComponentStates" { 3 } else { 1 };

@@ -43,7 +43,7 @@ impl Gateway {
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let address = listener.local_addr()?;
-        let dispatch = Dispatch::new(db, options.bytes_in_flight_max);
+        let dispatch = Dispatch::new(db, &options);
         let http = http(&options);
         let connections = Arc::new(Semaphore::new(options.connections_max.max(1)));
         let graceful = GracefulShutdown::new();

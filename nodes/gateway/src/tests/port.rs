@@ -97,6 +97,51 @@ async fn errors_are_statuses_inside_ok_replies() {
 }
 
 #[tokio::test]
+async fn calls_are_counted_by_name_and_end() {
+    let fake = Arc::new(Fake { delay: Duration::from_secs(60), ..Fake::default() });
+    let options = Options::default();
+    let calls = Arc::clone(&options.calls);
+    assert_eq!(calls.render(), "");
+    let running = start(&fake, options).await;
+    let (mut client, _) = client(&running).await;
+    client.get_version(pb::GetVersionRequest {}).await.unwrap();
+    client.describe_collection(pb::DescribeCollectionRequest::default()).await.unwrap();
+    let count = client.get_collection_statistics(pb::GetCollectionStatisticsRequest::default());
+    assert!(tokio::time::timeout(Duration::from_millis(50), count).await.is_err());
+    let wanted = [
+        r#"milvus_proxy_req_count{function_name="GetVersion",status="success"} 1"#,
+        r#"milvus_proxy_req_count{function_name="DescribeCollection",status="fail"} 1"#,
+        r#"milvus_proxy_req_count{function_name="GetCollectionStatistics",status="abandon"} 1"#,
+        r#"milvus_proxy_req_latency_bucket{function_name="GetVersion",le="+Inf"} 1"#,
+        r#"milvus_proxy_req_latency_bucket{function_name="GetCollectionStatistics",le="10"} 0"#,
+    ];
+    let all_there = || wanted.iter().all(|line| calls.render().lines().any(|found| found == *line));
+    // The server hears of the abandoned call a moment later.
+    let waited = tokio::time::timeout(Duration::from_secs(5), async {
+        while !all_there() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{}", calls.render());
+}
+
+#[tokio::test]
+async fn a_request_that_is_no_message_is_a_status_too() {
+    let fake = Arc::new(Fake::default());
+    let running = start(&fake, Options::default()).await;
+    let (_, channel) = client(&running).await;
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    // Sent as another message: field 2 is a number here and a text there.
+    let codec = tonic_prost::ProstCodec::<pb::BoolResponse, pb::DescribeCollectionResponse>::default();
+    let wrong = pb::BoolResponse { value: true, ..Default::default() };
+    let path = "/milvus.proto.milvus.MilvusService/DescribeCollection".parse().unwrap();
+    let status = grpc.unary(Request::new(wrong), path, codec).await.unwrap().into_inner().status.unwrap();
+    assert_eq!(status.code, 1100);
+    assert!(status.reason.contains("cannot be decoded"), "{}", status.reason);
+}
+
+#[tokio::test]
 async fn a_message_over_64_mib_is_a_status_too() {
     let fake = Arc::new(Fake::default());
     let running = start(&fake, Options::default()).await;
@@ -123,7 +168,7 @@ async fn work_is_dropped_at_the_deadline_and_when_the_caller_leaves() {
         || pb::GetCollectionStatisticsRequest { collection_name: "books".to_owned(), ..Default::default() };
 
     // Straight at the service: the client's own clock would end the call first.
-    let service = Service { db: Arc::clone(&fake) as _ };
+    let service = Service { db: Arc::clone(&fake) as _, calls: Arc::default() };
     let mut request = Request::new(count());
     request.metadata_mut().insert("grpc-timeout", "50m".parse().unwrap());
     let reply = service.get_collection_statistics(request).await.unwrap().into_inner();
