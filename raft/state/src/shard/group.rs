@@ -106,7 +106,7 @@ impl ShardState {
         }
     }
 
-    fn seal(&mut self, id: SegmentId, applied: Applied) -> Outcome {
+    pub(super) fn seal(&mut self, id: SegmentId, applied: Applied) -> Outcome {
         let mut effects = Vec::new();
         if let Some(segment) = self.segments.get_mut(&id)
             && segment.phase == SegmentPhase::Growing
@@ -135,7 +135,9 @@ impl ShardState {
         }
         let before = keys.len();
         keys.retain(&mut |_, row| segments.binary_search(&row.segment).is_err());
-        segments.iter().for_each(|id| drop(self.segments.remove(id)));
+        for id in &segments {
+            self.segments.remove(id);
+        }
         let deleted = (before - keys.len()) as u64;
         let effects = vec![Effect::SegmentsDropped { shard: self.id, segments }];
         Outcome { reply: Ok(Applied { deleted, ..applied }), effects }

@@ -34,6 +34,8 @@ impl ShardState {
             return Outcome::refused(Refusal::KeyExists(key));
         }
 
+        let full = self.bursting(partition, batch.rows);
+        let mut effects = full.map(|id| self.seal(id, applied).effects).unwrap_or_default();
         let (segment, first_row) = self.growing_or_new(partition);
         let mut replaced = Vec::new();
         for (i, key) in keys.into_iter().enumerate() {
@@ -57,7 +59,7 @@ impl ShardState {
             batch,
             timestamp: applied.timestamp,
         };
-        let mut effects = vec![append];
+        effects.push(append);
         if !replaced.is_empty() {
             effects.push(Effect::Delete { shard: self.id, rows: replaced });
         }

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_types::{CollectionSchema, LogPosition, PartitionId, SegmentId, ShardId};
 
+/// Rows at which a segment is sealed by apply itself, whatever the leader's policy: engine/segment holds 2^28.
+const SEGMENT_ROWS_MAX: u32 = 1 << 27;
+
 /// Everything apply knows about a shard, beside its primary-key index. Part of the checkpoint (I3, I5).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ShardState {
@@ -64,6 +67,14 @@ impl ShardState {
         let grows =
             |segment: &SegmentState| segment.partition == partition && segment.phase == SegmentPhase::Growing;
         self.segments.iter().find(|(_, segment)| grows(segment)).map(|(id, _)| *id)
+    }
+
+    /// The partition's growing segment if `rows` more would burst it.
+    pub(super) fn bursting(&self, partition: PartitionId, rows: usize) -> Option<SegmentId> {
+        let bursts = |id: &SegmentId| {
+            self.segments.get(id).is_some_and(|s| s.rows as usize + rows > SEGMENT_ROWS_MAX as usize)
+        };
+        self.growing(partition).filter(bursts)
     }
 
     /// The partition's growing segment and the number its next row gets; made when there is none.

@@ -1,0 +1,58 @@
+//! What can go wrong with a group, by what the caller can do about it.
+
+use vecraft_types::{Code, GroupId, LogPosition};
+
+/// Errors of this crate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Ask the leader instead.
+    #[error("group {group} is led by replica {}", hint.map_or("nobody".to_owned(), |id| id.to_string()))]
+    NotLeader {
+        /// The group.
+        group: GroupId,
+        /// The leader's replica id, when known.
+        hint: Option<u64>,
+    },
+    /// The deadline passed. A proposal may still be applied later.
+    #[error("group {group}: no answer within {waited_ms} ms")]
+    Deadline {
+        /// The group.
+        group: GroupId,
+        /// How long was waited.
+        waited_ms: u64,
+    },
+    /// This replica is behind; another one may serve.
+    #[error("group {group} has published {published}, wanted {wanted}")]
+    Lagging {
+        /// The group.
+        group: GroupId,
+        /// Published here.
+        published: LogPosition,
+        /// Asked for.
+        wanted: LogPosition,
+    },
+    /// The replica stopped: shut down, or its log or machine failed (I24). The log says why.
+    #[error("group {group} stopped: {reason}")]
+    Stopped {
+        /// The group.
+        group: GroupId,
+        /// Why, as far as known.
+        reason: String,
+    },
+    /// A mark read from a checkpoint is not one.
+    #[error("unreadable mark: {0}")]
+    Mark(String),
+}
+
+impl From<Error> for vecraft_types::Error {
+    fn from(error: Error) -> vecraft_types::Error {
+        let code = match &error {
+            Error::NotLeader { .. } => Code::ReplicaUnavailable,
+            Error::Deadline { .. } => Code::Deadline,
+            Error::Lagging { .. } => Code::NotReady,
+            Error::Stopped { .. } => Code::Unavailable,
+            Error::Mark(_) => Code::Internal,
+        };
+        vecraft_types::Error::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,129 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use vecraft_log_store::{LogOptions, NodeLog};
+use vecraft_storage::SimDisk;
+use vecraft_types::{GroupId, LogPosition, NodeId, ReplicaId};
+
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Remembers what it applied; refuses to go on at the command "broken".
+#[derive(Default)]
+struct Journal {
+    applied: Vec<(LogPosition, Bytes)>,
+    last: Option<Mark>,
+    checkpoint: Option<Mark>,
+}
+
+impl Machine for Journal {
+    fn apply(&mut self, entry: Committed) -> Result<Bytes, Failed> {
+        match entry.command.as_ref() {
+            b"broken" => return Err(Failed("as asked".into())),
+            b"panic" => panic!("as asked"),
+            _ => {}
+        }
+        self.last = Some(entry.mark);
+        self.applied.push((entry.position, entry.command));
+        Ok(Bytes::from(self.applied.len().to_string()))
+    }
+
+    fn advance(&mut self, mark: Mark) {
+        self.last = Some(mark);
+    }
+
+    fn checkpoint(&self) -> Option<Mark> {
+        self.checkpoint.clone()
+    }
+}
+
+async fn start(disk: &SimDisk, journal: Journal, bootstrap: bool) -> (Host, Group, Arc<Mutex<Journal>>) {
+    let (log, _) = NodeLog::open(Arc::new(disk.clone()), "log", LogOptions::default()).unwrap();
+    let host = Host::new(log).unwrap();
+    let machine = Arc::new(Mutex::new(journal));
+    let spec = GroupSpec { group: GroupId(1), node: NodeId(1), replica: ReplicaId(7), bootstrap };
+    let group = host.start_group(spec, machine.clone()).await.unwrap();
+    (host, group, machine)
+}
+
+async fn stop(host: Host, group: Group) {
+    group.shutdown().await;
+    host.log().close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i15_an_answer_means_published_and_a_restart_applies_again() {
+    let disk = SimDisk::new(1);
+    let (host, group, _) = start(&disk, Journal::default(), true).await;
+    for n in 1..=20 {
+        let done = group.propose(Bytes::from(format!("{n}")), WAIT).await.unwrap();
+        assert_eq!(done.reply, n.to_string());
+        assert!(group.published() >= done.position);
+        assert!(group.read_index().await.unwrap() >= done.position);
+    }
+    stop(host, group).await;
+    disk.crash();
+
+    let (host, group, machine) = start(&disk, Journal::default(), false).await;
+    assert_eq!(machine.lock().applied.len(), 20);
+    let done = group.propose(Bytes::from("21"), WAIT).await.unwrap();
+    assert_eq!(done.reply, "21");
+    stop(host, group).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i4_a_checkpoint_lets_the_log_below_go_and_only_the_rest_is_applied_again() {
+    let disk = SimDisk::new(2);
+    let (host, group, machine) = start(&disk, Journal::default(), true).await;
+    for n in 0..300 {
+        group.propose(Bytes::from(format!("{n}")), WAIT).await.unwrap();
+    }
+    let mark = machine.lock().last.clone().unwrap();
+    let mark = Mark::decode(&mark.encode().unwrap()).unwrap();
+    group.checkpointed(&mark).await.unwrap();
+    group.propose(Bytes::from("after"), WAIT).await.unwrap();
+    stop(host, group).await;
+
+    let restored = Journal { checkpoint: Some(mark.clone()), ..Journal::default() };
+    let (host, group, machine) = start(&disk, restored, false).await;
+    let applied: Vec<Bytes> = machine.lock().applied.iter().map(|(_, command)| command.clone()).collect();
+    assert_eq!(applied, ["after"]);
+    assert!(group.published() > mark.position());
+    stop(host, group).await;
+
+    // Without the checkpoint the purged part is gone, and the replica must say so instead of serving less.
+    let (log, _) = NodeLog::open(Arc::new(disk.clone()), "log", LogOptions::default()).unwrap();
+    let host = Host::new(log).unwrap();
+    let spec = GroupSpec { group: GroupId(1), node: NodeId(1), replica: ReplicaId(7), bootstrap: false };
+    let empty = Arc::new(Mutex::new(Journal::default()));
+    let refused = tokio::time::timeout(WAIT, host.start_group(spec, empty.clone())).await;
+    assert!(!matches!(refused, Ok(Ok(_))), "started with {} entries", empty.lock().applied.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i24_a_machine_that_fails_or_panics_stops_its_group_only() {
+    for poison in ["broken", "panic"] {
+        let disk = SimDisk::new(3);
+        let (host, group, _) = start(&disk, Journal::default(), true).await;
+        let spec = GroupSpec { group: GroupId(2), node: NodeId(1), replica: ReplicaId(8), bootstrap: true };
+        let other = host.start_group(spec, Arc::new(Mutex::new(Journal::default()))).await.unwrap();
+        group.propose(Bytes::from("good"), WAIT).await.unwrap();
+        assert!(matches!(group.propose(Bytes::from(poison), WAIT).await, Err(Error::Stopped { .. })));
+        assert!(matches!(group.propose(Bytes::from("late"), WAIT).await, Err(Error::Stopped { .. })));
+        assert!(matches!(group.read_index().await, Err(Error::Stopped { .. })));
+        other.propose(Bytes::from("unhurt"), WAIT).await.unwrap();
+        stop(host, group).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_a_directory_without_state_is_not_formed_again() {
+    let disk = SimDisk::new(4);
+    let (log, _) = NodeLog::open(Arc::new(disk), "log", LogOptions::default()).unwrap();
+    let host = Host::new(log).unwrap();
+    let spec = GroupSpec { group: GroupId(1), node: NodeId(1), replica: ReplicaId(7), bootstrap: false };
+    let refused = host.start_group(spec, Arc::new(Mutex::new(Journal::default()))).await;
+    assert!(matches!(refused, Err(Error::Stopped { .. })));
+}
