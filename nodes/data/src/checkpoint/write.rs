@@ -1,0 +1,213 @@
+//! Capturing a position and making it durable.
+
+use super::record::*;
+use crate::error::Result;
+use crate::replica::GroupReplica;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use vecraft_segment::{SealedSegment, Segment, SegmentManifest, encode_deletes, write_segment};
+use vecraft_state::shard::{SegmentPhase, ShardState};
+use vecraft_storage::{Disk, KeyRange, Kv, Table, WriteBatch};
+use vecraft_types::{CollectionSchema, GroupId, LogPosition, SegmentId, ShardId, Timestamp};
+
+/// A position of a group, held still: states are copied, rows and deletes are bounded by the position.
+pub struct Capture {
+    group: GroupId,
+    position: LogPosition,
+    last_timestamp: Timestamp,
+    shards: Vec<ShardCapture>,
+    dropped: Vec<ShardId>,
+}
+
+struct ShardCapture {
+    state: ShardState,
+    schema: Arc<CollectionSchema>,
+    segments: Vec<SegmentCapture>,
+}
+
+struct SegmentCapture {
+    id: SegmentId,
+    segment: Segment,
+    rows: u32,
+    is_sealed: bool,
+    file: Option<SegmentManifest>,
+}
+
+/// What a finished write tells the replica.
+pub struct Written {
+    position: LogPosition,
+    dropped: usize,
+    shards: Vec<(ShardId, Vec<(SegmentId, WrittenSegment)>)>,
+}
+
+struct WrittenSegment {
+    file: Option<SegmentManifest>,
+    sealed: Option<Arc<SealedSegment>>,
+}
+
+impl Capture {
+    /// The position captured.
+    pub fn position(&self) -> LogPosition {
+        self.position
+    }
+
+    /// True when nothing but the position would be written.
+    pub fn is_clean(&self) -> bool {
+        self.shards.is_empty() && self.dropped.is_empty()
+    }
+}
+
+impl GroupReplica {
+    /// Holds the applied position still. Cheap: copies states and handles, reads no rows.
+    pub fn capture(&self) -> Capture {
+        let dirty = self.state.shards.iter().filter_map(|(id, state)| {
+            let shard = self.shards.get(id)?;
+            (state.last_position > shard.checkpointed).then(|| ShardCapture {
+                state: state.clone(),
+                schema: shard.schema.clone(),
+                segments: state
+                    .segments
+                    .iter()
+                    .filter_map(|(id, segment)| {
+                        let held = shard.segments.get(id)?;
+                        Some(SegmentCapture {
+                            id: *id,
+                            segment: held.segment.clone(),
+                            rows: segment.rows,
+                            is_sealed: segment.phase != SegmentPhase::Growing,
+                            file: held.file.clone(),
+                        })
+                    })
+                    .collect(),
+            })
+        });
+        Capture {
+            group: self.group,
+            position: self.applied,
+            last_timestamp: self.state.last_timestamp,
+            shards: dirty.collect(),
+            dropped: self.dropped.clone(),
+        }
+    }
+
+    /// Takes note of a durable checkpoint: sealed segments serve from their files from now on. Returns the files
+    /// that no checkpoint names any more.
+    pub fn install(&mut self, written: Written) -> Vec<String> {
+        let mut garbage = Vec::new();
+        self.dropped.drain(..written.dropped.min(self.dropped.len()));
+        for (id, segments) in written.shards {
+            let Some(shard) = self.shards.get_mut(&id) else { continue };
+            shard.checkpointed = written.position;
+            for (segment, new) in segments {
+                let Some(held) = shard.segments.get_mut(&segment) else {
+                    garbage.extend(new.file.into_iter().flat_map(paths));
+                    continue;
+                };
+                if held.file != new.file {
+                    garbage.extend(held.file.take().into_iter().flat_map(paths));
+                    held.file = new.file;
+                }
+                if let Some(sealed) = new.sealed {
+                    shard.swap_in(segment, sealed);
+                }
+            }
+            self.publish(id, self.applied);
+        }
+        garbage
+    }
+}
+
+fn paths(manifest: SegmentManifest) -> impl Iterator<Item = String> {
+    manifest.files.into_iter().map(|file| file.path)
+}
+
+/// Makes a capture durable. When this returns, the log at or below its position is no longer needed here.
+///
+/// # Errors
+/// Storage errors; then nothing has changed but perhaps some files that no record names, which the next start
+/// removes.
+pub fn write(disk: &Arc<dyn Disk>, kv: &dyn Kv, capture: Capture, mark: &[u8]) -> Result<Written> {
+    let group = capture.group;
+    let mut batch = WriteBatch::new();
+    let mut shards = Vec::new();
+    for shard in capture.shards {
+        let id = shard.state.id;
+        let dir = shard_dir(group, id);
+        disk.create_dir_all(&dir)?;
+        let mut files = BTreeMap::new();
+        let mut done = Vec::new();
+        for segment in &shard.segments {
+            let written = write_one(disk, &dir, segment, &shard.schema, capture.position)?;
+            files.extend(written.file.clone().map(|file| (segment.id, file)));
+            done.push((segment.id, written));
+            let list = segment.segment.deletes().list(segment.rows, capture.position);
+            if !list.is_empty() {
+                batch.put(Table::Deletes, deletes_key(group, id, segment.id), encode_deletes(&list));
+            }
+        }
+        forget_vanished(kv, group, id, &shard.state, &mut batch)?;
+        let record = ShardRecord { state: shard.state, files };
+        batch.put(Table::Shard, shard_key(group, id), encode("a shard", &record)?);
+        shards.push((id, done));
+    }
+    for id in &capture.dropped {
+        batch.delete(Table::Shard, shard_key(group, *id));
+        batch.delete_range(Table::Deletes, KeyRange::prefix(&shard_key(group, *id)));
+    }
+    let record = GroupRecord {
+        position: capture.position,
+        last_timestamp: capture.last_timestamp,
+        mark: mark.to_vec(),
+    };
+    batch.put(Table::Group, group_key(group), encode("a group", &record)?);
+    // I3: files and directories are synced by now; this is the one moment the checkpoint comes to be.
+    kv.write(&batch, true)?;
+    for id in &capture.dropped {
+        disk.remove_dir_all(&shard_dir(group, *id))?;
+    }
+    Ok(Written { position: capture.position, dropped: capture.dropped.len(), shards })
+}
+
+fn write_one(
+    disk: &Arc<dyn Disk>,
+    dir: &str,
+    capture: &SegmentCapture,
+    schema: &Arc<CollectionSchema>,
+    position: LogPosition,
+) -> Result<WrittenSegment> {
+    let Segment::Growing(growing) = &capture.segment else {
+        return Ok(WrittenSegment { file: capture.file.clone(), sealed: None });
+    };
+    if capture.rows == 0 {
+        return Ok(WrittenSegment { file: None, sealed: None });
+    }
+    if !capture.is_sealed {
+        // A tail that has not grown since the last checkpoint is still right.
+        if let Some(file) = capture.file.as_ref().filter(|file| file.rows == capture.rows) {
+            return Ok(WrittenSegment { file: Some(file.clone()), sealed: None });
+        }
+        let path = format!("{dir}/tail-{}-{}.seg", capture.id, position.0);
+        let file = write_segment(disk, &path, growing, capture.rows)?;
+        return Ok(WrittenSegment { file: Some(file), sealed: None });
+    }
+    let file = write_segment(disk, &format!("{dir}/{}.seg", capture.id), growing, capture.rows)?;
+    let sealed = SealedSegment::open(disk.as_ref(), &file, schema.clone(), growing.deletes().clone())?;
+    Ok(WrittenSegment { file: Some(file), sealed: Some(Arc::new(sealed)) })
+}
+
+/// Delete lists of segments that the shard no longer has.
+fn forget_vanished(
+    kv: &dyn Kv,
+    group: GroupId,
+    shard: ShardId,
+    state: &ShardState,
+    batch: &mut WriteBatch,
+) -> Result<()> {
+    let kept: BTreeSet<Vec<u8>> = state.segments.keys().map(|id| deletes_key(group, shard, *id)).collect();
+    for (key, _) in kv.scan(Table::Deletes, &KeyRange::prefix(&shard_key(group, shard)))? {
+        if !kept.contains(&key) {
+            batch.delete(Table::Deletes, key);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! One running pool group on this node: its Raft handle, its machine, its checkpoints.
+
+use crate::checkpoint;
+use crate::error::{Error, Result};
+use crate::machine::{DataMachine, Pressure};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use vecraft_raft_host::Group;
+use vecraft_rpc::codec;
+use vecraft_runtime::clock::Clock;
+use vecraft_runtime::pools::IoPool;
+use vecraft_state::shard::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
+use vecraft_storage::{Disk, Kv};
+use vecraft_types::{ShardId, Timestamp};
+
+/// A pool group that runs here.
+pub struct DataGroup {
+    pub(crate) raft: Group,
+    pub(crate) machine: Arc<Mutex<DataMachine>>,
+    pub(crate) pressure: Arc<Pressure>,
+    pub(crate) clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    kv: Arc<dyn Kv>,
+    pub(crate) io: IoPool,
+    /// One checkpoint at a time.
+    writing: tokio::sync::Mutex<()>,
+    /// When this replica last asked for a read index that it then published (I17), on the monotonic clock.
+    pub(crate) asked: Mutex<Option<Duration>>,
+}
+
+/// What a group needs of its node.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Files.
+    pub disk: Arc<dyn Disk>,
+    /// Checkpoint records.
+    pub kv: Arc<dyn Kv>,
+    /// Time for suggested timestamps and bounded reads.
+    pub clock: Arc<dyn Clock>,
+    /// Threads for files.
+    pub io: IoPool,
+}
+
+impl DataGroup {
+    /// Wraps a started group.
+    pub fn new(
+        raft: Group,
+        machine: Arc<Mutex<DataMachine>>,
+        pressure: Arc<Pressure>,
+        around: Surroundings,
+    ) -> DataGroup {
+        DataGroup {
+            raft,
+            machine,
+            pressure,
+            clock: around.clock,
+            disk: around.disk,
+            kv: around.kv,
+            io: around.io,
+            writing: tokio::sync::Mutex::new(()),
+            asked: Mutex::new(None),
+        }
+    }
+
+    /// Proposes a command for a shard and waits until it is applied here.
+    pub(crate) async fn propose(
+        &self,
+        shard: ShardId,
+        command: ShardCommand,
+        deadline: Duration,
+    ) -> vecraft_types::Result<Applied> {
+        let suggested = Timestamp::from_millis(self.clock.now_ms());
+        let bytes = codec::encode(&ShardEntry { shard, suggested, command })
+            .map_err(|e| vecraft_types::Error::internal(e.to_string()))?;
+        let done = self.raft.propose(Bytes::from(bytes), deadline).await?;
+        let reply: ShardReply =
+            codec::decode(&done.reply).map_err(|e| vecraft_types::Error::internal(e.to_string()))?;
+        reply.map_err(|refusal| refused(shard, refusal))
+    }
+
+    /// Writes a checkpoint of everything applied so far and lets the log below go. Returns at once when there is
+    /// nothing new.
+    pub(crate) async fn checkpoint(&self) -> Result<()> {
+        let _one = self.writing.lock().await;
+        let unflushed = self.pressure.unflushed_bytes.load(Ordering::Relaxed);
+        let (capture, mark) = {
+            let machine = self.machine.lock();
+            match &machine.mark {
+                Some(mark) => (machine.replica.capture(), mark.clone()),
+                None => return Ok(()),
+            }
+        };
+        if capture.is_clean() {
+            return Ok(());
+        }
+        let position = capture.position();
+        let (disk, kv, bytes) = (self.disk.clone(), self.kv.clone(), mark.encode()?);
+        let written = self.io.run(move || checkpoint::write(&disk, kv.as_ref(), capture, &bytes)).await;
+        let written = written.map_err(|e| Error::Broken(format!("checkpoint thread: {e}")))??;
+        let garbage = {
+            let mut machine = self.machine.lock();
+            let garbage = machine.replica.install(written);
+            self.pressure.memory_bytes.store(machine.replica.memory_bytes(), Ordering::Relaxed);
+            garbage
+        };
+        self.pressure.unflushed_bytes.fetch_sub(unflushed, Ordering::Relaxed);
+        let disk = self.disk.clone();
+        let removed = self.io.run(move || remove_all(disk.as_ref(), &garbage)).await;
+        removed.map_err(|e| Error::Broken(format!("clean-up thread: {e}")))?;
+        self.raft.checkpointed(&mark).await?;
+        tracing::debug!(group = %self.raft.id(), %position, "checkpoint");
+        Ok(())
+    }
+}
+
+/// Removes files that nothing names. One that stays is removed at the next start.
+fn remove_all(disk: &dyn Disk, files: &[String]) {
+    for file in files {
+        if let Err(error) = disk.remove_file(file)
+            && !error.is_not_found()
+        {
+            tracing::warn!(file, %error, "cannot remove a superseded file");
+        }
+    }
+}
+
+/// A refusal in the words users get.
+fn refused(shard: ShardId, refusal: Refusal) -> vecraft_types::Error {
+    use vecraft_types::{Code, Error};
+    match refusal {
+        Refusal::UnknownShard => {
+            Error::new(Code::ReplicaUnavailable, "the shard is not on this group").with("shard", shard)
+        }
+        Refusal::SchemaMismatch { current } => {
+            Error::new(Code::SchemaMismatch, format!("the collection's schema is at version {current}"))
+        }
+        Refusal::PartitionDropped => Error::new(Code::PartitionNotFound, "it was dropped"),
+        Refusal::KeyExists(key) => {
+            Error::invalid(format!("primary key {key} exists, and pk.on_conflict is reject"))
+        }
+        Refusal::OutcomeUnknown => {
+            Error::new(Code::OutcomeUnknown, "the request is too old to know whether it was applied")
+        }
+        Refusal::Malformed(why) => Error::internal(format!("malformed rows: {why}")),
+    }
+}

@@ -1,0 +1,119 @@
+//! The primary-key index in memory.
+
+use std::collections::HashMap;
+use std::mem::size_of;
+use vecraft_types::{KeyIndex, PrimaryKey, RowRef};
+
+/// Primary key -> live rows, in a hash map. Nearly every key has one row, so that is kept without a list.
+///
+/// Only look-ups by key depend on its content, never an order, so replicas agree whatever their hash seeds are.
+#[derive(Debug, Default)]
+pub struct MemoryKeyIndex {
+    keys: HashMap<PrimaryKey, Rows>,
+    rows: usize,
+    text_bytes: usize,
+}
+
+#[derive(Debug)]
+enum Rows {
+    One(RowRef),
+    Many(Vec<RowRef>),
+}
+
+impl Rows {
+    fn as_slice(&self) -> &[RowRef] {
+        match self {
+            Rows::One(row) => std::slice::from_ref(row),
+            Rows::Many(rows) => rows,
+        }
+    }
+}
+
+impl MemoryKeyIndex {
+    /// Approximate bytes in memory, for the memory governor (I21).
+    pub fn bytes(&self) -> usize {
+        self.keys.capacity() * (size_of::<PrimaryKey>() + size_of::<Rows>() + 1) + self.text_bytes
+    }
+}
+
+fn text_bytes(key: &PrimaryKey) -> usize {
+    match key {
+        PrimaryKey::Int64(_) => 0,
+        PrimaryKey::VarChar(text) => text.len() + 16,
+    }
+}
+
+impl KeyIndex for MemoryKeyIndex {
+    fn rows(&self, key: &PrimaryKey) -> Vec<RowRef> {
+        self.keys.get(key).map(|rows| rows.as_slice().to_vec()).unwrap_or_default()
+    }
+
+    fn newest(&self, key: &PrimaryKey) -> Option<RowRef> {
+        self.keys.get(key).and_then(|rows| rows.as_slice().last().copied())
+    }
+
+    fn add(&mut self, key: PrimaryKey, row: RowRef) {
+        self.rows += 1;
+        match self.keys.get_mut(&key) {
+            None => {
+                self.text_bytes += text_bytes(&key);
+                self.keys.insert(key, Rows::One(row));
+            }
+            Some(Rows::Many(rows)) => rows.push(row),
+            Some(one) => *one = Rows::Many(one.as_slice().iter().copied().chain([row]).collect()),
+        }
+    }
+
+    fn remove(&mut self, key: &PrimaryKey) -> Vec<RowRef> {
+        let Some(rows) = self.keys.remove(key) else { return Vec::new() };
+        self.text_bytes -= text_bytes(key);
+        let rows = rows.as_slice().to_vec();
+        self.rows -= rows.len();
+        rows
+    }
+
+    fn retain(&mut self, keep: &mut dyn FnMut(&PrimaryKey, &RowRef) -> bool) {
+        let (mut kept, mut text) = (0, 0);
+        self.keys.retain(|key, rows| {
+            let left: Vec<RowRef> = rows.as_slice().iter().copied().filter(|row| keep(key, row)).collect();
+            kept += left.len();
+            match left.as_slice() {
+                [] => return false,
+                [row] => *rows = Rows::One(*row),
+                _ => *rows = Rows::Many(left),
+            }
+            text += text_bytes(key);
+            true
+        });
+        self.rows = kept;
+        self.text_bytes = text;
+    }
+
+    fn len(&self) -> usize {
+        self.rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vecraft_types::{LogPosition, SegmentId};
+
+    fn row(n: u32) -> RowRef {
+        RowRef { segment: SegmentId(u64::from(n) % 2), row: n, position: LogPosition(u64::from(n)) }
+    }
+
+    #[test]
+    fn keys_with_one_or_many_rows_count_right() {
+        let mut index = MemoryKeyIndex::default();
+        let key = PrimaryKey::VarChar("k".into());
+        index.add(key.clone(), row(1));
+        index.add(key.clone(), row(2));
+        index.add(PrimaryKey::Int64(7), row(3));
+        assert_eq!((index.len(), index.newest(&key), index.rows(&key).len()), (3, Some(row(2)), 2));
+        index.retain(&mut |_, row| row.segment == SegmentId(1));
+        assert_eq!((index.len(), index.rows(&key)), (2, vec![row(1)]));
+        assert_eq!(index.remove(&key), vec![row(1)]);
+        assert_eq!((index.len(), index.newest(&key)), (1, None));
+    }
+}

@@ -1,0 +1,37 @@
+//! The data role: where a committed entry becomes rows in a segment.
+//!
+//! | file | what |
+//! |---|---|
+//! | `replica` | one group's shards: machine, key index, segments, published views; synchronous, simulated as it is |
+//! | `checkpoint/` | durable positions (I3): capture, write, restore |
+//! | `machine` | the replica behind Raft |
+//! | `group` | proposing and writing checkpoints |
+//! | `maintenance` | sealing and checkpoints by size and age |
+//! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`] |
+//! | `actor` | the role's life: starting groups, draining, checkpoint at the end |
+//!
+//! It does *not* search (the query role reads the views it publishes), and it does not know names: the catalogue
+//! is the coordinator's.
+//!
+//! [`ShardWriter`]: vecraft_rpc::services::ShardWriter
+//! [`ShardAdmin`]: vecraft_rpc::services::ShardAdmin
+//! [`ReadBarrier`]: vecraft_rpc::services::ReadBarrier
+
+mod checkpoint;
+mod error;
+mod group;
+mod key_index;
+mod machine;
+mod maintenance;
+mod node;
+mod replica;
+mod tasks;
+
+pub use checkpoint::{Capture, Written, restore, write as write_checkpoint};
+pub use error::{Error, Result};
+pub use group::{DataGroup, Surroundings};
+pub use key_index::MemoryKeyIndex;
+pub use machine::{DataMachine, Pressure};
+pub use maintenance::{MaintenancePolicy, maintain};
+pub use node::{DataNode, WriteLimits};
+pub use replica::{Faults, GroupReplica, Routes};

@@ -1,0 +1,61 @@
+//! The replica as Raft drives it.
+
+use crate::replica::GroupReplica;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Notify;
+use vecraft_raft_host::{Committed, Failed, Machine, Mark};
+use vecraft_rpc::codec;
+use vecraft_state::shard::ShardEntry;
+
+/// A [`GroupReplica`] behind the group's log.
+pub struct DataMachine {
+    pub(crate) replica: GroupReplica,
+    /// The last entry applied, as a checkpoint must remember it.
+    pub(crate) mark: Option<Mark>,
+    checkpoint: Option<Mark>,
+    pressure: Arc<Pressure>,
+}
+
+/// How much was applied since the last checkpoint; wakes the group's maintenance.
+#[derive(Debug, Default)]
+pub struct Pressure {
+    /// Bytes of log that only the log holds.
+    pub unflushed_bytes: AtomicU64,
+    /// Bytes of memory in growing segments and key indexes: counted exactly at each checkpoint, grown by the
+    /// size of each entry in between (I21).
+    pub memory_bytes: AtomicU64,
+    /// Something was applied.
+    pub applied: Notify,
+}
+
+impl DataMachine {
+    /// A machine over a restored replica and the mark of its checkpoint.
+    pub fn new(replica: GroupReplica, checkpoint: Option<Mark>, pressure: Arc<Pressure>) -> DataMachine {
+        pressure.memory_bytes.store(replica.memory_bytes(), Ordering::Relaxed);
+        DataMachine { replica, mark: checkpoint.clone(), checkpoint, pressure }
+    }
+}
+
+impl Machine for DataMachine {
+    fn apply(&mut self, entry: Committed) -> Result<Bytes, Failed> {
+        let bytes = entry.command.len() as u64;
+        let command: ShardEntry = codec::decode(&entry.command).map_err(|e| Failed(e.to_string()))?;
+        let reply = self.replica.apply(entry.position, command).map_err(|e| Failed(e.to_string()))?;
+        self.mark = Some(entry.mark);
+        self.pressure.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.pressure.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.pressure.applied.notify_one();
+        codec::encode(&reply).map(Bytes::from).map_err(|e| Failed(e.to_string()))
+    }
+
+    fn advance(&mut self, mark: Mark) {
+        self.replica.advance(mark.position());
+        self.mark = Some(mark);
+    }
+
+    fn checkpoint(&self) -> Option<Mark> {
+        self.checkpoint.clone()
+    }
+}

@@ -1,0 +1,74 @@
+//! What a group does by itself: seal large segments, write checkpoints. Sleeps until something is applied (P11).
+
+use crate::error::Result;
+use crate::group::DataGroup;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use vecraft_runtime::shutdown::Shutdown;
+use vecraft_state::shard::ShardCommand;
+
+/// When to seal and to write checkpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct MaintenancePolicy {
+    /// Growing segments of this size are sealed.
+    pub segment_bytes_max: u64,
+    /// A checkpoint is due when so many bytes are only in the log (I8).
+    pub checkpoint_bytes: u64,
+    /// A checkpoint is due when the oldest entry that is only in the log is this old (I8).
+    pub checkpoint_interval: Duration,
+}
+
+/// Between two looks at a busy group.
+const PAUSE: Duration = Duration::from_millis(100);
+/// After a checkpoint that failed (a full disk): the log holds everything meanwhile.
+const RETRY: Duration = Duration::from_secs(5);
+const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Runs until shutdown.
+///
+/// # Errors
+/// Never a storage error (it is logged and tried again); a broken invariant ends the task and so the replica.
+pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown: Shutdown) -> Result<()> {
+    while shutdown.unless_triggered(group.pressure.applied.notified()).await.is_some() {
+        let due_by_age = tokio::time::sleep(policy.checkpoint_interval);
+        tokio::pin!(due_by_age);
+        // Something is only in the log: watch until a checkpoint has it.
+        loop {
+            seal_due(&group, policy.segment_bytes_max).await;
+            let is_large = group.pressure.unflushed_bytes.load(Ordering::Relaxed) >= policy.checkpoint_bytes;
+            if is_large || due_by_age.is_elapsed() {
+                match group.checkpoint().await {
+                    Ok(()) => break,
+                    Err(error @ crate::Error::Broken(_)) => return Err(error),
+                    Err(error) => {
+                        tracing::error!(group = %group.raft.id(), %error, "checkpoint failed, the log keeps everything; trying again");
+                        if shutdown.unless_triggered(tokio::time::sleep(RETRY)).await.is_none() {
+                            return Ok(());
+                        }
+                        continue;
+                    }
+                }
+            }
+            let wake = async {
+                tokio::select! {
+                    () = group.pressure.applied.notified() => tokio::time::sleep(PAUSE).await,
+                    () = &mut due_by_age => {}
+                }
+            };
+            if shutdown.unless_triggered(wake).await.is_none() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn seal_due(group: &DataGroup, bytes: u64) {
+    let due = group.machine.lock().replica.seal_due(bytes);
+    for (shard, segment) in due {
+        if let Err(error) = group.propose(shard, ShardCommand::Seal { segment }, PROPOSE_DEADLINE).await {
+            tracing::warn!(%shard, %segment, %error, "cannot seal, trying again with the next entry");
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! One replica of a pool group: the shard machines, their key indexes and their segments.
+//!
+//! Synchronous and deterministic; the simulation drives it as it is. Apply never touches a file: the checkpoint
+//! ([`crate::checkpoint`]) captures a position here and writes elsewhere.
+
+use crate::error::{Error, Result};
+use crate::key_index::MemoryKeyIndex;
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use vecraft_segment::{
+    GrowingOptions, GrowingSegment, SealedSegment, Segment, SegmentManifest, ShardView, ViewRegistry,
+};
+use vecraft_state::shard::{Effect, GroupState, SegmentPhase, ShardEntry, ShardReply};
+use vecraft_types::{
+    CollectionSchema, GroupId, LogPosition, PartitionId, RowBatch, RowRef, SegmentId, ShardId, Timestamp,
+};
+
+/// The shards of one group as this node holds them.
+pub struct GroupReplica {
+    pub(crate) group: GroupId,
+    pub(crate) state: GroupState,
+    pub(crate) shards: BTreeMap<ShardId, ShardReplica>,
+    /// Shards dropped since the last checkpoint, whose records must go with the next.
+    pub(crate) dropped: Vec<ShardId>,
+    pub(crate) applied: LogPosition,
+    pub(crate) routes: Arc<Routes>,
+    views: Arc<ViewRegistry>,
+    options: GrowingOptions,
+    faults: Faults,
+}
+
+/// Which group of this node holds which shard; kept by the replicas, read by the services.
+#[derive(Debug, Default)]
+pub struct Routes(RwLock<BTreeMap<ShardId, GroupId>>);
+
+impl Routes {
+    pub(crate) fn add(&self, shard: ShardId, group: GroupId) {
+        self.0.write().insert(shard, group);
+    }
+
+    fn remove(&self, shard: ShardId) {
+        self.0.write().remove(&shard);
+    }
+
+    /// The group of a shard that is here.
+    pub fn group_of(&self, shard: ShardId) -> Option<GroupId> {
+        self.0.read().get(&shard).copied()
+    }
+}
+
+/// Bugs that the simulation plants to see whether it finds them. All off in a real node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Forget the deletes of every entry that is applied.
+    pub drop_deletes: bool,
+}
+
+/// One shard's rows on this node.
+pub(crate) struct ShardReplica {
+    pub schema: Arc<CollectionSchema>,
+    pub keys: MemoryKeyIndex,
+    pub segments: BTreeMap<SegmentId, Held>,
+    /// Position of the shard's newest checkpoint (I3).
+    pub checkpointed: LogPosition,
+}
+
+/// A segment and the file that holds it, if one does.
+pub(crate) struct Held {
+    pub segment: Segment,
+    /// File named by the newest checkpoint: column file of a sealed segment or tail of a growing one.
+    pub file: Option<SegmentManifest>,
+}
+
+impl GroupReplica {
+    /// A replica without shards.
+    pub fn new(
+        group: GroupId,
+        routes: Arc<Routes>,
+        views: Arc<ViewRegistry>,
+        options: GrowingOptions,
+    ) -> GroupReplica {
+        GroupReplica {
+            group,
+            state: GroupState::default(),
+            shards: BTreeMap::new(),
+            dropped: Vec::new(),
+            applied: LogPosition(0),
+            routes,
+            views,
+            options,
+            faults: Faults::default(),
+        }
+    }
+
+    /// Plants or removes bugs (simulation only).
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+    }
+
+    /// Applies one entry and publishes the shard's new view (I15).
+    ///
+    /// # Errors
+    /// [`Error::Broken`] when the entry's effects do not fit what this replica holds: it must stop (I24).
+    pub fn apply(&mut self, position: LogPosition, entry: ShardEntry) -> Result<ShardReply> {
+        let shard = entry.shard;
+        let mut nothing = MemoryKeyIndex::default();
+        let keys = self.shards.get_mut(&shard).map_or(&mut nothing, |shard| &mut shard.keys);
+        let outcome = self.state.apply(position, entry, keys);
+        self.applied = position;
+        let has_effects = !outcome.effects.is_empty();
+        for effect in outcome.effects {
+            self.perform(position, effect)?;
+        }
+        if has_effects {
+            self.publish(shard, position);
+        }
+        Ok(outcome.reply)
+    }
+
+    /// Remembers that an entry without a command was committed.
+    pub fn advance(&mut self, position: LogPosition) {
+        self.applied = position;
+    }
+
+    fn perform(&mut self, position: LogPosition, effect: Effect) -> Result<()> {
+        match effect {
+            Effect::ShardCreated { shard, schema } => {
+                self.shards.insert(shard, ShardReplica::new(schema));
+                self.routes.add(shard, self.group);
+            }
+            Effect::ShardDropped { shard } => {
+                self.shards.remove(&shard);
+                self.dropped.push(shard);
+                self.routes.remove(shard);
+                self.views.remove(shard);
+            }
+            Effect::Append { shard, segment, partition, first_row, batch, timestamp } => {
+                let options = self.options;
+                let growing = self.shard(shard)?.growing(segment, partition, options)?;
+                append(&growing, first_row, &batch, position, timestamp)?;
+            }
+            Effect::Delete { shard, rows } if !self.faults.drop_deletes => {
+                self.shard(shard)?.delete(&rows, position)?;
+            }
+            Effect::Delete { .. } => {}
+            // Serving goes on from the growing segment until its file is durable (I13).
+            Effect::Sealed { .. } => {}
+            Effect::SegmentsDropped { shard, segments } => {
+                let shard = self.shard(shard)?;
+                for id in &segments {
+                    shard.segments.remove(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn shard(&mut self, id: ShardId) -> Result<&mut ShardReplica> {
+        self.shards
+            .get_mut(&id)
+            .ok_or_else(|| Error::Broken(format!("shard {id} is in the log but not here")))
+    }
+
+    /// Makes the shard's rows as of `position` the picture that readers get.
+    pub(crate) fn publish(&self, id: ShardId, position: LogPosition) {
+        if let Some(shard) = self.shards.get(&id) {
+            self.views.publish(shard.view(id, position, self.state.last_timestamp));
+        }
+    }
+
+    /// The position of the last entry applied.
+    pub fn applied(&self) -> LogPosition {
+        self.applied
+    }
+
+    /// The shards here.
+    pub fn shard_ids(&self) -> Vec<ShardId> {
+        self.shards.keys().copied().collect()
+    }
+
+    /// Growing segments of at least so many bytes: the leader proposes to seal them.
+    pub fn seal_due(&self, bytes: u64) -> Vec<(ShardId, SegmentId)> {
+        let due = |(id, shard): (&ShardId, &vecraft_state::shard::ShardState)| {
+            let id = *id;
+            shard
+                .segments
+                .iter()
+                .filter(move |(_, s)| s.phase == SegmentPhase::Growing && s.bytes >= bytes)
+                .map(move |(segment, _)| (id, *segment))
+                .collect::<Vec<_>>()
+        };
+        self.state.shards.iter().flat_map(due).collect()
+    }
+
+    /// Bytes of memory in growing segments and key indexes, for the governor (I21).
+    pub fn memory_bytes(&self) -> u64 {
+        let of_shard = |shard: &ShardReplica| {
+            let rows: u64 = shard
+                .segments
+                .values()
+                .map(|held| match &held.segment {
+                    Segment::Growing(segment) => segment.bytes(),
+                    Segment::Sealed(segment) => segment.deletes().bytes(),
+                })
+                .sum();
+            rows + shard.keys.bytes() as u64
+        };
+        self.shards.values().map(of_shard).sum()
+    }
+}
+
+impl ShardReplica {
+    pub(crate) fn new(schema: CollectionSchema) -> ShardReplica {
+        ShardReplica {
+            schema: Arc::new(schema),
+            keys: MemoryKeyIndex::default(),
+            segments: BTreeMap::new(),
+            checkpointed: LogPosition(0),
+        }
+    }
+
+    fn growing(
+        &mut self,
+        id: SegmentId,
+        partition: PartitionId,
+        options: GrowingOptions,
+    ) -> Result<Arc<GrowingSegment>> {
+        let schema = &self.schema;
+        let held = self.segments.entry(id).or_insert_with(|| {
+            let segment = GrowingSegment::with_options(id, partition, schema.clone(), options);
+            Held { segment: Segment::Growing(Arc::new(segment)), file: None }
+        });
+        match &held.segment {
+            Segment::Growing(growing) => Ok(growing.clone()),
+            Segment::Sealed(_) => Err(Error::Broken(format!("rows for segment {id}, which is sealed"))),
+        }
+    }
+
+    fn delete(&mut self, rows: &[RowRef], position: LogPosition) -> Result<()> {
+        for row in rows {
+            let held = self.segments.get(&row.segment);
+            let held = held.ok_or_else(|| Error::Broken(format!("delete in unknown {}", row.segment)))?;
+            held.segment.deletes().delete(row.row, position);
+        }
+        Ok(())
+    }
+
+    /// The shard's rows as of `position`.
+    pub(crate) fn view(&self, id: ShardId, position: LogPosition, timestamp: Timestamp) -> ShardView {
+        let segments = self.segments.values().map(|held| held.segment.clone());
+        ShardView::of(id, position, timestamp, self.schema.clone(), segments)
+    }
+
+    /// Puts a durable file in the place of a sealed segment's memory. Deletes are shared by both.
+    pub(crate) fn swap_in(&mut self, id: SegmentId, sealed: Arc<SealedSegment>) {
+        if let Some(held) = self.segments.get_mut(&id) {
+            held.segment = Segment::Sealed(sealed);
+        }
+    }
+}
+
+fn append(
+    growing: &GrowingSegment,
+    first_row: u32,
+    batch: &RowBatch,
+    position: LogPosition,
+    timestamp: Timestamp,
+) -> Result<()> {
+    let got = growing.append(batch, position, timestamp)?;
+    if got != first_row {
+        let what = format!("segment {} appended at row {got}, the log says {first_row}", growing.id());
+        return Err(Error::Broken(what));
+    }
+    Ok(())
+}

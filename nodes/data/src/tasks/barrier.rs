@@ -1,0 +1,49 @@
+//! Serving [`ReadBarrier`]: how fresh this node's view is, and waiting until it is fresh enough.
+
+use crate::group::DataGroup;
+use crate::node::{DataNode, time_left};
+use async_trait::async_trait;
+use std::time::Duration;
+use vecraft_rpc::services::ReadBarrier;
+use vecraft_types::api::Consistency;
+use vecraft_types::{Result, ShardId, Timestamp};
+
+#[async_trait]
+impl ReadBarrier for DataNode {
+    async fn wait(&self, shard: ShardId, consistency: Consistency, deadline_ms: u64) -> Result<()> {
+        let deadline = time_left(deadline_ms);
+        let fresh = |at_least: Timestamp| {
+            at_least == Timestamp::ZERO
+                || self.views.get(shard).is_some_and(|view| view.timestamp >= at_least)
+        };
+        let is_fresh = match consistency {
+            Consistency::Strong => false,
+            Consistency::Session(at_least) => fresh(at_least),
+            Consistency::Bounded(_, at_least) if !fresh(at_least) => false,
+            // I17: what counts is when we asked, not whether we heard a leader since.
+            Consistency::Bounded(ms, _) => self.group_of(shard)?.asked_within(Duration::from_millis(ms)),
+            Consistency::Eventually => true,
+        };
+        if is_fresh {
+            return Ok(());
+        }
+        self.group_of(shard)?.read_barrier(deadline).await
+    }
+}
+
+impl DataGroup {
+    /// Everything acknowledged before the call is in the views when this returns (I15, I16).
+    pub(crate) async fn read_barrier(&self, deadline: Duration) -> Result<()> {
+        let asked = self.clock.monotonic();
+        let at = self.raft.read_index().await?;
+        self.raft.wait_published(at, deadline).await?;
+        let mut last = self.asked.lock();
+        *last = Some(last.map_or(asked, |before| before.max(asked)));
+        Ok(())
+    }
+
+    fn asked_within(&self, bound: Duration) -> bool {
+        let now = self.clock.monotonic();
+        self.asked.lock().is_some_and(|asked| now.saturating_sub(asked) < bound)
+    }
+}

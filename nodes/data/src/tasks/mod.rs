@@ -1,0 +1,6 @@
+//! One service or verb per file.
+
+mod admin;
+mod barrier;
+mod delete_where;
+mod write;

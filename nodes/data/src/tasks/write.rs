@@ -1,0 +1,91 @@
+//! Serving [`ShardWriter`]: inserts, deletes, flush, figures.
+
+use crate::node::{DataNode, time_left};
+use async_trait::async_trait;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
+use vecraft_rpc::services::{RowChange, ShardStats, ShardWrite, ShardWriter, ShardWritten};
+use vecraft_segment::exec::{self, Cancel};
+use vecraft_state::shard::{Applied, SegmentPhase, ShardCommand};
+use vecraft_types::{Code, Error, PrimaryKey, Result, ShardId};
+
+const STATS_DEADLINE: Duration = Duration::from_secs(10);
+
+#[async_trait]
+impl ShardWriter for DataNode {
+    async fn write(&self, write: ShardWrite) -> Result<ShardWritten> {
+        let _room = self.admit(bytes_of(&write.change))?;
+        let group = self.group_of(write.shard)?;
+        let deadline = time_left(write.deadline_ms);
+        let request = write.request;
+        let command = match write.change {
+            RowChange::Insert { partition, batch, is_upsert } => ShardCommand::Insert {
+                request,
+                schema_version: write.schema_version,
+                partition,
+                batch,
+                is_upsert,
+            },
+            RowChange::DeleteKeys { partition, keys } => {
+                ShardCommand::DeleteKeys { request, partition, keys }
+            }
+            RowChange::DeleteWhere { partitions, filter } => {
+                let work = self.delete_where(write.shard, request, &partitions, &filter, deadline);
+                return tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
+                    Err(Error::new(Code::Deadline, "delete by filter did not finish; some rows may be gone"))
+                });
+            }
+        };
+        group.propose(write.shard, command, deadline).await.map(written)
+    }
+
+    async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
+        let group = self.group_of(shard)?;
+        group.checkpoint().await?;
+        self.stats(shard).await
+    }
+
+    async fn stats(&self, shard: ShardId) -> Result<ShardStats> {
+        let group = self.group_of(shard)?;
+        let at = group.raft.read_index().await?;
+        group.raft.wait_published(at, STATS_DEADLINE).await?;
+        let gone = || Error::new(Code::ReplicaUnavailable, "the shard was dropped").with("shard", shard);
+        let view = self.views.get(shard).ok_or_else(gone)?;
+        let mut stats =
+            ShardStats { position: view.position, timestamp: view.timestamp, ..ShardStats::default() };
+        for shown in &view.segments {
+            let partition = shown.segment.partition();
+            if let Entry::Vacant(new) = stats.rows.entry(partition) {
+                new.insert(exec::count(&view, Some(&[partition]), None, Cancel::never())?);
+            }
+        }
+        let machine = group.machine.lock();
+        let state = machine.replica.state.shards.get(&shard).ok_or_else(gone)?;
+        let figures = |(id, s): (&_, &vecraft_state::shard::SegmentState)| {
+            (*id, u64::from(s.rows), s.phase != SegmentPhase::Growing)
+        };
+        stats.segments = state.segments.iter().map(figures).collect();
+        Ok(stats)
+    }
+}
+
+pub(crate) fn written(applied: Applied) -> ShardWritten {
+    ShardWritten {
+        position: applied.position,
+        timestamp: applied.timestamp,
+        inserted: applied.inserted,
+        deleted: applied.deleted,
+    }
+}
+
+fn bytes_of(change: &RowChange) -> usize {
+    let key_bytes = |key: &PrimaryKey| match key {
+        PrimaryKey::Int64(_) => 16,
+        PrimaryKey::VarChar(text) => 16 + text.len(),
+    };
+    match change {
+        RowChange::Insert { batch, .. } => batch.len(),
+        RowChange::DeleteKeys { keys, .. } => keys.iter().map(key_bytes).sum(),
+        RowChange::DeleteWhere { filter, .. } => filter.len(),
+    }
+}
