@@ -1,0 +1,62 @@
+//! The commands of `vecraft`.
+
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A vector database in one program and one directory.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vecraft",
+    version,
+    about = "A vector database in one program and one data directory, for Milvus's own clients.",
+    after_help = "Examples:\n  vecraft serve                         serve ./data on 127.0.0.1:19530\n  vecraft serve --data-dir /srv/vecraft --listen 127.0.0.1:19530\n  vecraft serve --config cluster.toml --node 1\n  vecraft config print                  every setting with its meaning and default\n\nThen, in Python:  MilvusClient(\"http://127.0.0.1:19530\")"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a data directory until Ctrl-C or SIGTERM.
+    Serve(serve::Serve),
+    /// Show or check the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the effective configuration, every key with its meaning, unit and default.
+    Print {
+        /// Start from this file instead of the defaults.
+        #[arg(long, value_name = "FILE")]
+        config: Option<std::path::PathBuf>,
+    },
+}
+
+/// Runs the program; the result is its exit status.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Config(ConfigCommand::Print { config }) => print_config(config.as_deref()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("vecraft: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_config(file: Option<&std::path::Path>) -> Result<(), String> {
+    let config = match file {
+        Some(file) => vecraft_config::Config::load(file).map_err(|e| e.to_string())?,
+        None => vecraft_config::Config::embedded("data"),
+    };
+    print!("{}", config.effective_toml());
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! `vecraft serve`.
+
+use crate::Server;
+use clap::Args;
+use std::path::PathBuf;
+use vecraft_config::{Config, LogFormat as ConfigFormat};
+use vecraft_runtime::shutdown::termination_signal;
+use vecraft_runtime::telemetry::{LogFormat, LogOptions, init_logging};
+
+/// Options of `vecraft serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Directory for everything it keeps; made when it is not there.
+    #[arg(long, value_name = "DIR", default_value = "data", conflicts_with = "config")]
+    data_dir: PathBuf,
+    /// Where Milvus's clients connect; port 0 takes a free one. Health and metrics then take a free port too
+    /// unless this is the default.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
+    listen: Option<String>,
+    /// A cluster.toml; `vecraft config print` shows one.
+    #[arg(long, value_name = "FILE", requires = "node")]
+    config: Option<PathBuf>,
+    /// Which node of the file this is.
+    #[arg(long, value_name = "ID", requires = "config")]
+    node: Option<u64>,
+    /// Log level: error, warn, info, debug, trace, or directives such as info,vecraft_data=debug.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Append log lines to this file instead of standard error.
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+}
+
+impl Serve {
+    pub fn run(self) -> Result<(), String> {
+        let (config, node) = self.configuration()?;
+        init_logging(&log_options(&config)).map_err(|e| e.to_string())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("vecraft")
+            .build()
+            .map_err(|e| format!("cannot start threads: {e}"))?;
+        runtime.block_on(serve(&config, node))
+    }
+
+    fn configuration(&self) -> Result<(Config, u64), String> {
+        let mut config = match &self.config {
+            Some(file) => Config::load(file).map_err(|e| e.to_string())?,
+            None => Config::embedded(&self.data_dir),
+        };
+        if let Some(listen) = &self.listen {
+            let (host, port) = split_address(listen)?;
+            if let Some(own) = config.nodes.first_mut() {
+                let is_default = own.milvus_port == port;
+                own.host = host;
+                own.milvus_port = port;
+                if !is_default {
+                    (own.client_port, own.node_port, own.http_port) = (0, 0, 0);
+                }
+            }
+        }
+        if let Some(level) = &self.log_level {
+            config.log.level.clone_from(level);
+        }
+        if self.log_file.is_some() {
+            config.log.file.clone_from(&self.log_file);
+        }
+        let node = self.node.or(config.nodes.first().map(|n| n.id)).unwrap_or(1);
+        Ok((config, node))
+    }
+}
+
+async fn serve(config: &Config, node: u64) -> Result<(), String> {
+    let server = Server::start(config, node).await.map_err(|e| e.to_string())?;
+    let addresses = server.addresses();
+    println!("vecraft {} serves", env!("CARGO_PKG_VERSION"));
+    println!("  Milvus clients   http://{}", addresses.milvus);
+    println!("  health, metrics  http://{}/healthz", addresses.http);
+    println!("  cluster          {}", server.cluster_id());
+    println!("Ctrl-C stops it.");
+    if !is_loopback(&addresses.milvus) {
+        tracing::warn!(address = addresses.milvus, "open to the network without authentication");
+    }
+    let (reason, is_failure) = tokio::select! {
+        signal = termination_signal() => (signal.map_err(|e| e.to_string())?.to_owned(), false),
+        why = server.failed() => (why, true),
+    };
+    tracing::info!(reason, "stopping");
+    server.stop(&reason).await;
+    if is_failure { Err(reason) } else { Ok(()) }
+}
+
+fn split_address(listen: &str) -> Result<(String, u16), String> {
+    let wrong = || format!("--listen {listen:?} is not HOST:PORT, for example 127.0.0.1:19530");
+    let (host, port) = listen.rsplit_once(':').ok_or_else(wrong)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
+}
+
+fn is_loopback(address: &str) -> bool {
+    address.parse::<std::net::SocketAddr>().is_ok_and(|a| a.ip().is_loopback())
+}
+
+fn log_options(config: &Config) -> LogOptions {
+    LogOptions {
+        level: config.log.level.clone(),
+        format: match config.log.format {
+            ConfigFormat::Text => LogFormat::Text,
+            ConfigFormat::Json => LogFormat::Json,
+        },
+        file: config.log.file.clone(),
+    }
+}

@@ -1,0 +1,72 @@
+//! Why a server cannot start or go on, in words for the person in front of it.
+
+use std::path::PathBuf;
+
+/// Errors of the wiring.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has the directory.
+    #[error("{dir} is in use by process {pid}; stop it first, or choose another --data-dir", dir = dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// The holder, 0 when it did not say.
+        pid: u32,
+    },
+    /// The directory was written by a newer program.
+    #[error(
+        "the data directory has format {found}, this program reads up to {supported}: use a newer vecraft"
+    )]
+    NewerFormat {
+        /// Found.
+        found: u32,
+        /// Ours.
+        supported: u32,
+    },
+    /// The identity record is not readable.
+    #[error("the data directory's identity is unreadable: {0}")]
+    Identity(String),
+    /// A port is taken or forbidden.
+    #[error("cannot listen on {address} ({door}): {source}")]
+    Listen {
+        /// Which door.
+        door: &'static str,
+        /// Where.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The machine's limits are too low.
+    #[error("{0}")]
+    Limits(String),
+    /// Storage below us.
+    #[error(transparent)]
+    Storage(#[from] vecraft_storage::Error),
+    /// The log below us.
+    #[error(transparent)]
+    Log(#[from] vecraft_log_store::Error),
+    /// A group.
+    #[error(transparent)]
+    Host(#[from] vecraft_raft_host::Error),
+    /// The metastore.
+    #[error(transparent)]
+    Metastore(#[from] vecraft_coordinator::Error),
+    /// The data role.
+    #[error(transparent)]
+    Data(#[from] vecraft_data::Error),
+    /// Anything else, with what was tried.
+    #[error("{what}: {why}")]
+    Other {
+        /// What was tried.
+        what: &'static str,
+        /// What happened.
+        why: String,
+    },
+}
+
+impl Error {
+    /// An error of something that has no variant of its own.
+    pub(crate) fn other<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Error {
+        move |why| Error::Other { what, why: why.to_string() }
+    }
+}

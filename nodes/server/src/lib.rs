@@ -1,0 +1,24 @@
+//! The wiring: the one place where all roles meet.
+//!
+//! ```text
+//!  gateway (Milvus gRPC) ─> proxy ─┬─> catalogue, coordinator ─> group 0 (metastore)
+//!                                  ├─> data  ─> groups 1.. ─> log ─> segments ─> views
+//!                                  └─> query ─> views
+//! ```
+//! [`Server::start`] opens a data directory and starts every role of a node in this process; the program `vecraft`
+//! does nothing else around it. What this crate does *not* do: it decides nothing about data. Reading order for a
+//! newcomer: `server.rs` here, then `nodes/proxy`, then the flow you care about in `docs/internals`.
+
+pub mod cli;
+mod directory;
+mod doors;
+mod error;
+mod identity;
+mod limits;
+mod roles;
+mod run_file;
+mod server;
+
+pub use error::Error;
+pub use run_file::RunFile;
+pub use server::{Addresses, Server};

@@ -1,0 +1,72 @@
+//! What the machine gives a process: open files, memory maps, memory.
+
+use crate::Error;
+
+/// Open files a node wants: column files, sockets, the store.
+const FILES_WANTED: u64 = 65_536;
+/// Fewer than this and a node would fail under everyday load.
+const FILES_MIN: u64 = 1_024;
+/// Memory maps below which a warning is given: every column file is one.
+const MAPS_WANTED: u64 = 65_530;
+
+/// Raises the limit of open files as far as the system lets us and checks what is left.
+///
+/// # Errors
+/// [`Error::Limits`] with the command that mends it.
+pub fn check() -> Result<(), Error> {
+    let files = raise_open_files();
+    if files < FILES_MIN {
+        return Err(Error::Limits(format!(
+            "the limit of open files is {files}, at least {FILES_MIN} are needed: raise it with `ulimit -n {FILES_WANTED}`"
+        )));
+    }
+    if files < FILES_WANTED {
+        tracing::warn!(files, wanted = FILES_WANTED, "few open files allowed; raise it with ulimit -n");
+    }
+    match max_map_count() {
+        Some(maps) if maps < MAPS_WANTED => tracing::warn!(
+            maps,
+            wanted = MAPS_WANTED,
+            "few memory maps allowed; raise it with sysctl -w vm.max_map_count=262144"
+        ),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The soft limit after raising it to the hard one.
+fn raise_open_files() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls get a pointer to a live rlimit.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) != 0 {
+            return FILES_WANTED;
+        }
+        let wanted = limit.rlim_max.min(FILES_WANTED);
+        if limit.rlim_cur < wanted {
+            let raised = libc::rlimit { rlim_cur: wanted, ..limit };
+            if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) == 0 {
+                limit.rlim_cur = wanted;
+            }
+        }
+    }
+    limit.rlim_cur
+}
+
+// /proc is not data: no sync, no fault injection, so not the storage crate's business.
+#[allow(clippy::disallowed_methods)]
+fn max_map_count() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
+}
+
+/// Bytes of memory this process may use: the machine's, or less when a control group says so.
+#[allow(clippy::disallowed_methods)]
+pub fn memory_bytes() -> u64 {
+    // SAFETY: sysconf has no preconditions.
+    let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+    let machine = u64::try_from(pages).unwrap_or(0).saturating_mul(u64::try_from(page).unwrap_or(0));
+    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let group =
+        files.iter().filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok());
+    group.fold(machine, u64::min)
+}

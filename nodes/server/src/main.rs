@@ -1,0 +1,10 @@
+//! The program `vecraft`.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    vecraft_server::cli::run()
+}

@@ -1,0 +1,176 @@
+//! One node in this process, from its directory to its doors.
+
+use crate::directory::Directory;
+use crate::doors::listen;
+use crate::roles::{Ground, Roles};
+use crate::run_file::RunFile;
+use crate::{Error, limits};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use vecraft_config::{Config, NodeConfig};
+use vecraft_gateway::{Gateway, Health, Options, serve_http};
+use vecraft_log_store::LogHealth;
+use vecraft_runtime::clock::SystemClock;
+use vecraft_runtime::random::OsRandom;
+use vecraft_runtime::shutdown::Shutdown;
+use vecraft_runtime::telemetry::Metrics;
+use vecraft_storage::Disk;
+use vecraft_types::NodeId;
+use vecraft_types::api::Database;
+
+/// How long calls under way may still run when the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A running node. Dropping it without [`Server::stop`] is like a crash: nothing acknowledged is lost.
+pub struct Server {
+    addresses: Addresses,
+    cluster_id: String,
+    shutdown: Shutdown,
+    roles: Roles,
+    doors: Vec<JoinHandle<()>>,
+    directory: Directory,
+}
+
+/// Where a node listens, `host:port` each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// Milvus's clients (gRPC).
+    pub milvus: String,
+    /// Health and metrics.
+    pub http: String,
+}
+
+impl Server {
+    /// Starts the node `node` of a configuration: opens or makes its data directory, recovers, opens the doors.
+    /// Returns when it can serve.
+    ///
+    /// # Errors
+    /// Everything that keeps a node from serving, in words for the person in front of it: directory in use or
+    /// damaged, ports taken, limits too low, a configuration of several nodes.
+    pub async fn start(config: &Config, node: u64) -> Result<Server, Error> {
+        limits::check()?;
+        let own = own_node(config, node)?;
+        // Doors first: a taken port is found before the directory is touched.
+        let milvus = listen("milvus_port", &own.address(own.milvus_port)).await?;
+        let http = listen("http_port", &own.address(own.http_port)).await?;
+        let address = |listener: &tokio::net::TcpListener| {
+            listener.local_addr().map(|a| a.to_string()).map_err(Error::other("ask for a door's address"))
+        };
+        let addresses = Addresses { milvus: address(&milvus)?, http: address(&http)? };
+
+        let shutdown = Shutdown::new();
+        let (clock, random) = (SystemClock::shared(), OsRandom::shared());
+        let mut directory = {
+            let (config, path) = (config.clone(), own.data_dir.clone());
+            let (clock, random) = (clock.clone(), random.clone());
+            let open = move || Directory::open(&path, &config, NodeId(node), random.as_ref(), clock);
+            tokio::task::spawn_blocking(open).await.map_err(Error::other("open the data directory"))??
+        };
+        let ground = Ground::new(clock, random, shutdown.clone());
+        let roles = Roles::start(&mut directory, config, &ground).await?;
+
+        let db: Arc<dyn Database> = roles.proxy.clone();
+        let metrics = Metrics::new().map_err(Error::other("set up metrics"))?;
+        let doors = vec![
+            tokio::spawn(serve_milvus(milvus, db, shutdown.clone())),
+            tokio::spawn(serve_health(http, health_of(&directory, &roles), metrics, shutdown.clone())),
+        ];
+        let cluster_id = directory.identity.cluster_id_text();
+        let run = RunFile {
+            pid: std::process::id(),
+            cluster_id: cluster_id.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            addresses: addresses.clone(),
+        };
+        run.write(directory.disk.as_ref())?;
+        Ok(Server { addresses, cluster_id, shutdown, roles, doors, directory })
+    }
+
+    /// The verbs, without a network between.
+    pub fn database(&self) -> Arc<dyn Database> {
+        self.roles.proxy.clone()
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The cluster's id, 32 hexadecimal digits.
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// Returns when the node can no longer serve, with the reason.
+    pub async fn failed(&self) -> String {
+        self.shutdown.triggered().await;
+        self.shutdown.reason().unwrap_or_default()
+    }
+
+    /// Closes the doors, lets calls under way finish for ten seconds, writes checkpoints, stops every role.
+    pub async fn stop(self, reason: &str) {
+        self.shutdown.trigger(reason);
+        for door in self.doors {
+            if tokio::time::timeout(DRAIN, door).await.is_err() {
+                tracing::warn!("calls were cut off after {} s", DRAIN.as_secs());
+            }
+        }
+        self.roles.stop().await;
+        let Directory { disk, log, .. } = self.directory;
+        let closing = tokio::task::spawn_blocking(move || log.close());
+        if let Err(error) = closing.await {
+            tracing::warn!(%error, "the log did not close cleanly");
+        }
+        RunFile::remove(disk.as_ref() as &dyn Disk);
+    }
+}
+
+fn own_node(config: &Config, node: u64) -> Result<&NodeConfig, Error> {
+    let wrong = |why: String| Error::Other { what: "configuration", why };
+    let own = config.nodes.iter().find(|n| n.id == node);
+    let own = own.ok_or_else(|| wrong(format!("it has no node {node}")))?;
+    match config.nodes.len() {
+        1 => Ok(own),
+        n => Err(wrong(format!("it lists {n} nodes; clusters of several nodes are not built yet"))),
+    }
+}
+
+async fn serve_milvus(listener: tokio::net::TcpListener, db: Arc<dyn Database>, shutdown: Shutdown) {
+    let until = shutdown.clone();
+    let options = Options { drain_max: DRAIN, ..Options::default() };
+    if let Err(error) = Gateway::serve(listener, db, options, async move { until.triggered().await }).await {
+        shutdown.trigger(format!("the Milvus door failed: {error}"));
+    }
+}
+
+/// What `/healthz` looks at: the log and the shards with damaged files.
+fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + Send + Sync + 'static {
+    let (log, query) = (directory.log.clone(), roles.query.clone());
+    move || {
+        let mut reasons = match log.health() {
+            LogHealth::Serving => Vec::new(),
+            LogHealth::Stalled => vec!["the disk is full: writes wait, reads go on".to_owned()],
+            LogHealth::Failed { reason } => vec![format!("the log failed: {reason}")],
+        };
+        let damaged = query.report().out_of_service;
+        reasons.extend(
+            damaged.into_iter().map(|(shard, why)| format!("shard {shard} is out of service: {why}")),
+        );
+        if reasons.is_empty() { Health::Healthy } else { Health::Unhealthy(reasons) }
+    }
+}
+
+async fn serve_health(
+    listener: tokio::net::TcpListener,
+    health: impl Fn() -> Health + Send + Sync + 'static,
+    metrics: Metrics,
+    shutdown: Shutdown,
+) {
+    let until = shutdown.clone();
+    let metrics = move || metrics.render().unwrap_or_else(|error| format!("# {error}\n"));
+    if let Err(error) = serve_http(listener, health, metrics, async move { until.triggered().await }).await {
+        shutdown.trigger(format!("the health door failed: {error}"));
+    }
+}
