@@ -40,7 +40,7 @@ impl Dispatch {
         }
         let path = request.uri().path().to_owned();
         let Some((SERVICE_NAME, method)) = path.trim_start_matches('/').split_once('/') else {
-            return tonic::Status::unimplemented(format!("{path} is not served")).into_http();
+            return not_served(&path);
         };
         let bytes = RequestBytes::new(Arc::clone(&self.in_flight));
         let mut request = request.map(|body| Counted::new(body, bytes.clone()));
@@ -51,6 +51,7 @@ impl Dispatch {
         };
         match bytes.refusal().or_else(|| undecodable(&response)) {
             Some(error) => refusal(method, &error),
+            None if is_unknown(&response) => not_served(&path),
             None => response,
         }
     }
@@ -60,6 +61,16 @@ fn is_grpc(request: &Request<Incoming>) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     request.version() == Version::HTTP_2
         && content_type.is_some_and(|kind| kind.starts_with(b"application/grpc"))
+}
+
+fn not_served(path: &str) -> Response<Body> {
+    tonic::Status::unimplemented(format!("{path} is not served by this version of Vecraft")).into_http()
+}
+
+/// True for the answer that the generated code gives to a call it does not know: no word of explanation.
+fn is_unknown(response: &Response<Body>) -> bool {
+    tonic::Status::from_header_map(response.headers())
+        .is_some_and(|status| status.code() == tonic::Code::Unimplemented && status.message().is_empty())
 }
 
 /// What is wrong with a request that could not be decoded. Handlers never answer with a gRPC error, so an internal one
