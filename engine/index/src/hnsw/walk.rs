@@ -24,6 +24,25 @@ pub(crate) fn descend(
     floor: usize,
     scratch: &mut Scratch,
 ) -> (u32, f32, usize) {
+    descend_noting(graph, scorer, query, floor, scratch, |_| {})
+}
+
+/// Where a row lies: the nearest node found on each level from the top down to 1. Rows whose places begin alike
+/// are near each other.
+pub(crate) fn place(graph: &Graph, scorer: &Scorer, row: u32, scratch: &mut Scratch) -> Vec<u32> {
+    let mut path = Vec::with_capacity(graph.top());
+    descend_noting(graph, scorer, &scorer.row_query(row), 0, scratch, |node| path.push(node));
+    path
+}
+
+fn descend_noting(
+    graph: &Graph,
+    scorer: &Scorer,
+    query: &Query<'_>,
+    floor: usize,
+    scratch: &mut Scratch,
+    mut note: impl FnMut(u32),
+) -> (u32, f32, usize) {
     let Scratch { ids, distances, .. } = scratch;
     let mut at = graph.entry;
     let mut best = scorer.one(query, at);
@@ -44,6 +63,7 @@ pub(crate) fn descend(
                 break;
             }
         }
+        note(at);
     }
     (at, best, computed)
 }
