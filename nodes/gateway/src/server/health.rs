@@ -1,5 +1,6 @@
 //! The health port (9091): `/healthz`, `/metrics`, nothing else.
 
+use super::listener::accept;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -23,19 +24,23 @@ pub enum Health {
 /// Serves health and metrics until `shutdown` is ready. Both callbacks run for each request and must not block.
 ///
 /// # Errors
-/// When accepting fails for good.
+/// When the listener cannot say where it listens. A failed accept is logged and tried again.
 pub async fn serve_http(
     listener: TcpListener,
     health: impl Fn() -> Health + Send + Sync + 'static,
     metrics: impl Fn() -> String + Send + Sync + 'static,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let address = listener.local_addr()?;
     let answers = Arc::new((health, metrics));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let (stream, _) = tokio::select! {
-            () = &mut shutdown => return Ok(()),
-            accepted = listener.accept() => accepted?,
+        let stream = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accept(&listener) => match accepted {
+                Some(stream) => stream,
+                None => continue,
+            },
         };
         let answers = Arc::clone(&answers);
         let service = service_fn(move |request| {
@@ -51,6 +56,8 @@ pub async fn serve_http(
             }
         });
     }
+    tracing::info!(%address, "health port closed");
+    Ok(())
 }
 
 fn answer<B>(

@@ -85,7 +85,8 @@ impl Gateway {
     }
 }
 
-async fn accept(listener: &TcpListener) -> Option<TcpStream> {
+/// The next connection; none when there is no file handle left or the peer has gone, after a pause.
+pub(super) async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             // Small replies must not wait for the peer's acknowledgement of the ones before.
