@@ -7,12 +7,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_state::shard::ShardCommand;
+use vecraft_types::{SegmentId, ShardId};
 
 /// When to seal and to write checkpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct MaintenancePolicy {
     /// Growing segments of this size are sealed.
     pub segment_bytes_max: u64,
+    /// After writes of this age, growing segments of at least `seal_rows_min` rows are sealed too.
+    pub segment_age_max: Duration,
+    /// Fewer rows than this are not worth a file and an index of their own; a checkpoint's tail file keeps them.
+    pub seal_rows_min: u32,
     /// A checkpoint is due when so many bytes are only in the log (I8).
     pub checkpoint_bytes: u64,
     /// A checkpoint is due when the oldest entry that is only in the log is this old (I8).
@@ -32,10 +37,18 @@ const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
 pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown: Shutdown) -> Result<()> {
     while shutdown.unless_triggered(group.pressure.applied.notified()).await.is_some() {
         let due_by_age = tokio::time::sleep(policy.checkpoint_interval);
-        tokio::pin!(due_by_age);
+        let old = tokio::time::sleep(policy.segment_age_max);
+        tokio::pin!(due_by_age, old);
+        let mut is_old_sealed = false;
         // Something is only in the log: watch until a checkpoint has it.
         loop {
-            seal_due(&group, policy.segment_bytes_max).await;
+            let large = group.machine.lock().replica.seal_due(policy.segment_bytes_max, 1);
+            seal(&group, large).await;
+            if old.is_elapsed() && !is_old_sealed {
+                is_old_sealed = true;
+                let worth_it = group.machine.lock().replica.seal_due(0, policy.seal_rows_min);
+                seal(&group, worth_it).await;
+            }
             let is_large = group.pressure.unflushed_bytes.load(Ordering::Relaxed) >= policy.checkpoint_bytes;
             if is_large || due_by_age.is_elapsed() {
                 match group.checkpoint().await {
@@ -54,6 +67,7 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
                 tokio::select! {
                     () = group.pressure.applied.notified() => tokio::time::sleep(PAUSE).await,
                     () = &mut due_by_age => {}
+                    () = &mut old, if !is_old_sealed => {}
                 }
             };
             if shutdown.unless_triggered(wake).await.is_none() {
@@ -64,8 +78,7 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
     Ok(())
 }
 
-async fn seal_due(group: &DataGroup, bytes: u64) {
-    let due = group.machine.lock().replica.seal_due(bytes);
+async fn seal(group: &DataGroup, due: Vec<(ShardId, SegmentId)>) {
     for (shard, segment) in due {
         if let Err(error) = group.propose(shard, ShardCommand::Seal { segment }, PROPOSE_DEADLINE).await {
             tracing::warn!(%shard, %segment, %error, "cannot seal, trying again with the next entry");

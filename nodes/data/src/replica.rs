@@ -179,14 +179,14 @@ impl GroupReplica {
         self.shards.keys().copied().collect()
     }
 
-    /// Growing segments of at least so many bytes: the leader proposes to seal them.
-    pub fn seal_due(&self, bytes: u64) -> Vec<(ShardId, SegmentId)> {
+    /// Growing segments of at least so many bytes and rows: the leader proposes to seal them.
+    pub fn seal_due(&self, bytes: u64, rows: u32) -> Vec<(ShardId, SegmentId)> {
         let due = |(id, shard): (&ShardId, &vecraft_state::shard::ShardState)| {
             let id = *id;
             shard
                 .segments
                 .iter()
-                .filter(move |(_, s)| s.phase == SegmentPhase::Growing && s.bytes >= bytes)
+                .filter(move |(_, s)| s.phase == SegmentPhase::Growing && s.bytes >= bytes && s.rows >= rows)
                 .map(move |(segment, _)| (id, *segment))
                 .collect::<Vec<_>>()
         };

@@ -193,6 +193,8 @@ async fn start_data(
     let options = GrowingOptions { chunk_bytes_max: config.data.chunk_bytes as usize, ..Default::default() };
     let policy = MaintenancePolicy {
         segment_bytes_max: config.data.segment_bytes_max,
+        segment_age_max: config.data.segment_age_max(),
+        seal_rows_min: config.index.autoindex_flat_rows_max as u32,
         checkpoint_bytes: config.data.checkpoint_bytes,
         checkpoint_interval: config.data.checkpoint_interval(),
     };

@@ -22,6 +22,8 @@ use vecraft_types::api::Database;
 
 /// How long calls under way may still run when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long a door may take to close after that.
+const CLOSE: Duration = Duration::from_secs(12);
 
 /// A running node. Dropping it without [`Server::stop`] is like a crash: nothing acknowledged is lost.
 pub struct Server {
@@ -73,9 +75,15 @@ impl Server {
 
         let db: Arc<dyn Database> = roles.proxy.clone();
         let metrics = Metrics::new().map_err(Error::other("set up metrics"))?;
+        let options = Options { drain_max: DRAIN, ..Options::default() };
+        let calls = options.calls.clone();
+        let render = move || {
+            let roles = metrics.render().unwrap_or_else(|error| format!("# {error}\n"));
+            roles + &calls.render()
+        };
         let doors = vec![
-            tokio::spawn(serve_milvus(milvus, db, shutdown.clone())),
-            tokio::spawn(serve_health(http, health_of(&directory, &roles), metrics, shutdown.clone())),
+            tokio::spawn(serve_milvus(milvus, db, options, shutdown.clone())),
+            tokio::spawn(serve_health(http, health_of(&directory, &roles), render, shutdown.clone())),
         ];
         let cluster_id = directory.identity.cluster_id_text();
         let run = RunFile {
@@ -113,8 +121,8 @@ impl Server {
     pub async fn stop(self, reason: &str) {
         self.shutdown.trigger(reason);
         for door in self.doors {
-            if tokio::time::timeout(DRAIN, door).await.is_err() {
-                tracing::warn!("calls were cut off after {} s", DRAIN.as_secs());
+            if tokio::time::timeout(CLOSE, door).await.is_err() {
+                tracing::warn!("a door did not close within {} s", CLOSE.as_secs());
             }
         }
         self.roles.stop().await;
@@ -137,9 +145,13 @@ fn own_node(config: &Config, node: u64) -> Result<&NodeConfig, Error> {
     }
 }
 
-async fn serve_milvus(listener: tokio::net::TcpListener, db: Arc<dyn Database>, shutdown: Shutdown) {
+async fn serve_milvus(
+    listener: tokio::net::TcpListener,
+    db: Arc<dyn Database>,
+    options: Options,
+    shutdown: Shutdown,
+) {
     let until = shutdown.clone();
-    let options = Options { drain_max: DRAIN, ..Options::default() };
     if let Err(error) = Gateway::serve(listener, db, options, async move { until.triggered().await }).await {
         shutdown.trigger(format!("the Milvus door failed: {error}"));
     }
@@ -165,11 +177,10 @@ fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + Send
 async fn serve_health(
     listener: tokio::net::TcpListener,
     health: impl Fn() -> Health + Send + Sync + 'static,
-    metrics: Metrics,
+    metrics: impl Fn() -> String + Send + Sync + 'static,
     shutdown: Shutdown,
 ) {
     let until = shutdown.clone();
-    let metrics = move || metrics.render().unwrap_or_else(|error| format!("# {error}\n"));
     if let Err(error) = serve_http(listener, health, metrics, async move { until.triggered().await }).await {
         shutdown.trigger(format!("the health door failed: {error}"));
     }
