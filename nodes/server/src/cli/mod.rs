@@ -1,6 +1,8 @@
 //! The commands of `vecraft`.
 
+mod demo;
 mod serve;
+mod status;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -11,7 +13,7 @@ use std::process::ExitCode;
     name = "vecraft",
     version,
     about = "A vector database in one program and one data directory, for Milvus's own clients.",
-    after_help = "Examples:\n  vecraft serve                         serve ./data on 127.0.0.1:19530\n  vecraft serve --data-dir /srv/vecraft --listen 127.0.0.1:19530\n  vecraft serve --config cluster.toml --node 1\n  vecraft config print                  every setting with its meaning and default\n\nThen, in Python:  MilvusClient(\"http://127.0.0.1:19530\")"
+    after_help = "Examples:\n  vecraft demo                          see it work: real passages, searched by sentences\n  vecraft serve                         serve ./data on 127.0.0.1:19530\n  vecraft serve --data-dir /srv/vecraft --listen 127.0.0.1:19530\n  vecraft serve --config cluster.toml --node 1\n  vecraft config print                  every setting with its meaning and default\n\nThen, in Python:  MilvusClient(\"http://127.0.0.1:19530\")"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -22,6 +24,10 @@ pub struct Cli {
 enum Command {
     /// Serve a data directory until Ctrl-C or SIGTERM.
     Serve(serve::Serve),
+    /// Start a node, load real passages, search them by sentences and show the answers.
+    Demo(demo::Demo),
+    /// Tell whether a data directory is served, by whom, where, and whether it is well.
+    Status(status::Status),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -41,6 +47,8 @@ enum ConfigCommand {
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Status(status) => status.run(),
         Command::Config(ConfigCommand::Print { config }) => print_config(config.as_deref()),
     };
     match done {

@@ -1,0 +1,77 @@
+#![allow(clippy::unwrap_used)]
+
+use super::health::{Answer, parse};
+use super::{Report, State};
+use crate::{Addresses, RunFile, Server};
+use std::path::Path;
+use vecraft_config::Config;
+use vecraft_storage::RealDisk;
+
+fn run_file(pid: u32, http: &str) -> RunFile {
+    let addresses = Addresses { milvus: "127.0.0.1:1".into(), http: http.into() };
+    RunFile { pid, cluster_id: "c0ffee".into(), version: "0.0.1".into(), addresses }
+}
+
+async fn state(dir: &Path) -> State {
+    Report::gather(dir).await.unwrap().state
+}
+
+/// An address where nobody listens: it was free a moment ago.
+async fn closed_door() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn answers_of_a_health_door_are_understood_and_others_are_not() {
+    let check =
+        |answer: &str, expected: Option<Answer>| assert_eq!(parse(answer).ok(), expected, "{answer:?}");
+    check("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK", Some(Answer::Well));
+    let reasons = vec!["the disk is full".to_owned(), "and slow".to_owned()];
+    check(
+        "HTTP/1.1 503 Service Unavailable\r\n\r\nthe disk is full\nand slow",
+        Some(Answer::Unwell(reasons)),
+    );
+    check("HTTP/1.1 200 OK\r\n\r\n<html>somebody else's page</html>", None);
+    check("HTTP/1.1 404 Not Found\r\n\r\n", None);
+    check("SSH-2.0-OpenSSH\r\n\r\n", None);
+    check("", None);
+}
+
+#[tokio::test]
+async fn a_directory_is_stopped_dead_or_silent() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = RealDisk::new(dir.path()).unwrap();
+    assert_eq!(state(dir.path()).await, State::Stopped);
+    // No process has this number: it is above what the system gives.
+    run_file(i32::MAX as u32, &closed_door().await).write(&disk).unwrap();
+    assert_eq!(state(dir.path()).await, State::Dead);
+    run_file(std::process::id(), &closed_door().await).write(&disk).unwrap();
+    assert_eq!(state(dir.path()).await, State::Silent);
+    let missing = Report::gather(&dir.path().join("missing")).await.unwrap_err();
+    assert!(missing.contains("missing"), "{missing}");
+    assert!(!dir.path().join("missing").exists(), "asking must not make the directory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_node_is_serving_and_a_stopped_one_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config::embedded(dir.path()).with_free_ports();
+    let server = Server::start(&config, 1).await.unwrap();
+    let report = Report::gather(dir.path()).await.unwrap();
+    assert_eq!((report.state, report.reasons.as_slice()), (State::Serving, [].as_slice()));
+    assert!(report.bytes_on_disk > 0);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["state"], "serving");
+    assert_eq!(json["addresses"]["milvus"], server.addresses().milvus.as_str());
+    assert_eq!(json["cluster_id"], server.cluster_id());
+    let table = report.table();
+    assert!(table.contains(&server.addresses().milvus) && table.contains("serving"), "{table}");
+    // The ports of a killed process may be given to another node; that one's answer is not about this directory.
+    let other = tempfile::tempdir().unwrap();
+    let disk = RealDisk::new(other.path()).unwrap();
+    run_file(i32::MAX as u32, &server.addresses().http).write(&disk).unwrap();
+    assert_eq!(state(other.path()).await, State::Dead);
+    server.stop("the test ends").await;
+    assert_eq!(state(dir.path()).await, State::Stopped);
+}
