@@ -1,0 +1,43 @@
+//! I13, files: after a start the group's directory holds at most one file a segment, of shards that exist, and nothing
+//! else.
+
+use super::{Check, broken, ensure};
+use crate::node::{GROUP, Machine, Shards};
+use std::collections::BTreeSet;
+use vecraft_storage::Disk;
+
+const NAME: &str = "I13";
+
+/// Looks at the names on the disk right after a restore.
+pub fn check(machine: &Machine, here: &Shards) -> Check {
+    let root = format!("groups/{GROUP}");
+    let disk = &machine.disk.inner;
+    let failed = |error: vecraft_storage::Error| broken(NAME, error.to_string());
+    if !disk.exists(&root).map_err(failed)? {
+        return Ok(());
+    }
+    for dir in disk.list(&root).map_err(failed)? {
+        let view =
+            here.views.list().into_iter().find(|view| {
+                dir.is_dir && dir.name == format!("{}-{}", view.shard.collection, view.shard.index)
+            });
+        let path = format!("{root}/{}", dir.name);
+        let Some(view) = view else { return Err(broken(NAME, format!("{path} belongs to no shard"))) };
+        let mut segments: BTreeSet<u64> = view.segments.iter().map(|shown| shown.segment.id().0).collect();
+        for file in disk.list(&path).map_err(failed)? {
+            let segment = segment_of(&file.name);
+            let is_wanted = segment.is_some_and(|segment| segments.remove(&segment));
+            ensure(is_wanted, NAME, || format!("{path}/{} is named by no checkpoint", file.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// `7.seg` or `tail-7-120.seg`.
+fn segment_of(name: &str) -> Option<u64> {
+    let stem = name.strip_suffix(".seg")?;
+    match stem.strip_prefix("tail-") {
+        Some(tail) => tail.split('-').next()?.parse().ok(),
+        None => stem.parse().ok(),
+    }
+}

@@ -1,0 +1,177 @@
+//! The naive twin: what the log means, written a second time and as plainly as possible.
+//!
+//! It keeps a list of live rows per shard and searches it from end to end. It knows no segment, no key index, no
+//! file and no checkpoint, so it cannot share their mistakes.
+
+use crate::rows::{self, Row};
+use std::collections::{BTreeMap, BTreeSet};
+use vecraft_state::shard::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
+use vecraft_types::{
+    CollectionSchema, LogPosition, PartitionId, PkConflict, PrimaryKey, RequestId, RowBatch, ShardId,
+    Timestamp,
+};
+
+/// Everything the acknowledged log has made so far.
+#[derive(Clone, Debug, Default)]
+pub struct Twin {
+    /// Shards that exist.
+    pub shards: BTreeMap<ShardId, TwinShard>,
+    /// Timestamp of the newest entry.
+    pub last_timestamp: Timestamp,
+}
+
+/// One shard.
+#[derive(Clone, Debug)]
+pub struct TwinShard {
+    /// As created.
+    pub schema: CollectionSchema,
+    /// Live rows, in the order of their writing.
+    pub rows: Vec<TwinRow>,
+    /// Dropped.
+    pub closed_partitions: BTreeSet<PartitionId>,
+    answers: BTreeMap<RequestId, ShardReply>,
+}
+
+/// One live row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TwinRow {
+    /// Key and version.
+    pub row: Row,
+    /// Where it was put.
+    pub partition: PartitionId,
+    /// The entry that wrote it.
+    pub position: LogPosition,
+}
+
+impl Twin {
+    /// Applies one entry and says what the proposer must hear.
+    pub fn apply(&mut self, position: LogPosition, entry: &ShardEntry) -> ShardReply {
+        // I9.
+        let timestamp = entry.suggested.max(self.last_timestamp.next());
+        self.last_timestamp = timestamp;
+        let applied = Applied { timestamp, position, ..Applied::default() };
+        match &entry.command {
+            ShardCommand::Create { schema } => {
+                self.shards.entry(entry.shard).or_insert_with(|| TwinShard::new(schema.clone()));
+                Ok(applied)
+            }
+            ShardCommand::Drop => {
+                self.shards.remove(&entry.shard);
+                Ok(applied)
+            }
+            command => match self.shards.get_mut(&entry.shard) {
+                Some(shard) => shard.apply(command, applied),
+                None => Err(Refusal::UnknownShard),
+            },
+        }
+    }
+}
+
+impl TwinShard {
+    fn new(schema: CollectionSchema) -> TwinShard {
+        TwinShard { schema, rows: Vec::new(), closed_partitions: BTreeSet::new(), answers: BTreeMap::new() }
+    }
+
+    fn apply(&mut self, command: &ShardCommand, applied: Applied) -> ShardReply {
+        let request = match command {
+            ShardCommand::Insert { request, .. }
+            | ShardCommand::DeleteKeys { request, .. }
+            | ShardCommand::DeleteVersions { request, .. } => *request,
+            ShardCommand::DropPartition { partition } => {
+                self.closed_partitions.insert(*partition);
+                let deleted = self.remove(|row| row.partition == *partition);
+                return Ok(Applied { deleted, ..applied });
+            }
+            // A seal moves rows to files and changes no answer.
+            _ => return Ok(applied),
+        };
+        if let Some(answer) = self.answers.get(&request) {
+            return answer.clone();
+        }
+        let reply = self.write(command, applied);
+        // The proxy encodes anew and tries again under the same name.
+        if !matches!(reply, Err(Refusal::SchemaMismatch { .. } | Refusal::Malformed(_))) {
+            self.answers.insert(request, reply.clone());
+        }
+        reply
+    }
+
+    fn write(&mut self, command: &ShardCommand, applied: Applied) -> ShardReply {
+        match command {
+            ShardCommand::Insert { schema_version, partition, batch, is_upsert, .. } => {
+                if *schema_version != self.schema.version {
+                    return Err(Refusal::SchemaMismatch { current: self.schema.version });
+                }
+                if self.closed_partitions.contains(partition) {
+                    return Err(Refusal::PartitionDropped);
+                }
+                let new = RowBatch::decode(batch)
+                    .map_err(|error| error.to_string())
+                    .and_then(|batch| rows::decode(&batch))
+                    .map_err(Refusal::Malformed)?;
+                self.insert(new, *partition, *is_upsert, applied)
+            }
+            ShardCommand::DeleteKeys { partition, keys, .. } => {
+                let deleted = self.remove(|row| {
+                    keys.contains(&row.row.key) && partition.is_none_or(|wanted| row.partition == wanted)
+                });
+                Ok(Applied { deleted, ..applied })
+            }
+            ShardCommand::DeleteVersions { rows, .. } => {
+                let mut reply = applied;
+                for (key, position) in rows {
+                    match self.remove(|row| row.row.key == *key && row.position == *position) {
+                        0 => reply.conflicts += 1,
+                        deleted => reply.deleted += deleted,
+                    }
+                }
+                Ok(reply)
+            }
+            _ => Ok(applied),
+        }
+    }
+
+    fn insert(
+        &mut self,
+        new: Vec<Row>,
+        partition: PartitionId,
+        is_upsert: bool,
+        applied: Applied,
+    ) -> ShardReply {
+        let rule = if is_upsert { PkConflict::Replace } else { self.schema.pk_conflict };
+        if rule == PkConflict::Reject {
+            for (at, row) in new.iter().enumerate() {
+                let is_twice = new[..at].iter().any(|earlier| earlier.key == row.key);
+                if is_twice || !self.of_key(&row.key).is_empty() {
+                    return Err(Refusal::KeyExists(row.key.clone()));
+                }
+            }
+        }
+        let mut reply = Applied { inserted: new.len() as u64, ..applied };
+        for row in new {
+            if rule == PkConflict::Replace {
+                reply.deleted += self.remove(|old| old.row.key == row.key);
+            }
+            self.rows.push(TwinRow { row, partition, position: applied.position });
+        }
+        Ok(reply)
+    }
+
+    /// Live rows of a key.
+    pub fn of_key(&self, key: &PrimaryKey) -> Vec<&TwinRow> {
+        self.rows.iter().filter(|row| row.row.key == *key).collect()
+    }
+
+    /// All live rows, in order.
+    pub fn sorted(&self) -> Vec<TwinRow> {
+        let mut rows = self.rows.clone();
+        rows.sort();
+        rows
+    }
+
+    fn remove(&mut self, is_doomed: impl Fn(&TwinRow) -> bool) -> u64 {
+        let before = self.rows.len();
+        self.rows.retain(|row| !is_doomed(row));
+        (before - self.rows.len()) as u64
+    }
+}
