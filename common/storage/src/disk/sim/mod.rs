@@ -19,7 +19,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use self::file::SimFile;
-use self::state::{Change, Inode, Node, State, set};
+use self::state::{Change, Inode, Node, State};
 use super::{DirEntry, Disk, DiskFile, MappedFile, OpenMode, check_dir, check_path, join, parent};
 use crate::rng::SplitMix;
 use crate::{Error, Result};
@@ -193,6 +193,8 @@ impl Disk for SimDisk {
                     return Err(Error::Io { op: "create directory", path: at, source });
                 }
                 None => {
+                    // The parent is synced, as on a real disk: an earlier removal of this name cannot come after.
+                    state.sync_names(parent(&at));
                     state.names.insert(at.clone(), Node::Dir);
                     state.durable.insert(at.clone(), Node::Dir);
                 }
@@ -218,12 +220,7 @@ impl Disk for SimDisk {
         if !state.is_dir(check_dir(dir)?) {
             return Err(Error::NotFound { path: dir.to_owned() });
         }
-        if state.sync_is_a_lie {
-            return Ok(());
-        }
-        for (name, node) in state.pending.remove(dir).unwrap_or_default().into_iter().flatten() {
-            set(&mut state.durable, &name, node);
-        }
+        state.sync_names(dir);
         Ok(())
     }
 

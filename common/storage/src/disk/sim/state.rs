@@ -104,6 +104,15 @@ impl State {
         self.pending.entry(dir.to_owned()).or_default().push(change);
     }
 
+    /// Makes a directory's pending changes of names durable, unless syncs lie.
+    pub(super) fn sync_names(&mut self, dir: &str) {
+        if !self.sync_is_a_lie {
+            for (name, node) in self.pending.remove(dir).unwrap_or_default().into_iter().flatten() {
+                set(&mut self.durable, &name, node);
+            }
+        }
+    }
+
     pub(super) fn used_bytes(&self) -> u64 {
         let mut used = 0;
         for node in self.names.values() {
