@@ -38,11 +38,19 @@ struct Recovery<'a> {
     junk: Vec<String>,
     /// The torn file and where to cut it.
     torn: Option<(String, u64)>,
+    /// Where the newest segment's last batch begins (with the header when it is the only one), and its bytes.
+    last_batch: Option<(u64, Bytes)>,
 }
 
 pub(super) fn recover(disk: &Arc<dyn Disk>, dir: &str) -> Result<Recovered> {
-    let mut recovery =
-        Recovery { disk, written: Written::default(), sequence: None, junk: Vec::new(), torn: None };
+    let mut recovery = Recovery {
+        disk,
+        written: Written::default(),
+        sequence: None,
+        junk: Vec::new(),
+        torn: None,
+        last_batch: None,
+    };
     let mut generation = 0;
     let mut reserves = Vec::new();
     for file in disk.list(dir)? {
@@ -160,6 +168,8 @@ impl Recovery<'_> {
             if record_at != end {
                 return Err(corrupt(record_at, "bytes left over inside a batch".to_owned()).into());
             }
+            let start = if sequence == first { 0 } else { at };
+            self.last_batch = Some((start as u64, bytes.slice(start..end)));
             at = end;
             sequence += 1;
         }
@@ -180,6 +190,11 @@ impl Recovery<'_> {
                 tracing::warn!(%path, at, cut, "cut the log's torn tail; nothing in it was acknowledged (I6)");
             }
             newest.file.truncate(newest.len)?;
+            // After a failed sync the page cache still shows a batch that the disk never got, and holds it for clean: only
+            // written again does it reach the disk with the next sync (I7). One batch is unsynced at most (I6).
+            if let Some((start, bytes)) = &self.last_batch {
+                newest.file.write_at(*start, bytes)?;
+            }
             newest.file.sync_data()?;
         }
         for path in self.junk.iter().chain(&reserves) {
