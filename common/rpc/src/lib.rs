@@ -1,7 +1,22 @@
-//! How roles and clients talk: the byte codec and the services between roles.
+//! How roles and clients talk: the byte codec, the services between roles, and the client door.
+//!
+//! | module | the question it answers |
+//! |---|---|
+//! | [`codec`] | what are the bytes of everything we encode ourselves? |
+//! | [`services`] | what may one role ask of another? |
+//! | [`database`] | what may Vecraft's own clients ask? (a tarpc service) |
+//! | [`wire`], [`transport`] | how do tarpc's messages travel over TCP? |
+//! | [`serve`] | how is the client door kept open? |
 //!
 //! The only crate that names bincode. It does *not* decide anything: a service trait here says what one role may
-//! ask of another; the role behind it may be in this process (local) or on another node (remote, later).
+//! ask of another; the role behind it may be in this process (local) or on another node (remote, later). It
+//! retries nothing: that is the client's, who knows its deadline.
 
 pub mod codec;
+pub mod database;
+pub mod serve;
 pub mod services;
+pub mod transport;
+pub mod wire;
+
+pub use serve::{ServeOptions, serve_database};

@@ -1,0 +1,187 @@
+//! The client door: serves [`DatabaseService`] on a listening socket.
+//!
+//! ```text
+//! accept ─> task a connection: frames ─> task a call: db.verb(..) ─> frame
+//! ```
+//! A connection that sends anything but well-formed frames is closed with one log line; the others do not notice.
+//! A call whose caller went away is dropped at its next await, as at the Milvus door.
+
+use crate::database::DatabaseService;
+use crate::transport::{IN_FLIGHT_MAX, ServerEnd, chain, framed};
+use crate::wire::left_ms;
+use futures::{FutureExt, StreamExt};
+use std::future::Future;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tarpc::context::Context;
+use tarpc::server::{BaseChannel, Channel, Config, limits::requests_per_channel::MaxRequests};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use vecraft_types::api::*;
+use vecraft_types::{CollectionDescriptor, Error, Result};
+
+/// How a door behaves.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Connections at once; further ones wait in the system's queue.
+    pub connections_max: usize,
+    /// Calls of one connection under way at once; further ones are answered "busy".
+    pub in_flight_max: usize,
+    /// How long calls under way may still run after shutdown.
+    pub drain_max: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> ServeOptions {
+        ServeOptions {
+            connections_max: 1_024,
+            in_flight_max: IN_FLIGHT_MAX,
+            drain_max: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Pause after a failed accept (no file descriptors left): it fails again at once otherwise.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often a draining connection looks whether it is idle.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+
+/// Serves `db` until `shutdown` is ready, then takes no new connections and lets calls under way finish for
+/// `drain_max`.
+///
+/// # Errors
+/// None at present: a failed accept is logged and tried again.
+pub async fn serve_database(
+    listener: TcpListener,
+    db: Arc<dyn Database>,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let (stop, stopping) = watch::channel(false);
+    let room = Arc::new(Semaphore::new(options.connections_max));
+    let mut connections = JoinSet::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        while connections.try_join_next().is_some() {}
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &room) => accepted,
+        };
+        match accepted {
+            Ok((stream, permit)) => {
+                let (door, options, stopping) = (Door { db: db.clone() }, options.clone(), stopping.clone());
+                connections.spawn(async move {
+                    let peer = stream.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
+                    if let Err(error) = converse(stream, door, &options, stopping).await {
+                        tracing::warn!(peer, error = chain(&error), "client connection closed");
+                    }
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a client connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let _ = stop.send(true);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(options.drain_max, drained).await.is_err() {
+        tracing::warn!(connections = connections.len(), "client calls were cut off at shutdown");
+    }
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, permit))
+}
+
+/// One connection, until it ends, breaks, or is idle while stopping.
+async fn converse(
+    stream: TcpStream,
+    door: Door,
+    options: &ServeOptions,
+    mut stopping: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let end: ServerEnd = framed(stream)?;
+    let channel = MaxRequests::new(BaseChannel::new(Config::default(), end), options.in_flight_max);
+    let mut calls = std::pin::pin!(channel.requests());
+    let mut look = tokio::time::interval(DRAIN_LOOK);
+    loop {
+        let is_stopping = *stopping.borrow();
+        tokio::select! {
+            call = calls.next() => match call {
+                Some(Ok(call)) => { tokio::spawn(call.execute(door.clone().serve())); }
+                Some(Err(error)) => return Err(io::Error::other(chain(&error))),
+                None => return Ok(()),
+            },
+            changed = stopping.changed(), if !is_stopping => if changed.is_err() { return Ok(()) },
+            _ = look.tick(), if is_stopping => {
+                if calls.as_mut().channel().in_flight_requests() == 0 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Turns the service's calls into the database's.
+#[derive(Clone)]
+struct Door {
+    db: Arc<dyn Database>,
+}
+
+/// The caller's wait, as far as the connection still gives it.
+fn within(context: &Context, mut call: Call) -> Call {
+    let left = left_ms(context.deadline);
+    call.deadline_ms = Some(call.deadline_ms.map_or(left, |asked| asked.min(left)));
+    call
+}
+
+/// A panic in a verb is an answer, not a caller who waits for its deadline.
+async fn answer<T>(verb: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(verb, "a call panicked");
+        Err(Error::internal(format!("{verb} panicked; see the server's log")))
+    })
+}
+
+macro_rules! door {
+    ($($verb:ident($($argument:ident: $type:ty)?) -> $reply:ty;)+) => {
+        impl DatabaseService for Door {
+            $(async fn $verb(self, context: Context, call: Call $(, $argument: $type)?) -> Result<$reply> {
+                answer(stringify!($verb), self.db.$verb(within(&context, call) $(, $argument)?)).await
+            })+
+        }
+    };
+}
+
+door! {
+    create_collection(request: CreateCollection) -> ();
+    drop_collection(name: String) -> ();
+    describe_collection(name: CollectionName) -> CollectionDescriptor;
+    list_collections() -> Vec<CollectionDescriptor>;
+    row_count(request: RowCount) -> u64;
+    create_partition(request: PartitionRequest) -> ();
+    drop_partition(request: PartitionRequest) -> ();
+    create_index(request: CreateIndex) -> ();
+    drop_index(request: DropIndex) -> ();
+    describe_indexes(collection: String) -> Vec<IndexInfo>;
+    set_loaded(request: SetLoaded) -> ();
+    insert(request: InsertRequest) -> MutationReply;
+    upsert(request: InsertRequest) -> MutationReply;
+    delete(request: DeleteRequest) -> MutationReply;
+    search(request: SearchRequest) -> SearchReply;
+    query(request: QueryRequest) -> QueryReply;
+    flush(collections: Vec<String>) -> Vec<FlushInfo>;
+    server_info() -> ServerInfo;
+}
