@@ -1,0 +1,84 @@
+//! Puts 100,000 vectors of 128 numbers into a running server and searches them.
+//!
+//! ```text
+//! cargo run --release --package vecraft-client --example quick -- --connect 127.0.0.1:19540
+//! ```
+//! The collection `quick` is made and dropped again.
+
+// A program for people: it reads the clock, as the library must not.
+#![allow(clippy::disallowed_methods)]
+
+use std::time::{Duration, Instant};
+use vecraft_client::types::{CollectionSchema, DataType, FieldSchema, Metric, Result};
+use vecraft_client::{Client, Rows};
+
+const ROWS: usize = 100_000;
+const DIM: usize = 128;
+const BATCH: usize = 5_000;
+const SEARCHES: usize = 1_000;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let client = Client::connect(address()).await?;
+    client.collection("quick").drop().await?;
+    let schema = CollectionSchema::new(vec![
+        FieldSchema::new("id", DataType::Int64).primary(false),
+        FieldSchema::new("vector", DataType::FloatVector { dim: DIM as u32 }),
+    ]);
+    let quick = client.create("quick", schema).await?;
+    quick.index("vector", "AUTOINDEX", Metric::L2).await?;
+
+    let vectors = vectors(ROWS + SEARCHES);
+    let (stored, asked) = vectors.split_at(ROWS * DIM);
+    let began = Instant::now();
+    for (batch, values) in stored.chunks(BATCH * DIM).enumerate() {
+        let first = (batch * BATCH) as i64;
+        let ids = first..first + (values.len() / DIM) as i64;
+        let rows = Rows::new().int64("id", ids).vectors("vector", DIM as u32, values.to_vec());
+        quick.insert(rows).await?;
+    }
+    let took = began.elapsed();
+    println!(
+        "{} rows in {:.2} s: {:.0} rows/s, each durable when answered",
+        quick.count().await?,
+        took.as_secs_f64(),
+        ROWS as f64 / took.as_secs_f64()
+    );
+
+    let mut times = Vec::with_capacity(SEARCHES);
+    let mut found = 0;
+    for query in asked.chunks(DIM) {
+        let began = Instant::now();
+        found += quick.search(query).limit(10).one().await?.len();
+        times.push(began.elapsed());
+    }
+    times.sort();
+    let at = |share: f64| millis(times[((times.len() - 1) as f64 * share) as usize]);
+    println!("{SEARCHES} searches, {found} hits: p50 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99));
+    quick.drop().await
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// `--connect HOST:PORT`, or the default door.
+fn address() -> String {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--connect" {
+            return arguments.next().unwrap_or_default();
+        }
+    }
+    "127.0.0.1:19540".to_owned()
+}
+
+/// Numbers between 0 and 1 that are the same in every run.
+fn vectors(count: usize) -> Vec<f32> {
+    let mut state = 42u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u32 << 24) as f32
+    };
+    (0..count * DIM).map(|_| next()).collect()
+}

@@ -1,0 +1,102 @@
+//! The client: a name of its own, a connection, a session.
+
+use crate::connection::Connection;
+use crate::options::ClientBuilder;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use vecraft_types::api::{Call, Consistency, MutationReply};
+use vecraft_types::{ClientId, RequestId, Result, Timestamp};
+
+/// A client of a Vecraft server. Clones share the connection, the id and the session; use one from many tasks.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What clones share.
+pub(crate) struct Inner {
+    pub(crate) options: ClientBuilder,
+    pub(crate) connection: Connection,
+    id: ClientId,
+    /// Requests named so far (I10).
+    sequence: AtomicU64,
+    /// Largest timestamp of the client's own writes.
+    written: AtomicU64,
+}
+
+impl Client {
+    /// Connects to a server's client door, `host:port`, with the default options.
+    ///
+    /// # Errors
+    /// [`Code::Unavailable`](vecraft_types::Code::Unavailable) when nobody answers there.
+    pub async fn connect(address: impl Into<String>) -> Result<Client> {
+        Client::builder().address(address).connect().await
+    }
+
+    /// A client with other options.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    pub(crate) fn new(options: ClientBuilder, id: ClientId) -> Client {
+        let connection = Connection::new(&options);
+        let inner =
+            Inner { options, connection, id, sequence: AtomicU64::new(0), written: AtomicU64::new(0) };
+        Client { inner: Arc::new(inner) }
+    }
+
+    /// Opens the connection, so that a wrong address is found at once.
+    pub(crate) async fn reach(&self) -> Result<()> {
+        self.inner.connection.get().await.map(|_| ())
+    }
+
+    /// This client's name, new with every client made (I10).
+    pub fn id(&self) -> ClientId {
+        self.inner.id
+    }
+
+    /// Largest timestamp of the writes acknowledged to this client; zero before the first.
+    pub fn session_timestamp(&self) -> Timestamp {
+        Timestamp(self.inner.written.load(Ordering::Acquire))
+    }
+
+    /// The consistency level that sees all of this client's own writes.
+    pub fn session(&self) -> Consistency {
+        Consistency::Session(self.session_timestamp())
+    }
+}
+
+impl Inner {
+    /// The envelope of the builder calls.
+    pub(crate) fn call(&self) -> Call {
+        Call { database: self.options.database.clone(), deadline_ms: None }
+    }
+
+    /// A new name for a request; one given by the caller is kept, so that a caller may retry on its own.
+    pub(crate) fn name(&self, given: Option<RequestId>) -> Option<RequestId> {
+        given.or_else(|| {
+            let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+            Some(RequestId { client: self.id, sequence, part: 0 })
+        })
+    }
+
+    /// Moves the session to a write's timestamp; it never goes back.
+    pub(crate) fn wrote(&self, reply: &MutationReply) {
+        self.written.fetch_max(reply.timestamp.0, Ordering::AcqRel);
+    }
+
+    /// Session and Bounded reads see the client's own writes (I20).
+    pub(crate) fn at_least_own(&self, asked: Consistency) -> Consistency {
+        let own = Timestamp(self.written.load(Ordering::Acquire));
+        match asked {
+            Consistency::Session(at) => Consistency::Session(at.max(own)),
+            Consistency::Bounded(ms, at) => Consistency::Bounded(ms, at.max(own)),
+            other => other,
+        }
+    }
+
+    /// A number that differs from client to client and call to call, to spread retries.
+    pub(crate) fn jitter(&self) -> u64 {
+        (self.id.0 as u64) ^ self.sequence.load(Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}

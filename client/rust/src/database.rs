@@ -1,0 +1,108 @@
+//! The verbs, one by one: which are writes, which get a name, which move or follow the session.
+
+use crate::Client;
+use crate::retry::Kind;
+use async_trait::async_trait;
+use vecraft_rpc::database::DatabaseServiceClient;
+use vecraft_types::api::*;
+use vecraft_types::{CollectionDescriptor, Result};
+
+/// Sends a verb; its request is copied for every attempt.
+macro_rules! ask {
+    ($client:expr, $kind:expr, $call:expr, $verb:ident $(, $request:ident)?) => {
+        $client
+            .inner
+            .ask(stringify!($verb), $kind, $call, |rpc: DatabaseServiceClient, context, call| {
+                $(let $request = $request.clone();)?
+                async move { rpc.$verb(context, call $(, $request)?).await }
+            })
+            .await
+    };
+}
+
+#[async_trait]
+impl Database for Client {
+    async fn create_collection(&self, call: Call, request: CreateCollection) -> Result<()> {
+        ask!(self, Kind::Write, call, create_collection, request)
+    }
+
+    async fn drop_collection(&self, call: Call, name: String) -> Result<()> {
+        ask!(self, Kind::Write, call, drop_collection, name)
+    }
+
+    async fn describe_collection(&self, call: Call, name: CollectionName) -> Result<CollectionDescriptor> {
+        ask!(self, Kind::Read, call, describe_collection, name)
+    }
+
+    async fn list_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>> {
+        ask!(self, Kind::Read, call, list_collections)
+    }
+
+    async fn row_count(&self, call: Call, request: RowCount) -> Result<u64> {
+        ask!(self, Kind::Read, call, row_count, request)
+    }
+
+    async fn create_partition(&self, call: Call, request: PartitionRequest) -> Result<()> {
+        ask!(self, Kind::Write, call, create_partition, request)
+    }
+
+    async fn drop_partition(&self, call: Call, request: PartitionRequest) -> Result<()> {
+        ask!(self, Kind::Write, call, drop_partition, request)
+    }
+
+    async fn create_index(&self, call: Call, request: CreateIndex) -> Result<()> {
+        ask!(self, Kind::Write, call, create_index, request)
+    }
+
+    async fn drop_index(&self, call: Call, request: DropIndex) -> Result<()> {
+        ask!(self, Kind::Write, call, drop_index, request)
+    }
+
+    async fn describe_indexes(&self, call: Call, collection: String) -> Result<Vec<IndexInfo>> {
+        ask!(self, Kind::Read, call, describe_indexes, collection)
+    }
+
+    async fn set_loaded(&self, call: Call, request: SetLoaded) -> Result<()> {
+        ask!(self, Kind::Write, call, set_loaded, request)
+    }
+
+    async fn insert(&self, call: Call, mut request: InsertRequest) -> Result<MutationReply> {
+        request.request = self.inner.name(request.request);
+        let reply = ask!(self, Kind::Write, call, insert, request)?;
+        self.inner.wrote(&reply);
+        Ok(reply)
+    }
+
+    async fn upsert(&self, call: Call, mut request: InsertRequest) -> Result<MutationReply> {
+        request.request = self.inner.name(request.request);
+        let reply = ask!(self, Kind::Write, call, upsert, request)?;
+        self.inner.wrote(&reply);
+        Ok(reply)
+    }
+
+    async fn delete(&self, call: Call, mut request: DeleteRequest) -> Result<MutationReply> {
+        request.request = self.inner.name(request.request);
+        let reply = ask!(self, Kind::Write, call, delete, request)?;
+        self.inner.wrote(&reply);
+        Ok(reply)
+    }
+
+    async fn search(&self, call: Call, mut request: SearchRequest) -> Result<SearchReply> {
+        request.consistency = self.inner.at_least_own(request.consistency);
+        ask!(self, Kind::Read, call, search, request)
+    }
+
+    async fn query(&self, call: Call, mut request: QueryRequest) -> Result<QueryReply> {
+        request.consistency = self.inner.at_least_own(request.consistency);
+        ask!(self, Kind::Read, call, query, request)
+    }
+
+    async fn flush(&self, call: Call, collections: Vec<String>) -> Result<Vec<FlushInfo>> {
+        // Nothing is lost or doubled when its answer is: asking again says the same.
+        ask!(self, Kind::Read, call, flush, collections)
+    }
+
+    async fn server_info(&self, call: Call) -> Result<ServerInfo> {
+        ask!(self, Kind::Read, call, server_info)
+    }
+}

@@ -1,0 +1,239 @@
+//! Searches and queries, built step by step, and their answers row by row.
+
+use crate::Collection;
+use std::sync::Arc;
+use vecraft_types::api::*;
+use vecraft_types::{ColumnData, Error, Metric, PrimaryKey, Result};
+
+/// A search about to be sent. Limit 10, the session's consistency, no output fields unless said otherwise.
+#[must_use = "a search does nothing until run() or one() is awaited"]
+pub struct Search {
+    collection: Collection,
+    request: SearchRequest,
+}
+
+impl Search {
+    pub(crate) fn new(collection: Collection, vectors: &[f32]) -> Search {
+        let request = SearchRequest {
+            collection: collection.name().to_owned(),
+            partitions: Vec::new(),
+            field: String::new(),
+            dim: vectors.len() as u32,
+            vectors: vectors.to_vec(),
+            metric: None,
+            limit: 10,
+            offset: 0,
+            filter: String::new(),
+            params: Default::default(),
+            output_fields: Vec::new(),
+            consistency: collection.client().session(),
+        };
+        Search { collection, request }
+    }
+
+    /// Numbers a vector, when several are searched at once.
+    pub fn dim(mut self, dim: u32) -> Search {
+        self.request.dim = dim;
+        self
+    }
+
+    /// The vector field; needed when the collection has several.
+    pub fn field(mut self, field: &str) -> Search {
+        self.request.field = field.to_owned();
+        self
+    }
+
+    /// Hits a vector, 1 to 16,384.
+    pub fn limit(mut self, limit: usize) -> Search {
+        self.request.limit = limit;
+        self
+    }
+
+    /// Only rows that match.
+    pub fn filter(mut self, filter: &str) -> Search {
+        self.request.filter = filter.to_owned();
+        self
+    }
+
+    /// The metric; must equal the index's.
+    pub fn metric(mut self, metric: Metric) -> Search {
+        self.request.metric = Some(metric);
+        self
+    }
+
+    /// A parameter of the index's search (`ef`, `nprobe`, ...).
+    pub fn param(mut self, name: &str, value: impl ToString) -> Search {
+        self.request.params.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Fields to return with each hit.
+    pub fn output<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Search {
+        self.request.output_fields = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How fresh the answer must be.
+    pub fn consistency(mut self, consistency: Consistency) -> Search {
+        self.request.consistency = consistency;
+        self
+    }
+
+    /// Searches; the hits of each vector, nearest first.
+    ///
+    /// # Errors
+    /// A wrong dimension, filter, field or parameter, and those of any call.
+    pub async fn run(self) -> Result<Vec<Vec<Hit>>> {
+        let client = self.collection.client();
+        hits(client.search(client.inner.call(), self.request).await?)
+    }
+
+    /// Searches for one vector.
+    ///
+    /// # Errors
+    /// As [`run`](Search::run).
+    pub async fn one(self) -> Result<Vec<Hit>> {
+        Ok(self.run().await?.into_iter().next().unwrap_or_default())
+    }
+}
+
+/// A row that was found.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// Its primary key.
+    pub key: PrimaryKey,
+    /// Milvus's score: L2 squared (smaller is nearer); IP and COSINE as they are.
+    pub score: f32,
+    rows: Arc<NamedRows>,
+    row: usize,
+}
+
+impl Hit {
+    /// A text or JSON output field; `None` when it is null, absent or of another type.
+    pub fn text(&self, field: &str) -> Option<&str> {
+        match self.value(field)? {
+            ColumnData::VarChar(texts) | ColumnData::Json(texts) => Some(texts.get(self.row)),
+            _ => None,
+        }
+    }
+
+    /// An integer output field.
+    pub fn int(&self, field: &str) -> Option<i64> {
+        match self.value(field)? {
+            ColumnData::Int8(v) => v.get(self.row).map(|x| i64::from(*x)),
+            ColumnData::Int16(v) => v.get(self.row).map(|x| i64::from(*x)),
+            ColumnData::Int32(v) => v.get(self.row).map(|x| i64::from(*x)),
+            ColumnData::Int64(v) => v.get(self.row).copied(),
+            _ => None,
+        }
+    }
+
+    /// A float output field.
+    pub fn float(&self, field: &str) -> Option<f64> {
+        match self.value(field)? {
+            ColumnData::Float(v) => v.get(self.row).map(|x| f64::from(*x)),
+            ColumnData::Double(v) => v.get(self.row).copied(),
+            _ => None,
+        }
+    }
+
+    /// A boolean output field.
+    pub fn bool(&self, field: &str) -> Option<bool> {
+        match self.value(field)? {
+            ColumnData::Bool(v) => v.get(self.row).copied(),
+            _ => None,
+        }
+    }
+
+    /// A vector output field.
+    pub fn vector(&self, field: &str) -> Option<&[f32]> {
+        match self.value(field)? {
+            ColumnData::FloatVector { dim, values } => {
+                let dim = *dim as usize;
+                values.get(self.row * dim..(self.row + 1) * dim)
+            }
+            _ => None,
+        }
+    }
+
+    fn value(&self, field: &str) -> Option<&ColumnData> {
+        self.rows.column(field).filter(|column| !column.is_null(self.row)).map(|column| &column.data)
+    }
+}
+
+/// Cuts a reply into hits. A reply whose parts do not fit together is the server's fault, never a panic here.
+fn hits(reply: SearchReply) -> Result<Vec<Vec<Hit>>> {
+    let misfit = || Error::internal("the server's search reply does not fit together");
+    if reply.counts.iter().sum::<usize>() != reply.scores.len() || reply.rows.batch.rows != reply.scores.len()
+    {
+        return Err(misfit());
+    }
+    let rows = Arc::new(reply.rows);
+    let mut scored = reply.scores.into_iter().enumerate();
+    let mut answer = Vec::with_capacity(reply.counts.len());
+    for count in reply.counts {
+        let mut found = Vec::with_capacity(count);
+        for (row, score) in scored.by_ref().take(count) {
+            let keys = rows.column(&reply.primary_field).ok_or_else(misfit)?;
+            let key = keys.data.key(row).ok_or_else(misfit)?;
+            found.push(Hit { key, score, rows: rows.clone(), row });
+        }
+        answer.push(found);
+    }
+    Ok(answer)
+}
+
+/// A query about to be sent.
+#[must_use = "a query does nothing until rows() is awaited"]
+pub struct Query {
+    collection: Collection,
+    request: QueryRequest,
+}
+
+impl Query {
+    pub(crate) fn new(collection: Collection, filter: &str) -> Query {
+        let request = QueryRequest {
+            collection: collection.name().to_owned(),
+            partitions: Vec::new(),
+            filter: filter.to_owned(),
+            output_fields: Vec::new(),
+            limit: None,
+            offset: 0,
+            consistency: collection.client().session(),
+        };
+        Query { collection, request }
+    }
+
+    /// Fields to return; `*` means all, `count(*)` alone the exact count.
+    pub fn output<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Query {
+        self.request.output_fields = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Most rows returned.
+    pub fn limit(mut self, limit: usize) -> Query {
+        self.request.limit = Some(limit);
+        self
+    }
+
+    /// Rows to leave out, in key order.
+    pub fn offset(mut self, offset: usize) -> Query {
+        self.request.offset = offset;
+        self
+    }
+
+    /// How fresh the answer must be.
+    pub fn consistency(mut self, consistency: Consistency) -> Query {
+        self.request.consistency = consistency;
+        self
+    }
+
+    /// Asks; the rows come in key order.
+    ///
+    /// # Errors
+    /// A bad filter or field, and those of any call.
+    pub async fn rows(self) -> Result<QueryReply> {
+        let client = self.collection.client();
+        client.query(client.inner.call(), self.request).await
+    }
+}

@@ -1,0 +1,84 @@
+//! What a door survives.
+
+use super::fake::{Fake, Trouble};
+use super::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use vecraft_rpc::wire::FRAME_BYTES_MAX;
+use vecraft_types::Code;
+use vecraft_types::api::{Call, Database};
+
+/// Sends these bytes and waits until the door closes the connection.
+async fn is_closed_after(door: &Door, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(door.address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest));
+    // A reset is as good as an end.
+    let _ = read.await.expect("the connection is still open");
+    assert!(rest.is_empty(), "an answer to {bytes:?}");
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_frames_close_only_their_connection() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let client = door.client().await;
+    is_closed_after(&door, &u32::MAX.to_be_bytes()).await;
+    is_closed_after(&door, &(FRAME_BYTES_MAX as u32 + 1).to_be_bytes()).await;
+    is_closed_after(&door, b"\0\0\0\0").await;
+    is_closed_after(&door, b"\0\0\0\x04junk").await;
+    // The right version, then a question whose deadline is the largest number there is, then nonsense.
+    is_closed_after(&door, b"\0\0\0\x0c\x01\0\x01\xfd\xff\xff\xff\xff\xff\xff\xff\xff").await;
+    is_closed_after(&door, b"GET / HTTP/1.1\r\n\r\n").await;
+    client.server_info(Call::default()).await.unwrap();
+    assert_eq!(fake.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn an_endless_deadline_is_cut_and_not_added_to_the_clock() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let call = Call { deadline_ms: Some(u64::MAX), ..Call::default() };
+    door.client().await.server_info(call).await.unwrap();
+    assert!(fake.calls()[0].deadline_ms.unwrap() <= 3_600_000);
+}
+
+#[tokio::test]
+async fn too_much_in_one_message_is_an_error_of_that_call_alone() {
+    let fake = Fake::new([Trouble::Long(FRAME_BYTES_MAX + 1)]);
+    let door = Door::open(&fake).await;
+    let client = door.client().await;
+    let error = client.server_info(Call::default()).await.unwrap_err();
+    assert!(error.code == Code::ParameterTooLarge && error.detail.contains("the answer"), "{error}");
+    let rows = Rows::new().int64("id", [1]).varchar("text", ["x".repeat(FRAME_BYTES_MAX + 1)]);
+    let error = client.collection("c").insert(rows).await.unwrap_err();
+    assert_eq!(error.code, Code::ParameterTooLarge, "{error}");
+    client.server_info(Call::default()).await.unwrap();
+    assert_eq!(fake.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer() {
+    let fake = Fake::new([Trouble::Panic]);
+    let door = Door::open(&fake).await;
+    let client = door.client().await;
+    assert_eq!(client.server_info(Call::default()).await.unwrap_err().code, Code::Internal);
+    client.server_info(Call::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_door_that_stops_finishes_what_it_began() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let client = door.builder().retries(false).connect().await.unwrap();
+    let c = collection(&client).await;
+    c.insert(row(1)).await.unwrap();
+    let address = door.address;
+    tokio::time::timeout(Duration::from_secs(4), door.stop())
+        .await
+        .expect("an idle connection holds the door");
+    assert_eq!(c.insert(row(2)).await.unwrap_err().code, Code::OutcomeUnknown);
+    assert!(TcpStream::connect(address).await.is_err());
+    assert_eq!(fake.writes_done(), 1);
+}

@@ -1,0 +1,116 @@
+use super::fake::{Fake, Trouble};
+use super::*;
+use std::time::Instant;
+use vecraft_types::api::{Call, Database};
+use vecraft_types::{Code, Error};
+
+/// Waits until `done`, so that a test acts at the right moment.
+async fn until(what: &str, done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < Duration::from_secs(10), "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_says_later_is_asked_later() {
+    let codes = [Code::NotReady, Code::Unavailable, Code::ReplicaUnavailable];
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let c = collection(&door.client().await).await;
+    codes.iter().for_each(|code| fake.trouble(Trouble::Refuse(Error::new(*code, "soon"))));
+    fake.trouble(Trouble::Refuse(Error::new(Code::RateLimited, "full").retry_after(200)));
+    let began = Instant::now();
+    c.insert(row(1)).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(200), "the server asked for 200 ms");
+    assert_eq!((fake.writes_done(), fake.calls().len()), (1, 6));
+}
+
+#[tokio::test]
+async fn a_final_answer_is_not_asked_again() {
+    let fake = Fake::new([Trouble::Refuse(Error::new(Code::IllegalSchema, "no"))]);
+    let door = Door::open(&fake).await;
+    let error = door.client().await.server_info(Call::default()).await.unwrap_err();
+    assert_eq!((error.code, fake.calls().len()), (Code::IllegalSchema, 1));
+}
+
+#[tokio::test]
+async fn i10_a_write_whose_answer_is_lost_is_done_once() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let client = door.client().await;
+    let c = collection(&client).await;
+    fake.trouble(Trouble::LoseAnswer);
+    let writing = tokio::spawn(async move { c.insert(row(1)).await });
+    until("the write", || fake.writes_done() == 1).await;
+    let address = door.crash().await;
+    let _door = Door::open_at(&fake, address).await;
+    let reply = writing.await.unwrap().unwrap();
+    assert_eq!((reply.inserted, fake.writes_done()), (1, 1));
+    let names = fake.names();
+    assert!(names.len() == 2 && names[0] == names[1] && names[0].is_some(), "{names:?}");
+    assert_eq!(client.session_timestamp(), reply.timestamp);
+}
+
+#[tokio::test]
+async fn without_retries_a_lost_answer_says_what_is_known() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let client = door.builder().retries(false).connect().await.unwrap();
+    let c = collection(&client).await;
+    fake.trouble(Trouble::LoseAnswer);
+    fake.trouble(Trouble::LoseAnswer);
+    let writing = tokio::spawn(async move { c.insert(row(1)).await });
+    until("the write", || fake.writes_done() == 1).await;
+    let reader = client.clone();
+    let reading = tokio::spawn(async move { reader.server_info(Call::default()).await });
+    until("the read", || fake.calls().len() == 3).await;
+    door.crash().await;
+    assert_eq!(writing.await.unwrap().unwrap_err().code, Code::OutcomeUnknown);
+    assert_eq!(reading.await.unwrap().unwrap_err().code, Code::Unavailable);
+    // Nothing was sent this time, so nothing is unknown.
+    let unsent = client.collection("c").insert(row(2)).await.unwrap_err();
+    assert_eq!(unsent.code, Code::Unavailable);
+}
+
+#[tokio::test]
+async fn once_unclear_a_write_stays_unclear_until_it_succeeds() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let client = door.builder().deadline(Duration::from_millis(600)).connect().await.unwrap();
+    let c = collection(&client).await;
+    fake.trouble(Trouble::LoseAnswer);
+    let writing = tokio::spawn(async move { c.insert(row(1)).await });
+    until("the write", || fake.writes_done() == 1).await;
+    door.crash().await;
+    // Nobody opens the door again: "cannot connect" would be a lie about the first attempt.
+    let error = writing.await.unwrap().unwrap_err();
+    assert_eq!(error.code, Code::OutcomeUnknown);
+    assert!(error.detail.contains("cannot connect"), "{error}");
+}
+
+#[tokio::test]
+async fn a_call_ends_by_its_deadline() {
+    let fake = Fake::new([Trouble::LoseAnswer]);
+    let door = Door::open(&fake).await;
+    let client = door.client().await;
+    let began = Instant::now();
+    let call = Call { deadline_ms: Some(100), ..Call::default() };
+    let error = client.server_info(call).await.unwrap_err();
+    assert_eq!(error.code, Code::Deadline);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    // The connection is still good.
+    client.server_info(Call::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_address_is_tried_when_one_does_not_answer() {
+    let fake = Fake::new([]);
+    let (dead, alive) = (Door::open(&fake).await.crash().await, Door::open(&fake).await);
+    let builder = Client::builder().address(dead.to_string()).address(alive.address.to_string());
+    builder.connect().await.unwrap().server_info(Call::default()).await.unwrap();
+    let error = Client::connect(dead.to_string()).await.err().unwrap();
+    assert!(error.code == Code::Unavailable && error.detail.contains(&dead.to_string()), "{error}");
+    assert_eq!(Client::builder().connect().await.err().unwrap().code, Code::InvalidParameter);
+}
