@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use vecraft_config::{Config, NodeConfig};
 use vecraft_gateway::{Gateway, Health, Options, serve_http};
 use vecraft_log_store::LogHealth;
+use vecraft_rpc::{ServeOptions, serve_database};
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::random::OsRandom;
 use vecraft_runtime::shutdown::Shutdown;
@@ -40,6 +41,8 @@ pub struct Server {
 pub struct Addresses {
     /// Milvus's clients (gRPC).
     pub milvus: String,
+    /// Vecraft's own clients (tarpc).
+    pub client: String,
     /// Health and metrics.
     pub http: String,
 }
@@ -56,11 +59,13 @@ impl Server {
         let own = own_node(config, node)?;
         // Doors first: a taken port is found before the directory is touched.
         let milvus = listen("milvus_port", &own.address(own.milvus_port)).await?;
+        let client = listen("client_port", &own.address(own.client_port)).await?;
         let http = listen("http_port", &own.address(own.http_port)).await?;
         let address = |listener: &tokio::net::TcpListener| {
             listener.local_addr().map(|a| a.to_string()).map_err(Error::other("ask for a door's address"))
         };
-        let addresses = Addresses { milvus: address(&milvus)?, http: address(&http)? };
+        let addresses =
+            Addresses { milvus: address(&milvus)?, client: address(&client)?, http: address(&http)? };
 
         let shutdown = Shutdown::new();
         let (clock, random) = (SystemClock::shared(), OsRandom::shared());
@@ -82,7 +87,8 @@ impl Server {
             roles + &calls.render()
         };
         let doors = vec![
-            tokio::spawn(serve_milvus(milvus, db, options, shutdown.clone())),
+            tokio::spawn(serve_milvus(milvus, db.clone(), options, shutdown.clone())),
+            tokio::spawn(serve_clients(client, db, shutdown.clone())),
             tokio::spawn(serve_health(http, health_of(&directory, &roles), render, shutdown.clone())),
         ];
         let cluster_id = directory.identity.cluster_id_text();
@@ -171,6 +177,14 @@ fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + Send
             damaged.into_iter().map(|(shard, why)| format!("shard {shard} is out of service: {why}")),
         );
         if reasons.is_empty() { Health::Healthy } else { Health::Unhealthy(reasons) }
+    }
+}
+
+async fn serve_clients(listener: tokio::net::TcpListener, db: Arc<dyn Database>, shutdown: Shutdown) {
+    let until = shutdown.clone();
+    let options = ServeOptions { drain_max: DRAIN, ..ServeOptions::default() };
+    if let Err(error) = serve_database(listener, db, options, async move { until.triggered().await }).await {
+        shutdown.trigger(format!("the client door failed: {error}"));
     }
 }
 

@@ -75,6 +75,7 @@ async fn serve(config: &Config, node: u64) -> Result<(), String> {
     let addresses = server.addresses();
     println!("vecraft {} serves", env!("CARGO_PKG_VERSION"));
     println!("  Milvus clients   http://{}", addresses.milvus);
+    println!("  Rust clients     {}", addresses.client);
     println!("  health, metrics  http://{}/healthz", addresses.http);
     println!("  cluster          {}", server.cluster_id());
     println!("Ctrl-C stops it.");
