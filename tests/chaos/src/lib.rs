@@ -1,0 +1,34 @@
+//! Real processes, killed: what was acknowledged must be there afterwards, and nothing else.
+//!
+//! ```text
+//! round: start ─> first right answer ─> scan and check ─> writers (own keys) ... SIGKILL at a random moment
+//! ```
+//! | module | the question it answers |
+//! |---|---|
+//! | [`row`] | what does a row look like, so that a torn one shows? |
+//! | [`ledger`] | what may be seen of a key, given what was acknowledged? |
+//! | [`checker`] | does a scan fit the ledgers? |
+//! | [`selftest`] | would the checker notice? (planted scans) |
+//! | [`server`] | how is the program started, found and killed? |
+//! | [`writer`], [`scan`] | what is written and read? |
+//! | [`kill9`] | in which order? |
+//! | [`report`] | what is told at the end? |
+//!
+//! The clients do not retry: a retry would hide what this looks for. It does *not* test several nodes, power loss
+//! (pages that the kernel holds survive a killed process; the simulation forgets them) or speed.
+
+// A test tool: it reads the clock, keeps a report and starts processes, as the product's crates must not.
+#![allow(clippy::disallowed_methods)]
+
+pub mod checker;
+pub mod kill9;
+pub mod ledger;
+pub mod report;
+pub mod row;
+pub mod scan;
+pub mod selftest;
+pub mod server;
+pub mod writer;
+
+/// Errors of the test itself, in words: it stops, and says nothing about the server's data.
+pub type Trouble = String;
