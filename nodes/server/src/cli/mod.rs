@@ -26,7 +26,7 @@ enum Command {
     Serve(serve::Serve),
     /// Start a node, load real passages, search them by sentences and show the answers.
     Demo(demo::Demo),
-    /// Tell whether a data directory is served, by whom, where, and whether it is well.
+    /// Tell whether a node serves, where, whether it is well, and what it holds.
     Status(status::Status),
     /// Show or check the configuration.
     #[command(subcommand)]

@@ -1,4 +1,5 @@
-//! `vecraft demo`: a node of its own, real passages in, sentences searched, answers compared with the truth.
+//! `vecraft demo`: a node of its own or a running one, real passages in, sentences searched, answers compared with
+//! the truth.
 //!
 //! Everything goes through [`Database`], so what is shown is what a Rust program that embeds a node gets, and the
 //! URI printed is what Milvus's clients get.
@@ -16,12 +17,14 @@ mod tests;
 use crate::Server;
 use clap::Args;
 use data::DemoData;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use vecraft_client::Client;
 use vecraft_config::Config;
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::shutdown::termination_signal;
 use vecraft_runtime::telemetry::{LogOptions, init_logging};
-use vecraft_types::api::Database;
+use vecraft_types::api::{Call, Database};
 
 /// Worse than this on the shipped data and something is broken; exact search gives 1.
 const RECALL_MIN: f64 = 0.95;
@@ -34,6 +37,9 @@ const FILTERED: (usize, &str) = (0, r#"source == "python3.11-doc""#);
     after_help = "Examples:\n  vecraft demo                            load, search, print, clean up\n  vecraft demo --keep                     and serve on until Ctrl-C\n  vecraft demo --data-dir demo-data       and leave the rows for `vecraft serve --data-dir demo-data`"
 )]
 pub struct Demo {
+    /// Use the running node at this address (its client door, printed by `vecraft serve`) instead of starting one.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["data_dir", "keep"])]
+    connect: Option<String>,
     /// Keep the rows in this directory; without it a temporary one is used and removed.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -61,7 +67,25 @@ impl Demo {
             .thread_name("vecraft")
             .build()
             .map_err(|e| format!("cannot start threads: {e}"))?;
-        runtime.block_on(self.on_own_node(&data))
+        runtime.block_on(async {
+            match &self.connect {
+                None => self.on_own_node(&data).await,
+                Some(address) => unless_stopped(self.on_running_node(&data, address)).await,
+            }
+        })
+    }
+
+    async fn on_running_node(&self, data: &DemoData, address: &str) -> Result<(), String> {
+        let client = Client::connect(address).await.map_err(|e| e.to_string())?;
+        let server = client.server_info(Call::default()).await.map_err(|e| e.to_string())?;
+        println!("vecraft {} serves {address}, cluster {}", server.version, server.cluster_id);
+        self.tour(&client, data).await?;
+        println!(
+            "\nThe rows stay in the collection {}.\n\n{}",
+            load::COLLECTION,
+            next::rust_connect(address)
+        );
+        Ok(())
     }
 
     async fn on_own_node(&self, data: &DemoData) -> Result<(), String> {
@@ -78,8 +102,7 @@ impl Demo {
         let config = Config::embedded(&directory).with_free_ports();
         let server = Server::start(&config, 1).await.map_err(|e| e.to_string())?;
         let outcome = tokio::select! {
-            outcome = self.show(&server, data, &directory) => outcome,
-            signal = termination_signal() => signal.map_or_else(|e| Err(e.to_string()), stopped_by),
+            outcome = unless_stopped(self.show(&server, data, &directory)) => outcome,
             why = server.failed() => Err(why),
         };
         let outcome = match outcome {
@@ -92,13 +115,36 @@ impl Demo {
 
     async fn show(&self, server: &Server, data: &DemoData, directory: &Path) -> Result<(), String> {
         let uri = format!("http://{}", server.addresses().milvus);
-        println!("vecraft {} serves {uri} from {}", env!("CARGO_PKG_VERSION"), directory.display());
-        let recall = tour(server.database().as_ref(), data).await?;
+        let version = env!("CARGO_PKG_VERSION");
+        say(&format!("vecraft {version} serves {uri} from {}\n", directory.display()))?;
+        self.tour(server.database().as_ref(), data).await?;
+        let rust = match self.keep {
+            true => next::rust_connect(&server.addresses().client),
+            false => next::rust_embed(self.data_dir.as_deref()),
+        };
+        say(&format!("\nWhat next? {}\n\n{}\n{rust}", self.what_remains(&uri), next::python(&uri)))
+    }
+
+    /// Loads, searches and prints.
+    async fn tour(&self, db: &dyn Database, data: &DemoData) -> Result<(), String> {
+        let clock = SystemClock::new();
+        let loaded = load::load(db, &data.passages, &clock).await?;
+        say(&report::loaded(&loaded, data))?;
+        let searched = search::search_all(db, data, loaded.timestamp, &clock).await?;
+        for (query, hits) in data.queries.texts.iter().zip(&searched.hits).take(report::SHOWN) {
+            say(&report::answers(&query.text, hits))?;
+        }
+        let (query, filter) = FILTERED;
+        if let Some(question) = data.queries.texts.get(query) {
+            let hits = search::search(db, data, query, filter, loaded.timestamp).await?;
+            let answers = report::answers(&question.text, &hits);
+            say(&format!("\nThe first one again, with the filter {filter}:{answers}"))?;
+        }
+        let recall = search::recall(&searched.hits, data);
+        say(&report::figures(&searched, recall))?;
         if self.data.is_none() && recall < RECALL_MIN {
             return Err(format!("recall is {recall:.3}, at least {RECALL_MIN} was expected"));
         }
-        println!("\nWhat next? {}\n\n{}", self.what_remains(&uri), next::python(&uri));
-        println!("{}", next::rust(self.data_dir.as_deref()));
         Ok(())
     }
 
@@ -118,6 +164,11 @@ impl Demo {
     }
 }
 
+/// Prints. A reader that went away (`| head`) ends the demo in order instead of with a panic.
+fn say(text: &str) -> Result<(), String> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|e| format!("cannot print: {e}"))
+}
+
 /// Serves until somebody asks the process to end.
 async fn serve_on(server: &Server) -> Result<(), String> {
     tokio::select! {
@@ -126,24 +177,13 @@ async fn serve_on(server: &Server) -> Result<(), String> {
     }
 }
 
-fn stopped_by(signal: &str) -> Result<(), String> {
-    Err(format!("stopped by {signal}"))
-}
-
-/// Loads, searches and prints; returns the recall.
-async fn tour(db: &dyn Database, data: &DemoData) -> Result<f64, String> {
-    let clock = SystemClock::new();
-    let loaded = load::load(db, &data.passages, &clock).await?;
-    print!("{}", report::loaded(&loaded, data));
-    let searched = search::search_all(db, data, loaded.timestamp, &clock).await?;
-    let shown = data.queries.texts.iter().zip(&searched.hits).take(report::SHOWN);
-    shown.for_each(|(query, hits)| print!("{}", report::answers(&query.text, hits)));
-    let (query, filter) = FILTERED;
-    if let Some(question) = data.queries.texts.get(query) {
-        let hits = search::search(db, data, query, filter, loaded.timestamp).await?;
-        print!("\nThe first one again, with the filter {filter}:{}", report::answers(&question.text, &hits));
+/// The outcome of some work, or an error when somebody asks the process to end before it is done.
+async fn unless_stopped(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    tokio::select! {
+        outcome = work => outcome,
+        signal = termination_signal() => Err(match signal {
+            Ok(signal) => format!("stopped by {signal}"),
+            Err(error) => error.to_string(),
+        }),
     }
-    let recall = search::recall(&searched.hits, data);
-    print!("{}", report::figures(&searched, recall));
-    Ok(recall)
 }

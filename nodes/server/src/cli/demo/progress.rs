@@ -14,7 +14,7 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(rows: usize) -> Progress {
-        let template = "inserting {bar:40} {human_pos} of {human_len} passages, {per_sec}, {eta} left";
+        let template = "inserting {bar:40} {human_pos} of {human_len} passages, {eta} left";
         // A template that does not parse would only cost the look.
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(rows as u64).with_style(style));

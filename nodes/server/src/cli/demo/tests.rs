@@ -1,11 +1,16 @@
 #![allow(clippy::unwrap_used)]
 
+use super::Demo;
 use super::data::DemoData;
+use super::load::COLLECTION;
 use super::npy::{read_f16, read_i32};
 use super::report::cut;
 use super::search::{Hit, percentile, recall};
+use crate::Server;
 use std::path::Path;
 use std::time::Duration;
+use vecraft_config::Config;
+use vecraft_types::api::{Call, RowCount};
 
 /// A `.npy` file as numpy writes it.
 fn npy(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {
@@ -101,4 +106,20 @@ fn lines_are_cut_between_characters() {
     check("two\n  lines", 20, "two lines");
     check("exactly ten", 11, "exactly ten");
     check("a “longer” line", 10, "a “long...");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_ends_well_its_rows_stay_and_a_second_one_replaces_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = DemoData::shipped().unwrap();
+    let demo = |data_dir| Demo { connect: None, data_dir, keep: false, data: None, log_level: String::new() };
+    // It fails by itself when passages are missed.
+    demo(Some(dir.path().to_owned())).on_own_node(&data).await.unwrap();
+
+    let server = Server::start(&Config::embedded(dir.path()).with_free_ports(), 1).await.unwrap();
+    let count = || RowCount { collection: COLLECTION.into(), partition: None };
+    assert_eq!(server.database().row_count(Call::default(), count()).await.unwrap(), 5_000);
+    demo(None).on_running_node(&data, &server.addresses().client).await.unwrap();
+    assert_eq!(server.database().row_count(Call::default(), count()).await.unwrap(), 5_000);
+    server.stop("the test ends").await;
 }

@@ -1,19 +1,23 @@
 #![allow(clippy::unwrap_used)]
 
+use super::database::CollectionLine;
 use super::health::{Answer, parse};
-use super::{Report, State};
+use super::report::{Report, State};
 use crate::{Addresses, RunFile, Server};
 use std::path::Path;
 use vecraft_config::Config;
 use vecraft_storage::RealDisk;
+use vecraft_types::api::{Call, CreateCollection};
+use vecraft_types::{CollectionSchema, DataType, FieldSchema};
 
 fn run_file(pid: u32, http: &str) -> RunFile {
-    let addresses = Addresses { milvus: "127.0.0.1:1".into(), http: http.into() };
+    let addresses =
+        Addresses { milvus: "127.0.0.1:1".into(), client: "127.0.0.1:2".into(), http: http.into() };
     RunFile { pid, cluster_id: "c0ffee".into(), version: "0.0.1".into(), addresses }
 }
 
 async fn state(dir: &Path) -> State {
-    Report::gather(dir).await.unwrap().state
+    Report::of_directory(dir).await.unwrap().state
 }
 
 /// An address where nobody listens: it was free a moment ago.
@@ -48,9 +52,22 @@ async fn a_directory_is_stopped_dead_or_silent() {
     assert_eq!(state(dir.path()).await, State::Dead);
     run_file(std::process::id(), &closed_door().await).write(&disk).unwrap();
     assert_eq!(state(dir.path()).await, State::Silent);
-    let missing = Report::gather(&dir.path().join("missing")).await.unwrap_err();
+    let missing = Report::of_directory(&dir.path().join("missing")).await.unwrap_err();
     assert!(missing.contains("missing"), "{missing}");
     assert!(!dir.path().join("missing").exists(), "asking must not make the directory");
+}
+
+fn books() -> CreateCollection {
+    CreateCollection {
+        name: "books".into(),
+        schema: CollectionSchema::new(vec![
+            FieldSchema::new("id", DataType::Int64).primary(false),
+            FieldSchema::new("vector", DataType::FloatVector { dim: 2 }),
+        ]),
+        shards: 0,
+        properties: Default::default(),
+        default_consistency: 2,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,15 +75,24 @@ async fn a_running_node_is_serving_and_a_stopped_one_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let config = Config::embedded(dir.path()).with_free_ports();
     let server = Server::start(&config, 1).await.unwrap();
-    let report = Report::gather(dir.path()).await.unwrap();
+    let report = Report::of_directory(dir.path()).await.unwrap();
     assert_eq!((report.state, report.reasons.as_slice()), (State::Serving, [].as_slice()));
-    assert!(report.bytes_on_disk > 0);
+    assert!(report.local.as_ref().unwrap().bytes_on_disk > 0);
+    assert_eq!(report.collections, Some(vec![]));
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["state"], "serving");
     assert_eq!(json["addresses"]["milvus"], server.addresses().milvus.as_str());
     assert_eq!(json["cluster_id"], server.cluster_id());
     let table = report.table();
     assert!(table.contains(&server.addresses().milvus) && table.contains("serving"), "{table}");
+
+    server.database().create_collection(Call::default(), books()).await.unwrap();
+    let by_door = Report::of_node(&server.addresses().client).await.unwrap();
+    let line = CollectionLine { name: "books".into(), rows: 0, shards: 1, indexes: vec![] };
+    assert_eq!((by_door.state, by_door.collections.clone()), (State::Serving, Some(vec![line])));
+    assert_eq!(by_door.cluster_id.as_deref(), Some(server.cluster_id()));
+    assert!(by_door.table().contains("books"), "{}", by_door.table());
+
     // The ports of a killed process may be given to another node; that one's answer is not about this directory.
     let other = tempfile::tempdir().unwrap();
     let disk = RealDisk::new(other.path()).unwrap();

@@ -1,0 +1,52 @@
+//! What a node tells about itself and its collections through the client door.
+
+use serde::Serialize;
+use std::time::Duration;
+use vecraft_client::Client;
+use vecraft_types::CollectionDescriptor;
+use vecraft_types::api::{Call, Database, RowCount, ServerInfo};
+
+/// For each call; a status that hangs is no answer.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// One line of the table of collections.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CollectionLine {
+    /// Its name.
+    pub name: String,
+    /// Exact number of rows that can be read.
+    pub rows: u64,
+    /// Number of shards.
+    pub shards: usize,
+    /// `field type metric` of each index.
+    pub indexes: Vec<String>,
+}
+
+/// Asks the client door at `address` (`host:port`).
+pub async fn ask(address: &str) -> Result<(ServerInfo, Vec<CollectionLine>), String> {
+    let words = |error: vecraft_types::Error| error.to_string();
+    let client =
+        Client::builder().address(address).connect_timeout(DEADLINE).deadline(DEADLINE).retries(false);
+    let client = client.connect().await.map_err(words)?;
+    let server = client.server_info(Call::default()).await.map_err(words)?;
+    let mut collections = Vec::new();
+    for collection in client.list_collections(Call::default()).await.map_err(words)? {
+        let count = RowCount { collection: collection.name.clone(), partition: None };
+        let rows = client.row_count(Call::default(), count).await.map_err(words)?;
+        collections.push(line(&collection, rows));
+    }
+    Ok((server, collections))
+}
+
+fn line(collection: &CollectionDescriptor, rows: u64) -> CollectionLine {
+    let indexes = collection.indexes.iter().map(|index| {
+        let field = collection.schema.field_by_id(index.spec.field).map_or("?", |field| &field.name);
+        format!("{field} {} {}", index.spec.index_type, index.spec.metric.name())
+    });
+    CollectionLine {
+        name: collection.name.clone(),
+        rows,
+        shards: collection.shards.len(),
+        indexes: indexes.collect(),
+    }
+}

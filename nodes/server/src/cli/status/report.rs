@@ -1,0 +1,193 @@
+//! Gathering what `vecraft status` prints, and its table.
+
+use super::database::{self, CollectionLine};
+use super::health::{self, Answer};
+use crate::{Addresses, RunFile};
+use serde::Serialize;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use vecraft_storage::{Disk, RealDisk};
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It says it is well.
+    Serving,
+    /// It names reasons why not.
+    Unhealthy,
+    /// Its process lives, but its health door does not answer (in time).
+    Silent,
+    /// `run.json` is there, its process is not: it was killed, or the machine lost power.
+    Dead,
+    /// Nobody serves the directory.
+    Stopped,
+}
+
+impl State {
+    /// The word that people see.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Serving => "serving",
+            State::Unhealthy => "unhealthy",
+            State::Silent => "silent",
+            State::Dead => "dead",
+            State::Stopped => "stopped",
+        }
+    }
+}
+
+/// What `vecraft status --json` prints. What is not known is left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Where it stands.
+    pub state: State,
+    /// Why it is not well, or what could not be asked; one sentence each.
+    pub reasons: Vec<String>,
+    /// Version of the program that serves, or did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// 32 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
+    /// The directory and what is known from it.
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    pub local: Option<Local>,
+    /// What the node holds, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collections: Option<Vec<CollectionLine>>,
+}
+
+/// What can be seen on the machine itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Local {
+    /// The directory.
+    pub data_dir: PathBuf,
+    /// Bytes of all files in it.
+    pub bytes_on_disk: u64,
+    /// The process that serves it, or did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Where that listens, or did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Addresses>,
+}
+
+impl Report {
+    /// Asks a node at its client door.
+    pub async fn of_node(address: &str) -> Result<Report, String> {
+        let (server, collections) = database::ask(address).await?;
+        Ok(Report {
+            state: if server.is_healthy { State::Serving } else { State::Unhealthy },
+            reasons: server.reasons,
+            version: Some(server.version),
+            cluster_id: Some(server.cluster_id),
+            local: None,
+            collections: Some(collections),
+        })
+    }
+
+    /// Looks at a directory and asks the node that `run.json` there names.
+    pub async fn of_directory(data_dir: &Path) -> Result<Report, String> {
+        // The disk would make a missing directory.
+        if !data_dir.is_dir() {
+            return Err(format!("there is no directory {}", data_dir.display()));
+        }
+        let disk = RealDisk::new(data_dir).map_err(|e| e.to_string())?;
+        let run = RunFile::read(&disk).map_err(|e| e.to_string())?;
+        let (state, mut reasons) = match &run {
+            None => (State::Stopped, vec!["no process serves it".to_owned()]),
+            Some(run) => ask_health(run).await,
+        };
+        let mut collections = None;
+        if let (State::Serving | State::Unhealthy, Some(run)) = (state, &run) {
+            match database::ask(&run.addresses.client).await {
+                Ok((_, lines)) => collections = Some(lines),
+                Err(why) => reasons.push(format!("its collections could not be asked for: {why}")),
+            }
+        }
+        let bytes_on_disk = bytes_below(&disk, "").map_err(|e| e.to_string())?;
+        let (pid, addresses) = (run.as_ref().map(|r| r.pid), run.as_ref().map(|r| r.addresses.clone()));
+        Ok(Report {
+            state,
+            reasons,
+            version: run.as_ref().map(|r| r.version.clone()),
+            cluster_id: run.map(|r| r.cluster_id),
+            local: Some(Local { data_dir: data_dir.to_owned(), bytes_on_disk, pid, addresses }),
+            collections,
+        })
+    }
+
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut rows = vec![("state", self.state.name().to_owned())];
+        rows.extend(self.reasons.iter().map(|reason| ("", reason.clone())));
+        rows.extend(self.version.iter().map(|version| ("version", version.clone())));
+        rows.extend(self.cluster_id.iter().map(|id| ("cluster", id.clone())));
+        if let Some(local) = &self.local {
+            rows.extend(local.pid.map(|pid| ("process", pid.to_string())));
+            if let Some(addresses) = &local.addresses {
+                rows.push(("Milvus clients", format!("http://{}", addresses.milvus)));
+                rows.push(("Rust clients", addresses.client.clone()));
+                rows.push(("health, metrics", format!("http://{}/healthz", addresses.http)));
+            }
+            rows.push(("data directory", local.data_dir.display().to_string()));
+            rows.push(("on disk", format!("{:.1} MB", local.bytes_on_disk as f64 / 1e6)));
+        }
+        let mut text: String =
+            rows.into_iter().map(|(name, value)| format!("{name:<16} {value}\n")).collect();
+        if let Some(collections) = &self.collections {
+            text.push_str(&collections_table(collections));
+        }
+        text
+    }
+}
+
+fn collections_table(collections: &[CollectionLine]) -> String {
+    if collections.is_empty() {
+        return format!("{:<16} none\n", "collections");
+    }
+    let name = |line: &CollectionLine| line.name.chars().count();
+    let width = collections.iter().map(name).fold("collection".len(), usize::max);
+    let mut text = format!("\n{:<width$} {:>12} {:>6}  indexes\n", "collection", "rows", "shards");
+    for line in collections {
+        let indexes = line.indexes.join(", ");
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{:<width$} {:>12} {:>6}  {indexes}", line.name, line.rows, line.shards);
+    }
+    text
+}
+
+async fn ask_health(run: &RunFile) -> (State, Vec<String>) {
+    // The process first: the ports of a dead one may be another node's by now.
+    if !is_alive(run.pid) {
+        return (State::Dead, vec![format!("process {} is gone, it did not stop in order", run.pid)]);
+    }
+    match health::ask(&run.addresses.http).await {
+        Ok(Answer::Well) => (State::Serving, Vec::new()),
+        Ok(Answer::Unwell(reasons)) => (State::Unhealthy, reasons),
+        Err(why) => (State::Silent, vec![format!("{} does not answer: {why}", run.addresses.http)]),
+    }
+}
+
+/// Whether a process of this number exists, ours or not.
+fn is_alive(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
+    // SAFETY: signal 0 is never sent; the call only checks.
+    let found = unsafe { libc::kill(pid, 0) } == 0;
+    found || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
+
+/// Lengths of all files below a directory. What vanishes meanwhile is not counted.
+fn bytes_below(disk: &dyn Disk, dir: &str) -> vecraft_storage::Result<u64> {
+    let entries = match disk.list(dir) {
+        Err(error) if error.is_not_found() => return Ok(0),
+        listed => listed?,
+    };
+    let mut bytes = 0;
+    for entry in entries {
+        let path = if dir.is_empty() { entry.name } else { format!("{dir}/{}", entry.name) };
+        bytes += if entry.is_dir { bytes_below(disk, &path)? } else { entry.len };
+    }
+    Ok(bytes)
+}
