@@ -16,6 +16,7 @@ mod restore;
 mod write;
 
 pub use restore::restore;
+pub(crate) use write::paths;
 pub use write::{Capture, Written, write};
 
 #[cfg(test)]

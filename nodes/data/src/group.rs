@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::Notify;
 use vecraft_raft_host::Group;
 use vecraft_rpc::codec;
 use vecraft_runtime::clock::Clock;
@@ -25,6 +26,7 @@ pub struct DataGroup {
     disk: Arc<dyn Disk>,
     kv: Arc<dyn Kv>,
     pub(crate) io: IoPool,
+    pub(crate) segments_changed: Arc<Notify>,
     /// One checkpoint at a time.
     writing: tokio::sync::Mutex<()>,
     /// When this replica last asked for a read index that it then published (I17), on the monotonic clock.
@@ -42,6 +44,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Threads for files.
     pub io: IoPool,
+    /// Told when segments were swapped to their files, or vanished: indexes may be due.
+    pub segments_changed: Arc<Notify>,
 }
 
 impl DataGroup {
@@ -60,6 +64,7 @@ impl DataGroup {
             disk: around.disk,
             kv: around.kv,
             io: around.io,
+            segments_changed: around.segments_changed,
             writing: tokio::sync::Mutex::new(()),
             asked: Mutex::new(None),
         }
@@ -106,6 +111,7 @@ impl DataGroup {
             self.pressure.memory_bytes.store(machine.replica.memory_bytes(), Ordering::Relaxed);
             garbage
         };
+        self.segments_changed.notify_one();
         self.pressure.unflushed_bytes.fetch_sub(unflushed, Ordering::Relaxed);
         let disk = self.disk.clone();
         let removed = self.io.run(move || remove_all(disk.as_ref(), &garbage)).await;

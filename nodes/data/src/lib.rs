@@ -33,5 +33,5 @@ pub use group::{DataGroup, Surroundings};
 pub use key_index::MemoryKeyIndex;
 pub use machine::{DataMachine, Pressure};
 pub use maintenance::{MaintenancePolicy, maintain};
-pub use node::{DataNode, WriteLimits};
+pub use node::{DataNode, Space, WriteLimits};
 pub use replica::{Faults, GroupReplica, Routes};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use vecraft_segment::ViewRegistry;
+use vecraft_storage::Disk;
 use vecraft_types::{Code, Error, GroupId, Result, ShardId};
 
 /// The groups of this node and the views of their shards. Clones are the same.
@@ -18,7 +19,20 @@ pub struct DataNode {
     pub(crate) views: Arc<ViewRegistry>,
     pub(crate) limits: WriteLimits,
     pub(crate) in_flight: Arc<tokio::sync::Semaphore>,
+    space: Space,
 }
+
+/// Whether the disk has room for writes.
+#[derive(Clone)]
+pub struct Space {
+    /// The node's files.
+    pub disk: Arc<dyn Disk>,
+    /// True while a full disk holds the log's callbacks back (I7).
+    pub is_log_stalled: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// Free bytes below which inserts are refused: what is left is for deletes, checkpoints and the log's own records.
+const FREE_BYTES_MIN: u64 = 64 << 20;
 
 /// What a node takes on at one time.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +41,16 @@ pub struct WriteLimits {
     pub in_flight_bytes_max: usize,
     /// Bytes of growing segments and key indexes; more writes are refused until a flush freed some (I21).
     pub memory_bytes_max: u64,
+    /// A flush seals growing segments of at least so many rows: only sealed ones get an index, and smaller ones are
+    /// as quick to scan.
+    pub flush_seals_rows_min: u64,
 }
 
 impl DataNode {
     /// A node without groups.
-    pub fn new(routes: Arc<Routes>, views: Arc<ViewRegistry>, limits: WriteLimits) -> DataNode {
+    pub fn new(routes: Arc<Routes>, views: Arc<ViewRegistry>, limits: WriteLimits, space: Space) -> DataNode {
         let in_flight = Arc::new(tokio::sync::Semaphore::new(limits.in_flight_bytes_max / UNIT));
-        DataNode { groups: Arc::default(), routes, views, limits, in_flight }
+        DataNode { groups: Arc::default(), routes, views, limits, in_flight, space }
     }
 
     /// Adds a started group.
@@ -60,7 +77,8 @@ impl DataNode {
     }
 
     /// Takes room for a write, or says when to come again (I21).
-    pub(crate) fn admit(&self, bytes: usize) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    pub(crate) fn admit(&self, bytes: usize, adds_rows: bool) -> Result<tokio::sync::OwnedSemaphorePermit> {
+        self.check_space(adds_rows)?;
         let memory = self.memory_bytes();
         if memory > self.limits.memory_bytes_max {
             let detail = format!(
@@ -75,6 +93,26 @@ impl DataNode {
             let detail = format!("{} MiB of writes are in flight", self.limits.in_flight_bytes_max >> 20);
             Error::new(Code::RateLimited, detail).retry_after(50)
         })
+    }
+
+    /// Refuses what a full disk could not take, before it waits in the log (P6).
+    fn check_space(&self, adds_rows: bool) -> Result<()> {
+        let full = |detail: String| Err(Error::new(Code::DiskFull, detail).retry_after(5_000));
+        if (self.space.is_log_stalled)() {
+            return full("the disk is full; writes are taken again when there is room".to_owned());
+        }
+        if !adds_rows {
+            return Ok(());
+        }
+        match self.space.disk.free_bytes() {
+            Ok(free) if free < FREE_BYTES_MIN => full(format!(
+                "{} MiB are free, {} MiB are needed for inserts; deletes are still taken",
+                free >> 20,
+                FREE_BYTES_MIN >> 20
+            )),
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::new(Code::Io, error.to_string())),
+        }
     }
 
     /// Bytes of memory that writes occupy.
@@ -108,4 +146,50 @@ const UNIT: usize = 1 << 10;
 /// The time left of a request.
 pub(crate) fn time_left(deadline_ms: u64) -> Duration {
     Duration::from_millis(deadline_ms.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+    use vecraft_storage::{OpenMode, SimDisk};
+
+    fn node(disk: &SimDisk, stalled: Arc<AtomicBool>) -> DataNode {
+        let limits = WriteLimits {
+            in_flight_bytes_max: 1 << 20,
+            memory_bytes_max: 1 << 30,
+            flush_seals_rows_min: 4_000,
+        };
+        let is_log_stalled = Arc::new(move || stalled.load(Ordering::Relaxed));
+        let space = Space { disk: Arc::new(disk.clone()), is_log_stalled };
+        DataNode::new(Arc::default(), Arc::new(ViewRegistry::new()), limits, space)
+    }
+
+    #[test]
+    fn p6_a_nearly_full_disk_refuses_inserts_and_takes_deletes() {
+        let (disk, stalled) = (SimDisk::new(1), Arc::new(AtomicBool::new(false)));
+        let node = node(&disk, stalled.clone());
+        disk.set_capacity(Some(FREE_BYTES_MIN + 1_000));
+        assert!(node.admit(10, true).is_ok());
+        disk.open("file", OpenMode::Create).unwrap().write_at(0, &[1; 2_000]).unwrap();
+        assert_eq!(node.admit(10, true).err().map(|e| e.code), Some(Code::DiskFull));
+        assert!(node.admit(10, false).is_ok());
+        stalled.store(true, Ordering::Relaxed);
+        assert_eq!(node.admit(10, false).err().map(|e| e.code), Some(Code::DiskFull));
+        stalled.store(false, Ordering::Relaxed);
+        disk.set_capacity(None);
+        assert!(node.admit(10, true).is_ok());
+    }
+
+    #[test]
+    fn i21_too_much_in_flight_is_told_when_to_come_again() {
+        let node = node(&SimDisk::new(1), Arc::default());
+        let first = node.admit(900 << 10, true).unwrap();
+        let refused = node.admit(200 << 10, true).err().unwrap();
+        assert_eq!((refused.code, refused.retry_after_ms), (Code::RateLimited, Some(50)));
+        drop(first);
+        assert!(node.admit(200 << 10, true).is_ok());
+        assert!(node.admit(100 << 20, true).is_ok(), "a request of any allowed size fits when it is alone");
+    }
 }

@@ -3,6 +3,7 @@
 //! Synchronous and deterministic; the simulation drives it as it is. Apply never touches a file: the checkpoint
 //! ([`crate::checkpoint`]) captures a position here and writes elsewhere.
 
+use crate::checkpoint::paths;
 use crate::error::{Error, Result};
 use crate::key_index::MemoryKeyIndex;
 use parking_lot::RwLock;
@@ -23,6 +24,8 @@ pub struct GroupReplica {
     pub(crate) shards: BTreeMap<ShardId, ShardReplica>,
     /// Shards dropped since the last checkpoint, whose records must go with the next.
     pub(crate) dropped: Vec<ShardId>,
+    /// Files of segments dropped since then: the last checkpoint still names them, they go with the next.
+    pub(crate) vanished: Vec<String>,
     pub(crate) applied: LogPosition,
     pub(crate) routes: Arc<Routes>,
     views: Arc<ViewRegistry>,
@@ -85,6 +88,7 @@ impl GroupReplica {
             state: GroupState::default(),
             shards: BTreeMap::new(),
             dropped: Vec::new(),
+            vanished: Vec::new(),
             applied: LogPosition(0),
             routes,
             views,
@@ -148,9 +152,8 @@ impl GroupReplica {
             Effect::Sealed { .. } => {}
             Effect::SegmentsDropped { shard, segments } => {
                 let shard = self.shard(shard)?;
-                for id in &segments {
-                    shard.segments.remove(id);
-                }
+                let gone: Vec<Held> = segments.iter().filter_map(|id| shard.segments.remove(id)).collect();
+                self.vanished.extend(gone.into_iter().filter_map(|held| held.file).flat_map(paths));
             }
         }
         Ok(())
@@ -191,6 +194,15 @@ impl GroupReplica {
                 .collect::<Vec<_>>()
         };
         self.state.shards.iter().flat_map(due).collect()
+    }
+
+    /// Growing segments of a shard with at least so many rows (and at least one).
+    pub(crate) fn growing_of(&self, shard: ShardId, rows_min: u64) -> Vec<SegmentId> {
+        let segments = self.state.shards.get(&shard).map(|shard| &shard.segments);
+        let is_due = |(_, s): &(&SegmentId, &vecraft_state::shard::SegmentState)| {
+            s.phase == SegmentPhase::Growing && u64::from(s.rows) >= rows_min.max(1)
+        };
+        segments.into_iter().flatten().filter(is_due).map(|(id, _)| *id).collect()
     }
 
     /// Bytes of memory in growing segments and key indexes, for the governor (I21).

@@ -18,10 +18,6 @@ const REMEMBERED_MAX: usize = 64;
 /// Partitions a shard begins with, and names afterwards as new.
 const PARTITIONS: u64 = 3;
 
-/// Whether partitions are dropped while a checkpoint is under way. Off until nodes/data keeps, to the next checkpoint,
-/// the files that a durable one names: with it on, seed 7 ends with a checkpoint that cannot be read.
-const DROPS_PARTITIONS_UNDER_A_CHECKPOINT: bool = false;
-
 /// Draws commands. Ids are never reused (I11).
 pub struct Workload {
     rng: Rng,
@@ -40,8 +36,6 @@ pub struct Sight<'a> {
     pub twin: &'a Twin,
     /// Views to resolve deletes on: current ones and ones that readers held for a while.
     pub views: &'a [&'a ShardView],
-    /// A checkpoint is under way.
-    pub is_checkpointing: bool,
     /// Growing segments that are due.
     pub seal_due: &'a [(ShardId, SegmentId)],
 }
@@ -96,9 +90,7 @@ impl Workload {
             0..4 if !self.dropped.contains(&shard) => {
                 ShardCommand::Create { schema: sight.twin.shards[&shard].schema.clone() }
             }
-            4..7 if DROPS_PARTITIONS_UNDER_A_CHECKPOINT || !sight.is_checkpointing => {
-                ShardCommand::DropPartition { partition: self.partition(shard, sight) }
-            }
+            4..7 => ShardCommand::DropPartition { partition: self.partition(shard, sight) },
             7..17 => match self.rng.pick(&self.remembered) {
                 Some(retry) => return retry.clone(),
                 None => self.insert(plan, shard, sight),

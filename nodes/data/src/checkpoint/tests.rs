@@ -185,3 +185,21 @@ fn a_checkpoint_without_anything_new_is_clean() {
     rig.delete(4);
     assert!(!rig.replica.capture().is_clean());
 }
+
+#[test]
+fn i3_a_partition_dropped_under_a_checkpoint_keeps_the_files_it_names_until_the_next() {
+    let mut rig = Rig::new();
+    rig.insert(0..10);
+    let before = rig.content();
+    let capture = rig.replica.capture();
+    rig.run(ShardCommand::DropPartition { partition: PARTITION });
+    let written = write(&rig.files, &rig.kv, capture, b"mark").unwrap();
+    assert!(rig.replica.install(written).is_empty(), "the durable checkpoint names this file");
+    rig.crash();
+    assert_eq!(rig.content(), before);
+
+    rig.run(ShardCommand::DropPartition { partition: PARTITION });
+    assert_eq!(rig.checkpoint().len(), 1, "now nothing names it");
+    rig.crash();
+    assert!(rig.content().is_empty());
+}

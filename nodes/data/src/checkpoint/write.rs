@@ -17,6 +17,7 @@ pub struct Capture {
     last_timestamp: Timestamp,
     shards: Vec<ShardCapture>,
     dropped: Vec<ShardId>,
+    vanished: usize,
 }
 
 struct ShardCapture {
@@ -37,6 +38,7 @@ struct SegmentCapture {
 pub struct Written {
     position: LogPosition,
     dropped: usize,
+    vanished: usize,
     shards: Vec<(ShardId, Vec<(SegmentId, WrittenSegment)>)>,
 }
 
@@ -87,20 +89,23 @@ impl GroupReplica {
             last_timestamp: self.state.last_timestamp,
             shards: dirty.collect(),
             dropped: self.dropped.clone(),
+            vanished: self.vanished.len(),
         }
     }
 
     /// Takes note of a durable checkpoint: sealed segments serve from their files from now on. Returns the files
     /// that no checkpoint names any more.
     pub fn install(&mut self, written: Written) -> Vec<String> {
-        let mut garbage = Vec::new();
+        let vanished = written.vanished.min(self.vanished.len());
+        let mut garbage: Vec<String> = self.vanished.drain(..vanished).collect();
         self.dropped.drain(..written.dropped.min(self.dropped.len()));
         for (id, segments) in written.shards {
             let Some(shard) = self.shards.get_mut(&id) else { continue };
             shard.checkpointed = written.position;
             for (segment, new) in segments {
                 let Some(held) = shard.segments.get_mut(&segment) else {
-                    garbage.extend(new.file.into_iter().flat_map(paths));
+                    // Dropped since the capture, yet this checkpoint names its file: it goes with the next one (I3).
+                    self.vanished.extend(new.file.into_iter().flat_map(paths));
                     continue;
                 };
                 if held.file != new.file {
@@ -117,7 +122,8 @@ impl GroupReplica {
     }
 }
 
-fn paths(manifest: SegmentManifest) -> impl Iterator<Item = String> {
+/// The files of a manifest.
+pub(crate) fn paths(manifest: SegmentManifest) -> impl Iterator<Item = String> {
     manifest.files.into_iter().map(|file| file.path)
 }
 
@@ -165,7 +171,8 @@ pub fn write(disk: &Arc<dyn Disk>, kv: &dyn Kv, capture: Capture, mark: &[u8]) -
     for id in &capture.dropped {
         disk.remove_dir_all(&shard_dir(group, *id))?;
     }
-    Ok(Written { position: capture.position, dropped: capture.dropped.len(), shards })
+    let (position, dropped, vanished) = (capture.position, capture.dropped.len(), capture.vanished);
+    Ok(Written { position, dropped, vanished, shards })
 }
 
 fn write_one(

@@ -17,12 +17,18 @@ impl ShardAdmin for DataNode {
     }
 
     async fn drop_shard(&self, group: GroupId, shard: ShardId) -> Result<()> {
-        self.group(group)?.propose(shard, ShardCommand::Drop, DEADLINE).await.map(drop)
+        let group = self.group(group)?;
+        let done = group.propose(shard, ShardCommand::Drop, DEADLINE).await;
+        group.segments_changed.notify_one();
+        done.map(drop)
     }
 
     async fn drop_partition(&self, group: GroupId, shard: ShardId, partition: PartitionId) -> Result<()> {
         let command = ShardCommand::DropPartition { partition };
-        match self.group(group)?.propose(shard, command, DEADLINE).await {
+        let group = self.group(group)?;
+        let done = group.propose(shard, command, DEADLINE).await;
+        group.segments_changed.notify_one();
+        match done {
             // The shard went with its collection: the partition is gone too.
             Err(error) if error.code == Code::ReplicaUnavailable => Ok(()),
             done => done.map(drop),

@@ -10,11 +10,13 @@ use vecraft_state::shard::{Applied, SegmentPhase, ShardCommand};
 use vecraft_types::{Code, Error, PrimaryKey, Result, ShardId};
 
 const STATS_DEADLINE: Duration = Duration::from_secs(10);
+const SEAL_DEADLINE: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl ShardWriter for DataNode {
     async fn write(&self, write: ShardWrite) -> Result<ShardWritten> {
-        let _room = self.admit(bytes_of(&write.change))?;
+        let adds_rows = matches!(write.change, RowChange::Insert { .. });
+        let _room = self.admit(bytes_of(&write.change), adds_rows)?;
         let group = self.group_of(write.shard)?;
         let deadline = time_left(write.deadline_ms);
         let request = write.request;
@@ -41,6 +43,10 @@ impl ShardWriter for DataNode {
 
     async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
         let group = self.group_of(shard)?;
+        let large = group.machine.lock().replica.growing_of(shard, self.limits.flush_seals_rows_min);
+        for segment in large {
+            group.propose(shard, ShardCommand::Seal { segment }, SEAL_DEADLINE).await?;
+        }
         group.checkpoint().await?;
         self.stats(shard).await
     }

@@ -1,6 +1,5 @@
 //! Proposals: into the log, and when they are durable, into the shards and back to the proposer.
 
-use super::checkpointing::Stage;
 use super::{Simulation, Step, Stop};
 use crate::history::Known;
 use crate::invariants::{broken, i10_retries, i11_shard_logs, i12_resolved_deletes, i15_views, i20_rows};
@@ -21,8 +20,7 @@ impl Simulation {
         let current = life.shards.views.list();
         let views: Vec<&ShardView> = current.iter().chain(self.held.views()).map(|view| &**view).collect();
         let seal_due = life.shards.replica.seal_due(self.plan.seal_bytes, 1);
-        let is_checkpointing = !matches!(self.stage, Stage::Idle);
-        let sight = Sight { twin: &self.twin, views: &views, seal_due: &seal_due, is_checkpointing };
+        let sight = Sight { twin: &self.twin, views: &views, seal_due: &seal_due };
         let count = self.rng.between(1, self.plan.batch_max);
         let commands: Vec<ShardEntry> = (0..count).map(|_| self.workload.next(&self.plan, &sight)).collect();
 
