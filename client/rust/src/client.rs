@@ -1,10 +1,10 @@
-//! The client: a name of its own, a connection, a session.
+//! The client: a name of its own, a way to the database, a session.
 
 use crate::connection::Connection;
-use crate::options::ClientBuilder;
+use crate::options::{ClientBuilder, draw_id};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vecraft_types::api::{Call, Consistency, MutationReply};
+use vecraft_types::api::{Call, Consistency, Database, MutationReply};
 use vecraft_types::{ClientId, RequestId, Result, Timestamp};
 
 /// A client of a Vecraft server. Clones share the connection, the id and the session; use one from many tasks.
@@ -16,7 +16,7 @@ pub struct Client {
 /// What clones share.
 pub(crate) struct Inner {
     pub(crate) options: ClientBuilder,
-    pub(crate) connection: Connection,
+    pub(crate) way: Way,
     id: ClientId,
     /// Requests named so far (I10).
     sequence: AtomicU64,
@@ -24,7 +24,24 @@ pub(crate) struct Inner {
     written: AtomicU64,
 }
 
+/// How the database is reached.
+pub(crate) enum Way {
+    /// Over tarpc.
+    Remote(Connection),
+    /// In this process.
+    Embedded(Arc<dyn Database>),
+}
+
 impl Client {
+    /// A client of a database in this process (`Server::database()` of an embedded server): the same builders and
+    /// session, without a network between. Nothing is retried here, for the database itself does.
+    ///
+    /// # Errors
+    /// [`Code::Io`](vecraft_types::Code::Io) when the system gives no random numbers for the client's id.
+    pub fn embedded(database: Arc<dyn Database>) -> Result<Client> {
+        Ok(Client::new(ClientBuilder::default(), Way::Embedded(database), draw_id()?))
+    }
+
     /// Connects to a server's client door, `host:port`, with the default options.
     ///
     /// # Errors
@@ -38,16 +55,9 @@ impl Client {
         ClientBuilder::default()
     }
 
-    pub(crate) fn new(options: ClientBuilder, id: ClientId) -> Client {
-        let connection = Connection::new(&options);
-        let inner =
-            Inner { options, connection, id, sequence: AtomicU64::new(0), written: AtomicU64::new(0) };
+    pub(crate) fn new(options: ClientBuilder, way: Way, id: ClientId) -> Client {
+        let inner = Inner { options, way, id, sequence: AtomicU64::new(0), written: AtomicU64::new(0) };
         Client { inner: Arc::new(inner) }
-    }
-
-    /// Opens the connection, so that a wrong address is found at once.
-    pub(crate) async fn reach(&self) -> Result<()> {
-        self.inner.connection.get().await.map(|_| ())
     }
 
     /// This client's name, new with every client made (I10).

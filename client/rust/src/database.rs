@@ -1,22 +1,26 @@
 //! The verbs, one by one: which are writes, which get a name, which move or follow the session.
 
 use crate::Client;
+use crate::client::Way;
 use crate::retry::Kind;
 use async_trait::async_trait;
 use vecraft_rpc::database::DatabaseServiceClient;
 use vecraft_types::api::*;
 use vecraft_types::{CollectionDescriptor, Result};
 
-/// Sends a verb; its request is copied for every attempt.
+/// Sends a verb; over the network its request is copied for every attempt.
 macro_rules! ask {
     ($client:expr, $kind:expr, $call:expr, $verb:ident $(, $request:ident)?) => {
-        $client
-            .inner
-            .ask(stringify!($verb), $kind, $call, |rpc: DatabaseServiceClient, context, call| {
-                $(let $request = $request.clone();)?
-                async move { rpc.$verb(context, call $(, $request)?).await }
-            })
-            .await
+        match &$client.inner.way {
+            Way::Embedded(database) => database.$verb($call $(, $request)?).await,
+            Way::Remote(connection) => {
+                let attempt = |rpc: DatabaseServiceClient, context, call| {
+                    $(let $request = $request.clone();)?
+                    async move { rpc.$verb(context, call $(, $request)?).await }
+                };
+                $client.inner.ask(connection, stringify!($verb), $kind, $call, attempt).await
+            }
+        }
     };
 }
 

@@ -1,7 +1,8 @@
 //! Vecraft's Rust client.
 //!
 //! [`Client`] implements [`Database`](vecraft_types::api::Database), the same trait that an embedded server gives,
-//! so a program is written once and runs against either. Around the verbs stand small builders: [`Rows`] for what
+//! so a program is written once and runs against either; [`Client::embedded`] puts the same builders around a
+//! database in this process. Around the verbs stand small builders: [`Rows`] for what
 //! goes in, [`Collection`] with [`Search`] and [`Query`] for what comes out.
 //!
 //! ```no_run

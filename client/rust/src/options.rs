@@ -1,6 +1,8 @@
 //! How a client is set up.
 
 use crate::Client;
+use crate::client::Way;
+use crate::connection::Connection;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use std::time::Duration;
@@ -69,14 +71,15 @@ impl ClientBuilder {
         if self.addresses.is_empty() {
             return Err(Error::invalid("a client needs at least one address, host:port"));
         }
-        let client = Client::new(self, draw_id()?);
-        client.reach().await?;
-        Ok(client)
+        let connection = Connection::new(&self);
+        // So that a wrong address is found at once.
+        connection.get().await?;
+        Ok(Client::new(self, Way::Remote(connection), draw_id()?))
     }
 }
 
 /// 128 random bits, drawn once per client: nobody else may have them (I10).
-fn draw_id() -> Result<ClientId> {
+pub(crate) fn draw_id() -> Result<ClientId> {
     let no_randomness = |error| Error::new(Code::Io, format!("the system gives no random numbers: {error}"));
     let mut bits = [0; 16];
     OsRng.try_fill_bytes(&mut bits).map_err(no_randomness)?;

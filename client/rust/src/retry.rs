@@ -11,12 +11,13 @@
 //! lost attempt may have been done. Sending again is safe, for the server knows the request by its name (I10).
 
 use crate::client::Inner;
-use crate::connection::Open;
+use crate::connection::{Connection, Open};
 use std::future::Future;
 use std::time::Duration;
 use tarpc::client::RpcError;
 use tarpc::context::{self, Context};
 use tokio::time::{Instant, sleep, timeout_at};
+use vecraft_rpc::database::DatabaseServiceClient;
 use vecraft_rpc::transport::chain;
 use vecraft_rpc::wire::DEADLINE_MAX;
 use vecraft_types::api::Call;
@@ -49,9 +50,16 @@ enum Failure {
 
 impl Inner {
     /// Calls a verb until it is answered for good or the deadline passes.
-    pub(crate) async fn ask<T, F, Fut>(&self, verb: &str, kind: Kind, call: Call, attempt: F) -> Result<T>
+    pub(crate) async fn ask<T, F, Fut>(
+        &self,
+        connection: &Connection,
+        verb: &str,
+        kind: Kind,
+        call: Call,
+        send: F,
+    ) -> Result<T>
     where
-        F: Fn(vecraft_rpc::database::DatabaseServiceClient, Context, Call) -> Fut,
+        F: Fn(DatabaseServiceClient, Context, Call) -> Fut,
         Fut: Future<Output = std::result::Result<Result<T>, RpcError>>,
     {
         let wait = call.deadline_ms.map_or(self.options.deadline, Duration::from_millis).min(DEADLINE_MAX);
@@ -59,7 +67,7 @@ impl Inner {
         let mut pauses = Pauses::new(self.jitter());
         let mut is_unclear = false;
         loop {
-            let (error, may_retry) = match self.attempt(verb, until, &call, &attempt).await {
+            let (error, may_retry) = match attempt(connection, verb, until, &call, &send).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => {
                     let later = is_later(&error);
@@ -80,47 +88,48 @@ impl Inner {
             sleep(pause).await;
         }
     }
+}
 
-    async fn attempt<T, F, Fut>(
-        &self,
-        verb: &str,
-        until: Instant,
-        call: &Call,
-        attempt: &F,
-    ) -> std::result::Result<Result<T>, Failure>
-    where
-        F: Fn(vecraft_rpc::database::DatabaseServiceClient, Context, Call) -> Fut,
-        Fut: Future<Output = std::result::Result<Result<T>, RpcError>>,
-    {
-        let late = || Error::new(Code::Deadline, format!("{verb}: no answer within the call's deadline"));
-        let Open { rpc, generation } = match timeout_at(until, self.connection.get()).await {
-            Ok(open) => open.map_err(Failure::NotSent)?,
-            Err(_) => return Err(Failure::Final(late())),
-        };
-        let left = until.saturating_duration_since(Instant::now());
-        let mut call = call.clone();
-        call.deadline_ms = Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-        let mut context = context::current();
-        context.deadline = (until + ANSWER_SLACK).into_std();
-        let error = match attempt(rpc, context, call).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        Err(match &error {
-            RpcError::DeadlineExceeded => Failure::Final(late()),
-            // The frame was refused before it was written: the connection is as good as before.
-            RpcError::Send(_) => {
-                let text = format!("{verb}: cannot send: {}", chain(&error));
-                Failure::Final(Error::new(Code::ParameterTooLarge, text))
-            }
-            RpcError::Server(refused) => refusal(verb, refused),
-            RpcError::Shutdown | RpcError::Channel(_) => {
-                self.connection.broke(generation).await;
-                let text = format!("{verb}: the connection broke before an answer came: {}", chain(&error));
-                Failure::Lost(Error::new(Code::Unavailable, text))
-            }
-        })
-    }
+/// One attempt, on the present connection or a new one.
+async fn attempt<T, F, Fut>(
+    connection: &Connection,
+    verb: &str,
+    until: Instant,
+    call: &Call,
+    send: &F,
+) -> std::result::Result<Result<T>, Failure>
+where
+    F: Fn(DatabaseServiceClient, Context, Call) -> Fut,
+    Fut: Future<Output = std::result::Result<Result<T>, RpcError>>,
+{
+    let late = || Error::new(Code::Deadline, format!("{verb}: no answer within the call's deadline"));
+    let Open { rpc, generation } = match timeout_at(until, connection.get()).await {
+        Ok(open) => open.map_err(Failure::NotSent)?,
+        Err(_) => return Err(Failure::Final(late())),
+    };
+    let left = until.saturating_duration_since(Instant::now());
+    let mut call = call.clone();
+    call.deadline_ms = Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+    let mut context = context::current();
+    context.deadline = (until + ANSWER_SLACK).into_std();
+    let error = match send(rpc, context, call).await {
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    Err(match &error {
+        RpcError::DeadlineExceeded => Failure::Final(late()),
+        // The frame was refused before it was written: the connection is as good as before.
+        RpcError::Send(_) => {
+            let text = format!("{verb}: cannot send: {}", chain(&error));
+            Failure::Final(Error::new(Code::ParameterTooLarge, text))
+        }
+        RpcError::Server(refused) => refusal(verb, refused),
+        RpcError::Shutdown | RpcError::Channel(_) => {
+            connection.broke(generation).await;
+            let text = format!("{verb}: the connection broke before an answer came: {}", chain(&error));
+            Failure::Lost(Error::new(Code::Unavailable, text))
+        }
+    })
 }
 
 /// The server's door, not its database, refused the call or could not send its answer.

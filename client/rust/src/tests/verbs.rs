@@ -93,3 +93,14 @@ async fn the_server_hears_how_long_the_caller_waits() {
     assert!((1_000..=1_500).contains(&heard[0].deadline_ms.unwrap()), "{heard:?}");
     assert!((6_000..=7_000).contains(&heard[1].deadline_ms.unwrap()), "{heard:?}");
 }
+
+#[tokio::test]
+async fn an_embedded_database_has_the_same_builders_names_and_session() {
+    let fake = Fake::new([]);
+    let client = Client::embedded(fake.clone()).unwrap();
+    let c = collection(&client).await;
+    let written = c.insert(row(4)).await.unwrap().timestamp;
+    assert_eq!(c.search(&[4.0, 0.0]).one().await.unwrap()[0].key, PrimaryKey::Int64(4));
+    assert_eq!(fake.names()[0].unwrap().client, client.id());
+    assert_eq!(fake.levels(), [Consistency::Session(written)]);
+}
