@@ -40,6 +40,8 @@ pub struct Run {
     writers: Vec<Writer>,
     /// From the last start to its first right answer, in milliseconds.
     answered_ms: f64,
+    /// What is wrong since the last look.
+    findings: Findings,
     /// What is told at the end.
     pub report: Report,
 }
@@ -55,7 +57,14 @@ impl Run {
             ..Report::default()
         };
         let writers = (0..plan.writers).map(|owner| Writer::new(owner, plan.seed)).collect();
-        Run { place, random: StdRng::seed_from_u64(plan.seed), writers, answered_ms: 0.0, report }
+        Run {
+            place,
+            random: StdRng::seed_from_u64(plan.seed),
+            writers,
+            answered_ms: 0.0,
+            findings: Findings::default(),
+            report,
+        }
     }
 
     /// All rounds, then an orderly stop and a last scan. What is found stands in the report.
@@ -98,7 +107,7 @@ impl Run {
         let mut findings = self.look(&client).await?;
         self.writers.iter_mut().for_each(|writer| findings.add(std::mem::take(&mut writer.findings)));
         println!(
-            "round {round:>4}: killed after {work:>4} ms{died}, right answer in {:>6.0} ms, {:>6} rows, {}",
+            "round {round:>4}: killed after {work:>4} ms{died}, first answer in {:>6.0} ms, {:>6} rows, {}",
             self.answered_ms,
             self.report.rows_at_end,
             if findings.is_clean() { "ok".to_owned() } else { format!("WRONG {findings:?}") }
@@ -171,8 +180,10 @@ impl Run {
         let ledgers = self.ledgers();
         loop {
             match first_answer(&address, &ledgers).await {
-                Ok(client) => {
+                Ok((client, wrong)) => {
                     self.answered_ms = millis(server.started());
+                    // A Strong read is right or not given: a wrong one is not a server that still recovers.
+                    wrong.into_iter().for_each(|text| self.findings.disagrees(text));
                     return Ok((server, client));
                 }
                 Err(why) if server.started().elapsed() > RECOVERY_MAX => {
@@ -190,7 +201,8 @@ impl Run {
     async fn look(&mut self, client: &Client) -> Result<Findings, Trouble> {
         let failed = |error: Error| format!("a Strong read failed: {error}");
         let rows: Vec<Row> = scan::everything(client).await.map_err(failed)?;
-        let mut findings = check(&rows, &self.ledgers());
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.add(check(&rows, &self.ledgers()));
         let pick = self.random.random_range(0..usize::MAX);
         scan::cross_check(client, &rows, pick, &mut findings).await.map_err(failed)?;
         let seen = scan::seen(&rows);
@@ -211,19 +223,18 @@ async fn prepare(client: &Client) -> Result<(), Error> {
     chaos.index("vector", "FLAT", Metric::L2).await
 }
 
-/// Connects and asks for a count that fits what was acknowledged.
-async fn first_answer(address: &str, ledgers: &[Ledger]) -> Result<Client, String> {
+/// Connects and asks for a count; the second value says so when it does not fit what was acknowledged.
+async fn first_answer(address: &str, ledgers: &[Ledger]) -> Result<(Client, Option<String>), String> {
     let builder = Client::builder().address(address).retries(false).deadline(Duration::from_secs(10));
     let client = builder.connect().await.map_err(|e| e.to_string())?;
     if ledgers.iter().all(|ledger| ledger.keys.is_empty()) {
         client.server_info(Call::default()).await.map_err(|e| e.to_string())?;
-        return Ok(client);
+        return Ok((client, None));
     }
     let count = client.collection(COLLECTION).count().await.map_err(|e| e.to_string())?;
-    match scan::is_right(count, ledgers) {
-        true => Ok(client),
-        false => Err(format!("count(*) is {count}")),
-    }
+    let wrong =
+        (!scan::is_right(count, ledgers)).then(|| format!("the first answer, count(*) {count}, is wrong"));
+    Ok((client, wrong))
 }
 
 fn millis(since: Instant) -> f64 {
