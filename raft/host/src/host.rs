@@ -44,9 +44,11 @@ impl Host {
     pub fn new(log: NodeLog) -> Result<Host, Error> {
         let config = Config {
             cluster_name: "vecraft".to_owned(),
-            heartbeat_interval: 150,
-            election_timeout_min: 600,
-            election_timeout_max: 1_200,
+            // With one voter nobody listens to heartbeats and nobody else can be elected: long intervals keep an
+            // idle node asleep (P11), and a start triggers its election itself. A cluster needs shorter ones.
+            heartbeat_interval: 1_000,
+            election_timeout_min: 3_000,
+            election_timeout_max: 6_000,
             enable_pre_vote: Some(true),
             // I4: snapshots and purges are ours alone to trigger.
             snapshot_policy: SnapshotPolicy::Never,

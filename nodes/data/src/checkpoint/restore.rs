@@ -106,10 +106,10 @@ fn remove_unnamed(disk: &Arc<dyn Disk>, replica: &GroupReplica) -> Result<()> {
         .filter_map(|held| held.file.as_ref())
         .flat_map(|file: &SegmentManifest| file.files.iter().map(|f| f.path.clone()))
         .collect();
+    let shards: BTreeSet<String> = replica.shards.keys().map(|id| shard_dir(replica.group, *id)).collect();
     for dir in disk.list(&root)?.into_iter().filter(|entry| entry.is_dir) {
         let path = format!("{root}/{}", dir.name);
-        let is_shard = replica.shards.keys().any(|id| shard_dir(replica.group, *id) == path);
-        if !is_shard {
+        if !shards.contains(&path) {
             disk.remove_dir_all(&path)?;
             continue;
         }
