@@ -1,12 +1,4 @@
-//! Puts 100,000 vectors of 128 numbers into a running server and searches them.
-//!
-//! ```text
-//! cargo run --release --package vecraft-client --example quick -- --connect 127.0.0.1:19540
-//! ```
-//! The collection `quick` is made and dropped again.
-
-// A program for people: it reads the clock, as the library must not.
-#![allow(clippy::disallowed_methods)]
+//! What the example does, over the network or in one process.
 
 use std::time::{Duration, Instant};
 use vecraft_client::types::{CollectionSchema, DataType, FieldSchema, Metric, Result};
@@ -17,9 +9,8 @@ const DIM: usize = 128;
 const BATCH: usize = 5_000;
 const SEARCHES: usize = 1_000;
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let client = Client::connect(address()).await?;
+/// Makes the collection `quick`, fills it, searches it and drops it again; prints how fast that went.
+pub async fn run(client: &Client) -> Result<()> {
     client.collection("quick").drop().await?;
     let schema = CollectionSchema::new(vec![
         FieldSchema::new("id", DataType::Int64).primary(false),
@@ -60,17 +51,6 @@ async fn main() -> Result<()> {
 
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
-}
-
-/// `--connect HOST:PORT`, or the default door.
-fn address() -> String {
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        if argument == "--connect" {
-            return arguments.next().unwrap_or_default();
-        }
-    }
-    "127.0.0.1:19540".to_owned()
 }
 
 /// Numbers between 0 and 1 that are the same in every run.
