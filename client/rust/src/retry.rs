@@ -117,7 +117,12 @@ where
         Err(error) => error,
     };
     Err(match &error {
-        RpcError::DeadlineExceeded => Failure::Final(late()),
+        RpcError::DeadlineExceeded => {
+            // Not even "too late" came back: the server may be gone without a word. Others on this connection
+            // keep it; the next call opens another.
+            connection.broke(generation).await;
+            Failure::Final(late())
+        }
         // The frame was refused before it was written: the connection is as good as before.
         RpcError::Send(_) => {
             let text = format!("{verb}: cannot send: {}", chain(&error));

@@ -100,7 +100,7 @@ async fn a_call_ends_by_its_deadline() {
     let error = client.server_info(call).await.unwrap_err();
     assert_eq!(error.code, Code::Deadline);
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-    // The connection is still good.
+    // The next call does not depend on the connection that fell silent.
     client.server_info(Call::default()).await.unwrap();
 }
 
