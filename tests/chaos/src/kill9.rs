@@ -2,6 +2,7 @@
 
 use crate::checker::{Findings, check};
 use crate::ledger::Ledger;
+use crate::namer::Namer;
 use crate::report::Report;
 use crate::row::{COLLECTION, Row, schema};
 use crate::server::{Place, Server};
@@ -38,6 +39,8 @@ pub struct Run {
     place: Place,
     random: StdRng,
     writers: Vec<Writer>,
+    /// Away while it works.
+    namer: Option<Namer>,
     /// From the last start to its first right answer, in milliseconds.
     answered_ms: f64,
     /// What is wrong since the last look.
@@ -59,6 +62,7 @@ impl Run {
         let writers = (0..plan.writers).map(|owner| Writer::new(owner, plan.seed)).collect();
         Run {
             place,
+            namer: Some(Namer::new(plan.seed)),
             random: StdRng::seed_from_u64(plan.seed),
             writers,
             answered_ms: 0.0,
@@ -92,12 +96,13 @@ impl Run {
     async fn round(&mut self, round: usize, alive: (Server, Client)) -> Result<(Server, Client), Trouble> {
         let (server, client) = alive;
         let working = self.set_to_work(&client);
+        let naming = self.set_to_name(&client);
         let flushing = self.random.random_bool(0.3).then(|| self.flush_soon(&client));
         let work = self.random.random_range(WORK.0..WORK.1);
         tokio::time::sleep(Duration::from_millis(work)).await;
         server.kill()?;
         self.report.kills_writing += 1;
-        self.gather(working).await?;
+        self.gather(working, naming).await?;
         if let Some(flushing) = flushing {
             flushing.abort();
         }
@@ -129,6 +134,14 @@ impl Run {
         writers.into_iter().map(set).collect()
     }
 
+    fn set_to_name(&mut self, client: &Client) -> Option<JoinHandle<(Namer, End)>> {
+        let (mut namer, client) = (self.namer.take()?, client.clone());
+        Some(tokio::spawn(async move {
+            let end = namer.work(client).await;
+            (namer, end)
+        }))
+    }
+
     fn flush_soon(&mut self, client: &Client) -> JoinHandle<()> {
         self.report.flushes += 1;
         let (client, after) = (client.clone(), self.random.random_range(0..WORK.1));
@@ -139,20 +152,33 @@ impl Run {
         })
     }
 
-    /// Waits for the writers to notice.
-    async fn gather(&mut self, working: Vec<JoinHandle<(Writer, End)>>) -> Result<(), Trouble> {
-        let mut refused = None;
+    /// Waits for the writers and the namer to notice.
+    async fn gather(
+        &mut self,
+        working: Vec<JoinHandle<(Writer, End)>>,
+        naming: Option<JoinHandle<(Namer, End)>>,
+    ) -> Result<(), Trouble> {
+        let mut ends = Vec::new();
         for writer in working {
             let (writer, end) = writer.await.map_err(|e| format!("a writer ended: {e}"))?;
             self.writers.push(writer);
+            ends.push(end);
+        }
+        if let Some(namer) = naming {
+            let (namer, end) = namer.await.map_err(|e| format!("the namer ended: {e}"))?;
+            self.report.ddl_acked = namer.ledger.writes_acked;
+            self.namer = Some(namer);
+            ends.push(end);
+        }
+        self.sum();
+        for end in ends {
             match end {
-                End::Refused(error) => refused = Some(format!("the server refused a good request: {error}")),
+                End::Refused(error) => return Err(format!("the server refused a good request: {error}")),
                 End::Failed(error) if matches!(error.code, Code::OutcomeUnknown | Code::Unavailable) => {}
                 End::Failed(error) => self.report.other_errors.push(error.to_string()),
             }
         }
-        self.sum();
-        refused.map_or(Ok(()), Err)
+        Ok(())
     }
 
     fn sum(&mut self) {
@@ -205,6 +231,9 @@ impl Run {
         findings.add(check(&rows, &self.ledgers()));
         let pick = self.random.random_range(0..usize::MAX);
         scan::cross_check(client, &rows, pick, &mut findings).await.map_err(failed)?;
+        if let Some(namer) = &self.namer {
+            namer.check(client, &mut findings).await.map_err(failed)?;
+        }
         let seen = scan::seen(&rows);
         self.writers.iter_mut().for_each(|writer| writer.ledger.settle(&seen));
         self.report.rows_at_end = rows.len();

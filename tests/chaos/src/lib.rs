@@ -10,7 +10,7 @@
 //! | [`checker`] | does a scan fit the ledgers? |
 //! | [`selftest`] | would the checker notice? (planted scans) |
 //! | [`server`] | how is the program started, found and killed? |
-//! | [`writer`], [`scan`] | what is written and read? |
+//! | [`writer`], [`namer`], [`scan`] | what is written, made and read? |
 //! | [`kill9`] | in which order? |
 //! | [`report`] | what is told at the end? |
 //!
@@ -23,6 +23,7 @@
 pub mod checker;
 pub mod kill9;
 pub mod ledger;
+pub mod namer;
 pub mod report;
 pub mod row;
 pub mod scan;

@@ -28,6 +28,8 @@ pub struct Report {
     pub writes_acked: u64,
     /// Rows of acknowledged writes.
     pub rows_acked: u64,
+    /// Acknowledged creates and drops of collections.
+    pub ddl_acked: u64,
     /// Writes that ended with an error.
     pub writes_unknown: u64,
     /// Errors other than a broken connection: no fault by themselves, but worth a look.
@@ -64,7 +66,7 @@ impl Report {
     /// The table.
     pub fn print(&self) {
         let f = &self.findings;
-        let rows: [(&str, String); 15] = [
+        let rows: [(&str, String); 16] = [
             ("rounds passed", format!("{} of {}", self.rounds_passed, self.rounds)),
             (
                 "kill -9",
@@ -72,6 +74,7 @@ impl Report {
             ),
             ("writers, flushes", format!("{}, {}", self.writers, self.flushes)),
             ("writes acked", format!("{} ({} rows)", self.writes_acked, self.rows_acked)),
+            ("create, drop acked", self.ddl_acked.to_string()),
             ("writes unknown", self.writes_unknown.to_string()),
             ("reads, rows scanned", format!("{}, {}", self.reads, self.rows_scanned)),
             ("rows at the end", self.rows_at_end.to_string()),
