@@ -69,6 +69,23 @@ impl Collection {
         self.client.create_index(self.call(), request).await
     }
 
+    /// Its indexes and how far their building is.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn indexes(&self) -> Result<Vec<IndexInfo>> {
+        self.client.describe_indexes(self.call(), self.name.clone()).await
+    }
+
+    /// Seals what has been written into files, so that indexes can be built over it. Nothing acknowledged needs
+    /// this to be safe.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn flush(&self) -> Result<Vec<FlushInfo>> {
+        self.client.flush(self.call(), vec![self.name.clone()]).await
+    }
+
     /// What the catalogue says about it.
     ///
     /// # Errors
