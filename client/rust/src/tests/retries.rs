@@ -78,7 +78,7 @@ async fn without_retries_a_lost_answer_says_what_is_known() {
 async fn once_unclear_a_write_stays_unclear_until_it_succeeds() {
     let fake = Fake::new([]);
     let door = Door::open(&fake).await;
-    let client = door.builder().deadline(Duration::from_millis(600)).connect().await.unwrap();
+    let client = door.builder().deadline(Duration::from_secs(2)).connect().await.unwrap();
     let c = collection(&client).await;
     fake.trouble(Trouble::LoseAnswer);
     let writing = tokio::spawn(async move { c.insert(row(1)).await });
