@@ -7,12 +7,14 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use vecraft_config::Config;
 use vecraft_coordinator::{Coordinator, CoordinatorClient, META_REPLICA, Metastore};
 use vecraft_data::{
-    DataGroup, DataMachine, DataNode, MaintenancePolicy, Pressure, Routes, Surroundings, WriteLimits,
+    DataGroup, DataMachine, DataNode, MaintenancePolicy, Pressure, Routes, Space, Surroundings, WriteLimits,
     maintain,
 };
+use vecraft_index_node::{CatalogueWatch, IndexActor, IndexConfig, IndexNode, IndexParts, IndexedWriter};
 use vecraft_proxy::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
 use vecraft_query::{QueryActor, QueryConfig, QueryNode, QueryParts};
 use vecraft_raft_host::{GroupSpec, Host, Mark};
@@ -30,6 +32,8 @@ use vecraft_types::{ClientId, GroupId, NodeId, ReplicaId};
 const IO_THREADS: usize = 8;
 /// How long reads under way may take at shutdown.
 const DRAIN_READS: Duration = Duration::from_secs(5);
+/// How long an index build may take to notice that it is cancelled, or to finish its file.
+const DRAIN_BUILDS: Duration = Duration::from_secs(15);
 
 /// The running roles of a node.
 pub struct Roles {
@@ -39,6 +43,7 @@ pub struct Roles {
     metastore: Metastore,
     coordinator: CoordinatorClient,
     query_role: RoleAddr<QueryActor>,
+    index_role: RoleAddr<IndexActor>,
     /// The actors live as long as this does.
     _actors: ActorHost,
 }
@@ -81,7 +86,10 @@ impl Roles {
             metastore.bootstrap(cluster, row, pool).await.map_err(Error::other("bootstrap"))?;
         }
         let views = Arc::new(ViewRegistry::new());
-        let data = start_data(&host, directory, config, ground, &metastore, views.clone()).await?;
+        let segments_changed = Arc::new(Notify::new());
+        let data =
+            start_data(&host, directory, config, ground, &metastore, views.clone(), segments_changed.clone())
+                .await?;
         directory.identity.formed(directory.kv.as_ref())?;
 
         let actors = ActorHost::new(Handle::current(), ground.clock.clone())
@@ -101,6 +109,7 @@ impl Roles {
 
         let pool = CpuPool::new("search", config.query.search_threads as usize)
             .map_err(Error::other("start search threads"))?;
+        let index = index_node(directory, config, ground, &metastore, views.clone(), segments_changed)?;
         let query = Arc::new(QueryNode::new(QueryParts {
             views,
             barrier: shards.clone(),
@@ -118,11 +127,18 @@ impl Roles {
             })
             .await
             .map_err(Error::other("start the query role"))?;
+        let index_role = actors
+            .start("index", RolePolicy::default(), {
+                let (index, runtime, stop) = (index.clone(), Handle::current(), ground.shutdown.child());
+                move || IndexActor::new(index.clone(), runtime.clone(), &stop)
+            })
+            .await
+            .map_err(Error::other("start the index role"))?;
 
         let proxy = Arc::new(Proxy::new(ProxyParts {
             catalogue: Arc::new(metastore.catalogue()),
-            catalogue_writer: Arc::new(coordinator.clone()),
-            shard_writer: shards,
+            catalogue_writer: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
+            shard_writer: Arc::new(IndexedWriter::new(shards, index)),
             shard_reader: query.clone(),
             clock: ground.clock.clone(),
             client: ClientId(ground.random.next_u128()),
@@ -138,9 +154,11 @@ impl Roles {
             },
         }));
         let (query_end, coordinator_end) = (query_role.clone(), coordinator.role().clone());
+        let index_end = index_role.clone();
         watch(ground, "query", async move { query_end.ended().await });
         watch(ground, "coordinator", async move { coordinator_end.ended().await });
-        Ok(Roles { proxy, data, query, metastore, coordinator, query_role, _actors: actors })
+        watch(ground, "index", async move { index_end.ended().await });
+        Ok(Roles { proxy, data, query, metastore, coordinator, query_role, index_role, _actors: actors })
     }
 
     /// Lets reads end, writes checkpoints so that the next start is quick, stops the groups.
@@ -148,6 +166,10 @@ impl Roles {
         if let Err(error) = self.query_role.ask(vecraft_query::Drain, DRAIN_READS).await {
             tracing::warn!(%error, "reads were cut off");
         }
+        if let Err(error) = self.index_role.ask(vecraft_index_node::Drain, DRAIN_BUILDS).await {
+            tracing::warn!(%error, "an index build was left behind");
+        }
+        self.index_role.stop().await;
         self.coordinator.stop().await;
         if let Err(error) = self.data.checkpoint_all().await {
             tracing::warn!(%error, "no last checkpoint; the next start replays the log");
@@ -173,6 +195,33 @@ fn watch(ground: &Ground, name: &'static str, end: impl Future<Output = RoleEnd>
     });
 }
 
+/// The index role over what the data role publishes and the catalogue wants.
+fn index_node(
+    directory: &Directory,
+    config: &Config,
+    ground: &Ground,
+    metastore: &Metastore,
+    views: Arc<ViewRegistry>,
+    changed: Arc<Notify>,
+) -> Result<Arc<IndexNode>, Error> {
+    let threads = match config.index.build_threads as usize {
+        0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+        threads => threads,
+    };
+    let pool = CpuPool::new("index", threads).map_err(Error::other("start index threads"))?;
+    Ok(Arc::new(IndexNode::new(IndexParts {
+        catalogue: Arc::new(metastore.catalogue()),
+        views,
+        changed,
+        disk: directory.disk.clone(),
+        kv: directory.kv.clone(),
+        pool,
+        io: ground.io.clone(),
+        clock: ground.clock.clone(),
+        config: IndexConfig { flat_rows_max: config.index.autoindex_flat_rows_max, ..IndexConfig::default() },
+    })))
+}
+
 /// Restores and starts this node's replicas of the pool groups.
 async fn start_data(
     host: &Host,
@@ -181,15 +230,21 @@ async fn start_data(
     ground: &Ground,
     metastore: &Metastore,
     views: Arc<ViewRegistry>,
+    segments_changed: Arc<Notify>,
 ) -> Result<DataNode, Error> {
     let routes = Arc::new(Routes::default());
     let memory_bytes_max = match config.data.memory_limit_bytes {
         0 => limits::memory_bytes() / 2,
         bytes => bytes,
     };
-    let write_limits =
-        WriteLimits { in_flight_bytes_max: config.data.inflight_bytes_max as usize, memory_bytes_max };
-    let data = DataNode::new(routes.clone(), views.clone(), write_limits);
+    let write_limits = WriteLimits {
+        in_flight_bytes_max: config.data.inflight_bytes_max as usize,
+        memory_bytes_max,
+        flush_seals_rows_min: config.index.autoindex_flat_rows_max,
+    };
+    let log = directory.log.clone();
+    let space = Space { disk: directory.disk.clone(), is_log_stalled: Arc::new(move || log.is_stalled()) };
+    let data = DataNode::new(routes.clone(), views.clone(), write_limits, space);
     let options = GrowingOptions { chunk_bytes_max: config.data.chunk_bytes as usize, ..Default::default() };
     let policy = MaintenancePolicy {
         segment_bytes_max: config.data.segment_bytes_max,
@@ -212,7 +267,13 @@ async fn start_data(
         let machine = Arc::new(Mutex::new(DataMachine::new(replica_state, mark, pressure.clone())));
         let bootstrap = directory.identity.is_forming();
         let raft = host.start_group(GroupSpec { group, node, replica, bootstrap }, machine.clone()).await?;
-        let around = Surroundings { disk, kv, clock: ground.clock.clone(), io: ground.io.clone() };
+        let around = Surroundings {
+            disk,
+            kv,
+            clock: ground.clock.clone(),
+            io: ground.io.clone(),
+            segments_changed: segments_changed.clone(),
+        };
         let running = Arc::new(DataGroup::new(raft, machine, pressure, around));
         data.add_group(running.clone());
         let work = maintain(running, policy, ground.shutdown.child());

@@ -27,7 +27,32 @@ impl Proxy {
         IndexSpec::parse(&asked.index_type, &asked.params)
             .map_err(|error| Error::invalid(error.to_string()).with("field", &field.name))?;
         let attempt = || self.catalogue_writer.create_index(asked.clone());
-        deadline.retry("create index", is_unavailable, attempt).await
+        deadline.retry("create index", is_unavailable, attempt).await?;
+        self.seal_for_index(&call, &asked).await;
+        Ok(())
+    }
+
+    /// Only sealed segments get an index, so what is large and in memory is flushed now rather than with the next
+    /// flush. The index is made whatever comes of it: rows without one are scanned, and sealing by size or age
+    /// comes anyway.
+    async fn seal_for_index(&self, call: &Call, asked: &CreateIndex) {
+        let deadline = self.deadline(call);
+        // Read again: the index is new.
+        let found = self.collection_named(call, &deadline, &asked.collection, NameFreshness::Latest).await;
+        let Ok(collection) = found else { return };
+        let field = collection.schema.field(&asked.field).map(|field| field.id);
+        let Some(index) = field.and_then(|field| collection.index_on(field)) else { return };
+        let Ok(stats) = self.shard_stats(call, &collection).await else { return };
+        for (placement, shard) in collection.shards.iter().zip(stats) {
+            let in_memory = shard.segments.iter().any(|(_, rows, is_sealed)| {
+                !is_sealed && *rows >= vecraft_index::AUTOINDEX_FLAT_BELOW as u64
+            });
+            let waiting = shard.pending_index_rows.get(&index.id).is_some_and(|rows| *rows > 0);
+            if index.spec.index_type != "FLAT" && (in_memory || waiting) {
+                let attempt = || self.shard_writer.flush(placement.shard);
+                let _ = deadline.retry("flush for an index", is_unavailable, attempt).await;
+            }
+        }
     }
 
     pub(crate) async fn remove_index(&self, call: Call, asked: DropIndex) -> Result<()> {

@@ -1,0 +1,54 @@
+//! What can go wrong here, by what follows from it.
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Files or the store refused.
+    #[error(transparent)]
+    Storage(#[from] vecraft_storage::Error),
+    /// The segment's own file cannot be read.
+    #[error(transparent)]
+    Segment(#[from] vecraft_segment::Error),
+    /// The index could not be built or read.
+    #[error(transparent)]
+    Index(#[from] vecraft_index::Error),
+    /// A record does not decode.
+    #[error("record of an index file is unreadable: {0}")]
+    Record(String),
+    /// The file is whole, but not the one that was recorded.
+    #[error("{path} has checksum {found:016x}, recorded is {recorded:016x}")]
+    OtherFile {
+        /// The file.
+        path: String,
+        /// Its checksum.
+        found: u64,
+        /// What the record says.
+        recorded: u64,
+    },
+    /// A thread pool gave no answer.
+    #[error("index thread: {0}")]
+    Pool(#[from] vecraft_runtime::pools::Cancelled),
+    /// Nobody wants the index any more, or the node stops.
+    #[error("the build was cancelled")]
+    Cancelled,
+}
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// True when the work was given up on purpose.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self, Error::Cancelled | Error::Index(vecraft_index::Error::Cancelled { .. }))
+    }
+
+    /// True when the index file itself is of no use, so that it has to be built again. Too little memory or a
+    /// segment that cannot be read are other troubles: building would meet them too.
+    pub(crate) fn is_unusable_file(&self) -> bool {
+        match self {
+            Error::Storage(_) | Error::OtherFile { .. } => true,
+            Error::Index(error) => !matches!(error, vecraft_index::Error::OutOfMemory { .. }),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What the role's actor understands.
+
+use crate::plan::IndexTarget;
+use actix::Message;
+
+/// Cancel the build under way and answer once it ended. The role does not build again in this process.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+/// Say how the role is.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "IndexReport")]
+pub struct Report;
+
+/// What the role did since the process started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexReport {
+    /// Indexes built from vectors.
+    pub built: u64,
+    /// Indexes read from files of an earlier life.
+    pub opened: u64,
+    /// Files that were recorded but missing, damaged or of other rows, each built again.
+    pub unusable: u64,
+    /// Attempts that failed; they are repeated.
+    pub failed: u64,
+    /// Index files removed because nobody wanted them any more.
+    pub dropped: u64,
+    /// Indexes in use now.
+    pub attached: usize,
+    /// What is being built or opened now.
+    pub working_on: Option<IndexTarget>,
+}

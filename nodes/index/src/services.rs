@@ -1,0 +1,100 @@
+//! The two services that the role stands in front of: it adds what it knows and hears what it must.
+
+use crate::node::IndexNode;
+use async_trait::async_trait;
+use std::sync::Arc;
+use vecraft_rpc::services::{CatalogueWriter, ShardStats, ShardWrite, ShardWriter, ShardWritten};
+use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
+use vecraft_types::{Result, ShardId};
+
+/// A [`ShardWriter`] whose figures tell how many rows wait for their index. The data role counts rows and segments
+/// and knows no index.
+pub struct IndexedWriter {
+    data: Arc<dyn ShardWriter>,
+    node: Arc<IndexNode>,
+}
+
+impl IndexedWriter {
+    /// Stands in front of the data role.
+    pub fn new(data: Arc<dyn ShardWriter>, node: Arc<IndexNode>) -> IndexedWriter {
+        IndexedWriter { data, node }
+    }
+}
+
+#[async_trait]
+impl ShardWriter for IndexedWriter {
+    async fn write(&self, write: ShardWrite) -> Result<ShardWritten> {
+        self.data.write(write).await
+    }
+
+    async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
+        let mut stats = self.data.flush(shard).await?;
+        self.node.add_pending(shard, &mut stats);
+        Ok(stats)
+    }
+
+    async fn stats(&self, shard: ShardId) -> Result<ShardStats> {
+        let mut stats = self.data.stats(shard).await?;
+        self.node.add_pending(shard, &mut stats);
+        Ok(stats)
+    }
+}
+
+/// A [`CatalogueWriter`] that wakes the role when what is wanted changed. On one node every change passes here;
+/// with several, the catalogue's own publication is the event to listen to.
+pub struct CatalogueWatch {
+    coordinator: Arc<dyn CatalogueWriter>,
+    node: Arc<IndexNode>,
+}
+
+impl CatalogueWatch {
+    /// Stands in front of the coordinator.
+    pub fn new(coordinator: Arc<dyn CatalogueWriter>, node: Arc<IndexNode>) -> CatalogueWatch {
+        CatalogueWatch { coordinator, node }
+    }
+}
+
+#[async_trait]
+impl CatalogueWriter for CatalogueWatch {
+    async fn create_collection(&self, request: CreateCollection) -> Result<()> {
+        // A new collection has no segments.
+        self.coordinator.create_collection(request).await
+    }
+
+    async fn drop_collection(&self, name: String) -> Result<()> {
+        let done = self.coordinator.drop_collection(name).await;
+        // Also after an error: the change may have happened.
+        self.node.wake();
+        done
+    }
+
+    async fn create_partition(&self, request: PartitionRequest) -> Result<()> {
+        self.coordinator.create_partition(request).await
+    }
+
+    async fn drop_partition(&self, request: PartitionRequest) -> Result<()> {
+        let done = self.coordinator.drop_partition(request).await;
+        self.node.wake();
+        done
+    }
+
+    async fn create_index(&self, request: CreateIndex) -> Result<()> {
+        let done = self.coordinator.create_index(request).await;
+        self.node.wake();
+        done
+    }
+
+    async fn drop_index(&self, request: DropIndex) -> Result<()> {
+        let done = self.coordinator.drop_index(request).await;
+        self.node.wake();
+        done
+    }
+
+    async fn set_loaded(&self, request: SetLoaded) -> Result<()> {
+        self.coordinator.set_loaded(request).await
+    }
+
+    async fn allocate_ids(&self, count: u64) -> Result<i64> {
+        self.coordinator.allocate_ids(count).await
+    }
+}

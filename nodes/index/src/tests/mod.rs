@@ -1,0 +1,6 @@
+#![allow(clippy::unwrap_used)]
+//! The planner alone, and the role over real segments on a disk that loses power on request.
+
+mod planning;
+mod rig;
+mod role;

@@ -1,0 +1,220 @@
+//! A node with one shard, whose disk and store lose power on request.
+
+use crate::{IndexActor, IndexConfig, IndexNode, IndexParts, IndexReport};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use vecraft_rpc::services::Catalogue;
+use vecraft_runtime::actors::{ActorHost, RoleAddr, RolePolicy};
+use vecraft_runtime::clock::SystemClock;
+use vecraft_runtime::pools::{CpuPool, IoPool};
+use vecraft_runtime::shutdown::Shutdown;
+use vecraft_segment::{
+    Deletes, GrowingSegment, SealedSegment, Segment, SegmentManifest, ShardView, ViewRegistry, write_segment,
+};
+use vecraft_storage::{Disk, SimDisk, SimKv};
+use vecraft_types::schema::IndexSpec;
+use vecraft_types::*;
+
+pub const SHARD: ShardId = ShardId { collection: CollectionId(3), index: 0 };
+pub const VECTOR: FieldId = FieldId(101);
+const DIM: usize = 4;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What survives a restart.
+pub struct Rig {
+    pub disk: SimDisk,
+    kv: SimKv,
+    pub wishes: Arc<Wishes>,
+    manifests: Vec<SegmentManifest>,
+}
+
+/// A node of the present life.
+pub struct Life {
+    pub node: Arc<IndexNode>,
+    pub views: Arc<ViewRegistry>,
+    pub role: RoleAddr<IndexActor>,
+    _actors: ActorHost,
+}
+
+/// A catalogue of one collection.
+#[derive(Default)]
+pub struct Wishes(Mutex<Option<Arc<CollectionDescriptor>>>);
+
+impl Wishes {
+    pub fn set(&self, indexes: &[(u64, &str)]) {
+        let index = |(id, index_type): &(u64, &str)| IndexDescriptor {
+            id: IndexId(*id),
+            spec: IndexSpec {
+                name: "v".into(),
+                field: VECTOR,
+                index_type: (*index_type).into(),
+                metric: Metric::L2,
+                params: BTreeMap::new(),
+            },
+            created: Timestamp(1),
+        };
+        *self.0.lock() = Some(Arc::new(CollectionDescriptor {
+            id: SHARD.collection,
+            name: "c".into(),
+            schema: (*schema()).clone(),
+            shards: vec![],
+            partitions: vec![],
+            indexes: indexes.iter().map(index).collect(),
+            properties: BTreeMap::new(),
+            default_consistency: 0,
+            is_loaded: true,
+            created: Timestamp(1),
+            updated: Timestamp(1),
+            phase: DdlPhase::Ready,
+        }));
+    }
+
+    pub fn drop_collection(&self) {
+        *self.0.lock() = None;
+    }
+}
+
+#[async_trait]
+impl Catalogue for Wishes {
+    fn by_name(&self, _: &str) -> Option<Arc<CollectionDescriptor>> {
+        self.0.lock().clone()
+    }
+    fn by_id(&self, _: CollectionId) -> Option<Arc<CollectionDescriptor>> {
+        self.0.lock().clone()
+    }
+    fn list(&self) -> Vec<Arc<CollectionDescriptor>> {
+        self.0.lock().clone().into_iter().collect()
+    }
+    async fn barrier(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn schema() -> Arc<CollectionSchema> {
+    Arc::new(CollectionSchema::new(vec![
+        FieldSchema::new("id", DataType::Int64).primary(false),
+        FieldSchema::new("v", DataType::FloatVector { dim: DIM as u32 }),
+    ]))
+}
+
+/// Row `row`: points on a curve, so that neighbours are known.
+pub fn vector(row: usize) -> [f32; DIM] {
+    let at = row as f32 * 0.01;
+    [at.sin() * 10.0, at.cos() * 10.0, at, (row % 7) as f32 * 0.001]
+}
+
+impl Rig {
+    pub fn new() -> Rig {
+        Rig { disk: SimDisk::new(1), kv: SimKv::new(1), wishes: Arc::default(), manifests: Vec::new() }
+    }
+
+    pub fn files(&self) -> Arc<dyn Disk> {
+        Arc::new(self.disk.clone())
+    }
+
+    /// Writes the column file of a new sealed segment.
+    pub fn seal(&mut self, segment: u64, rows: usize) {
+        let growing = GrowingSegment::new(SegmentId(segment), PartitionId(1), schema());
+        let batch = RowBatch::new(vec![
+            Column::new(FieldId(100), ColumnData::Int64((0..rows as i64).collect())),
+            Column::new(
+                VECTOR,
+                ColumnData::FloatVector { dim: DIM as u32, values: (0..rows).flat_map(vector).collect() },
+            ),
+        ]);
+        growing.append(&batch.unwrap(), LogPosition(1), Timestamp(1)).unwrap();
+        self.files().create_dir_all("groups").unwrap();
+        let path = format!("groups/{segment}.seg");
+        self.manifests.push(write_segment(&self.files(), &path, &growing, rows as u32).unwrap());
+    }
+
+    pub fn crash(&self) {
+        self.disk.crash();
+        self.kv.crash();
+    }
+
+    /// Shows all segments but those in `hidden`.
+    pub fn show(&self, views: &ViewRegistry, hidden: &[u64]) {
+        let files = self.files();
+        let kept = self.manifests.iter().filter(|manifest| !hidden.contains(&manifest.segment.0));
+        let old = views.get(SHARD);
+        let open = |manifest: &SegmentManifest| {
+            let shown = old.as_ref().and_then(|view| view.segment(manifest.segment).ok());
+            shown.map(|view| view.segment.clone()).unwrap_or_else(|| {
+                let deletes = Arc::new(Deletes::new());
+                Segment::Sealed(Arc::new(
+                    SealedSegment::open(files.as_ref(), manifest, schema(), deletes).unwrap(),
+                ))
+            })
+        };
+        let segments: Vec<Segment> = kept.map(open).collect();
+        views.publish(ShardView::of(SHARD, LogPosition(9), Timestamp(9), schema(), segments));
+    }
+
+    /// Starts a node over what is on the disk.
+    pub async fn live(&self) -> Life {
+        let views = Arc::new(ViewRegistry::new());
+        self.show(&views, &[]);
+        let clock = SystemClock::shared();
+        let node = Arc::new(IndexNode::new(IndexParts {
+            catalogue: self.wishes.clone(),
+            views: views.clone(),
+            changed: Arc::new(Notify::new()),
+            disk: self.files(),
+            kv: Arc::new(self.kv.clone()),
+            pool: CpuPool::new("test-index", 1).unwrap(),
+            io: IoPool::new("test-io", Handle::current(), 2),
+            clock: clock.clone(),
+            config: IndexConfig { flat_rows_max: 100, retry_first: Duration::from_millis(5) },
+        }));
+        let actors = ActorHost::new(Handle::current(), clock).await.unwrap();
+        let (stop, made) = (Shutdown::new(), node.clone());
+        let runtime = Handle::current();
+        let role = actors
+            .start("index", RolePolicy::default(), move || {
+                IndexActor::new(made.clone(), runtime.clone(), &stop)
+            })
+            .await
+            .unwrap();
+        Life { node, views, role, _actors: actors }
+    }
+
+    /// Paths of the index files there are.
+    pub fn index_files(&self) -> Vec<String> {
+        let disk = self.files();
+        let list = |dir: &str| if disk.exists(dir).unwrap() { disk.list(dir).unwrap() } else { vec![] };
+        let dirs = list("indexes").into_iter().map(|dir| format!("indexes/{}", dir.name));
+        dirs.flat_map(|dir| list(&dir).into_iter().map(move |file| format!("{dir}/{}", file.name))).collect()
+    }
+}
+
+impl Life {
+    /// Waits until the report is as wished.
+    pub async fn until(&self, is_reached: impl Fn(&IndexReport) -> bool) -> IndexReport {
+        let reached = async {
+            loop {
+                let report = self.node.report();
+                if is_reached(&report) && report.working_on.is_none() {
+                    return report;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, reached).await;
+        waited.unwrap_or_else(|_| panic!("stuck at {:?}", self.node.report()))
+    }
+
+    pub fn segment(&self, id: u64) -> Segment {
+        self.views.get(SHARD).unwrap().segment(SegmentId(id)).unwrap().segment.clone()
+    }
+
+    pub async fn end(self) {
+        self.role.ask(crate::Drain, PATIENCE).await.unwrap();
+        self.role.stop().await;
+    }
+}

@@ -1,0 +1,166 @@
+//! The role's life with files: built, opened, mended, dropped, cancelled.
+
+use super::rig::{Rig, SHARD, VECTOR, vector};
+use std::collections::BTreeMap;
+use vecraft_index::{IndexKind, SearchParams};
+use vecraft_rpc::services::ShardStats;
+use vecraft_storage::{Disk, OpenMode};
+use vecraft_types::{IndexId, SegmentId};
+
+#[tokio::test]
+async fn i13_a_built_index_is_opened_after_a_power_cut_and_answers() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW")]);
+    rig.seal(1, 500);
+    let life = rig.live().await;
+    let report = life.until(|report| report.attached == 1).await;
+    assert_eq!((report.built, report.opened, report.failed), (1, 0, 0));
+    life.end().await;
+    let files = rig.index_files();
+    assert_eq!(files, ["indexes/3-0/1-1.idx"]);
+
+    rig.crash();
+    let life = rig.live().await;
+    let report = life.until(|report| report.attached == 1).await;
+    assert_eq!((report.built, report.opened, report.unusable), (0, 1, 0));
+    let index = life.segment(1).index(VECTOR).unwrap();
+    assert_eq!(index.kind(), IndexKind::Hnsw);
+    let hits = index.search(&vector(123), 1, &SearchParams::default(), None).unwrap();
+    assert_eq!(hits[0].row, 123);
+    life.end().await;
+}
+
+#[tokio::test]
+async fn a_damaged_or_missing_file_is_built_again_and_never_served() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW")]);
+    rig.seal(1, 500);
+    let life = rig.live().await;
+    life.until(|report| report.attached == 1).await;
+    life.end().await;
+    let path = rig.index_files().remove(0);
+    let good = rig.disk.read_all(&path).unwrap();
+
+    let file = rig.disk.open(&path, OpenMode::Write).unwrap();
+    file.write_at(good.len() as u64 / 2, &[good[good.len() / 2] ^ 1]).unwrap();
+    let life = rig.live().await;
+    let report = life.until(|report| report.attached == 1).await;
+    assert_eq!((report.unusable, report.built, report.opened), (1, 1, 0));
+    assert_eq!(rig.disk.read_all(&path).unwrap(), good, "the same vectors give the same bytes");
+    life.end().await;
+
+    rig.disk.remove_file(&path).unwrap();
+    let life = rig.live().await;
+    let report = life.until(|report| report.attached == 1).await;
+    assert_eq!((report.unusable, report.built, report.opened), (1, 1, 0));
+    life.end().await;
+}
+
+#[tokio::test]
+async fn dropped_indexes_segments_and_collections_take_their_files_along() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW")]);
+    rig.seal(1, 300);
+    rig.seal(2, 200);
+    let life = rig.live().await;
+    life.until(|report| report.attached == 2).await;
+
+    rig.show(&life.views, &[2]);
+    life.node.wake();
+    life.until(|report| report.dropped == 1).await;
+    assert_eq!(rig.index_files(), ["indexes/3-0/1-1.idx"]);
+
+    // Another index on the same field: the old one goes, the new one comes.
+    rig.wishes.set(&[(2, "IVF_FLAT")]);
+    life.node.wake();
+    let report = life.until(|report| report.attached == 1 && report.built == 3).await;
+    assert_eq!(report.dropped, 2);
+    assert_eq!(life.segment(1).index(VECTOR).unwrap().kind(), IndexKind::IvfFlat);
+    assert_eq!(rig.index_files(), ["indexes/3-0/1-2.idx"]);
+
+    rig.wishes.drop_collection();
+    life.node.wake();
+    life.until(|report| report.dropped == 3).await;
+    assert!(life.segment(1).index(VECTOR).is_none());
+    assert!(rig.index_files().is_empty());
+    life.end().await;
+}
+
+#[tokio::test]
+async fn what_was_dropped_while_the_node_was_down_goes_at_start() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW")]);
+    rig.seal(1, 300);
+    let life = rig.live().await;
+    life.until(|report| report.attached == 1).await;
+    life.end().await;
+    rig.files().open("indexes/3-0/9-9.idx.tmp", OpenMode::Create).unwrap();
+
+    rig.wishes.set(&[]);
+    let life = rig.live().await;
+    life.until(|report| report.dropped == 1).await;
+    assert!(rig.index_files().is_empty(), "{:?}", rig.index_files());
+    life.end().await;
+}
+
+#[tokio::test]
+async fn a_build_nobody_wants_any_more_is_cancelled() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW")]);
+    rig.seal(1, 60_000);
+    let life = rig.live().await;
+    while life.node.report().working_on.is_none() {
+        tokio::task::yield_now().await;
+    }
+    rig.wishes.set(&[]);
+    life.node.wake();
+    let report = life.until(|_| true).await;
+    assert_eq!((report.built, report.attached, report.failed), (0, 0, 0));
+    assert!(rig.index_files().is_empty());
+
+    // The same when the node stops.
+    rig.wishes.set(&[(2, "HNSW")]);
+    life.node.wake();
+    while life.node.report().working_on.is_none() {
+        tokio::task::yield_now().await;
+    }
+    let node = life.node.clone();
+    life.end().await;
+    assert_eq!((node.report().built, node.report().working_on), (0, None));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_waited_for() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW")]);
+    rig.seal(1, 300);
+    rig.disk.set_capacity(Some(0));
+    let life = rig.live().await;
+    life.until(|report| report.failed >= 2).await;
+    assert!(life.segment(1).index(VECTOR).is_none());
+    rig.disk.set_capacity(None);
+    let report = life.until(|report| report.attached == 1).await;
+    assert_eq!(report.built, 1);
+    life.end().await;
+}
+
+#[tokio::test]
+async fn pending_rows_are_those_of_sealed_segments_without_their_index() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "AUTOINDEX")]);
+    rig.seal(1, 300);
+    rig.seal(2, 99);
+    let life = rig.live().await;
+    life.until(|report| report.attached == 1).await;
+    let pending = |segments: &[(u64, u64, bool)]| {
+        let segments = segments.iter().map(|(id, rows, sealed)| (SegmentId(*id), *rows, *sealed)).collect();
+        let mut stats = ShardStats { segments, ..ShardStats::default() };
+        life.node.add_pending(SHARD, &mut stats);
+        stats.pending_index_rows
+    };
+    let rows = |count| BTreeMap::from([(IndexId(1), count)]);
+    assert_eq!(pending(&[]), rows(0), "nothing to build is finished");
+    assert_eq!(pending(&[(1, 300, true), (2, 99, true)]), rows(0), "built, and too small for a graph");
+    assert_eq!(pending(&[(1, 300, true), (3, 700, true), (4, 800, false)]), rows(700), "sealed, growing");
+    life.end().await;
+}
