@@ -39,17 +39,19 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
         let due_by_age = tokio::time::sleep(policy.checkpoint_interval);
         let old = tokio::time::sleep(policy.segment_age_max);
         tokio::pin!(due_by_age, old);
-        let mut is_old_sealed = false;
+        let (mut is_old_sealed, mut wants_file) = (false, false);
         // Something is only in the log: watch until a checkpoint has it.
         loop {
             let large = group.machine.lock().replica.seal_due(policy.segment_bytes_max, 1);
-            seal(&group, large).await;
+            wants_file |= seal(&group, large).await;
             if old.is_elapsed() && !is_old_sealed {
                 is_old_sealed = true;
                 let worth_it = group.machine.lock().replica.seal_due(0, policy.seal_rows_min);
-                seal(&group, worth_it).await;
+                wants_file |= seal(&group, worth_it).await;
             }
-            let is_large = group.pressure.unflushed_bytes.load(Ordering::Relaxed) >= policy.checkpoint_bytes;
+            // A sealed segment gets its file at once: only then an index can be built over it.
+            let is_large = wants_file
+                || group.pressure.unflushed_bytes.load(Ordering::Relaxed) >= policy.checkpoint_bytes;
             if is_large || due_by_age.is_elapsed() {
                 match group.checkpoint().await {
                     Ok(()) => break,
@@ -78,10 +80,16 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
     Ok(())
 }
 
-async fn seal(group: &DataGroup, due: Vec<(ShardId, SegmentId)>) {
+/// Proposes to seal; true when a segment was.
+async fn seal(group: &DataGroup, due: Vec<(ShardId, SegmentId)>) -> bool {
+    let mut is_sealed = false;
     for (shard, segment) in due {
-        if let Err(error) = group.propose(shard, ShardCommand::Seal { segment }, PROPOSE_DEADLINE).await {
-            tracing::warn!(%shard, %segment, %error, "cannot seal, trying again with the next entry");
+        match group.propose(shard, ShardCommand::Seal { segment }, PROPOSE_DEADLINE).await {
+            Ok(_) => is_sealed = true,
+            Err(error) => {
+                tracing::warn!(%shard, %segment, %error, "cannot seal, trying again with the next entry")
+            }
         }
     }
+    is_sealed
 }

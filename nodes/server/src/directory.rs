@@ -6,6 +6,7 @@
 //! DIR/kv/        checkpoints, catalogue, identity (RocksDB)
 //! DIR/log/       the write-ahead log of all groups
 //! DIR/groups/    column files of the shards
+//! DIR/indexes/   index files over sealed segments
 //! ```
 
 use crate::Error;
