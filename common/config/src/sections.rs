@@ -39,7 +39,7 @@ word! {
 section! {
     /// What all nodes agree on.
     ClusterConfig {
-        /// The cluster's name, 1 to 63 letters, digits, `-` or `_`. Nodes of another name are refused.
+        /// The cluster's name, 1 to 63 letters, digits, `-` or `_`.
         name: String = "vecraft".to_string();
         /// Copies of everything; the number of voters is the smaller of this and the nodes. 3 survive the loss
         /// of one node, 5 of two. An even number survives no more than the odd one below it.
@@ -98,7 +98,8 @@ section! {
         groups_per_node: u64 = 2, 1..=64;
         /// Bytes. A growing segment is sealed at this size (Milvus's 0.12 of 1,024 MB).
         segment_bytes_max: u64 = 122 * MIB, MIB..=4 * GIB;
-        /// Seconds. A growing segment with rows is sealed at this age.
+        /// Seconds. After writes of this age a growing segment is sealed when it has at least
+        /// `index.autoindex_flat_rows_max` rows; smaller ones stay in a checkpoint's tail file.
         segment_age_max_s: u64 = 600, 1..=86_400;
         /// Bytes. Rows of a growing segment lie in chunks of this size.
         chunk_bytes: u64 = 16 * MIB, 64 * KIB..=256 * MIB;
@@ -107,7 +108,8 @@ section! {
         /// Seconds of writes after which they do so anyway, so that a cold shard does not pin the log.
         checkpoint_interval_s: u64 = 600, 1..=86_400;
         /// Bytes of memory for growing rows, key indexes and requests; 0 means half of the machine's memory.
-        /// Near it, writes are answered `rate limited` and reads go on.
+        /// Near it, growing rows are written to files early; above it, inserts are answered `memory limit exceeded`
+        /// while reads and deletes go on.
         memory_limit_bytes: u64 = 0, 0..=1 << 46;
         /// Bytes of writes accepted and not yet applied. More are answered `rate limited` with a time to retry.
         inflight_bytes_max: u64 = 256 * MIB, MIB..=16 * GIB;
@@ -137,7 +139,8 @@ section! {
 section! {
     /// Where Milvus's behaviour and ours differ by default.
     MilvusConfig {
-        /// Whether a collection must be loaded before it is searched, as with Milvus (code 101 otherwise).
+        /// Whether new collections must be loaded before they are searched, as with Milvus (code 101 otherwise). A
+        /// collection's own property `milvus.strict_load` wins.
         strict_load: bool = false;
     }
 }

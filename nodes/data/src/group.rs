@@ -70,6 +70,11 @@ impl DataGroup {
         }
     }
 
+    /// Returns when this replica has ended, asked to or not (I24).
+    pub async fn ended(&self) {
+        self.raft.ended().await;
+    }
+
     /// Proposes a command for a shard and waits until it is applied here.
     pub(crate) async fn propose(
         &self,

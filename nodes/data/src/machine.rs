@@ -34,6 +34,8 @@ impl DataMachine {
     /// A machine over a restored replica and the mark of its checkpoint.
     pub fn new(replica: GroupReplica, checkpoint: Option<Mark>, pressure: Arc<Pressure>) -> DataMachine {
         pressure.memory_bytes.store(replica.memory_bytes(), Ordering::Relaxed);
+        // What a restart brought back may already be too much: let maintenance look once.
+        pressure.applied.notify_one();
         DataMachine { replica, mark: checkpoint.clone(), checkpoint, pressure }
     }
 }

@@ -18,6 +18,8 @@ pub struct MaintenancePolicy {
     pub segment_age_max: Duration,
     /// Fewer rows than this are not worth a file and an index of their own; a checkpoint's tail file keeps them.
     pub seal_rows_min: u32,
+    /// Bytes of memory from which on growing segments are sealed early, so that their memory comes free (I21).
+    pub memory_bytes_high: u64,
     /// A checkpoint is due when so many bytes are only in the log (I8).
     pub checkpoint_bytes: u64,
     /// A checkpoint is due when the oldest entry that is only in the log is this old (I8).
@@ -49,6 +51,8 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
                 let worth_it = group.machine.lock().replica.seal_due(0, policy.seal_rows_min);
                 wants_file |= seal(&group, worth_it).await;
             }
+            wants_file |= relieve(&group, policy.memory_bytes_high).await;
+            wants_file |= group.machine.lock().replica.has_garbage();
             // A sealed segment gets its file at once: only then an index can be built over it.
             let is_large = wants_file
                 || group.pressure.unflushed_bytes.load(Ordering::Relaxed) >= policy.checkpoint_bytes;
@@ -78,6 +82,23 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
         }
     }
     Ok(())
+}
+
+/// Growing segments worth sealing to free memory, in bytes: first the large ones, then all but the tiny.
+const RELIEF_BYTES: [u64; 2] = [1 << 20, 64 << 10];
+
+/// Seals early when memory runs short (I21): only a sealed segment's file takes its rows out of memory.
+async fn relieve(group: &DataGroup, high: u64) -> bool {
+    if group.pressure.memory_bytes.load(Ordering::Relaxed) < high {
+        return false;
+    }
+    let heavy = {
+        let machine = group.machine.lock();
+        group.pressure.memory_bytes.store(machine.replica.memory_bytes(), Ordering::Relaxed);
+        let heavy = RELIEF_BYTES.map(|bytes| machine.replica.seal_due(bytes, 1));
+        heavy.into_iter().find(|due| !due.is_empty()).unwrap_or_default()
+    };
+    seal(group, heavy).await
 }
 
 /// Proposes to seal; true when a segment was.

@@ -80,7 +80,8 @@ impl DataNode {
     pub(crate) fn admit(&self, bytes: usize, adds_rows: bool) -> Result<tokio::sync::OwnedSemaphorePermit> {
         self.check_space(adds_rows)?;
         let memory = self.memory_bytes();
-        if memory > self.limits.memory_bytes_max {
+        // Deletes are always taken: they are how a user makes room.
+        if adds_rows && memory > self.limits.memory_bytes_max {
             let detail = format!(
                 "{} MiB of unflushed rows and keys, the limit is {} MiB",
                 memory >> 20,
@@ -93,6 +94,15 @@ impl DataNode {
             let detail = format!("{} MiB of writes are in flight", self.limits.in_flight_bytes_max >> 20);
             Error::new(Code::RateLimited, detail).retry_after(50)
         })
+    }
+
+    /// Why inserts are refused right now, for health.
+    pub fn refusals(&self) -> Vec<String> {
+        let space = self.check_space(true).err().map(|error| error.to_string());
+        let (memory, limit) = (self.memory_bytes() >> 20, self.limits.memory_bytes_max >> 20);
+        let memory = (memory > limit)
+            .then(|| format!("{memory} MiB of unflushed rows and keys, the limit is {limit} MiB"));
+        space.into_iter().chain(memory).collect()
     }
 
     /// Refuses what a full disk could not take, before it waits in the log (P6).

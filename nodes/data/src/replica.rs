@@ -182,6 +182,11 @@ impl GroupReplica {
         self.shards.keys().copied().collect()
     }
 
+    /// True when a checkpoint would free files: something was dropped since the last one.
+    pub fn has_garbage(&self) -> bool {
+        !self.dropped.is_empty() || !self.vanished.is_empty()
+    }
+
     /// Growing segments of at least so many bytes and rows: the leader proposes to seal them.
     pub fn seal_due(&self, bytes: u64, rows: u32) -> Vec<(ShardId, SegmentId)> {
         let due = |(id, shard): (&ShardId, &vecraft_state::shard::ShardState)| {

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct ProxyConfig {
     /// How long a request may take when the caller names no deadline.
     pub deadline_default: Duration,
+    /// Collections made from now on need a load before they are read, unless their own property says otherwise.
+    pub strict_load: bool,
     /// Request bytes being worked on at once; more are answered `rate limited` (issue M2, back-pressure).
     pub bytes_in_flight_max: usize,
     /// What a refused caller is told to wait.
@@ -25,6 +27,7 @@ impl Default for ProxyConfig {
     fn default() -> ProxyConfig {
         ProxyConfig {
             deadline_default: Duration::from_secs(30),
+            strict_load: false,
             bytes_in_flight_max: 256 << 20,
             retry_after: Duration::from_millis(100),
             piece_bytes_max: 2 << 20,

@@ -118,7 +118,10 @@ impl Proxy {
 
 #[async_trait]
 impl Database for Proxy {
-    async fn create_collection(&self, call: Call, request: CreateCollection) -> Result<()> {
+    async fn create_collection(&self, call: Call, mut request: CreateCollection) -> Result<()> {
+        if self.config.strict_load {
+            request.properties.entry("milvus.strict_load".to_owned()).or_insert_with(|| "true".to_owned());
+        }
         self.make_collection(call, request).await
     }
 

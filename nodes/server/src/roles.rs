@@ -30,6 +30,8 @@ use vecraft_types::{ClientId, GroupId, NodeId, ReplicaId};
 
 /// Threads that may wait for files at one time.
 const IO_THREADS: usize = 8;
+/// How long the checkpoint at shutdown may take.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(15);
 /// How long reads under way may take at shutdown.
 const DRAIN_READS: Duration = Duration::from_secs(5);
 /// How long an index build may take to notice that it is cancelled, or to finish its file.
@@ -148,6 +150,7 @@ impl Roles {
             },
             config: ProxyConfig {
                 deadline_default: config.proxy.request_timeout(),
+                strict_load: config.milvus.strict_load,
                 bytes_in_flight_max: config.data.inflight_bytes_max as usize,
                 piece_bytes_max: config.proxy.entry_bytes_max as usize,
                 ..ProxyConfig::default()
@@ -171,11 +174,17 @@ impl Roles {
         }
         self.index_role.stop().await;
         self.coordinator.stop().await;
-        if let Err(error) = self.data.checkpoint_all().await {
-            tracing::warn!(%error, "no last checkpoint; the next start replays the log");
-        }
-        if let Err(error) = self.metastore.checkpoint().await {
-            tracing::warn!(%error, "no last checkpoint of the metastore; the next start replays the log");
+        // Only a convenience: what no checkpoint has is in the log.
+        let last = async {
+            if let Err(error) = self.data.checkpoint_all().await {
+                tracing::warn!(%error, "no last checkpoint; the next start replays the log");
+            }
+            if let Err(error) = self.metastore.checkpoint().await {
+                tracing::warn!(%error, "no last checkpoint of the metastore; the next start replays the log");
+            }
+        };
+        if tokio::time::timeout(LAST_CHECKPOINT, last).await.is_err() {
+            tracing::warn!("the last checkpoint took too long; the next start replays the log");
         }
         self.query_role.stop().await;
         self.data.shutdown().await;
@@ -250,6 +259,7 @@ async fn start_data(
         segment_bytes_max: config.data.segment_bytes_max,
         segment_age_max: config.data.segment_age_max(),
         seal_rows_min: config.index.autoindex_flat_rows_max as u32,
+        memory_bytes_high: memory_bytes_max / 10 * 6 / config.data.groups_per_node.max(1),
         checkpoint_bytes: config.data.checkpoint_bytes,
         checkpoint_interval: config.data.checkpoint_interval(),
     };
@@ -276,6 +286,15 @@ async fn start_data(
         };
         let running = Arc::new(DataGroup::new(raft, machine, pressure, around));
         data.add_group(running.clone());
+        let (end, stopping) = (running.clone(), ground.shutdown.clone());
+        ground.tasks.spawn(TaskKind::Replica, format!("group {group}"), async move {
+            end.ended().await;
+            if stopping.is_triggered() {
+                Ok(())
+            } else {
+                Err("the replica stopped; the log lines above say why")
+            }
+        });
         let work = maintain(running, policy, ground.shutdown.child());
         ground.tasks.spawn(TaskKind::Checkpoint, format!("group {group}"), work);
     }

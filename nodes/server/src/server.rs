@@ -165,13 +165,14 @@ async fn serve_milvus(
 
 /// What `/healthz` looks at: the log and the shards with damaged files.
 fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + Send + Sync + 'static {
-    let (log, query) = (directory.log.clone(), roles.query.clone());
+    let (log, query, data) = (directory.log.clone(), roles.query.clone(), roles.data.clone());
     move || {
         let mut reasons = match log.health() {
             LogHealth::Serving => Vec::new(),
             LogHealth::Stalled => vec!["the disk is full: writes wait, reads go on".to_owned()],
             LogHealth::Failed { reason } => vec![format!("the log failed: {reason}")],
         };
+        reasons.extend(data.refusals().into_iter().map(|why| format!("inserts are refused: {why}")));
         let damaged = query.report().out_of_service;
         reasons.extend(
             damaged.into_iter().map(|(shard, why)| format!("shard {shard} is out of service: {why}")),

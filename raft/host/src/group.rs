@@ -105,6 +105,12 @@ impl Group {
         self.raft.purge_below(self.id, mark.clone()).await
     }
 
+    /// Returns when the replica has ended: shut down, or its machine or log failed (I24).
+    pub async fn ended(&self) {
+        let mut published = self.published.clone();
+        while published.changed().await.is_ok() {}
+    }
+
     /// Stops the replica; returns when its tasks have ended.
     pub async fn shutdown(&self) {
         self.raft.stop().await;

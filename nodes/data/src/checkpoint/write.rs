@@ -55,7 +55,7 @@ impl Capture {
 
     /// True when nothing but the position would be written.
     pub fn is_clean(&self) -> bool {
-        self.shards.is_empty() && self.dropped.is_empty()
+        self.shards.is_empty() && self.dropped.is_empty() && self.vanished == 0
     }
 }
 
