@@ -58,13 +58,13 @@ section! {
         host: String = "127.0.0.1".to_string();
         /// Everything it keeps. Relative to the working directory.
         data_dir: PathBuf = PathBuf::from("data");
-        /// What it does.
+        /// What it does. Not read yet: the only node does everything.
         roles: Vec<Role> = Role::ALL.to_vec();
         /// Milvus clients: gRPC. 0 takes a free port, also for the other doors.
         milvus_port: u16 = 19_530;
         /// Vecraft's own client library (tarpc).
         client_port: u16 = 19_540;
-        /// Node to node.
+        /// Node to node. Not opened yet: there are no clusters of several nodes.
         node_port: u16 = 19_550;
         /// Health and metrics.
         http_port: u16 = 9_091;
@@ -74,7 +74,7 @@ section! {
 section! {
     /// The proxy: takes requests, splits and merges.
     ProxyConfig {
-        /// Bytes. The largest request or answer on any door. Milvus's own limit, so its clients split below it.
+        /// Bytes. Reserved for the largest request: not read yet, the doors take 64 MiB, which is Milvus's limit.
         message_bytes_max: u64 = 64 * MIB, MIB..=GIB;
         /// Milliseconds. How long a request may take when the client names no deadline.
         request_timeout_ms: u64 = 60_000, 10..=3_600_000;
@@ -86,7 +86,7 @@ section! {
 section! {
     /// The coordinator: plans placement, jobs and clean-up.
     CoordinatorConfig {
-        /// Milliseconds between two planning rounds. A round without a difference costs nothing.
+        /// Milliseconds between two planning rounds. Not read yet: with one node, events start each round.
         plan_interval_ms: u64 = 1_000, 50..=60_000;
     }
 }
