@@ -23,6 +23,9 @@ use vecraft_types::api::Database;
 
 /// How long calls under way may still run when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How often, and how far apart, a stop looks whether the store was let go: one second in all.
+const RELEASE_LOOKS: u32 = 200;
+const RELEASE_PAUSE: Duration = Duration::from_millis(5);
 /// How long a door may take to close after that.
 const CLOSE: Duration = Duration::from_secs(12);
 
@@ -132,12 +135,20 @@ impl Server {
             }
         }
         self.roles.stop().await;
-        let Directory { disk, log, .. } = self.directory;
+        let Directory { disk, kv, log, .. } = self.directory;
         let closing = tokio::task::spawn_blocking(move || log.close());
         if let Err(error) = closing.await {
             tracing::warn!(%error, "the log did not close cleanly");
         }
         RunFile::remove(disk.as_ref() as &dyn Disk);
+        // Tasks that saw the shutdown a moment late still hold the store, and with it the lock that a next start in
+        // this process needs.
+        for _ in 0..RELEASE_LOOKS {
+            if Arc::strong_count(&kv) == 1 {
+                break;
+            }
+            tokio::time::sleep(RELEASE_PAUSE).await;
+        }
     }
 }
 
