@@ -1,6 +1,19 @@
 # Sourced: `need_packages` makes sure that what the build needs is installed.
 # shellcheck shell=bash
 
+# Whether bindgen will find libclang. libclang-cpp, another library, often stands beside it or without it: hence the
+# names in full, the ones that bindgen itself looks for.
+has_libclang() {
+  [ -z "${LIBCLANG_PATH:-}" ] || return 0
+  local dir
+  for dir in /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu /usr/lib64 /usr/local/lib; do
+    if compgen -G "$dir/libclang.so*" >/dev/null || compgen -G "$dir/libclang-[0-9]*.so*" >/dev/null; then
+      return 0
+    fi
+  done
+  return 1
+}
+
 # Prints the Debian packages that are missing, by what they give rather than by their records, so that the same
 # thing installed in another way counts as well.
 missing_packages() {
@@ -9,10 +22,7 @@ missing_packages() {
   command -v ccache >/dev/null 2>&1 || echo ccache
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
   # bindgen loads libclang while RocksDB's bindings are made.
-  if [ -z "${LIBCLANG_PATH:-}" ] && ! compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null &&
-    ! compgen -G '/usr/lib/*/libclang*.so*' >/dev/null && ! compgen -G '/usr/lib64/libclang*.so*' >/dev/null; then
-    echo libclang-dev
-  fi
+  has_libclang || echo libclang-dev
   if ! command -v python3 >/dev/null 2>&1 || ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
     echo python3-venv
   fi
