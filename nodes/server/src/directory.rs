@@ -1,4 +1,4 @@
-//! Opening a data directory: lock, files, store, log, identity.
+//! Opening a data directory: what it is, lock, files, store, log, identity.
 //!
 //! ```text
 //! DIR/LOCK       held while a process serves it
@@ -8,9 +8,13 @@
 //! DIR/groups/    column files of the shards
 //! DIR/indexes/   index files over sealed segments
 //! ```
+//! A directory is taken as new only when none of the last four is there. One with something else in it is not ours; one
+//! with some of the four is a torn copy. Both are refused untouched: forming a new cluster over them would hide what
+//! they hold (I1).
 
 use crate::Error;
 use crate::identity::Identity;
+use crate::log_seen;
 use std::path::Path;
 use std::sync::Arc;
 use vecraft_config::Config;
@@ -20,12 +24,25 @@ use vecraft_runtime::random::Random;
 use vecraft_storage::{DirLock, Disk, Kv, RealDisk, RocksKv, RocksOptions};
 use vecraft_types::NodeId;
 
+pub(crate) const KV: &str = "kv";
+pub(crate) const LOG: &str = "log";
+/// What only a node that formed has.
+const DATA: [&str; 3] = [LOG, "groups", "indexes"];
+/// What a directory may hold before its first start: leftovers of a process, and of a file system's root.
+const HARMLESS: [&str; 4] = ["LOCK", "run.json", "run.json.tmp", "lost+found"];
+
 /// An open data directory.
 pub struct Directory {
     pub disk: Arc<dyn Disk>,
     pub kv: Arc<dyn Kv>,
     pub log: NodeLog,
     pub identity: Identity,
+    _lock: DirLock,
+}
+
+/// The part of a directory that commands need which do not serve it: locked, log unread.
+pub struct Offline {
+    pub kv: Arc<dyn Kv>,
     _lock: DirLock,
 }
 
@@ -38,21 +55,76 @@ impl Directory {
         random: &dyn Random,
         clock: Arc<dyn Clock>,
     ) -> Result<Directory, Error> {
-        let lock = DirLock::acquire(path).map_err(|error| match error {
-            vecraft_storage::Error::Locked { pid } => Error::InUse { dir: path.to_owned(), pid },
-            other => other.into(),
-        })?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path)?);
-        let kv: Arc<dyn Kv> = Arc::new(RocksKv::open(&path.join("kv"), RocksOptions::default())?);
+        check_content(path, disk.as_ref())?;
+        let lock = lock(path)?;
+        let kv: Arc<dyn Kv> = Arc::new(RocksKv::open(&path.join(KV), RocksOptions::default())?);
+        let data = present(disk.as_ref(), &DATA)?;
         // Before the log: a directory of a newer program is refused untouched.
-        let identity = Identity::open(kv.as_ref(), random, node)?;
+        let identity = Identity::open(kv.as_ref(), random, node, || match data.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Torn { dir: path.to_owned(), missing: "the identity in kv/", present: data }),
+        })?;
+        log_seen::check(kv.as_ref(), disk.as_ref(), path)?;
         let options = LogOptions {
             segment_bytes: config.log.segment_bytes,
             salt: random.next_u64(),
             now: Some(Arc::new(move || clock.monotonic())),
             ..LogOptions::default()
         };
-        let (log, _) = NodeLog::open(disk.clone(), "log", options)?;
+        let (log, _) = NodeLog::open(disk.clone(), LOG, options)?;
+        log_seen::store(kv.as_ref(), log.generation())?;
         Ok(Directory { disk, kv, log, identity, _lock: lock })
     }
+}
+
+impl Offline {
+    /// Opens the store of a directory that nobody serves.
+    ///
+    /// # Errors
+    /// [`Error::InUse`]; a directory that is not a node's.
+    pub fn open(path: &Path) -> Result<Offline, Error> {
+        let disk = RealDisk::new(path)?;
+        if !disk.exists(KV)? {
+            return Err(Error::NotOurs { dir: path.to_owned(), found: "no kv/".to_owned() });
+        }
+        let lock = lock(path)?;
+        Ok(Offline { kv: Arc::new(RocksKv::open(&path.join(KV), RocksOptions::default())?), _lock: lock })
+    }
+}
+
+fn lock(path: &Path) -> Result<DirLock, Error> {
+    DirLock::acquire(path).map_err(|error| match error {
+        vecraft_storage::Error::Locked { pid } => Error::InUse { dir: path.to_owned(), pid },
+        other => other.into(),
+    })
+}
+
+/// Whether this is a node's directory, or may become one. Changes nothing.
+fn check_content(path: &Path, disk: &dyn Disk) -> Result<(), Error> {
+    if disk.exists(KV)? {
+        return Ok(());
+    }
+    let data = present(disk, &DATA)?;
+    if !data.is_empty() {
+        return Err(Error::Torn { dir: path.to_owned(), missing: "kv/", present: data });
+    }
+    let names = disk.list("")?.into_iter().map(|entry| entry.name);
+    let foreign: Vec<String> = names.filter(|name| !HARMLESS.contains(&name.as_str())).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let shown = foreign.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if foreign.len() > 3 { format!(" and {} more", foreign.len() - 3) } else { String::new() };
+    Err(Error::NotOurs { dir: path.to_owned(), found: format!("{shown}{more}") })
+}
+
+fn present(disk: &dyn Disk, names: &[&'static str]) -> Result<Vec<&'static str>, Error> {
+    let mut found = Vec::new();
+    for name in names {
+        if disk.exists(name)? {
+            found.push(*name);
+        }
+    }
+    Ok(found)
 }

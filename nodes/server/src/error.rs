@@ -23,6 +23,48 @@ pub enum Error {
         /// Ours.
         supported: u32,
     },
+    /// The directory holds something else.
+    #[error(
+        "{dir} is not a data directory of vecraft (found: {found}); nothing was changed: choose an empty or a new \
+         directory",
+        dir = dir.display()
+    )]
+    NotOurs {
+        /// The directory.
+        dir: PathBuf,
+        /// What is there, or is missing.
+        found: String,
+    },
+    /// Part of a data directory is missing.
+    #[error(
+        "{dir} has {present} but not {missing}; nothing was changed: bring back the missing part from the same copy, \
+         or choose an empty directory",
+        dir = dir.display(),
+        present = present.iter().map(|name| format!("{name}/")).collect::<Vec<_>>().join(", ")
+    )]
+    Torn {
+        /// The directory.
+        dir: PathBuf,
+        /// What is not there.
+        missing: &'static str,
+        /// What is there.
+        present: Vec<&'static str>,
+    },
+    /// The log is gone, or is an older one.
+    #[error(
+        "{dir}/log {what}, yet generation {seen} was written there: acknowledged writes are missing from it. Nothing \
+         was changed: bring back log/ from the same copy as kv/",
+        dir = dir.display(),
+        what = found.map_or("is missing or empty".to_owned(), |found| format!("ends with generation {found}"))
+    )]
+    LogLost {
+        /// The directory.
+        dir: PathBuf,
+        /// The newest generation there.
+        found: Option<u64>,
+        /// The newest generation known.
+        seen: u64,
+    },
     /// The identity record is not readable.
     #[error("the data directory's identity is unreadable: {0}")]
     Identity(String),

@@ -40,16 +40,23 @@ pub enum Phase {
 }
 
 impl Identity {
-    /// Reads the directory's identity, or gives an empty directory one.
+    /// Reads the directory's identity, or gives an empty directory one; `is_empty` says why it is not empty, then no
+    /// new identity is made.
     ///
     /// # Errors
-    /// An identity of a newer program ([`Error::NewerFormat`]) or one that does not decode.
-    pub fn open(kv: &dyn Kv, random: &dyn Random, node: NodeId) -> Result<Identity, Error> {
+    /// An identity of a newer program ([`Error::NewerFormat`]) or one that does not decode; what `is_empty` said.
+    pub fn open(
+        kv: &dyn Kv,
+        random: &dyn Random,
+        node: NodeId,
+        is_empty: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<Identity, Error> {
         match kv.get(Table::Node, KEY)? {
             Some(bytes) => {
                 Identity::check(codec::decode(&bytes).map_err(|e| Error::Identity(e.to_string()))?)
             }
             None => {
+                is_empty()?;
                 let cluster_id = random.next_u128();
                 let identity = Identity { format: DATA_FORMAT, cluster_id, node, phase: Phase::Forming };
                 identity.store(kv)?;
@@ -105,21 +112,21 @@ mod tests {
     #[test]
     fn i1_a_directory_is_formed_once_and_keeps_its_name() {
         let kv = SimKv::new(1);
-        let mut first = Identity::open(&kv, &SeededRandom::new(1), NodeId(1)).unwrap();
+        let mut first = Identity::open(&kv, &SeededRandom::new(1), NodeId(1), || Ok(())).unwrap();
         assert_eq!(first.phase, Phase::Forming);
         first.formed(&kv).unwrap();
         kv.crash();
-        let again = Identity::open(&kv, &SeededRandom::new(2), NodeId(1)).unwrap();
+        let again = Identity::open(&kv, &SeededRandom::new(2), NodeId(1), || Ok(())).unwrap();
         assert_eq!(again, first);
     }
 
     #[test]
     fn a_directory_of_a_newer_program_is_refused() {
         let kv = SimKv::new(1);
-        let mut identity = Identity::open(&kv, &SeededRandom::new(1), NodeId(1)).unwrap();
+        let mut identity = Identity::open(&kv, &SeededRandom::new(1), NodeId(1), || Ok(())).unwrap();
         identity.format = DATA_FORMAT + 1;
         identity.store(&kv).unwrap();
-        let refused = Identity::open(&kv, &SeededRandom::new(1), NodeId(1));
+        let refused = Identity::open(&kv, &SeededRandom::new(1), NodeId(1), || Ok(()));
         assert!(matches!(refused, Err(Error::NewerFormat { found: 2, supported: 1 })));
     }
 }

@@ -15,6 +15,7 @@ mod doors;
 mod error;
 mod identity;
 mod limits;
+mod log_seen;
 mod roles;
 mod run_file;
 mod server;

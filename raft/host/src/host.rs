@@ -1,6 +1,7 @@
 //! Starting groups.
 
 use crate::group::{Group, Raft};
+use crate::inequality;
 use crate::lone_network::LoneNetwork;
 use crate::state_machine::Driver;
 use crate::{Error, Machine};
@@ -72,10 +73,11 @@ impl Host {
     ) -> Result<Group, Error> {
         let group = spec.group;
         let stopped = |reason: String| Error::Stopped { group, reason };
+        let log = self.log.group(group, spec.replica);
+        inequality::check(&log, machine.lock().checkpoint().as_ref())?;
         let (publish, published) = watch::channel(LogPosition(0));
         let checkpoint = Arc::new(Mutex::new(None));
         let driver = Driver::new(group, machine, checkpoint.clone(), publish);
-        let log = self.log.group(group, spec.replica);
         let raft: Raft<M> =
             openraft::Raft::new(spec.replica.0, self.config.clone(), LoneNetwork, log, driver)
                 .await

@@ -12,6 +12,7 @@
 mod error;
 mod group;
 mod host;
+mod inequality;
 mod lone_network;
 mod machine;
 mod read_index;

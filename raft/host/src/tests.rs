@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use vecraft_log_store::{LogOptions, NodeLog};
-use vecraft_storage::SimDisk;
+use vecraft_storage::{Disk, OpenMode, SimDisk};
 use vecraft_types::{GroupId, LogPosition, NodeId, ReplicaId};
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -94,12 +94,42 @@ async fn i4_a_checkpoint_lets_the_log_below_go_and_only_the_rest_is_applied_agai
     stop(host, group).await;
 
     // Without the checkpoint the purged part is gone, and the replica must say so instead of serving less.
+    assert!(refusal(&disk, Journal::default()).await.contains("there is no checkpoint"));
+}
+
+/// Why a replica does not start.
+async fn refusal(disk: &SimDisk, journal: Journal) -> String {
     let (log, _) = NodeLog::open(Arc::new(disk.clone()), "log", LogOptions::default()).unwrap();
     let host = Host::new(log).unwrap();
     let spec = GroupSpec { group: GroupId(1), node: NodeId(1), replica: ReplicaId(7), bootstrap: false };
-    let empty = Arc::new(Mutex::new(Journal::default()));
-    let refused = tokio::time::timeout(WAIT, host.start_group(spec, empty.clone())).await;
-    assert!(!matches!(refused, Ok(Ok(_))), "started with {} entries", empty.lock().applied.len());
+    match host.start_group(spec, Arc::new(Mutex::new(journal))).await {
+        Err(Error::Stopped { reason, .. }) => reason,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("started"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i3_a_log_that_is_lost_or_older_than_the_checkpoint_is_refused() {
+    let disk = SimDisk::new(5);
+    let (host, group, _) = start(&disk, Journal::default(), true).await;
+    group.propose(Bytes::from("early"), WAIT).await.unwrap();
+    stop(host, group).await;
+    let older = SimDisk::new(6);
+    older.create_dir_all("log").unwrap();
+    for file in disk.list("log").unwrap() {
+        let path = format!("log/{}", file.name);
+        let bytes = disk.read_all(&path).unwrap();
+        older.open(&path, OpenMode::Create).unwrap().write_at(0, &bytes).unwrap();
+    }
+    let (host, group, machine) = start(&disk, Journal::default(), false).await;
+    group.propose(Bytes::from("late"), WAIT).await.unwrap();
+    let mark = machine.lock().last.clone().unwrap();
+    stop(host, group).await;
+
+    let checkpointed = || Journal { checkpoint: Some(mark.clone()), ..Journal::default() };
+    assert!(refusal(&SimDisk::new(7), checkpointed()).await.contains("the log is empty"));
+    assert!(refusal(&older, checkpointed()).await.contains("the log ends at entry"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

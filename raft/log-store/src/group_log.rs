@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::convert;
 use crate::error::{Error, Result};
+use crate::node_log::RecoveredGroup;
 use crate::options::WriterMode;
 use crate::queue::{Done, Item};
 use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
@@ -40,6 +41,17 @@ impl GroupLog {
     #[must_use]
     pub fn key(&self) -> GroupKey {
         self.key
+    }
+
+    /// What the log says of this replica, as it stands.
+    ///
+    /// # Errors
+    /// [`Error::Removed`].
+    pub fn recovered(&self) -> Result<RecoveredGroup> {
+        let queue = self.shared.queue.lock();
+        let group = queue.memory.groups.get(&self.key).ok_or(Error::Removed(self.key))?;
+        let (vote, committed, purged, last) = (group.vote, group.committed, group.purged, group.last);
+        Ok(RecoveredGroup { key: self.key, vote, committed, purged, last })
     }
 
     /// Entries `start..end` as they stand, stopping after `bytes_max` payload bytes but never before the first. Blocks when they

@@ -96,6 +96,8 @@ pub struct NodeLog {
 
 struct Inner {
     shared: Arc<Shared>,
+    /// Generation that this opening began.
+    generation: u64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -118,7 +120,7 @@ impl NodeLog {
             let (vote, committed, purged, last) = (state.vote, state.committed, state.purged, state.last);
             recovered.push(RecoveredGroup { key, vote, committed, purged, last });
         }
-        let mode = options.writer;
+        let (mode, generation) = (options.writer, wal.generation());
         let shared = Shared::new(wal, options, memory);
         let thread = match mode {
             WriterMode::Inline => None,
@@ -132,7 +134,21 @@ impl NodeLog {
                 )
             }
         };
-        Ok((Self { inner: Arc::new(Inner { shared, thread: Mutex::new(thread) }) }, recovered))
+        Ok((Self { inner: Arc::new(Inner { shared, generation, thread: Mutex::new(thread) }) }, recovered))
+    }
+
+    /// The newest generation in `dir` without opening it; see [`WriteAheadLog::newest_generation`].
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn newest_generation(disk: &dyn Disk, dir: &str) -> Result<Option<u64>> {
+        WriteAheadLog::newest_generation(disk, dir)
+    }
+
+    /// The generation that this opening began: durable, and higher than any before.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.inner.generation
     }
 
     /// The log of one replica, empty when it has none yet. One owner per replica: openraft's core, with any number of readers.

@@ -94,6 +94,25 @@ impl WriteAheadLog {
         Ok(log)
     }
 
+    /// The newest generation of a log in `dir`, without reading or changing anything; `None` when there is no log. Each
+    /// opening begins a higher one, so a log whose newest is lower than one seen before is not the log that was left.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn newest_generation(disk: &dyn Disk, dir: &str) -> Result<Option<u64>> {
+        if !disk.exists(dir)? {
+            return Ok(None);
+        }
+        let files = disk.list(dir)?;
+        Ok(files.iter().filter_map(|file| SegmentId::parse(&file.name)).map(|id| id.generation).max())
+    }
+
+    /// The generation of the segment being written.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.active.generation
+    }
+
     /// Reads what is written; shares the state with this writer.
     #[must_use]
     pub fn files(&self) -> LogFiles {

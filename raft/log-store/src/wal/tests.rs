@@ -273,3 +273,16 @@ fn i7_a_batch_seen_after_a_failed_sync_survives_the_next_power_cut() {
         check_entries(&log);
     }
 }
+
+#[test]
+fn i1_each_opening_begins_a_higher_generation_and_a_lost_log_has_none() {
+    let disk = SimDisk::new(91);
+    assert_eq!(WriteAheadLog::newest_generation(&disk, DIR).unwrap(), None);
+    let mut last = 0;
+    for _ in 0..3 {
+        let log = WriteAheadLog::open(Arc::new(disk.clone()), DIR, small()).unwrap();
+        assert!(log.generation() > last);
+        last = log.generation();
+        assert_eq!(WriteAheadLog::newest_generation(&disk, DIR).unwrap(), Some(last));
+    }
+}
