@@ -179,6 +179,11 @@ pub trait ShardReader: Send + Sync {
 pub trait ReadBarrier: Send + Sync {
     /// Returns when this node's view of the shard satisfies the consistency level (I15, I16, I17).
     async fn wait(&self, shard: ShardId, consistency: Consistency, deadline_ms: u64) -> Result<()>;
+
+    /// Why this node shows no view of the shard: not here, or out of service with a reason (I24).
+    fn absent(&self, shard: ShardId) -> Error {
+        Error::new(Code::ReplicaUnavailable, "this node does not show the shard").with("shard", shard)
+    }
 }
 
 /// The catalogue as this node's replica of the metastore has it (I19). Reading is memory only.

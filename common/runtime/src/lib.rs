@@ -31,7 +31,7 @@ pub mod telemetry;
 use std::any::Any;
 
 /// The text of a caught panic, for logs and errors. A payload that is not text has a placeholder.
-pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
+pub fn panic_text(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&str>() {
         (*text).to_string()
     } else if let Some(text) = payload.downcast_ref::<String>() {

@@ -14,6 +14,8 @@ pub trait MetaLog: Send + Sync + 'static {
     async fn catch_up(&self, deadline: Duration) -> Result<(), Error>;
     /// Everything up to the mark is in a synced checkpoint: the log below may go (I4).
     async fn checkpointed(&self, mark: &Mark) -> Result<(), Error>;
+    /// Returns when the replica has ended, asked to or not (I24).
+    async fn ended(&self);
     /// Stops the replica.
     async fn stop(&self);
 }
@@ -32,6 +34,10 @@ impl MetaLog for Group {
 
     async fn checkpointed(&self, mark: &Mark) -> Result<(), Error> {
         Group::checkpointed(self, mark).await
+    }
+
+    async fn ended(&self) {
+        Group::ended(self).await;
     }
 
     async fn stop(&self) {

@@ -179,6 +179,11 @@ impl Metastore {
         }
     }
 
+    /// Returns when group 0's replica has ended, asked to or not (I24).
+    pub async fn ended(&self) {
+        self.log.ended().await;
+    }
+
     /// Writes a last checkpoint and stops group 0's replica. A failed checkpoint only makes the next start longer.
     pub async fn stop(&self) {
         if let Err(error) = self.checkpoint().await {

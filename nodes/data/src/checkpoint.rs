@@ -15,7 +15,8 @@ mod record;
 mod restore;
 mod write;
 
-pub use restore::restore;
+pub(crate) use record::{decode, encode};
+pub use restore::{checkpointed_shards, restore};
 pub(crate) use write::paths;
 pub use write::{Capture, Written, write};
 

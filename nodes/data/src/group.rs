@@ -15,7 +15,7 @@ use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::IoPool;
 use vecraft_state::shard::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
 use vecraft_storage::{Disk, Kv};
-use vecraft_types::{ShardId, Timestamp};
+use vecraft_types::{GroupId, ShardId, Timestamp};
 
 /// A pool group that runs here.
 pub struct DataGroup {
@@ -70,9 +70,20 @@ impl DataGroup {
         }
     }
 
-    /// Returns when this replica has ended, asked to or not (I24).
-    pub async fn ended(&self) {
+    /// Which group.
+    pub fn id(&self) -> GroupId {
+        self.raft.id()
+    }
+
+    /// Stops this replica.
+    pub async fn stop(&self) {
+        self.raft.shutdown().await;
+    }
+
+    /// Returns when this replica has ended, asked to or not (I24), with the reason when its machine gave one.
+    pub async fn ended(&self) -> Option<String> {
         self.raft.ended().await;
+        self.machine.lock().broken.clone()
     }
 
     /// Proposes a command for a shard and waits until it is applied here.
@@ -98,6 +109,9 @@ impl DataGroup {
         let unflushed = self.pressure.unflushed_bytes.load(Ordering::Relaxed);
         let (capture, mark) = {
             let machine = self.machine.lock();
+            if let Some(why) = &machine.broken {
+                return Err(Error::Broken(why.clone()));
+            }
             match &machine.mark {
                 Some(mark) => (machine.replica.capture(), mark.clone()),
                 None => return Ok(()),

@@ -5,8 +5,10 @@
 //! | `replica` | one group's shards: machine, key index, segments, published views; synchronous, simulated as it is |
 //! | `checkpoint/` | durable positions (I3): capture, write, restore |
 //! | `machine` | the replica behind Raft |
+//! | `failures` | entries that could not be applied, or are to be skipped (I24) |
 //! | `group` | proposing and writing checkpoints |
 //! | `maintenance` | sealing and checkpoints by size and age |
+//! | `outage` | groups out of service on this node, and why |
 //! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`] |
 //! | `actor` | the role's life: starting groups, draining, checkpoint at the end |
 //!
@@ -19,16 +21,19 @@
 
 mod checkpoint;
 mod error;
+mod failures;
 mod group;
 mod key_index;
 mod machine;
 mod maintenance;
 mod node;
+mod outage;
 mod replica;
 mod tasks;
 
-pub use checkpoint::{Capture, Written, restore, write as write_checkpoint};
+pub use checkpoint::{Capture, Written, checkpointed_shards, restore, write as write_checkpoint};
 pub use error::{Error, Result};
+pub use failures::{FailedEntry, Failures, failed_entry, skip_entry};
 pub use group::{DataGroup, Surroundings};
 pub use key_index::MemoryKeyIndex;
 pub use machine::{DataMachine, Pressure};

@@ -1,21 +1,28 @@
 //! The replica as Raft drives it.
 
+use crate::failures::Failures;
 use crate::replica::GroupReplica;
 use bytes::Bytes;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 use vecraft_raft_host::{Committed, Failed, Machine, Mark};
 use vecraft_rpc::codec;
-use vecraft_state::shard::ShardEntry;
+use vecraft_runtime::panic_text;
+use vecraft_state::shard::{Refusal, ShardEntry, ShardReply};
+use vecraft_storage::failpoint;
 
 /// A [`GroupReplica`] behind the group's log.
 pub struct DataMachine {
     pub(crate) replica: GroupReplica,
     /// The last entry applied, as a checkpoint must remember it.
     pub(crate) mark: Option<Mark>,
+    /// Why this replica can apply no more: its state may be torn and is never written down (I24).
+    pub(crate) broken: Option<String>,
     checkpoint: Option<Mark>,
     pressure: Arc<Pressure>,
+    failures: Failures,
 }
 
 /// How much was applied since the last checkpoint; wakes the group's maintenance.
@@ -32,16 +39,25 @@ pub struct Pressure {
 
 impl DataMachine {
     /// A machine over a restored replica and the mark of its checkpoint.
-    pub fn new(replica: GroupReplica, checkpoint: Option<Mark>, pressure: Arc<Pressure>) -> DataMachine {
+    pub fn new(
+        replica: GroupReplica,
+        checkpoint: Option<Mark>,
+        pressure: Arc<Pressure>,
+        failures: Failures,
+    ) -> DataMachine {
         pressure.memory_bytes.store(replica.memory_bytes(), Ordering::Relaxed);
         // What a restart brought back may already be too much: let maintenance look once.
         pressure.applied.notify_one();
-        DataMachine { replica, mark: checkpoint.clone(), checkpoint, pressure }
+        DataMachine { replica, mark: checkpoint.clone(), broken: None, checkpoint, pressure, failures }
     }
-}
 
-impl Machine for DataMachine {
-    fn apply(&mut self, entry: Committed) -> Result<Bytes, Failed> {
+    /// Why this replica can apply no more.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    fn apply_entry(&mut self, entry: Committed) -> Result<Bytes, Failed> {
+        failpoint::hit("data.apply").map_err(|e| Failed(e.to_string()))?;
         let bytes = entry.command.len() as u64;
         let command: ShardEntry = codec::decode(&entry.command).map_err(|e| Failed(e.to_string()))?;
         let reply = self.replica.apply(entry.position, command).map_err(|e| Failed(e.to_string()))?;
@@ -50,6 +66,33 @@ impl Machine for DataMachine {
         self.pressure.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.pressure.applied.notify_one();
         codec::encode(&reply).map(Bytes::from).map_err(|e| Failed(e.to_string()))
+    }
+
+    /// An operator gave this entry up: it is counted and changes nothing.
+    fn pass_over(&mut self, entry: Committed) -> Result<Bytes, Failed> {
+        tracing::warn!(position = %entry.position, "skipping an entry as told, its change is lost (group skip --unsafe)");
+        self.advance(entry.mark);
+        let reply: ShardReply = Err(Refusal::OutcomeUnknown);
+        codec::encode(&reply).map(Bytes::from).map_err(|e| Failed(e.to_string()))
+    }
+}
+
+impl Machine for DataMachine {
+    fn apply(&mut self, entry: Committed) -> Result<Bytes, Failed> {
+        let position = entry.position;
+        if self.failures.is_skipped(position) {
+            return self.pass_over(entry);
+        }
+        let done = catch_unwind(AssertUnwindSafe(|| self.apply_entry(entry)));
+        let done = done.unwrap_or_else(|panic| Err(Failed(format!("panic: {}", panic_text(&*panic)))));
+        match &done {
+            Ok(_) => self.failures.passed(position),
+            Err(Failed(why)) => {
+                self.failures.note(position, why);
+                self.broken = Some(format!("entry {} could not be applied: {why}", position.0));
+            }
+        }
+        done
     }
 
     fn advance(&mut self, mark: Mark) {

@@ -1,6 +1,7 @@
 //! The data role of a node: which group holds which shard, and the services over them.
 
 use crate::group::DataGroup;
+use crate::outage::Outages;
 use crate::replica::Routes;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
@@ -14,8 +15,9 @@ use vecraft_types::{Code, Error, GroupId, Result, ShardId};
 /// The groups of this node and the views of their shards. Clones are the same.
 #[derive(Clone)]
 pub struct DataNode {
-    groups: Arc<RwLock<BTreeMap<GroupId, Arc<DataGroup>>>>,
-    routes: Arc<Routes>,
+    pub(crate) groups: Arc<RwLock<BTreeMap<GroupId, Arc<DataGroup>>>>,
+    pub(crate) outages: Arc<Outages>,
+    pub(crate) routes: Arc<Routes>,
     pub(crate) views: Arc<ViewRegistry>,
     pub(crate) limits: WriteLimits,
     pub(crate) in_flight: Arc<tokio::sync::Semaphore>,
@@ -50,7 +52,7 @@ impl DataNode {
     /// A node without groups.
     pub fn new(routes: Arc<Routes>, views: Arc<ViewRegistry>, limits: WriteLimits, space: Space) -> DataNode {
         let in_flight = Arc::new(tokio::sync::Semaphore::new(limits.in_flight_bytes_max / UNIT));
-        DataNode { groups: Arc::default(), routes, views, limits, in_flight, space }
+        DataNode { groups: Arc::default(), outages: Arc::default(), routes, views, limits, in_flight, space }
     }
 
     /// Adds a started group.
@@ -64,9 +66,7 @@ impl DataNode {
     }
 
     pub(crate) fn group(&self, id: GroupId) -> Result<Arc<DataGroup>> {
-        let missing =
-            || Error::new(Code::ReplicaUnavailable, "the group is not on this node").with("group", id);
-        self.groups.read().get(&id).cloned().ok_or_else(missing)
+        self.groups.read().get(&id).cloned().ok_or_else(|| self.outages.missing(id))
     }
 
     /// The group that holds a shard.
@@ -134,12 +134,13 @@ impl DataNode {
     /// Writes a checkpoint of every group (at shutdown, so that the next start is quick).
     ///
     /// # Errors
-    /// The first group that could not.
+    /// The first that could not; the others are written all the same.
     pub async fn checkpoint_all(&self) -> crate::Result<()> {
+        let mut failed = None;
         for group in self.groups() {
-            group.checkpoint().await?;
+            failed = failed.or(group.checkpoint().await.err());
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Stops every group's replica.

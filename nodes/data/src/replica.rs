@@ -46,6 +46,11 @@ impl Routes {
         self.0.write().remove(&shard);
     }
 
+    /// The shards of a group.
+    pub(crate) fn of_group(&self, group: GroupId) -> Vec<ShardId> {
+        self.0.read().iter().filter(|(_, of)| **of == group).map(|(shard, _)| *shard).collect()
+    }
+
     /// The group of a shard that is here.
     pub fn group_of(&self, shard: ShardId) -> Option<GroupId> {
         self.0.read().get(&shard).copied()

@@ -125,8 +125,7 @@ impl QueryNode {
         if let Some(why) = self.out_of_service.read().get(&shard) {
             return Err(Error::new(Code::Io, format!("this replica is out of service: {why}")));
         }
-        let missing = || Error::new(Code::ReplicaUnavailable, "this node does not show the shard");
-        self.views.get(shard).ok_or_else(missing)
+        self.views.get(shard).ok_or_else(|| self.barrier.absent(shard))
     }
 
     /// An error of the engine. Damaged files end the service of this shard here: what else they hold cannot be

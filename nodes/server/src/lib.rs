@@ -10,6 +10,7 @@
 //! newcomer: `server.rs` here, then `nodes/proxy`, then the flow you care about in `docs/internals`.
 
 pub mod cli;
+mod data_role;
 mod directory;
 mod doors;
 mod error;

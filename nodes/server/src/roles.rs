@@ -1,32 +1,28 @@
 //! Starting the roles of a node, bottom up, and stopping them, top down.
 
 use crate::Error;
+use crate::data_role;
 use crate::directory::Directory;
-use crate::limits;
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use vecraft_config::Config;
 use vecraft_coordinator::{Coordinator, CoordinatorClient, META_REPLICA, Metastore};
-use vecraft_data::{
-    DataGroup, DataMachine, DataNode, MaintenancePolicy, Pressure, Routes, Space, Surroundings, WriteLimits,
-    maintain,
-};
+use vecraft_data::DataNode;
 use vecraft_index_node::{CatalogueWatch, IndexActor, IndexConfig, IndexNode, IndexParts, IndexedWriter};
 use vecraft_proxy::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
 use vecraft_query::{QueryActor, QueryConfig, QueryNode, QueryParts};
-use vecraft_raft_host::{GroupSpec, Host, Mark};
+use vecraft_raft_host::{GroupSpec, Host};
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RoleEnd, RolePolicy};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::{CpuPool, IoPool};
 use vecraft_runtime::random::Random;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_runtime::tasks::{TaskKind, Tasks};
-use vecraft_segment::{GrowingOptions, ViewRegistry};
+use vecraft_segment::ViewRegistry;
 use vecraft_state::meta::{ClusterId, NodeRow};
-use vecraft_types::{ClientId, GroupId, NodeId, ReplicaId};
+use vecraft_types::{ClientId, GroupId};
 
 /// Threads that may wait for files at one time.
 const IO_THREADS: usize = 8;
@@ -64,7 +60,7 @@ impl Ground {
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>, shutdown: Shutdown) -> Ground {
         let tasks = Tasks::new(Handle::current(), shutdown.clone(), {
             let shutdown = shutdown.clone();
-            // With one voter a replica that stops takes its shards with it: stop loudly, keep the evidence (I24).
+            // A replica of the pool leaves service by itself (data_role.rs); what comes here has nobody to stand in.
             move |failure| shutdown.trigger(failure.to_string())
         });
         Ground { clock, random, shutdown, tasks, io: IoPool::new("io", Handle::current(), IO_THREADS) }
@@ -89,9 +85,17 @@ impl Roles {
         }
         let views = Arc::new(ViewRegistry::new());
         let segments_changed = Arc::new(Notify::new());
-        let data =
-            start_data(&host, directory, config, ground, &metastore, views.clone(), segments_changed.clone())
-                .await?;
+        let data = data_role::start(
+            &host,
+            directory,
+            config,
+            ground,
+            &metastore,
+            views.clone(),
+            segments_changed.clone(),
+        )
+        .await?;
+        watch_metastore(ground, metastore.clone());
         directory.identity.formed(directory.kv.as_ref())?;
 
         let actors = ActorHost::new(Handle::current(), ground.clock.clone())
@@ -204,6 +208,15 @@ fn watch(ground: &Ground, name: &'static str, end: impl Future<Output = RoleEnd>
     });
 }
 
+/// Without the metastore's replica a node knows no names: it stops loudly.
+fn watch_metastore(ground: &Ground, metastore: Metastore) {
+    let stopping = ground.shutdown.clone();
+    ground.tasks.spawn(TaskKind::Guardian, "metastore", async move {
+        metastore.ended().await;
+        if stopping.is_triggered() { Ok(()) } else { Err("its replica stopped; the log lines above say why") }
+    });
+}
+
 /// The index role over what the data role publishes and the catalogue wants.
 fn index_node(
     directory: &Directory,
@@ -229,84 +242,4 @@ fn index_node(
         clock: ground.clock.clone(),
         config: IndexConfig { flat_rows_max: config.index.autoindex_flat_rows_max, ..IndexConfig::default() },
     })))
-}
-
-/// Restores and starts this node's replicas of the pool groups.
-async fn start_data(
-    host: &Host,
-    directory: &Directory,
-    config: &Config,
-    ground: &Ground,
-    metastore: &Metastore,
-    views: Arc<ViewRegistry>,
-    segments_changed: Arc<Notify>,
-) -> Result<DataNode, Error> {
-    let routes = Arc::new(Routes::default());
-    let memory_bytes_max = match config.data.memory_limit_bytes {
-        0 => limits::memory_bytes() / 2,
-        bytes => bytes,
-    };
-    let write_limits = WriteLimits {
-        in_flight_bytes_max: config.data.inflight_bytes_max as usize,
-        memory_bytes_max,
-        flush_seals_rows_min: config.index.autoindex_flat_rows_max,
-    };
-    let log = directory.log.clone();
-    let space = Space { disk: directory.disk.clone(), is_log_stalled: Arc::new(move || log.is_stalled()) };
-    let data = DataNode::new(routes.clone(), views.clone(), write_limits, space);
-    let options = GrowingOptions { chunk_bytes_max: config.data.chunk_bytes as usize, ..Default::default() };
-    let policy = MaintenancePolicy {
-        segment_bytes_max: config.data.segment_bytes_max,
-        segment_age_max: config.data.segment_age_max(),
-        seal_rows_min: config.index.autoindex_flat_rows_max as u32,
-        memory_bytes_high: memory_bytes_max / 10 * 6 / config.data.groups_per_node.max(1),
-        checkpoint_bytes: config.data.checkpoint_bytes,
-        checkpoint_interval: config.data.checkpoint_interval(),
-    };
-    let node = directory.identity.node;
-    for (group, replica) in own_replicas(metastore, node) {
-        let (disk, kv) = (directory.disk.clone(), directory.kv.clone());
-        let restoring = {
-            let (disk, kv, routes, views) = (disk.clone(), kv.clone(), routes.clone(), views.clone());
-            move || vecraft_data::restore(&disk, kv.as_ref(), group, routes, views, options)
-        };
-        let (replica_state, mark) =
-            ground.io.run(restoring).await.map_err(Error::other("restore a group"))??;
-        let mark = mark.map(|bytes| Mark::decode(&bytes)).transpose()?;
-        let pressure = Arc::new(Pressure::default());
-        let machine = Arc::new(Mutex::new(DataMachine::new(replica_state, mark, pressure.clone())));
-        let bootstrap = directory.identity.is_forming();
-        let raft = host.start_group(GroupSpec { group, node, replica, bootstrap }, machine.clone()).await?;
-        let around = Surroundings {
-            disk,
-            kv,
-            clock: ground.clock.clone(),
-            io: ground.io.clone(),
-            segments_changed: segments_changed.clone(),
-        };
-        let running = Arc::new(DataGroup::new(raft, machine, pressure, around));
-        data.add_group(running.clone());
-        let (end, stopping) = (running.clone(), ground.shutdown.clone());
-        ground.tasks.spawn(TaskKind::Replica, format!("group {group}"), async move {
-            end.ended().await;
-            if stopping.is_triggered() {
-                Ok(())
-            } else {
-                Err("the replica stopped; the log lines above say why")
-            }
-        });
-        let work = maintain(running, policy, ground.shutdown.child());
-        ground.tasks.spawn(TaskKind::Checkpoint, format!("group {group}"), work);
-    }
-    Ok(data)
-}
-
-/// The pool groups that the metastore wants here, with the replica ids it allocated (I1).
-fn own_replicas(metastore: &Metastore, node: NodeId) -> Vec<(GroupId, ReplicaId)> {
-    let root = metastore.root();
-    let pool = root.groups.into_iter().filter(|(group, _)| *group != GroupId::META);
-    pool.flat_map(|(group, row)| {
-        row.replicas.into_iter().filter(move |(_, at)| *at == node).map(move |(replica, _)| (group, replica))
-    })
-    .collect()
 }

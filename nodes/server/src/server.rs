@@ -184,6 +184,10 @@ fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + Send
             LogHealth::Failed { reason } => vec![format!("the log failed: {reason}")],
         };
         reasons.extend(data.refusals().into_iter().map(|why| format!("inserts are refused: {why}")));
+        let outages = data.outages();
+        reasons.extend(
+            outages.into_iter().map(|(group, why)| format!("group {group} is out of service: {why}")),
+        );
         let damaged = query.report().out_of_service;
         reasons.extend(
             damaged.into_iter().map(|(shard, why)| format!("shard {shard} is out of service: {why}")),

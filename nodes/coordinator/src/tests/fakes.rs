@@ -58,6 +58,10 @@ impl MetaLog for MemoryLog {
         Ok(())
     }
 
+    async fn ended(&self) {
+        std::future::pending().await
+    }
+
     async fn stop(&self) {}
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use vecraft_rpc::codec;
 use vecraft_segment::SegmentManifest;
 use vecraft_state::shard::ShardState;
-use vecraft_types::{GroupId, LogPosition, SegmentId, ShardId, Timestamp};
+use vecraft_types::{CollectionId, GroupId, LogPosition, SegmentId, ShardId, Timestamp};
 
 /// One row of `Table::Group`: the group's C.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,14 @@ pub fn shard_key(group: GroupId, shard: ShardId) -> Vec<u8> {
     key.extend_from_slice(&shard.collection.0.to_be_bytes());
     key.extend_from_slice(&shard.index.to_be_bytes());
     key
+}
+
+/// The shard of a [`shard_key`].
+pub fn shard_of(key: &[u8]) -> Option<ShardId> {
+    let (_, rest) = key.split_first_chunk::<8>()?;
+    let (collection, rest) = rest.split_first_chunk::<8>()?;
+    let index = u32::from_be_bytes(rest.try_into().ok()?);
+    Some(ShardId { collection: CollectionId(u64::from_be_bytes(*collection)), index })
 }
 
 pub fn deletes_key(group: GroupId, shard: ShardId, segment: SegmentId) -> Vec<u8> {

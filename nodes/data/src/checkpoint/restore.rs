@@ -11,7 +11,7 @@ use vecraft_segment::{
 };
 use vecraft_state::shard::SegmentPhase;
 use vecraft_storage::{Disk, KeyRange, Kv, Table};
-use vecraft_types::{GroupId, KeyIndex, SegmentId};
+use vecraft_types::{GroupId, KeyIndex, SegmentId, ShardId};
 
 /// Reads a group's newest checkpoint, publishes its views and removes files that it does not name (I13).
 /// Returns the replica and the mark, or an empty replica and none when there is no checkpoint.
@@ -46,6 +46,15 @@ pub fn restore(
     remove_unnamed(disk, &replica)?;
     replica.shard_ids().into_iter().for_each(|id| replica.publish(id, replica.applied));
     Ok((replica, mark))
+}
+
+/// The shards that a group's newest checkpoint has, read from its keys alone: for a group whose files are damaged.
+///
+/// # Errors
+/// Storage errors.
+pub fn checkpointed_shards(kv: &dyn Kv, group: GroupId) -> Result<Vec<ShardId>> {
+    let keys = kv.scan(Table::Shard, &KeyRange::prefix(&group_key(group)))?;
+    Ok(keys.iter().filter_map(|(key, _)| shard_of(key)).collect())
 }
 
 fn restore_shard(

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use std::time::Duration;
 use vecraft_rpc::services::ReadBarrier;
 use vecraft_types::api::Consistency;
-use vecraft_types::{Result, ShardId, Timestamp};
+use vecraft_types::{Code, Error, Result, ShardId, Timestamp};
 
 #[async_trait]
 impl ReadBarrier for DataNode {
@@ -28,6 +28,11 @@ impl ReadBarrier for DataNode {
             return Ok(());
         }
         self.group_of(shard)?.read_barrier(deadline).await
+    }
+
+    fn absent(&self, shard: ShardId) -> Error {
+        let dropped = || Error::new(Code::ReplicaUnavailable, "this node does not show the shard");
+        self.group_of(shard).err().unwrap_or_else(dropped).with("shard", shard)
     }
 }
 

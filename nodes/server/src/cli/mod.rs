@@ -1,6 +1,7 @@
 //! The commands of `vecraft`.
 
 mod demo;
+mod group;
 mod serve;
 mod status;
 
@@ -28,6 +29,9 @@ enum Command {
     Demo(demo::Demo),
     /// Tell whether a node serves, where, whether it is well, and what it holds.
     Status(status::Status),
+    /// Mend a Raft group of a stopped node.
+    #[command(subcommand)]
+    Group(group::GroupCommand),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -49,6 +53,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Status(status) => status.run(),
+        Command::Group(command) => command.run(),
         Command::Config(ConfigCommand::Print { config }) => print_config(config.as_deref()),
     };
     match done {
