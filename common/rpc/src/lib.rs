@@ -7,6 +7,7 @@
 //! | [`database`] | what may Vecraft's own clients ask? (a tarpc service) |
 //! | [`wire`], [`transport`] | how do tarpc's messages travel over TCP? |
 //! | [`serve`] | how is the client door kept open? |
+//! | [`peer`] | which node may connect, on which channel, and how does a call find its answer? |
 //!
 //! The only crate that names bincode. It does *not* decide anything: a service trait here says what one role may
 //! ask of another; the role behind it may be in this process (local) or on another node (remote, later). It
@@ -14,6 +15,7 @@
 
 pub mod codec;
 pub mod database;
+pub mod peer;
 pub mod serve;
 pub mod services;
 pub mod transport;

@@ -11,6 +11,7 @@ use std::io;
 use tarpc::serde_transport::{self, Transport};
 use tarpc::tokio_util::codec::LengthDelimitedCodec;
 use tarpc::{ClientMessage, Response, client};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 
 /// Calls of one connection under way at once; a client queues further ones, a server refuses them as busy.
@@ -33,9 +34,20 @@ where
     WireCodec: tarpc::tokio_serde::Serializer<Out> + tarpc::tokio_serde::Deserializer<In>,
 {
     stream.set_nodelay(true)?;
+    Ok(framed_over(stream))
+}
+
+/// Frames any byte stream; for one between nodes, whose handshake is done ([`crate::peer`]).
+pub fn framed_over<S, In, Out>(stream: S) -> Transport<S, In, Out, WireCodec>
+where
+    S: AsyncRead + AsyncWrite,
+    In: DeserializeOwned,
+    Out: Serialize,
+    WireCodec: tarpc::tokio_serde::Serializer<Out> + tarpc::tokio_serde::Deserializer<In>,
+{
     let mut framing = LengthDelimitedCodec::builder();
     framing.max_frame_length(FRAME_BYTES_MAX);
-    Ok(serde_transport::new(framing.new_framed(stream), WireCodec))
+    serde_transport::new(framing.new_framed(stream), WireCodec)
 }
 
 /// Connects to a server's client door. The connection lives in a task of its own until every clone of the result

@@ -1,0 +1,164 @@
+//! Who is let in: the node's port, where all channels arrive.
+//!
+//! A stranger costs one fixed buffer and one of few places for the time of a handshake. What it did wrong is logged
+//! once per address and reason.
+
+use super::handshake::{self, Failed};
+use super::hello::Channel;
+use super::peers::{PeerStream, Peers};
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use vecraft_types::NodeId;
+
+/// Pause after a failed accept (no file descriptors left): it fails again at once otherwise.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Different refusals that are remembered as logged; beyond that nothing more is logged.
+const LOGGED_MAX: usize = 1_024;
+
+/// A peer that was let in.
+pub struct Accepted {
+    /// Who it is.
+    pub from: NodeId,
+    /// Which of the channel's parallel connections.
+    pub lane: u8,
+    /// Its feature level.
+    pub level: u32,
+    /// What comes next is the channel's.
+    pub stream: PeerStream,
+}
+
+/// Serves a connection of one channel until it ends.
+pub type Door = Arc<dyn Fn(Accepted) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// What the port takes.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenOptions {
+    /// Connections in their handshake at once; further ones wait in the system's queue.
+    pub half_open_max: usize,
+    /// Connections at once; further ones are closed.
+    pub connections_max: usize,
+    /// For a handshake.
+    pub handshake_max: Duration,
+}
+
+impl Default for ListenOptions {
+    fn default() -> ListenOptions {
+        ListenOptions { half_open_max: 64, connections_max: 1_024, handshake_max: Duration::from_secs(2) }
+    }
+}
+
+/// The node's port.
+pub struct PeerListener {
+    listener: TcpListener,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    peers: Arc<Peers>,
+    options: ListenOptions,
+    doors: BTreeMap<Channel, Door>,
+    half_open: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+    logged: Mutex<BTreeSet<(IpAddr, String)>>,
+}
+
+impl PeerListener {
+    /// A port over a bound socket; channels without a door are refused.
+    pub fn new(
+        listener: TcpListener,
+        peers: Arc<Peers>,
+        options: ListenOptions,
+        doors: impl IntoIterator<Item = (Channel, Door)>,
+    ) -> PeerListener {
+        let inner = Inner {
+            peers,
+            options,
+            doors: doors.into_iter().collect(),
+            half_open: Arc::new(Semaphore::new(options.half_open_max)),
+            open: Arc::new(Semaphore::new(options.connections_max)),
+            logged: Mutex::default(),
+        };
+        PeerListener { listener, inner: Arc::new(inner) }
+    }
+
+    /// Lets peers in until `shutdown` is ready, then closes every connection.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let mut connections = JoinSet::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            while connections.try_join_next().is_some() {}
+            let accepted = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let Ok(place) = self.inner.half_open.clone().acquire_owned().await else { break };
+                    let inner = self.inner.clone();
+                    connections.spawn(async move { inner.receive(stream, peer, place).await });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection of a node");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        connections.shutdown().await;
+    }
+}
+
+impl Inner {
+    async fn receive(
+        &self,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        half_open: tokio::sync::OwnedSemaphorePermit,
+    ) {
+        let Ok(_place) = self.open.clone().try_acquire_owned() else {
+            self.log_once(peer, None, "too many connections");
+            return;
+        };
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let greet = handshake::accept(&mut stream, self.peers.identity(), |channel| {
+            self.doors.contains_key(&channel)
+        });
+        let greeted = tokio::time::timeout(self.options.handshake_max, greet).await;
+        drop(half_open);
+        let (hello, channel) = match greeted {
+            Ok(Ok(greeted)) => greeted,
+            Ok(Err((from, failed))) => {
+                // A peer that merely went away is no news.
+                if !matches!(failed, Failed::Io(_)) {
+                    self.log_once(peer, from, &failed.to_string());
+                }
+                return;
+            }
+            Err(_) => return self.log_once(peer, None, "no handshake in time"),
+        };
+        self.peers.heard_from(hello.from);
+        tracing::debug!(node = %hello.from, %peer, ?channel, lane = hello.lane, "node connected");
+        if let Some(door) = self.doors.get(&channel) {
+            let stream: PeerStream = Box::new(stream);
+            door(Accepted { from: hello.from, lane: hello.lane, level: hello.level, stream }).await;
+        }
+    }
+
+    fn log_once(&self, peer: SocketAddr, from: Option<NodeId>, reason: &str) {
+        let mut logged = self.logged.lock();
+        if logged.len() >= LOGGED_MAX || !logged.insert((peer.ip(), reason.to_owned())) {
+            return;
+        }
+        let from = from.map(|node| node.0);
+        tracing::warn!(%peer, from, reason, "connection to the node port refused; this is logged once");
+    }
+}

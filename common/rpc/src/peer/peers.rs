@@ -1,0 +1,137 @@
+//! Reaching other nodes: one hello per connection, and no attempt while the last one has just failed.
+
+use super::book::AddressBook;
+use super::error::Error;
+use super::handshake::{self, Failed};
+use super::hello::{Channel, Refusal};
+use super::identity::Identity;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use vecraft_types::NodeId;
+
+/// A connected byte stream: TCP today, TLS over TCP later.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> ByteStream for S {}
+
+/// A stream whose handshake is done.
+pub type PeerStream = Box<dyn ByteStream>;
+
+/// How hard we try.
+#[derive(Clone, Copy, Debug)]
+pub struct DialOptions {
+    /// For TCP's part.
+    pub connect_max: Duration,
+    /// For the handshake's part.
+    pub handshake_max: Duration,
+    /// Pause after the first failure; doubles with each.
+    pub pause_min: Duration,
+    /// Longest pause. Well below an election, so that a node that is back is soon heard.
+    pub pause_max: Duration,
+}
+
+impl Default for DialOptions {
+    fn default() -> DialOptions {
+        DialOptions {
+            connect_max: Duration::from_millis(1_000),
+            handshake_max: Duration::from_millis(2_000),
+            pause_min: Duration::from_millis(20),
+            pause_max: Duration::from_millis(500),
+        }
+    }
+}
+
+/// The other nodes, as this one reaches them.
+pub struct Peers {
+    identity: Identity,
+    options: DialOptions,
+    book: AddressBook,
+    failures: Mutex<BTreeMap<NodeId, Failure>>,
+}
+
+/// The last attempt, when it failed.
+#[derive(Clone, Debug)]
+struct Failure {
+    error: Error,
+    pause: Duration,
+    until: Instant,
+}
+
+impl Peers {
+    /// Nobody is known yet: fill the [`Peers::book`].
+    pub fn new(identity: Identity, options: DialOptions) -> Arc<Peers> {
+        Arc::new(Peers { identity, options, book: AddressBook::default(), failures: Mutex::default() })
+    }
+
+    /// Who we are.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Where nodes listen.
+    pub fn book(&self) -> &AddressBook {
+        &self.book
+    }
+
+    /// Connects to a channel of a node.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] or [`Error::Refused`]; at once with the last attempt's error while its pause lasts.
+    pub async fn dial(&self, to: NodeId, channel: Channel, lane: u8) -> Result<PeerStream, Error> {
+        if let Some(failure) = self.failures.lock().get(&to)
+            && Instant::now() < failure.until
+        {
+            return Err(failure.error.clone());
+        }
+        let dialed = self.try_dial(to, channel, lane).await;
+        match &dialed {
+            Ok(_) => self.heard_from(to),
+            Err(error) => self.failed(to, error),
+        }
+        dialed
+    }
+
+    /// The node is alive: it has just answered or connected to us. The next attempt need not wait.
+    pub fn heard_from(&self, node: NodeId) {
+        self.failures.lock().remove(&node);
+    }
+
+    async fn try_dial(&self, to: NodeId, channel: Channel, lane: u8) -> Result<PeerStream, Error> {
+        let unreachable = |why: String| Error::Unreachable { node: to, why };
+        let address = self.book.get(to).ok_or_else(|| unreachable("its address is not known".to_owned()))?;
+        let connect = tokio::time::timeout(self.options.connect_max, TcpStream::connect(&address));
+        let mut stream = connect
+            .await
+            .map_err(|_| {
+                unreachable(format!("no connection to {address} in {:?}", self.options.connect_max))
+            })?
+            .map_err(|error| unreachable(format!("{address}: {error}")))?;
+        stream.set_nodelay(true).map_err(|error| unreachable(format!("{address}: {error}")))?;
+        let greet = handshake::dial(&mut stream, &self.identity, to, channel, lane);
+        match tokio::time::timeout(self.options.handshake_max, greet).await {
+            Ok(Ok(_level)) => Ok(Box::new(stream)),
+            Ok(Err(Failed::Refused(reason))) => Err(Error::Refused { node: to, reason }),
+            Ok(Err(failed)) => Err(unreachable(format!("handshake with {address}: {failed}"))),
+            Err(_) => Err(unreachable(format!("{address} did not finish the handshake"))),
+        }
+    }
+
+    fn failed(&self, to: NodeId, error: &Error) {
+        let mut failures = self.failures.lock();
+        let last = failures.get(&to);
+        // A refusal does not go away by itself: say it once, not at each attempt.
+        if let Error::Refused { reason, .. } = error
+            && *reason != Refusal::Busy
+            && last.is_none_or(|last| last.error != *error)
+        {
+            tracing::warn!(node = %to, %reason, "a node refuses our connections; it is logged once");
+        }
+        let pause = last.map_or(self.options.pause_min, |last| (last.pause * 2).min(self.options.pause_max));
+        let failure = Failure { error: error.clone(), pause, until: Instant::now() + pause };
+        failures.insert(to, failure);
+    }
+}

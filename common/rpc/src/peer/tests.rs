@@ -1,0 +1,310 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use bytes::Bytes;
+use futures::FutureExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use vecraft_types::NodeId;
+
+const WAIT: Duration = Duration::from_secs(10);
+const CLUSTER: u128 = 0xC1;
+
+fn secret(text: &str) -> Trust {
+    Trust::Secret(Secret::new(text.as_bytes()).unwrap())
+}
+
+fn identity(node: u64, trust: Trust) -> Identity {
+    static DRAWN: AtomicU64 = AtomicU64::new(1);
+    let nonces: Nonces =
+        Arc::new(|| DRAWN.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    Identity { cluster: CLUSTER, node: NodeId(node), level: 1, trust, nonces }
+}
+
+/// Answers each question with its bytes reversed.
+fn echo() -> Door {
+    let handle = |question: Bytes| {
+        let answer: Vec<u8> = question.iter().rev().copied().collect();
+        std::future::ready(Frame::new(answer)).boxed()
+    };
+    Arc::new(move |accepted: Accepted| {
+        async move { drop(serve_calls(accepted.stream, CallLimits::default(), handle).await) }.boxed()
+    })
+}
+
+/// A listening node, until dropped.
+struct Port {
+    address: String,
+    stop: Option<oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Port {
+    async fn open(me: Identity, options: ListenOptions, door: Door) -> Port {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Port::on(socket, me, options, door)
+    }
+
+    fn on(socket: TcpListener, me: Identity, options: ListenOptions, door: Door) -> Port {
+        let address = socket.local_addr().unwrap().to_string();
+        let listener = PeerListener::new(
+            socket,
+            Peers::new(me, DialOptions::default()),
+            options,
+            [(Channel::Raft, door)],
+        );
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(listener.serve(stopped.map(drop)));
+        Port { address, stop: Some(stop), task }
+    }
+
+    async fn close(mut self) {
+        drop(self.stop.take());
+        self.task.await.unwrap();
+    }
+}
+
+fn reaching(me: Identity, port: &Port) -> Arc<Peers> {
+    let peers = Peers::new(me, DialOptions::default());
+    peers.book().set(NodeId(2), port.address.clone());
+    peers
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waited = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(WAIT, waited).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+#[tokio::test]
+async fn calls_find_their_answers_and_members_know_each_other() {
+    for trust in [secret("sixteen bytes and more"), Trust::Open] {
+        let port = Port::open(identity(2, trust.clone()), ListenOptions::default(), echo()).await;
+        let lane = Lane::new(reaching(identity(1, trust), &port), NodeId(2), Channel::Raft, 0);
+        let large = vec![7; 3 << 20];
+        let calls = (0..100u8).map(|n| {
+            let mut frame = Frame::new(vec![n, 0]);
+            frame.push(Bytes::from(large.clone()).slice(..usize::from(n) * 20_000));
+            lane.call(frame, WAIT)
+        });
+        for (n, answer) in futures::future::join_all(calls).await.into_iter().enumerate() {
+            let answer = answer.unwrap();
+            assert_eq!(answer.len(), 2 + n * 20_000);
+            assert_eq!(answer.last().copied(), Some(n as u8));
+        }
+        port.close().await;
+    }
+}
+
+#[tokio::test]
+async fn i1_strangers_are_refused_by_name_and_at_once_the_second_time() {
+    let good = || secret("sixteen bytes and more");
+    let port = Port::open(identity(2, good()), ListenOptions::default(), echo()).await;
+    let dial = |me: Identity, to: u64, channel| {
+        let peers = reaching(me, &port);
+        peers.book().set(NodeId(to), port.address.clone());
+        async move { peers.dial(NodeId(to), channel, 0).await.map(drop).unwrap_err() }
+    };
+    let refused = |node: u64, reason| Error::Refused { node: NodeId(node), reason };
+    let foreign = Identity { cluster: 0xBAD, ..identity(1, good()) };
+    assert_eq!(dial(foreign, 2, Channel::Raft).await, refused(2, Refusal::WrongCluster));
+    assert_eq!(dial(identity(1, good()), 3, Channel::Raft).await, refused(3, Refusal::WrongNode));
+    assert_eq!(dial(identity(2, good()), 2, Channel::Raft).await, refused(2, Refusal::SameNode));
+    assert_eq!(dial(identity(1, good()), 2, Channel::Files).await, refused(2, Refusal::UnknownChannel));
+    assert_eq!(dial(identity(1, Trust::Open), 2, Channel::Raft).await, refused(2, Refusal::SecretNeeded));
+    // The listener proves itself first, so it is the dialer who notices.
+    let wrong = identity(1, secret("another secret of ours"));
+    assert_eq!(dial(wrong, 2, Channel::Raft).await, refused(2, Refusal::WrongSecret));
+
+    let peers = reaching(Identity { cluster: 0xBAD, ..identity(1, good()) }, &port);
+    assert_eq!(
+        peers.dial(NodeId(2), Channel::Raft, 0).await.map(drop).unwrap_err(),
+        refused(2, Refusal::WrongCluster)
+    );
+    let again =
+        peers.dial(NodeId(2), Channel::Raft, 0).now_or_never().expect("no attempt while the pause lasts");
+    assert_eq!(again.map(drop).unwrap_err(), refused(2, Refusal::WrongCluster));
+    port.close().await;
+}
+
+#[tokio::test]
+async fn a_dialer_that_does_not_know_the_secret_is_refused_by_the_listener() {
+    let me = identity(2, secret("sixteen bytes and more"));
+    let (mut near, mut far) = tokio::io::duplex(1 << 10);
+    let listening = tokio::spawn(async move { handshake::accept(&mut far, &me, |_| true).await.map(drop) });
+    let hello = hello::Hello {
+        cluster: CLUSTER,
+        from: NodeId(1),
+        to: NodeId(2),
+        channel: Some(Channel::Raft),
+        lane: 0,
+        level: 1,
+        has_secret: true,
+        nonce: [3; 32],
+    };
+    near.write_all(&hello.encode()).await.unwrap();
+    let mut answer = [0; hello::ANSWER_BYTES];
+    near.read_exact(&mut answer).await.unwrap();
+    // The listener's own proof shown back to it, and nothing else will do either.
+    near.write_all(&answer[hello::ANSWER_HEAD_BYTES..]).await.unwrap();
+    assert_eq!(hello::verdict(near.read_u8().await.unwrap()), Some(Refusal::WrongSecret));
+    let failed = listening.await.unwrap().unwrap_err();
+    assert!(matches!(failed, (Some(NodeId(1)), handshake::Failed::Refused(Refusal::WrongSecret))));
+}
+
+#[tokio::test]
+async fn another_version_is_told_so_and_another_protocol_nothing() {
+    let port = Port::open(identity(2, Trust::Open), ListenOptions::default(), echo()).await;
+    let hello = hello::Hello {
+        cluster: CLUSTER,
+        from: NodeId(1),
+        to: NodeId(2),
+        channel: Some(Channel::Raft),
+        lane: 0,
+        level: 1,
+        has_secret: false,
+        nonce: [3; 32],
+    };
+    let mut newer = hello.encode();
+    newer[4] += 1;
+    let mut stream = TcpStream::connect(&port.address).await.unwrap();
+    stream.write_all(&newer).await.unwrap();
+    let mut answer = [0; hello::ANSWER_BYTES];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(hello::verdict(answer[6]), Some(Refusal::WrongVersion));
+
+    let mut stream = TcpStream::connect(&port.address).await.unwrap();
+    stream.write_all(&[b'G'; hello::HELLO_BYTES]).await.unwrap();
+    assert_eq!(stream.read(&mut answer).await.unwrap_or(0), 0);
+    port.close().await;
+}
+
+#[tokio::test]
+async fn silent_strangers_do_not_keep_members_out() {
+    let options = ListenOptions {
+        half_open_max: 2,
+        handshake_max: Duration::from_millis(200),
+        ..ListenOptions::default()
+    };
+    let port = Port::open(identity(2, Trust::Open), options, echo()).await;
+    let mut silent = Vec::new();
+    for _ in 0..10 {
+        silent.push(TcpStream::connect(&port.address).await.unwrap());
+    }
+    let peers = reaching(identity(1, Trust::Open), &port);
+    until("a member gets in", async || peers.dial(NodeId(2), Channel::Raft, 0).await.is_ok()).await;
+    port.close().await;
+}
+
+#[tokio::test]
+async fn an_oversize_frame_ends_its_connection_before_it_takes_memory() {
+    let (mut near, far) = tokio::io::duplex(1 << 10);
+    let limits = CallLimits { frame_bytes_max: 1 << 20, ..CallLimits::default() };
+    let serving = tokio::spawn(serve_calls(far, limits, |_| std::future::ready(Frame::default()).boxed()));
+    near.write_all(&(1u32 << 30).to_le_bytes()).await.unwrap();
+    let error = serving.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    assert!(error.to_string().contains("1073741824"), "{error}");
+}
+
+#[tokio::test]
+async fn a_question_too_large_is_not_sent_and_a_frame_without_an_id_ends_the_connection() {
+    let port = Port::open(identity(2, Trust::Open), ListenOptions::default(), echo()).await;
+    let peers = reaching(identity(1, Trust::Open), &port);
+    let lane = Lane::new(peers.clone(), NodeId(2), Channel::Raft, 0);
+    let huge = Frame::new(vec![0; 65 << 20]);
+    assert!(matches!(lane.call(huge, WAIT).await, Err(Error::TooLarge { max, .. }) if max < 65 << 20));
+
+    let mut raw = peers.dial(NodeId(2), Channel::Raft, 0).await.unwrap();
+    raw.write_all(&[3, 0, 0, 0, 1, 2, 3]).await.unwrap();
+    assert_eq!(raw.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    assert!(lane.call(Frame::new(vec![1]), WAIT).await.is_ok(), "the others do not notice");
+    port.close().await;
+}
+
+#[tokio::test]
+async fn a_lane_fails_fast_while_its_node_is_down_and_mends_when_it_is_back() {
+    let port = Port::open(identity(2, Trust::Open), ListenOptions::default(), echo()).await;
+    let lane = Lane::new(reaching(identity(1, Trust::Open), &port), NodeId(2), Channel::Raft, 0);
+    assert!(lane.call(Frame::new(vec![1]), WAIT).await.is_ok());
+    let address = port.address.clone();
+    port.close().await;
+    until("unreachable", async || {
+        matches!(lane.call(Frame::new(vec![1]), WAIT).await, Err(Error::Unreachable { .. }))
+    })
+    .await;
+    let socket = TcpListener::bind(&address).await.unwrap();
+    let port = Port::on(socket, identity(2, Trust::Open), ListenOptions::default(), echo());
+    until("back", async || lane.call(Frame::new(vec![1]), WAIT).await.is_ok()).await;
+    port.close().await;
+}
+
+#[tokio::test]
+async fn questions_begin_in_order_and_answers_may_overtake() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let handle = {
+        let begun = begun.clone();
+        move |question: Bytes| {
+            let (n, begun) = (usize::from(question[0]), begun.clone());
+            async move {
+                // In the first poll: the order of arrival.
+                assert_eq!(begun.fetch_add(1, Ordering::SeqCst), n);
+                while n == 0 && begun.load(Ordering::SeqCst) < 50 {
+                    tokio::task::yield_now().await;
+                }
+                Frame::new(vec![n as u8])
+            }
+            .boxed()
+        }
+    };
+    let door: Door = Arc::new(move |accepted: Accepted| {
+        let handle = handle.clone();
+        async move { drop(serve_calls(accepted.stream, CallLimits::default(), handle).await) }.boxed()
+    });
+    let port = Port::open(identity(2, Trust::Open), ListenOptions::default(), door).await;
+    let lane = Lane::new(reaching(identity(1, Trust::Open), &port), NodeId(2), Channel::Raft, 0);
+    let mut calls = Vec::new();
+    for n in 0..50u8 {
+        calls.push(lane.start(Frame::new(vec![n]), WAIT).await.unwrap());
+    }
+    for (n, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.answer().await.unwrap()[0], n as u8);
+    }
+    port.close().await;
+}
+
+#[tokio::test]
+async fn a_call_without_an_answer_ends_in_time_and_a_silent_connection_is_given_up() {
+    let door: Door = Arc::new(|accepted: Accepted| {
+        async move {
+            let mut stream = accepted.stream;
+            let mut sink = [0; 64];
+            while stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}
+        }
+        .boxed()
+    });
+    let port = Port::open(identity(2, Trust::Open), ListenOptions::default(), door).await;
+    let lane = Lane::new(reaching(identity(1, Trust::Open), &port), NodeId(2), Channel::Raft, 0);
+    let started = tokio::time::Instant::now();
+    let wait = Duration::from_millis(50);
+    assert!(matches!(lane.call(Frame::new(vec![1]), wait).await, Err(Error::TimedOut { waited_ms: 50, .. })));
+    assert!(started.elapsed() < WAIT);
+    // A patient call shares the fate of its connection once that has been silent for long.
+    let patient = lane.start(Frame::new(vec![1]), WAIT).await.unwrap();
+    let impatient = async {
+        until("given up", async || {
+            let _ = lane.call(Frame::new(vec![1]), wait).await;
+            started.elapsed() > Duration::from_millis(1_200)
+        })
+        .await;
+    };
+    let (patient, ()) = tokio::join!(patient.answer(), impatient);
+    assert!(matches!(patient, Err(Error::Closed { .. })), "{patient:?}");
+    port.close().await;
+}
