@@ -26,7 +26,7 @@ use vecraft_data::{
     WriteLimits, checkpointed_shards, maintain,
 };
 use vecraft_log_store::LogHealth;
-use vecraft_raft_host::{GroupSpec, Host, Mark};
+use vecraft_raft_host::{Birth, GroupSpec, Host, Mark};
 use vecraft_runtime::tasks::TaskKind;
 use vecraft_segment::{GrowingOptions, ViewRegistry};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
@@ -126,7 +126,8 @@ impl Role<'_> {
         let machine = DataMachine::new(replica_state, mark, pressure.clone(), failures);
         let machine = Arc::new(Mutex::new(machine));
         let identity = &self.directory.identity;
-        let spec = GroupSpec { group, node: identity.node, replica, bootstrap: identity.is_forming() };
+        let birth = Birth::lone(identity.is_forming(), replica, identity.node);
+        let spec = GroupSpec { group, node: identity.node, replica, birth };
         let started = self.host.start_group(spec, machine.clone()).await;
         let raft = started.map_err(|error| match machine.lock().broken() {
             // Its own words say more than Raft's "stopped".

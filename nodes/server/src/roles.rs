@@ -13,7 +13,7 @@ use vecraft_data::DataNode;
 use vecraft_index_node::{CatalogueWatch, IndexActor, IndexConfig, IndexNode, IndexParts, IndexedWriter};
 use vecraft_proxy::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
 use vecraft_query::{QueryActor, QueryConfig, QueryNode, QueryParts};
-use vecraft_raft_host::{GroupSpec, Host};
+use vecraft_raft_host::{Birth, GroupSpec, Host};
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RoleEnd, RolePolicy};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::{CpuPool, IoPool};
@@ -74,7 +74,8 @@ impl Roles {
         let node = directory.identity.node;
         let is_new = directory.identity.is_forming();
 
-        let spec = GroupSpec { group: GroupId::META, node, replica: META_REPLICA, bootstrap: is_new };
+        let birth = Birth::lone(is_new, META_REPLICA, node);
+        let spec = GroupSpec { group: GroupId::META, node, replica: META_REPLICA, birth };
         let (kv, clock, io) = (directory.kv.clone(), ground.clock.clone(), ground.io.clone());
         let metastore = Metastore::start(&host, spec, kv, clock, io, Default::default()).await?;
         if is_new {

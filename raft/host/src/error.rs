@@ -1,17 +1,26 @@
 //! What can go wrong with a group, by what the caller can do about it.
 
+use crate::{Location, MembershipId};
 use vecraft_types::{Code, GroupId, LogPosition};
 
 /// Errors of this crate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Ask the leader instead.
-    #[error("group {group} is led by replica {}", hint.map_or("nobody".to_owned(), |id| id.to_string()))]
+    #[error("group {group} is led by {}", leader.map_or("nobody".to_owned(), |leader| leader.to_string()))]
     NotLeader {
         /// The group.
         group: GroupId,
-        /// The leader's replica id, when known.
-        hint: Option<u64>,
+        /// The leader's replica and node, when known.
+        leader: Option<Location>,
+    },
+    /// The leader is known and cannot be asked right now.
+    #[error("group {group}: its leader cannot be asked: {why}")]
+    Unreachable {
+        /// The group.
+        group: GroupId,
+        /// What failed.
+        why: String,
     },
     /// The deadline passed. A proposal may still be applied later.
     #[error("group {group}: no answer within {waited_ms} ms")]
@@ -31,6 +40,24 @@ pub enum Error {
         /// Asked for.
         wanted: LogPosition,
     },
+    /// The members are no longer those that the change was planned for: plan again (I2).
+    #[error("group {group}: members changed, expected {expected}, found {}", found.map_or("none".to_owned(), |found| found.to_string()))]
+    MembersChanged {
+        /// The group.
+        group: GroupId,
+        /// What the caller knew.
+        expected: MembershipId,
+        /// What holds.
+        found: Option<MembershipId>,
+    },
+    /// The change of members is not allowed, and why.
+    #[error("group {group}: change of members refused: {why}")]
+    Refused {
+        /// The group.
+        group: GroupId,
+        /// The reason.
+        why: String,
+    },
     /// The replica stopped: shut down, or its log or machine failed (I24). The log says why.
     #[error("group {group} stopped: {reason}")]
     Stopped {
@@ -47,10 +74,10 @@ pub enum Error {
 impl From<Error> for vecraft_types::Error {
     fn from(error: Error) -> vecraft_types::Error {
         let code = match &error {
-            Error::NotLeader { .. } => Code::ReplicaUnavailable,
+            Error::NotLeader { .. } | Error::Unreachable { .. } => Code::ReplicaUnavailable,
             Error::Deadline { .. } => Code::Deadline,
             Error::Lagging { .. } => Code::NotReady,
-            Error::Stopped { .. } => Code::Unavailable,
+            Error::Stopped { .. } | Error::MembersChanged { .. } | Error::Refused { .. } => Code::Unavailable,
             Error::Mark(_) => Code::Internal,
         };
         vecraft_types::Error::new(code, error.to_string())

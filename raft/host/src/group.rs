@@ -1,33 +1,32 @@
 //! The handle of one running group.
 
+use crate::handle::{Change, RaftHandle};
+use crate::network::Network;
 use crate::read_index::ReadIndex;
-use crate::state_machine::{CheckpointCell, Driver};
-use crate::{Error, Machine, Mark};
+use crate::state_machine::{CheckpointCell, Driver, Published};
+use crate::{Error, Location, Mark, Members, MembershipId, Part, Progress, Standing};
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use openraft::errors::{ClientWriteError, RaftError};
+use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use vecraft_log_store::{Payload, TypeConfig};
-use vecraft_types::{GroupId, LogPosition};
+use vecraft_log_store::TypeConfig;
+use vecraft_types::{GroupId, LogPosition, ReplicaId};
 
 pub(crate) type Raft<M> = openraft::Raft<TypeConfig, Driver<M>>;
-
-/// Entries kept below a checkpoint when purging. openraft #2116: a purge must stay clear of applies that are
-/// still queued inside it.
-const PURGE_MARGIN: u64 = 64;
-/// How long a checkpoint waits for openraft to take note of it.
-const SNAPSHOT_WAIT: Duration = Duration::from_secs(30);
 
 /// A running group on this node. Clones are handles of the same group.
 #[derive(Clone)]
 pub struct Group {
-    id: GroupId,
-    raft: Arc<dyn RaftHandle>,
-    read_index: ReadIndex,
-    published: watch::Receiver<LogPosition>,
-    checkpoint: CheckpointCell,
+    pub(crate) id: GroupId,
+    pub(crate) me: ReplicaId,
+    pub(crate) raft: Arc<dyn RaftHandle>,
+    pub(crate) network: Network,
+    pub(crate) read_index: ReadIndex,
+    pub(crate) published: watch::Receiver<Published>,
+    pub(crate) standing: watch::Receiver<Standing>,
+    pub(crate) checkpoint: CheckpointCell,
 }
 
 /// A proposal that was committed and applied.
@@ -39,20 +38,16 @@ pub struct Proposed {
     pub reply: Bytes,
 }
 
+/// The log.
 impl Group {
-    pub(crate) fn new<M: Machine>(
-        id: GroupId,
-        raft: Raft<M>,
-        published: watch::Receiver<LogPosition>,
-        checkpoint: CheckpointCell,
-    ) -> Group {
-        let read_index = ReadIndex::start(id, raft.clone());
-        Group { id, raft: Arc::new(raft), read_index, published, checkpoint }
-    }
-
     /// The group's id.
     pub fn id(&self) -> GroupId {
         self.id
+    }
+
+    /// This replica's id.
+    pub fn replica(&self) -> ReplicaId {
+        self.me
     }
 
     /// Proposes a command; returns once it is on a majority's disk, applied and published here.
@@ -61,15 +56,14 @@ impl Group {
     /// [`Error::NotLeader`] and [`Error::Stopped`]: not applied by this call, unless the leader changed while it
     /// was on its way. [`Error::Deadline`]: unknown; ask again with the same request id (I10).
     pub async fn propose(&self, command: Bytes, deadline: Duration) -> Result<Proposed, Error> {
-        let late = |_| Error::Deadline { group: self.id, waited_ms: deadline.as_millis() as u64 };
-        tokio::time::timeout(deadline, self.raft.propose(self.id, command)).await.map_err(late)?
+        self.within(deadline, self.raft.propose(command)).await
     }
 
-    /// A position that includes everything acknowledged before the call (I16). Wait until it is published, then
-    /// load the view.
+    /// A position that includes everything acknowledged before the call (I16), on any replica: one that does not lead
+    /// asks the leader. Wait until it is published, then load the view.
     ///
     /// # Errors
-    /// [`Error::NotLeader`] with the leader to ask, [`Error::Stopped`].
+    /// [`Error::NotLeader`] when there is none or it lost its majority, [`Error::Unreachable`], [`Error::Stopped`].
     pub async fn read_index(&self) -> Result<LogPosition, Error> {
         self.read_index.get().await
     }
@@ -79,11 +73,12 @@ impl Group {
     /// # Errors
     /// [`Error::Lagging`] when the deadline passes first, [`Error::Stopped`].
     pub async fn wait_published(&self, at: LogPosition, deadline: Duration) -> Result<(), Error> {
-        if *self.published.borrow() >= at {
+        let is_there = |now: &Published| now.at >= at && !now.is_closed;
+        if is_there(&self.published.borrow()) {
             return Ok(());
         }
         let mut published = self.published.clone();
-        match tokio::time::timeout(deadline, published.wait_for(|now| *now >= at)).await {
+        match tokio::time::timeout(deadline, published.wait_for(is_there)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => Err(Error::Stopped { group: self.id, reason: "its machine has ended".into() }),
             Err(_) => Err(Error::Lagging { group: self.id, published: self.published(), wanted: at }),
@@ -92,17 +87,28 @@ impl Group {
 
     /// The position that this replica's views include.
     pub fn published(&self) -> LogPosition {
-        *self.published.borrow()
+        self.published.borrow().at
     }
 
-    /// Tells the group that everything up to `mark` is in synced files: the log below may go (I4).
+    /// Returns once this replica has everything it had before its last stop (I3). A group of several voters needs a
+    /// majority for that; until then, answer only what may be old.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`].
+    pub async fn recovered(&self, deadline: Duration) -> Result<(), Error> {
+        self.raft.recovered(deadline).await
+    }
+
+    /// Tells the group that everything up to `mark` is in synced files: the log below may go (I4), but for what
+    /// followers may still need.
     ///
     /// # Errors
     /// [`Error::Stopped`] when the group ended, [`Error::Deadline`] when openraft does not take note in time
     /// (the next checkpoint tries again).
     pub async fn checkpointed(&self, mark: &Mark) -> Result<(), Error> {
         *self.checkpoint.lock() = Some(mark.clone());
-        self.raft.purge_below(self.id, mark.clone()).await
+        let is_alone = self.standing.borrow().members.is_alone(self.me);
+        self.raft.purge_below(mark.clone(), is_alone).await
     }
 
     /// Returns when the replica has ended: shut down, or its machine or log failed (I24).
@@ -113,55 +119,133 @@ impl Group {
 
     /// Stops the replica; returns when its tasks have ended.
     pub async fn shutdown(&self) {
+        self.network.inbox().close(self.id, self.me);
         self.raft.stop().await;
     }
+
+    async fn within<T>(
+        &self,
+        deadline: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let late = |_| Error::Deadline { group: self.id, waited_ms: deadline.as_millis() as u64 };
+        tokio::time::timeout(deadline, work).await.map_err(late)?
+    }
 }
 
-/// Hides the machine's type, so that handles of all groups are alike.
-pub(crate) trait RaftHandle: Send + Sync {
-    fn propose(&self, group: GroupId, command: Bytes) -> BoxFuture<'_, Result<Proposed, Error>>;
-    fn purge_below(&self, group: GroupId, mark: Mark) -> BoxFuture<'_, Result<(), Error>>;
-    fn stop(&self) -> BoxFuture<'_, ()>;
-}
-
-impl<M: Machine> RaftHandle for Raft<M> {
-    fn propose(&self, group: GroupId, command: Bytes) -> BoxFuture<'_, Result<Proposed, Error>> {
-        Box::pin(async move {
-            match self.client_write(Payload(command)).await {
-                Ok(done) => {
-                    Ok(Proposed { position: LogPosition(done.log_id.index), reply: done.data.0.clone() })
-                }
-                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
-                    Err(Error::NotLeader { group, hint: to.leader_id })
-                }
-                Err(other) => Err(Error::Stopped { group, reason: other.to_string() }),
-            }
-        })
+/// The members.
+impl Group {
+    /// Part, leader and members as this replica knows them, and every change of them.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
     }
 
-    fn purge_below(&self, group: GroupId, mark: Mark) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move {
-            let stopped = |reason: String| Error::Stopped { group, reason };
-            let wanted = Some(mark.log_id);
-            self.trigger().snapshot().await.map_err(|e| stopped(e.to_string()))?;
-            self.wait(Some(SNAPSHOT_WAIT))
-                .metrics(|m| m.snapshot >= wanted && m.last_applied >= wanted, "checkpoint taken note of")
-                .await
-                .map_err(|_| Error::Deadline { group, waited_ms: SNAPSHOT_WAIT.as_millis() as u64 })?;
-            match mark.log_id.index.checked_sub(PURGE_MARGIN) {
-                Some(upto) if upto > 0 => {
-                    self.trigger().purge_log(upto).await.map_err(|e| stopped(e.to_string()))
-                }
-                _ => Ok(()),
-            }
-        })
+    /// Whether this replica believes that it leads. Only a read index proves it.
+    pub fn is_leader(&self) -> bool {
+        self.standing.borrow().part == Part::Leader
     }
 
-    fn stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            if let Err(error) = self.shutdown().await {
-                tracing::warn!(%error, "a group's task did not end cleanly");
-            }
+    /// The leader, when this replica knows one.
+    pub fn leader(&self) -> Option<Location> {
+        self.standing.borrow().leader
+    }
+
+    /// The members in force here.
+    pub fn members(&self) -> Members {
+        self.standing.borrow().members.clone()
+    }
+
+    /// How far each follower is; empty on a replica that does not lead.
+    pub fn progress(&self) -> Vec<Progress> {
+        self.raft.progress()
+    }
+
+    /// Adds a replica that follows and does not count, if the members are still those of `expected`. Start it there
+    /// first, with [`crate::Birth::Join`]. On the leader only, as all changes.
+    ///
+    /// # Errors
+    /// [`Error::MembersChanged`], [`Error::NotLeader`], [`Error::Refused`], [`Error::Deadline`]: outcome unknown.
+    pub async fn add_learner(
+        &self,
+        expected: MembershipId,
+        learner: Location,
+        deadline: Duration,
+    ) -> Result<MembershipId, Error> {
+        if let Some(known) = self.members().location(learner.replica) {
+            return self.refused(format!("{known} is a member already, ids are never used twice (I1)"));
+        }
+        self.within(deadline, self.raft.change(expected, Change::AddLearner(learner))).await
+    }
+
+    /// Replaces the voters in one joint change (I2): learners become voters, voters that are not named leave for
+    /// good. Returns once the new set alone decides.
+    ///
+    /// # Errors
+    /// As [`Group::add_learner`]. Refused besides: no voter left, a majority removed at once, a voter that is no
+    /// member. After [`Error::Deadline`] or a lost leader the change may be half done ([`Members::is_joint`]): the same
+    /// call with the new `expected` finishes it.
+    pub async fn change_voters(
+        &self,
+        expected: MembershipId,
+        voters: &BTreeSet<ReplicaId>,
+        deadline: Duration,
+    ) -> Result<MembershipId, Error> {
+        let members = self.members();
+        if voters.is_empty() {
+            return self.refused("no voter would be left".to_owned());
+        }
+        if let Some(stranger) = voters.iter().find(|voter| members.location(**voter).is_none()) {
+            return self.refused(format!("replica {stranger} is no member; add it as a learner first"));
+        }
+        let leaving = members.voters.keys().filter(|voter| !voters.contains(voter)).count();
+        if !members.is_joint && leaving > members.voters.len() / 2 {
+            return self.refused(format!(
+                "{leaving} of {} voters would leave at once: their acknowledged entries would rest on too few; remove fewer at a time",
+                members.voters.len()
+            ));
+        }
+        self.within(deadline, self.raft.change(expected, Change::Voters(voters.clone()))).await
+    }
+
+    /// Removes a learner.
+    ///
+    /// # Errors
+    /// As [`Group::add_learner`]; a voter is refused: change the voters first.
+    pub async fn remove_learner(
+        &self,
+        expected: MembershipId,
+        learner: ReplicaId,
+        deadline: Duration,
+    ) -> Result<MembershipId, Error> {
+        if !self.members().learners.contains_key(&learner) {
+            return self.refused(format!("replica {learner} is no learner"));
+        }
+        self.within(deadline, self.raft.change(expected, Change::RemoveLearner(learner))).await
+    }
+
+    /// Hands leadership to another voter; returns once this replica has heard of its new leader.
+    ///
+    /// # Errors
+    /// [`Error::NotLeader`], [`Error::Refused`] when `to` is no voter, [`Error::Deadline`]: it may still happen.
+    pub async fn transfer_leader(&self, to: ReplicaId, deadline: Duration) -> Result<(), Error> {
+        let mut standing = self.standing.clone();
+        let now = standing.borrow_and_update().clone();
+        if now.part != Part::Leader {
+            return Err(Error::NotLeader { group: self.id, leader: now.leader });
+        }
+        if !now.members.voters.contains_key(&to) {
+            return self.refused(format!("replica {to} is no voter and cannot lead"));
+        }
+        self.within(deadline, async {
+            self.raft.transfer_leader(to).await?;
+            let is_there = |now: &Standing| now.leader.is_some_and(|leader| leader.replica == to);
+            let ended = |_| Error::Stopped { group: self.id, reason: "its core has ended".into() };
+            standing.wait_for(is_there).await.map(|_| ()).map_err(ended)
         })
+        .await
+    }
+
+    fn refused<T>(&self, why: String) -> Result<T, Error> {
+        Err(Error::Refused { group: self.id, why })
     }
 }

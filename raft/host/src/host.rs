@@ -1,10 +1,15 @@
 //! Starting groups.
 
 use crate::group::{Group, Raft};
+use crate::handle::Handle;
 use crate::inequality;
-use crate::lone_network::LoneNetwork;
-use crate::state_machine::Driver;
-use crate::{Error, Machine};
+use crate::member::Member;
+use crate::network::Network;
+use crate::network::client::GroupNetwork;
+use crate::read_index::{Asker, ReadIndex};
+use crate::state_machine::{Driver, Published};
+use crate::{Error, Machine, Part, Standing};
+use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -14,17 +19,25 @@ use tokio::sync::watch;
 use vecraft_log_store::{NodeLog, Peer};
 use vecraft_types::{GroupId, LogPosition, NodeId, ReplicaId};
 
-/// How long a group may take to have everything applied that it had before a restart.
+/// How long a lone voter may take to have everything applied that it had before a restart.
 const RECOVERY_WAIT: Duration = Duration::from_secs(600);
+
+/// A leader says that it is alive this often.
+const HEARTBEAT_MS: u64 = 250;
+/// A follower hopes for its leader for the lease, which is the longer of these, and then waits for a random time
+/// between them: 1.25 to 1.5 s after the leader's last word it asks for votes. So writes go on within 2 s after a
+/// death, and three heartbeats must be lost before anybody even asks.
+const ELECTION_MS: (u64, u64) = (500, 750);
 
 /// Starts groups on this node's log.
 pub struct Host {
     log: NodeLog,
+    network: Network,
     config: Arc<Config>,
 }
 
 /// Which group to start, and as whom.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct GroupSpec {
     /// The group.
     pub group: GroupId,
@@ -32,74 +45,178 @@ pub struct GroupSpec {
     pub node: NodeId,
     /// This replica's id, allocated once and never reused (I1).
     pub replica: ReplicaId,
-    /// Form the group with this replica as its only voter if it has no state yet. Only ever true on the first
-    /// start of an empty directory (I1).
-    pub bootstrap: bool,
+    /// What to do when the replica has no state here yet.
+    pub birth: Birth,
+}
+
+/// How a replica without state begins (I1). With state it goes on from there, whatever this says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Birth {
+    /// It does not: its state should be here, and without it the replica must not start.
+    Resume,
+    /// The group is formed now by these voters, this replica among them. Only on the first start of empty directories
+    /// of all of them; the one with the lowest id proposes it.
+    Form(BTreeMap<ReplicaId, NodeId>),
+    /// The group exists elsewhere; this replica waits until the leader adds it.
+    Join,
+}
+
+impl Birth {
+    /// Form a group with `replica` as its only voter when `is_new`, else resume.
+    pub fn lone(is_new: bool, replica: ReplicaId, node: NodeId) -> Birth {
+        if is_new { Birth::Form(BTreeMap::from([(replica, node)])) } else { Birth::Resume }
+    }
 }
 
 impl Host {
-    /// A host over the node's log.
+    /// A host without peers over the node's log.
     ///
     /// # Errors
     /// [`Error::Stopped`] when openraft refuses our settings, a bug.
     pub fn new(log: NodeLog) -> Result<Host, Error> {
+        Host::with_network(log, Network::alone())
+    }
+
+    /// A host whose groups may have replicas elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when openraft refuses our settings, a bug.
+    pub fn with_network(log: NodeLog, network: Network) -> Result<Host, Error> {
         let config = Config {
             cluster_name: "vecraft".to_owned(),
-            // With one voter nobody listens to heartbeats and nobody else can be elected: long intervals keep an
-            // idle node asleep (P11), and a start triggers its election itself. A cluster needs shorter ones.
-            heartbeat_interval: 1_000,
-            election_timeout_min: 3_000,
-            election_timeout_max: 6_000,
+            heartbeat_interval: HEARTBEAT_MS,
+            election_timeout_min: ELECTION_MS.0,
+            election_timeout_max: ELECTION_MS.1,
             enable_pre_vote: Some(true),
+            // A leader without a majority falls silent, so that its followers elect another.
+            quorum_loss_probe_interval: Some(2 * ELECTION_MS.1),
+            // A leader that comes back does not know what it acknowledged last: it must win a vote before it serves
+            // reads (the saved commit index is written lazily).
+            enable_leader_restore: Some(false),
             // I4: snapshots and purges are ours alone to trigger.
             snapshot_policy: SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: u64::MAX,
-            max_payload_entries: 64,
+            // Batches are bounded by the log's read limit, in bytes.
+            max_payload_entries: 1_024,
+            // I1: a follower whose log is shorter than it said has lost its disk and must not be helped back in.
+            allow_log_reversion: Some(false),
             ..Config::default()
         };
         let config =
             config.validate().map_err(|e| Error::Stopped { group: GroupId::META, reason: e.to_string() })?;
-        Ok(Host { log, config: Arc::new(config) })
+        Ok(Host { log, network, config: Arc::new(config) })
     }
 
-    /// Starts a group and waits until its machine has everything it had before the last stop (I3).
+    /// Starts a group. A lone voter has everything it had before the last stop when this returns (I3); one of several
+    /// may still have to hear of it from the others: see [`Group::recovered`].
     ///
     /// # Errors
-    /// [`Error::Stopped`] with the reason: unreadable log, failed machine, or no recovery in ten minutes.
+    /// [`Error::Stopped`] with the reason: unreadable log, failed machine, no state where there should be some, or no
+    /// recovery in ten minutes.
     pub async fn start_group<M: Machine>(
         &self,
         spec: GroupSpec,
         machine: Arc<Mutex<M>>,
     ) -> Result<Group, Error> {
-        let group = spec.group;
+        let GroupSpec { group, node, replica: me, birth } = spec;
         let stopped = |reason: String| Error::Stopped { group, reason };
-        let log = self.log.group(group, spec.replica);
+        let log = self.log.group(group, me);
         inequality::check(&log, machine.lock().checkpoint().as_ref())?;
-        let (publish, published) = watch::channel(LogPosition(0));
+        let (publish, published) = watch::channel(Published { at: LogPosition(0), is_closed: false });
         let checkpoint = Arc::new(Mutex::new(None));
-        let driver = Driver::new(group, machine, checkpoint.clone(), publish);
-        let raft: Raft<M> =
-            openraft::Raft::new(spec.replica.0, self.config.clone(), LoneNetwork, log, driver)
-                .await
-                .map_err(|e| stopped(e.to_string()))?;
-        let is_formed = raft.is_initialized().await.map_err(|e| stopped(e.to_string()))?;
-        match (is_formed, spec.bootstrap) {
-            (false, true) => raft
-                .initialize(BTreeMap::from([(spec.replica.0, Peer { node: spec.node.0 })]))
-                .await
-                .map_err(|e| stopped(e.to_string()))?,
-            (false, false) => {
-                return Err(stopped("it has no state here and may not be formed anew (I1)".into()));
+        let driver = Driver::new(group, machine.clone(), checkpoint.clone(), publish);
+        let network = GroupNetwork { network: self.network.clone(), group, me };
+        let raft: Raft<M> = openraft::Raft::new(me.0, self.config.clone(), network, log.clone(), driver)
+            .await
+            .map_err(|e| stopped(e.to_string()))?;
+        let standing = watch_standing(me, &raft);
+
+        let reads = ReadIndex::start(Asker { group, me, raft: raft.clone(), network: self.network.clone() });
+        let taking = Arc::default();
+        let member = Member { group, raft: raft.clone(), reads: reads.clone(), machine, taking };
+        self.network.inbox().open(group, me, Arc::new(member));
+        let started = Group {
+            id: group,
+            me,
+            raft: Arc::new(Handle { group, me, raft: raft.clone(), log }),
+            network: self.network.clone(),
+            read_index: reads,
+            published,
+            standing,
+            checkpoint,
+        };
+        match begin(me, node, birth, &raft).await {
+            Ok(()) => Ok(started),
+            Err(reason) => {
+                started.shutdown().await;
+                Err(stopped(reason))
             }
-            // A lone voter need not sit out an election timeout.
-            (true, _) => raft.trigger().elect(false).await.map_err(|e| stopped(e.to_string()))?,
         }
-        raft.wait_for_recovery(Some(RECOVERY_WAIT)).await.map_err(|e| stopped(e.to_string()))?;
-        Ok(Group::new(group, raft, published, checkpoint))
     }
 
     /// The log below all groups.
     pub fn log(&self) -> &NodeLog {
         &self.log
     }
+
+    /// The network of all groups.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+}
+
+async fn begin<M: Machine>(me: ReplicaId, node: NodeId, birth: Birth, raft: &Raft<M>) -> Result<(), String> {
+    let is_formed = raft.is_initialized().await.map_err(|e| e.to_string())?;
+    match birth {
+        Birth::Resume if !is_formed => {
+            return Err("it has no state here and may not be formed anew (I1)".to_owned());
+        }
+        Birth::Form(voters) if !is_formed => {
+            if voters.get(&me) != Some(&node) {
+                return Err(format!("replica {me} on node {node} is not among the voters that form it"));
+            }
+            if voters.keys().next() == Some(&me) {
+                let voters: BTreeMap<u64, Peer> =
+                    voters.into_iter().map(|(id, node)| (id.0, Peer { node: node.0 })).collect();
+                raft.initialize(voters).await.map_err(|e| e.to_string())?;
+            }
+        }
+        _ => {}
+    }
+    let is_formed = raft.is_initialized().await.map_err(|e| e.to_string())?;
+    let members = raft
+        .with_raft_state(|state| state.membership_state.effective().membership().clone())
+        .await
+        .map_err(|e| e.to_string())?;
+    let is_lone_voter = is_formed && members.voter_ids().eq([me.0]);
+    if is_lone_voter {
+        // A lone voter need not sit out an election timeout.
+        raft.trigger().elect(false).await.map_err(|e| e.to_string())?;
+        raft.wait_for_recovery(Some(RECOVERY_WAIT)).await.map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+/// Follows openraft's metrics, and lets the clock of a group sleep while its replica leads nobody (P11): with one
+/// voter nobody listens to heartbeats and nobody else can be elected.
+fn watch_standing<M: Machine>(me: ReplicaId, raft: &Raft<M>) -> watch::Receiver<Standing> {
+    let mut metrics = raft.server_metrics();
+    let (publish, standing) = watch::channel(Standing::new(&metrics.borrow_and_update()));
+    let raft = raft.clone();
+    tokio::spawn(async move {
+        let mut is_asleep = false;
+        loop {
+            let now = Standing::new(&metrics.borrow_and_update());
+            let may_sleep = now.part == Part::Leader && now.members.is_alone(me);
+            if may_sleep != is_asleep {
+                raft.runtime_config().tick(!may_sleep);
+                is_asleep = may_sleep;
+            }
+            publish.send_if_modified(|old| std::mem::replace(old, now.clone()) != now);
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    standing
 }

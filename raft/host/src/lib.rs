@@ -1,27 +1,35 @@
-//! The life of Raft groups on a node: starting, proposing, reading, checkpointing, stopping.
+//! The life of Raft groups on a node: starting, replicating, proposing, reading, checkpointing, changing, stopping.
 //!
 //! With `raft/log-store` the only crate that names openraft; its types stay inside. It does *not* know what a
-//! command means: a role gives a [`Machine`] and gets a [`Group`].
+//! command means: a role gives a [`Machine`] and gets a [`Group`]. It places nothing and repairs nothing: which replica
+//! runs where is decided above.
 //!
 //! ```text
 //! propose ─> openraft ─> log (fsync on a majority) ─> committed ─> Machine::apply publishes its views
-//!                                                                 ─> published index ─> the proposer's answer
+//!              │ lanes                                            ─> published index ─> the proposer's answer
+//!              └──> Network ─> other nodes' groups ─> their logs
 //! ```
 //! That order is I15: whoever was answered, or waited for the published index, finds the change in the views.
+//! docs/internals/replication.md follows an entry on its way.
 
 mod error;
 mod group;
+mod handle;
 mod host;
 mod inequality;
-mod lone_network;
 mod machine;
+mod member;
+mod network;
 mod read_index;
+mod standing;
 mod state_machine;
 
 pub use error::Error;
 pub use group::{Group, Proposed};
-pub use host::{GroupSpec, Host};
-pub use machine::{Committed, Failed, Machine, Mark};
+pub use host::{Birth, GroupSpec, Host};
+pub use machine::{Committed, Failed, Incoming, Machine, Mark, Offer};
+pub use network::Network;
+pub use standing::{Location, Members, MembershipId, Part, Progress, Standing};
 
 #[cfg(test)]
 mod tests;

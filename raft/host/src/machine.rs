@@ -1,13 +1,23 @@
 //! The seam between Raft and a role's state machine.
+//!
+//! A replica that is further behind than the log reaches gets a snapshot: the leader's machine *offers* its newest
+//! durable checkpoint as a few bytes that say which files it has (I5); the follower's machine *fetches* the files,
+//! which may take long, may fail and may be tried again, and then *installs* them, after which everything is synced
+//! (I4) and its views are swapped (I15).
 
 use crate::Error;
 use bytes::Bytes;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 use vecraft_log_store::{LogId, StoredMembership};
 use vecraft_rpc::codec;
-use vecraft_types::LogPosition;
+use vecraft_types::{LogPosition, NodeId};
 
-/// A group's state machine. Synchronous. A failure or a panic stops this replica and keeps its files (I24).
+/// A group's state machine. Synchronous, but for taking a snapshot. A failure or a panic stops this replica and keeps
+/// its files (I24).
 pub trait Machine: Send + 'static {
     /// Applies one entry, publishes the views it changed, answers the proposer. Called once per entry in log
     /// order; after a restart again for the entries above the checkpoint.
@@ -22,6 +32,71 @@ pub trait Machine: Send + 'static {
 
     /// The mark of the durable checkpoint the machine was restored from; `None` when it starts empty (I3).
     fn checkpoint(&self) -> Option<Mark>;
+
+    /// Describes the newest durable checkpoint for a replica that is too far behind. `None`: this machine cannot, and
+    /// such a replica stays behind.
+    fn offer(&self) -> Option<Offer> {
+        None
+    }
+
+    /// Brings everything that the snapshot describes onto this node, without showing it: pulled from the node that
+    /// offers it, checked, synced. Runs beside apply. May be asked again, for the same snapshot or a newer one, and
+    /// then goes on where it was; may be dropped at any await.
+    ///
+    /// # Errors
+    /// Any: the leader offers again.
+    fn fetch(machine: Arc<Mutex<Self>>, snapshot: Incoming) -> BoxFuture<'static, Result<(), Failed>>
+    where
+        Self: Sized,
+    {
+        drop(machine);
+        let why =
+            format!("this machine takes no snapshots, and was offered one at {}", snapshot.mark.position());
+        Box::pin(async move { Err(Failed(why)) })
+    }
+
+    /// Makes a fetched snapshot this machine's state and durable checkpoint, and publishes its views. Nothing is
+    /// applied meanwhile, and new reads wait (I15). Everything is synced when it returns (I4).
+    ///
+    /// # Errors
+    /// [`Failed`] stops the replica.
+    fn install(machine: Arc<Mutex<Self>>, snapshot: Incoming) -> BoxFuture<'static, Result<(), Failed>>
+    where
+        Self: Sized,
+    {
+        drop(machine);
+        let why =
+            format!("this machine takes no snapshots, and was given one at {}", snapshot.mark.position());
+        Box::pin(async move { Err(Failed(why)) })
+    }
+}
+
+/// A durable checkpoint, described for another replica.
+#[derive(Clone)]
+pub struct Offer {
+    /// Which.
+    pub mark: Mark,
+    /// What its machine needs to know to fetch it: names, sizes and checksums of files. At most a few megabytes.
+    pub content: Bytes,
+    /// Keeps the files where they are until the other replica has them (I5).
+    pub pin: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Offer({}, {} bytes)", self.mark.position(), self.content.len())
+    }
+}
+
+/// A snapshot that another node offers.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Which checkpoint.
+    pub mark: Mark,
+    /// The offer's content.
+    pub content: Bytes,
+    /// Where its files are.
+    pub source: NodeId,
 }
 
 /// Why a machine cannot go on. Stops the replica (I24).

@@ -1,23 +1,41 @@
 //! openraft's view of a [`Machine`].
 
 use crate::machine::Failed;
-use crate::{Committed, Machine, Mark};
-use futures::{Stream, TryStreamExt};
+use crate::{Committed, Incoming, Machine, Mark};
+use bytes::Bytes;
+use futures::{FutureExt, Stream, TryStreamExt};
 use openraft::storage::EntryResponder;
 use openraft::storage::RaftStateMachine;
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
+use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::watch;
 use vecraft_log_store::{EntryPayload, LogId, Reply, StoredMembership, TypeConfig};
-use vecraft_types::{GroupId, LogPosition};
+use vecraft_types::{GroupId, LogPosition, NodeId};
 
-/// What a snapshot carries. With one voter nobody fetches it: the checkpoint's files are the snapshot (I4).
-#[derive(Clone, Debug)]
-pub struct SnapshotFiles;
+/// What a snapshot carries: a description, never the files themselves.
+#[derive(Clone, Default)]
+pub struct SnapshotFiles {
+    /// The machine's words; `None` when it offers nothing.
+    pub content: Option<Bytes>,
+    /// Keeps the files while the snapshot is being sent.
+    pub pin: Option<Arc<dyn Any + Send + Sync>>,
+    /// The node that offers it, on the receiving side.
+    pub source: Option<NodeId>,
+}
+
+/// What readers on this node may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The views include everything up to here.
+    pub at: LogPosition,
+    /// A snapshot is being installed: views change one by one, so new reads wait (I15).
+    pub is_closed: bool,
+}
 
 /// The mark of the newest durable checkpoint, shared with the group's handle.
 pub type CheckpointCell = Arc<Mutex<Option<Mark>>>;
@@ -29,7 +47,7 @@ pub struct Driver<M> {
     applied: Option<Mark>,
     membership: Arc<StoredMembership>,
     checkpoint: CheckpointCell,
-    published: watch::Sender<LogPosition>,
+    published: watch::Sender<Published>,
 }
 
 impl<M: Machine> Driver<M> {
@@ -38,11 +56,12 @@ impl<M: Machine> Driver<M> {
         group: GroupId,
         machine: Arc<Mutex<M>>,
         checkpoint: CheckpointCell,
-        published: watch::Sender<LogPosition>,
+        published: watch::Sender<Published>,
     ) -> Driver<M> {
         let applied = machine.lock().checkpoint();
         let membership = applied.as_ref().map(|mark| mark.membership.clone()).unwrap_or_default();
-        published.send_replace(applied.as_ref().map_or(LogPosition(0), Mark::position));
+        let at = applied.as_ref().map_or(LogPosition(0), Mark::position);
+        published.send_replace(Published { at, is_closed: false });
         *checkpoint.lock() = applied.clone();
         Driver { group, machine, applied, membership, checkpoint, published }
     }
@@ -60,7 +79,7 @@ impl<M: Machine> Driver<M> {
             EntryPayload::Normal(payload) => machine.apply(Committed { position, command: payload.0, mark }),
             EntryPayload::Blank | EntryPayload::Membership(_) => {
                 machine.advance(mark);
-                Ok(bytes::Bytes::new())
+                Ok(Bytes::new())
             }
         }));
         drop(machine);
@@ -69,14 +88,30 @@ impl<M: Machine> Driver<M> {
             io::Error::other(format!("group {}: apply of entry {position} failed: {why}", self.group))
         })?;
         // I15: the machine has published its views; now the index, then the answer.
-        self.published.send_replace(position);
+        self.published.send_replace(Published { at: position, is_closed: false });
         Ok(Reply(reply))
+    }
+
+    async fn install(&mut self, mark: Mark, snapshot: SnapshotFiles) -> Result<(), Failed> {
+        let (Some(content), Some(source)) = (snapshot.content, snapshot.source) else {
+            return Err(Failed("a snapshot without content".to_owned()));
+        };
+        let incoming = Incoming { mark: mark.clone(), content, source };
+        // I15: closed until every view is the snapshot's. A failure stops the replica, so it never opens again then.
+        self.published.send_modify(|published| published.is_closed = true);
+        M::install(self.machine.clone(), incoming).await?;
+        self.membership = mark.membership.clone();
+        self.applied = Some(mark.clone());
+        *self.checkpoint.lock() = Some(mark.clone());
+        self.published.send_replace(Published { at: mark.position(), is_closed: false });
+        tracing::info!(group = %self.group, at = %mark.position(), node = %source, "installed a snapshot");
+        Ok(())
     }
 }
 
 impl<M: Machine> RaftStateMachine<TypeConfig> for Driver<M> {
     type SnapshotData = SnapshotFiles;
-    type SnapshotBuilder = CheckpointSnapshot;
+    type SnapshotBuilder = CheckpointSnapshot<M>;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
         Ok((self.applied.as_ref().map(|mark| mark.log_id), (*self.membership).clone()))
@@ -95,46 +130,66 @@ impl<M: Machine> RaftStateMachine<TypeConfig> for Driver<M> {
         Ok(())
     }
 
-    async fn get_snapshot_builder(&mut self) -> CheckpointSnapshot {
-        CheckpointSnapshot { group: self.group, checkpoint: self.checkpoint.clone() }
+    async fn get_snapshot_builder(&mut self) -> CheckpointSnapshot<M> {
+        let (machine, checkpoint) = (self.machine.clone(), self.checkpoint.clone());
+        CheckpointSnapshot { group: self.group, machine, checkpoint }
     }
 
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMetaOf<TypeConfig>,
-        _snapshot: SnapshotFiles,
+        snapshot: SnapshotFiles,
     ) -> Result<(), io::Error> {
-        let what = format!("group {} has one voter: nobody can send it snapshot {meta:?}", self.group);
-        Err(io::Error::new(io::ErrorKind::Unsupported, what))
+        let Some(log_id) = meta.last_log_id else {
+            return Err(io::Error::other(format!("group {}: a snapshot without a log id", self.group)));
+        };
+        let mark = Mark { log_id, membership: Arc::new(meta.last_membership.clone()) };
+        let group = self.group;
+        // I24: as with apply, a panic stops this replica, not the process.
+        let installed = AssertUnwindSafe(self.install(mark, snapshot)).catch_unwind().await;
+        installed.unwrap_or_else(|_| Err(Failed("panic".to_owned()))).map_err(|Failed(why)| {
+            tracing::error!(%group, why, "install of a snapshot failed, this replica stops (I24)");
+            io::Error::other(format!("group {group}: install of a snapshot failed: {why}"))
+        })
     }
 
     async fn get_current_snapshot(
         &mut self,
     ) -> Result<Option<SnapshotOf<TypeConfig, SnapshotFiles>>, io::Error> {
-        Ok(self.checkpoint.lock().as_ref().map(snapshot_at))
+        Ok(newest(&self.machine, &self.checkpoint))
     }
 }
 
 /// A snapshot of openraft's is the newest durable checkpoint, nothing is copied (I4).
-pub struct CheckpointSnapshot {
+pub struct CheckpointSnapshot<M> {
     group: GroupId,
+    machine: Arc<Mutex<M>>,
     checkpoint: CheckpointCell,
 }
 
-impl RaftSnapshotBuilder<TypeConfig> for CheckpointSnapshot {
+impl<M: Machine> RaftSnapshotBuilder<TypeConfig> for CheckpointSnapshot<M> {
     type SnapshotData = SnapshotFiles;
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<TypeConfig, SnapshotFiles>, io::Error> {
-        let mark = self.checkpoint.lock().clone();
         let missing = || io::Error::other(format!("group {} has no checkpoint to snapshot", self.group));
-        mark.as_ref().map(snapshot_at).ok_or_else(missing)
+        newest(&self.machine, &self.checkpoint).ok_or_else(missing)
     }
 }
 
-fn snapshot_at(mark: &Mark) -> SnapshotOf<TypeConfig, SnapshotFiles> {
+/// What the machine offers; else the mark of its checkpoint, with which openraft can purge but nobody can be helped.
+fn newest<M: Machine>(
+    machine: &Mutex<M>,
+    checkpoint: &CheckpointCell,
+) -> Option<SnapshotOf<TypeConfig, SnapshotFiles>> {
+    let offer = machine.lock().offer();
+    let (mark, snapshot) = match offer {
+        Some(offer) => {
+            let files = SnapshotFiles { content: Some(offer.content), pin: offer.pin, source: None };
+            (offer.mark, files)
+        }
+        None => (checkpoint.lock().clone()?, SnapshotFiles::default()),
+    };
     let last_membership = (*mark.membership).clone();
-    SnapshotOf::<TypeConfig, SnapshotFiles> {
-        meta: SnapshotMetaOf::<TypeConfig> { last_log_id: Some(mark.log_id), last_membership },
-        snapshot: SnapshotFiles,
-    }
+    let meta = SnapshotMetaOf::<TypeConfig> { last_log_id: Some(mark.log_id), last_membership };
+    Some(SnapshotOf::<TypeConfig, SnapshotFiles> { meta, snapshot })
 }

@@ -86,6 +86,23 @@ impl GroupLog {
         Ok(entries)
     }
 
+    /// Where the newest `bytes` of this replica's written log begin; its first index when there is less. For a caller
+    /// that keeps a reserve when it purges.
+    #[must_use]
+    pub fn tail_start(&self, bytes: u64) -> u64 {
+        self.shared.files.with(|written| {
+            let Some(group) = written.groups.get(&self.key) else { return 0 };
+            let mut left = bytes;
+            for (index, at) in group.entries.iter().rev() {
+                match left.checked_sub(u64::from(at.len)) {
+                    Some(less) => left = less,
+                    None => return index + 1,
+                }
+            }
+            group.first_index()
+        })
+    }
+
     async fn read_entries(&self, start: u64, end: u64, bytes_max: usize) -> io::Result<Vec<Entry>> {
         let entries = if self.is_in_memory(start, end) || self.shared.options.writer == WriterMode::Inline {
             self.read(start, end, bytes_max)?

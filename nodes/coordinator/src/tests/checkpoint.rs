@@ -4,7 +4,7 @@
 use super::*;
 use std::collections::BTreeSet;
 use vecraft_log_store::{LogOptions, NodeLog, WriterMode};
-use vecraft_raft_host::{GroupSpec, Host};
+use vecraft_raft_host::{Birth, GroupSpec, Host};
 use vecraft_rpc::services::Catalogue;
 use vecraft_runtime::random::{Random, SeededRandom};
 use vecraft_runtime::shutdown::Shutdown;
@@ -47,8 +47,8 @@ impl Machine {
             LogOptions { writer: WriterMode::Inline, preallocate_bytes: 1 << 16, ..LogOptions::default() };
         let (log, _) = NodeLog::open(Arc::new(self.disk.clone()), "log", options).unwrap();
         let host = Host::new(log.clone()).unwrap();
-        let spec =
-            GroupSpec { group: GroupId::META, node: NodeId(1), replica: META_REPLICA, bootstrap: is_new };
+        let birth = Birth::lone(is_new, META_REPLICA, NodeId(1));
+        let spec = GroupSpec { group: GroupId::META, node: NodeId(1), replica: META_REPLICA, birth };
         let io = IoPool::new("test-io", Handle::current(), 1);
         let (kv, clock) = (Arc::new(self.kv.clone()), Arc::new(self.clock.clone()));
         let metastore = Metastore::start(&host, spec, kv, clock, io, self.policy).await.unwrap();

@@ -1,5 +1,6 @@
-#![allow(clippy::unwrap_used)]
-use super::*;
+//! One voter: a node on its own.
+
+use crate::{Birth, Committed, Error, Failed, Group, GroupSpec, Host, Machine, Mark};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -39,11 +40,16 @@ impl Machine for Journal {
     }
 }
 
+fn lone(group: u64, replica: u64, is_new: bool) -> GroupSpec {
+    let (node, replica) = (NodeId(1), ReplicaId(replica));
+    GroupSpec { group: GroupId(group), node, replica, birth: Birth::lone(is_new, replica, node) }
+}
+
 async fn start(disk: &SimDisk, journal: Journal, bootstrap: bool) -> (Host, Group, Arc<Mutex<Journal>>) {
     let (log, _) = NodeLog::open(Arc::new(disk.clone()), "log", LogOptions::default()).unwrap();
     let host = Host::new(log).unwrap();
     let machine = Arc::new(Mutex::new(journal));
-    let spec = GroupSpec { group: GroupId(1), node: NodeId(1), replica: ReplicaId(7), bootstrap };
+    let spec = lone(1, 7, bootstrap);
     let group = host.start_group(spec, machine.clone()).await.unwrap();
     (host, group, machine)
 }
@@ -101,7 +107,7 @@ async fn i4_a_checkpoint_lets_the_log_below_go_and_only_the_rest_is_applied_agai
 async fn refusal(disk: &SimDisk, journal: Journal) -> String {
     let (log, _) = NodeLog::open(Arc::new(disk.clone()), "log", LogOptions::default()).unwrap();
     let host = Host::new(log).unwrap();
-    let spec = GroupSpec { group: GroupId(1), node: NodeId(1), replica: ReplicaId(7), bootstrap: false };
+    let spec = lone(1, 7, false);
     match host.start_group(spec, Arc::new(Mutex::new(journal))).await {
         Err(Error::Stopped { reason, .. }) => reason,
         Err(other) => panic!("{other}"),
@@ -137,7 +143,7 @@ async fn i24_a_machine_that_fails_or_panics_stops_its_group_only() {
     for poison in ["broken", "panic"] {
         let disk = SimDisk::new(3);
         let (host, group, _) = start(&disk, Journal::default(), true).await;
-        let spec = GroupSpec { group: GroupId(2), node: NodeId(1), replica: ReplicaId(8), bootstrap: true };
+        let spec = lone(2, 8, true);
         let other = host.start_group(spec, Arc::new(Mutex::new(Journal::default()))).await.unwrap();
         group.propose(Bytes::from("good"), WAIT).await.unwrap();
         assert!(matches!(group.propose(Bytes::from(poison), WAIT).await, Err(Error::Stopped { .. })));
@@ -153,7 +159,7 @@ async fn i1_a_directory_without_state_is_not_formed_again() {
     let disk = SimDisk::new(4);
     let (log, _) = NodeLog::open(Arc::new(disk), "log", LogOptions::default()).unwrap();
     let host = Host::new(log).unwrap();
-    let spec = GroupSpec { group: GroupId(1), node: NodeId(1), replica: ReplicaId(7), bootstrap: false };
+    let spec = lone(1, 7, false);
     let refused = host.start_group(spec, Arc::new(Mutex::new(Journal::default()))).await;
     assert!(matches!(refused, Err(Error::Stopped { .. })));
 }

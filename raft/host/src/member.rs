@@ -1,0 +1,135 @@
+//! A replica as the other replicas see it: answers their questions.
+
+use crate::group::Raft;
+use crate::machine::Failed;
+use crate::network::inbox::Inbound;
+use crate::network::message::{AppendHead, Ask, Refused, Reply};
+use crate::read_index::ReadIndex;
+use crate::state_machine::SnapshotFiles;
+use crate::{Error, Incoming, Machine, Mark};
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use openraft::errors::{Fatal, RaftError};
+use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use vecraft_log_store::{TypeConfig, Vote};
+use vecraft_types::{GroupId, NodeId};
+
+/// What answers.
+pub struct Member<M: Machine> {
+    pub group: GroupId,
+    pub raft: Raft<M>,
+    pub reads: ReadIndex,
+    pub machine: Arc<Mutex<M>>,
+    /// One snapshot at a time.
+    pub taking: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<M: Machine> Clone for Member<M> {
+    fn clone(&self) -> Member<M> {
+        Member {
+            group: self.group,
+            raft: self.raft.clone(),
+            reads: self.reads.clone(),
+            machine: self.machine.clone(),
+            taking: self.taking.clone(),
+        }
+    }
+}
+
+impl<M: Machine> Inbound for Member<M> {
+    fn ask(&self, from: NodeId, ask: Ask, payloads: Bytes) -> BoxFuture<'static, Reply> {
+        let member = self.clone();
+        match ask {
+            // The first poll hands the append to the core, which keeps the order of sending.
+            Ask::Append(head) => member.append(head, payloads).boxed(),
+            Ask::Vote(rpc) => async move { replied(member.raft.vote(rpc).await, Reply::Vote) }.boxed(),
+            Ask::PreVote(rpc) => async move { replied(member.raft.pre_vote(rpc).await, Reply::Vote) }.boxed(),
+            Ask::TransferLeader(req) => async move {
+                match member.raft.handle_transfer_leader(req).await {
+                    Ok(response) => Reply::TransferLeader(response),
+                    Err(fatal) => stopped(&fatal),
+                }
+            }
+            .boxed(),
+            Ask::ReadIndex => member.read_index().boxed(),
+            Ask::Snapshot { vote, meta } => {
+                // A task of its own: a leader that goes away must not leave a half-installed snapshot behind.
+                let taken = tokio::spawn(member.take_snapshot(from, vote, meta, payloads));
+                taken.map(|taken| taken.unwrap_or_else(|e| refused(e.to_string()))).boxed()
+            }
+        }
+    }
+}
+
+impl<M: Machine> Member<M> {
+    async fn append(self, head: AppendHead, payloads: Bytes) -> Reply {
+        match head.join(payloads) {
+            Ok(rpc) => replied(self.raft.append_entries(rpc).await, Reply::Append),
+            Err(why) => {
+                tracing::warn!(group = %self.group, why, "malformed append of a peer");
+                Reply::Refused(Refused::Malformed(why))
+            }
+        }
+    }
+
+    async fn read_index(self) -> Reply {
+        match self.reads.get_as_leader().await {
+            Ok(position) => Reply::ReadIndex(position),
+            Err(Error::NotLeader { leader, .. }) => Reply::NotLeader(leader),
+            Err(other) => Reply::Refused(Refused::Stopped(other.to_string())),
+        }
+    }
+
+    /// Fetches the files, which may fail and be tried again, and only then tells the core, where a failure is final.
+    async fn take_snapshot(
+        self,
+        from: NodeId,
+        vote: Vote,
+        meta: SnapshotMetaOf<TypeConfig>,
+        content: Bytes,
+    ) -> Reply {
+        let Ok(_one_at_a_time) = self.taking.try_lock() else {
+            return refused("another snapshot is being taken");
+        };
+        let Some(log_id) = meta.last_log_id else { return refused("it has no log id") };
+        if log_id.committed_leader_id().term > vote.leader_id.term {
+            // The core would panic: no leader has entries of a later term than its own.
+            return refused(format!(
+                "it is of term {}, its sender's vote of {}",
+                log_id.committed_leader_id().term,
+                vote.leader_id.term
+            ));
+        }
+        let mark = Mark { log_id, membership: Arc::new(meta.last_membership.clone()) };
+        let incoming = Incoming { mark, content: content.clone(), source: from };
+        tracing::info!(group = %self.group, at = log_id.index, node = %from, "fetches a snapshot");
+        if let Err(Failed(why)) = M::fetch(self.machine.clone(), incoming).await {
+            tracing::warn!(group = %self.group, at = log_id.index, node = %from, why, "snapshot not fetched");
+            return refused(why);
+        }
+        let snapshot = SnapshotFiles { content: Some(content), pin: None, source: Some(from) };
+        let snapshot = SnapshotOf::<TypeConfig, SnapshotFiles> { meta, snapshot };
+        match self.raft.install_full_snapshot(vote, snapshot).await {
+            Ok(response) => Reply::Snapshot(response),
+            Err(fatal) => stopped(&fatal),
+        }
+    }
+}
+
+fn replied<T>(answered: Result<T, RaftError<TypeConfig>>, reply: impl FnOnce(T) -> Reply) -> Reply {
+    match answered {
+        Ok(answer) => reply(answer),
+        Err(error) => Reply::Refused(Refused::Stopped(error.to_string())),
+    }
+}
+
+fn stopped(fatal: &Fatal<TypeConfig>) -> Reply {
+    Reply::Refused(Refused::Stopped(fatal.to_string()))
+}
+
+fn refused(why: impl Into<String>) -> Reply {
+    Reply::Refused(Refused::Snapshot(why.into()))
+}

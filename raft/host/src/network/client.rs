@@ -1,0 +1,221 @@
+//! How a group's core asks a replica on another node.
+
+use super::message::{self, AppendHead, Ask, Question, Reply};
+use super::pipeline::pipelined;
+use super::{Lanes, Network};
+use crate::state_machine::SnapshotFiles;
+use bytes::Bytes;
+use futures::Stream;
+use openraft::OptionalSend;
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
+use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::type_config::alias::SnapshotOf;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use vecraft_log_store::{Peer, TypeConfig, Vote};
+use vecraft_rpc::peer::{self, Call, Frame};
+use vecraft_types::{GroupId, NodeId, ReplicaId};
+
+/// For the answer to one append, from the moment it is sent. Above the longest sync that is still hoped for.
+const APPEND_WAIT: Duration = Duration::from_secs(5);
+/// For a follower to pull and install a checkpoint. Pulling is resumable: running out of time costs one more offer.
+const SNAPSHOT_WAIT: Duration = Duration::from_secs(1_800);
+
+/// Makes the clients of one group's core.
+pub struct GroupNetwork {
+    pub network: Network,
+    pub group: GroupId,
+    pub me: ReplicaId,
+}
+
+impl GroupNetwork {
+    fn target(&self, replica: u64, peer: &Peer, is_urgent: bool) -> Target {
+        let node = NodeId(peer.node);
+        let lanes = self.network.lanes(node);
+        Target { lanes, group: self.group, from: self.me, to: ReplicaId(replica), node, is_urgent }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for GroupNetwork {
+    type Network = Target;
+
+    async fn new_client(&mut self, target: u64, node: &Peer) -> Target {
+        self.target(target, node, false)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, node: &Peer) -> Target {
+        self.target(target, node, true)
+    }
+}
+
+/// One replica elsewhere.
+pub struct Target {
+    lanes: Option<Arc<Lanes>>,
+    group: GroupId,
+    from: ReplicaId,
+    to: ReplicaId,
+    node: NodeId,
+    /// Appends of this client are heartbeats.
+    is_urgent: bool,
+}
+
+type Rpc<T> = Result<T, RPCError<TypeConfig>>;
+
+impl Target {
+    /// Sends an append; the answer is waited for at the call.
+    pub async fn start_append(&self, rpc: AppendEntriesRequest<TypeConfig>, option: &RPCOption) -> Rpc<Call> {
+        let wait = if self.is_urgent { option.soft_ttl() } else { APPEND_WAIT };
+        let lanes = self.lanes()?;
+        let lane = if self.is_urgent { &lanes.urgent } else { &lanes.bulk };
+        let (head, payloads) = AppendHead::split(rpc);
+        let frame = self.frame(Ask::Append(head), payloads)?;
+        lane.start(frame, wait).await.map_err(|e| self.failed(RPCTypes::AppendEntries, e))
+    }
+
+    /// Waits for an append's answer.
+    pub async fn finish_append(&self, call: Call) -> Rpc<AppendEntriesResponse<TypeConfig>> {
+        let answer = call.answer().await.map_err(|e| self.failed(RPCTypes::AppendEntries, e))?;
+        match self.reply(&answer)? {
+            Reply::Append(response) => Ok(response),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    async fn ask_urgently(&self, kind: RPCTypes, ask: Ask, option: &RPCOption) -> Rpc<Reply> {
+        let frame = self.frame(ask, Vec::new())?;
+        let answer = self.lanes()?.urgent.call(frame, option.soft_ttl()).await;
+        self.reply(&answer.map_err(|e| self.failed(kind, e))?)
+    }
+
+    fn lanes(&self) -> Rpc<&Lanes> {
+        let alone =
+            || self.unreachable(format!("replica {} is elsewhere, and this node has no peers", self.to));
+        self.lanes.as_deref().ok_or_else(alone)
+    }
+
+    fn frame(&self, ask: Ask, payloads: Vec<Bytes>) -> Rpc<Frame> {
+        let question = Question { group: self.group, from: self.from, to: self.to, ask };
+        message::encode(&question, payloads).map_err(|why| self.unreachable(why))
+    }
+
+    fn reply(&self, answer: &[u8]) -> Rpc<Reply> {
+        match message::decode_reply(answer).map_err(|why| self.unreachable(why))? {
+            Reply::Refused(why) => Err(self.unreachable(format!("node {}: {why}", self.node))),
+            reply => Ok(reply),
+        }
+    }
+
+    fn unexpected(&self, reply: Reply) -> RPCError<TypeConfig> {
+        self.unreachable(format!("node {} answered another question: {reply:?}", self.node))
+    }
+
+    /// Anything after which trying again at once is of no use.
+    fn unreachable(&self, why: String) -> RPCError<TypeConfig> {
+        RPCError::Unreachable(Unreachable::from_string(why))
+    }
+
+    fn failed(&self, action: RPCTypes, error: peer::Error) -> RPCError<TypeConfig> {
+        match error {
+            peer::Error::Closed { .. } => RPCError::Network(NetworkError::new(&error)),
+            peer::Error::TimedOut { waited_ms, .. } => RPCError::Timeout(Timeout {
+                action,
+                id: self.from.0,
+                target: self.to.0,
+                timeout: Duration::from_millis(waited_ms),
+            }),
+            other => self.unreachable(other.to_string()),
+        }
+    }
+}
+
+impl RaftNetworkV2<TypeConfig> for Target {
+    type SnapshotData = SnapshotFiles;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<AppendEntriesResponse<TypeConfig>> {
+        let call = self.start_append(rpc, &option).await?;
+        self.finish_append(call).await
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Rpc<BoxStream<'s, Rpc<StreamAppendResult<TypeConfig>>>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        Box::pin(async move { Ok(Box::pin(pipelined(self, input, option)) as BoxStream<'s, _>) })
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<VoteResponse<TypeConfig>> {
+        match self.ask_urgently(RPCTypes::Vote, Ask::Vote(rpc), &option).await? {
+            Reply::Vote(response) => Ok(response),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<VoteResponse<TypeConfig>> {
+        match self.ask_urgently(RPCTypes::Vote, Ask::PreVote(rpc), &option).await? {
+            Reply::Vote(response) => Ok(response),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        req: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Rpc<TransferLeaderResponse<TypeConfig>> {
+        match self.ask_urgently(RPCTypes::TransferLeader, Ask::TransferLeader(req), &option).await? {
+            Reply::TransferLeader(response) => Ok(response),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: SnapshotOf<TypeConfig, SnapshotFiles>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        // Held until the follower has answered: it keeps the checkpoint's files where they are (I5).
+        let SnapshotFiles { content, pin: _pin, .. } = snapshot.snapshot;
+        let Some(content) = content else {
+            let why =
+                format!("group {}: its machine offers no checkpoint to a replica that needs one", self.group);
+            tracing::error!(group = %self.group, replica = %self.to, "{why}");
+            return Err(Unreachable::from_string(why).into());
+        };
+        let (meta, lanes) = (snapshot.meta, self.lanes()?);
+        tracing::info!(group = %self.group, replica = %self.to, node = %self.node, at = ?meta.last_log_id, "offers a snapshot");
+        let frame = self.frame(Ask::Snapshot { vote, meta }, vec![content])?;
+        let answered = tokio::select! {
+            answered = lanes.bulk.call(frame, SNAPSHOT_WAIT) => answered,
+            closed = cancel => return Err(closed.into()),
+        };
+        let answer = answered.map_err(|e| self.failed(RPCTypes::InstallSnapshot, e))?;
+        match self.reply(&answer)? {
+            Reply::Snapshot(response) => Ok(response),
+            other => Err(self.unexpected(other).into()),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A replica that is further behind than the log reaches (I4, I5).
+
+use super::rig::{Cluster, WAIT, location, until};
+use crate::Birth;
+use std::sync::atomic::Ordering;
+
+/// Beyond what is kept for followers.
+const LARGE: usize = 1 << 20;
+
+async fn checkpoint(cluster: &Cluster, id: u64) {
+    let running = cluster.running(id);
+    let mark = running.machine.lock().checkpoint_now();
+    running.group.checkpointed(&mark).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i5_an_empty_replica_joins_by_a_snapshot_and_then_the_log() {
+    let mut cluster = Cluster::new(4, 3).await;
+    let leader = cluster.leader().await;
+    let value = "x".repeat(LARGE);
+    for n in 0..45 {
+        cluster.write("large", &value).await;
+        cluster.write(&format!("k{n}"), "v").await;
+    }
+    for n in 0..100 {
+        cluster.write(&format!("small{n}"), "v").await;
+    }
+    checkpoint(&cluster, leader).await;
+    cluster.write("after the checkpoint", "v").await;
+
+    cluster.node(4).shelf.failing_fetches.store(2, Ordering::SeqCst);
+    cluster.start(4, Birth::Join).await;
+    let group = cluster.group(leader);
+    group.add_learner(cluster.membership(leader), location(4), WAIT).await.unwrap();
+    cluster.agree(&[1, 2, 3, 4], |pages| pages.contains_key("after the checkpoint")).await;
+    assert_eq!(
+        cluster.node(4).shelf.installed.load(Ordering::SeqCst),
+        1,
+        "by snapshot, after two failed fetches"
+    );
+    let at = cluster.read_index(4).await;
+    cluster.group(4).wait_published(at, WAIT).await.unwrap();
+
+    // And it goes on from there after a crash.
+    cluster.write("later", "v").await;
+    cluster.kill(4).await;
+    cluster.restart(4).await;
+    cluster.agree(&[1, 2, 3, 4], |pages| pages.contains_key("later")).await;
+    assert_eq!(cluster.node(4).shelf.installed.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i4_a_follower_within_the_reserve_catches_up_without_a_snapshot() {
+    let mut cluster = Cluster::new(3, 3).await;
+    cluster.write("first", "v").await;
+    let leader = cluster.leader().await;
+    let away = (1..=3).find(|id| *id != leader).unwrap();
+    cluster.kill(away).await;
+    for n in 0..500 {
+        cluster.write(&format!("k{n}"), "v").await;
+    }
+    checkpoint(&cluster, leader).await;
+    cluster.restart(away).await;
+    cluster.agree(&[1, 2, 3], |pages| pages.len() == 501).await;
+    assert_eq!(cluster.node(away).shelf.installed.load(Ordering::SeqCst), 0, "the log still reached");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_lags_behind_the_purge_gets_a_snapshot() {
+    let mut cluster = Cluster::new(3, 3).await;
+    cluster.write("first", "v").await;
+    let leader = cluster.leader().await;
+    let away = (1..=3).find(|id| *id != leader).unwrap();
+    cluster.kill(away).await;
+    let value = "x".repeat(LARGE);
+    for _ in 0..45 {
+        cluster.write("large", &value).await;
+    }
+    for n in 0..100 {
+        cluster.write(&format!("small{n}"), "v").await;
+    }
+    for id in (1..=3).filter(|id| *id != away) {
+        until("applied", async || cluster.pages(id).len() == 102).await;
+        checkpoint(&cluster, id).await;
+    }
+    // What is on its way to the absent one is not purged under it: the leader does so at its next attempt.
+    for id in (1..=3).filter(|id| *id != away) {
+        let log = cluster.running(id).host.log().clone();
+        until("purged", async || log.metrics().live_bytes < 40 << 20).await;
+    }
+    cluster.restart(away).await;
+    cluster.agree(&[1, 2, 3], |pages| pages.len() == 102).await;
+    assert_eq!(cluster.node(away).shelf.installed.load(Ordering::SeqCst), 1);
+}
