@@ -140,13 +140,18 @@ async fn form(hosts: &[Host], group: GroupId) -> Result<Group, Box<dyn Error>> {
     let leader = leader.ok_or("no leader")?;
     let wanted = 1 + group.0 % NODES;
     let now = &running[leader.node.0 as usize - 1];
-    if leader.node.0 == wanted {
-        return Ok(now.clone());
+    if leader.node.0 != wanted {
+        // All logs must agree before a hand-over, and a leader takes nothing before a majority has answered it.
+        while now.propose(Bytes::from_static(b"first"), PATIENCE).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        while now.transfer_leader(replica(wanted), Duration::from_secs(2)).await.is_err() {}
     }
-    // All logs must agree before a hand-over: one entry, and its acknowledgement.
-    now.propose(Bytes::from_static(b"first"), PATIENCE).await?;
-    while now.transfer_leader(replica(wanted), Duration::from_secs(2)).await.is_err() {}
-    Ok(running[wanted as usize - 1].clone())
+    let leader = running[wanted as usize - 1].clone();
+    while leader.read_index().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(leader)
 }
 
 async fn write(leader: Group, bytes: usize) -> Vec<Duration> {
