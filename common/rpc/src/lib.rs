@@ -5,16 +5,18 @@
 //! | [`codec`] | what are the bytes of everything we encode ourselves? |
 //! | [`services`] | what may one role ask of another? |
 //! | [`database`] | what may Vecraft's own clients ask? (a tarpc service) |
+//! | [`node`] | what may one node ask of another? (a tarpc service) |
 //! | [`wire`], [`transport`] | how do tarpc's messages travel over TCP? |
 //! | [`serve`] | how is the client door kept open? |
 //! | [`peer`] | which node may connect, on which channel, and how does a call find its answer? |
 //!
 //! The only crate that names bincode. It does *not* decide anything: a service trait here says what one role may
-//! ask of another; the role behind it may be in this process (local) or on another node (remote, later). It
+//! ask of another; the role behind it may be in this process (local) or on another node ([`node`]). It
 //! retries nothing: that is the client's, who knows its deadline.
 
 pub mod codec;
 pub mod database;
+pub mod node;
 pub mod peer;
 pub mod serve;
 pub mod services;

@@ -220,6 +220,19 @@ pub trait CatalogueWriter: Send + Sync {
     async fn allocate_ids(&self, count: u64) -> Result<i64>;
 }
 
+/// Where groups and their leaders are, as far as this node knows. Memory only, and may be out of date: whoever is asked
+/// wrongly refuses.
+pub trait Topology: Send + Sync {
+    /// This node.
+    fn own(&self) -> NodeId;
+    /// The group that holds a shard.
+    fn group_of(&self, shard: ShardId) -> Option<GroupId>;
+    /// The node that leads a group.
+    fn leader_of(&self, group: GroupId) -> Option<NodeId>;
+    /// The nodes with a replica of a group.
+    fn nodes_of(&self, group: GroupId) -> Vec<NodeId>;
+}
+
 /// Life and death of shards, entries of the shard's own log (I11). Served by the data role, asked by the
 /// coordinator; every call may be repeated.
 #[async_trait]

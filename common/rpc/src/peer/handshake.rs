@@ -121,7 +121,7 @@ where
 
 /// The order is the one in which an operator wants to hear it.
 fn judge(hello: &Hello, me: &Identity, serves: impl Fn(Channel) -> bool) -> Result<Channel, Refusal> {
-    if hello.cluster != me.cluster {
+    if hello.cluster != me.cluster && hello.channel != Some(Channel::Forming) {
         return Err(Refusal::WrongCluster);
     }
     if hello.to != me.node {

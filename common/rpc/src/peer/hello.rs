@@ -34,10 +34,13 @@ pub enum Channel {
     Rpc,
     /// Files of checkpoints, indexes and segments.
     Files,
+    /// Forming a cluster: the only one that nodes without a common cluster id may use.
+    Forming,
 }
 
 impl Channel {
-    const ALL: [(u8, Channel); 3] = [(1, Channel::Raft), (2, Channel::Rpc), (3, Channel::Files)];
+    const ALL: [(u8, Channel); 4] =
+        [(1, Channel::Raft), (2, Channel::Rpc), (3, Channel::Files), (4, Channel::Forming)];
 
     fn code(self) -> u8 {
         Channel::ALL.iter().find(|(_, known)| *known == self).map_or(0, |(code, _)| *code)

@@ -1,0 +1,114 @@
+//! What a node without a cluster asks its neighbours, and is told by one of them.
+
+// The service macro writes public types that cannot carry comments of ours.
+#![allow(missing_docs)]
+
+use crate::peer::{Channel, PeerStream, Peers};
+use crate::transport::{chain, framed_over};
+use async_trait::async_trait;
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tarpc::client::{Config, NewClient, RpcError};
+use tarpc::context::{self, Context};
+use tarpc::server::{BaseChannel, Channel as _};
+use vecraft_types::{Code, Error, NodeId, Result};
+
+/// How a node presents itself before, while and after a cluster forms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeHello {
+    /// Its id in `cluster.toml`.
+    pub node: NodeId,
+    /// Hash of what all nodes must agree on in `cluster.toml`.
+    pub config_hash: u64,
+    /// Version of its program.
+    pub version: String,
+    /// Where it stands.
+    pub phase: HelloPhase,
+}
+
+/// Where a node stands (I1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HelloPhase {
+    /// Its directory is empty.
+    Empty,
+    /// It was told the cluster's id and has not finished forming. Nothing was acknowledged by it.
+    Forming {
+        /// The cluster.
+        cluster: u128,
+    },
+    /// It belongs to a cluster.
+    Formed {
+        /// The cluster.
+        cluster: u128,
+    },
+}
+
+/// What a node answers, a formed one too.
+#[async_trait]
+pub trait Forming: Send + Sync {
+    /// Who it is.
+    fn hello(&self) -> NodeHello;
+    /// Takes the cluster's id. Durable when answered; the same id again is fine, another one is refused.
+    async fn form(&self, cluster: u128) -> Result<()>;
+}
+
+#[tarpc::service]
+trait FormingService {
+    /// Who are you?
+    async fn hello() -> NodeHello;
+    /// All listed nodes are empty and agree: this is the cluster's id. Durable when answered; repeating it is fine.
+    async fn form(cluster: u128) -> Result<()>;
+}
+
+#[derive(Clone)]
+struct Served(Arc<dyn Forming>);
+
+impl FormingService for Served {
+    async fn hello(self, _: Context) -> NodeHello {
+        self.0.hello()
+    }
+
+    async fn form(self, _: Context, cluster: u128) -> Result<()> {
+        self.0.form(cluster).await
+    }
+}
+
+/// Answers one peer on the forming channel until its connection ends.
+pub async fn serve_forming(stream: PeerStream, forming: Arc<dyn Forming>) {
+    let channel = BaseChannel::with_defaults(framed_over(stream));
+    channel.execute(Served(forming).serve()).for_each(|answer| answer).await;
+}
+
+/// Asks a node who it is.
+///
+/// # Errors
+/// [`Code::ReplicaUnavailable`] when it cannot be reached or does not answer.
+pub async fn ask_hello(peers: &Peers, node: NodeId) -> Result<NodeHello> {
+    let client = client(peers, node).await?;
+    client.hello(context::current()).await.map_err(|error| lost(node, &error))
+}
+
+/// Tells a node its cluster's id.
+///
+/// # Errors
+/// [`Code::ReplicaUnavailable`] when it cannot be reached or does not answer; what it refused.
+pub async fn tell_cluster(peers: &Peers, node: NodeId, cluster: u128) -> Result<()> {
+    let client = client(peers, node).await?;
+    client.form(context::current(), cluster).await.map_err(|error| lost(node, &error))?
+}
+
+async fn client(peers: &Peers, node: NodeId) -> Result<FormingServiceClient> {
+    let dialed = peers.dial(node, Channel::Forming, 0).await;
+    let stream = dialed.map_err(|error| Error::new(Code::ReplicaUnavailable, error.to_string()))?;
+    let NewClient { client, dispatch } = FormingServiceClient::new(Config::default(), framed_over(stream));
+    tokio::spawn(async move {
+        // A call on it tells its caller.
+        let _ = dispatch.await;
+    });
+    Ok(client)
+}
+
+fn lost(node: NodeId, error: &RpcError) -> Error {
+    Error::new(Code::ReplicaUnavailable, format!("node {node} did not answer: {}", chain(error)))
+}

@@ -1,0 +1,148 @@
+//! The asking side: another node with the faces of its roles.
+
+use super::service::NodeServiceClient;
+use crate::services::*;
+use async_trait::async_trait;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tarpc::client::RpcError;
+use tarpc::context::{self, Context};
+use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
+use vecraft_types::{Code, Error, GroupId, NodeId, PartitionId, Result, ShardId};
+
+/// Longest wait for calls that carry no deadline of their own.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// Gives the connection to a node: the present one, or a new one.
+#[async_trait]
+pub trait Dial: Send + Sync {
+    /// A client over a live connection.
+    ///
+    /// # Errors
+    /// [`Code::ReplicaUnavailable`] when the node cannot be reached; nothing was sent then.
+    async fn client(&self, node: NodeId) -> Result<NodeServiceClient>;
+
+    /// A call found this connection broken: the next one gets another.
+    async fn broke(&self, node: NodeId);
+}
+
+/// Another node. Retries nothing; an answer that got lost is [`Code::ReplicaUnavailable`], and asking again with the same
+/// request id does no harm (I10).
+#[derive(Clone)]
+pub struct RemoteNode {
+    node: NodeId,
+    dial: Arc<dyn Dial>,
+}
+
+impl RemoteNode {
+    /// The node, reached through `dial`.
+    pub fn new(node: NodeId, dial: Arc<dyn Dial>) -> RemoteNode {
+        RemoteNode { node, dial }
+    }
+
+    async fn call<T, F, Fut>(&self, wait: Duration, ask: F) -> Result<T>
+    where
+        F: FnOnce(NodeServiceClient, Context) -> Fut,
+        Fut: Future<Output = std::result::Result<Result<T>, RpcError>>,
+    {
+        let client = self.dial.client(self.node).await?;
+        let mut context = context::current();
+        context.deadline = (tokio::time::Instant::now() + wait).into_std();
+        match ask(client, context).await {
+            Ok(answer) => answer,
+            Err(error) => Err(self.lost(wait, error).await),
+        }
+    }
+
+    async fn lost(&self, wait: Duration, error: RpcError) -> Error {
+        let node = self.node;
+        match error {
+            RpcError::DeadlineExceeded => {
+                let text = format!("node {node} did not answer within {} ms", wait.as_millis());
+                Error::new(Code::Deadline, text)
+            }
+            RpcError::Server(refusal) => {
+                Error::new(Code::RateLimited, format!("node {node}: {}", refusal.detail)).retry_after(20)
+            }
+            broken => {
+                self.dial.broke(node).await;
+                let text =
+                    format!("the connection to node {node} broke: {}", crate::transport::chain(&broken));
+                Error::new(Code::ReplicaUnavailable, text)
+            }
+        }
+    }
+}
+
+fn wait(deadline_ms: u64) -> Duration {
+    Duration::from_millis(deadline_ms).min(crate::wire::DEADLINE_MAX)
+}
+
+#[async_trait]
+impl ShardWriter for RemoteNode {
+    async fn write(&self, write: ShardWrite) -> Result<ShardWritten> {
+        let wait = wait(write.deadline_ms);
+        self.call(wait, |client, context| async move { client.write(context, write).await }).await
+    }
+
+    async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
+        self.call(ANSWER_MAX, |client, context| async move { client.flush(context, shard).await }).await
+    }
+
+    async fn stats(&self, shard: ShardId) -> Result<ShardStats> {
+        self.call(ANSWER_MAX, |client, context| async move { client.stats(context, shard).await }).await
+    }
+}
+
+#[async_trait]
+impl ShardReader for RemoteNode {
+    async fn search(&self, search: ShardSearch) -> Result<ShardHits> {
+        let wait = wait(search.deadline_ms);
+        self.call(wait, |client, context| async move { client.search(context, search).await }).await
+    }
+
+    async fn query(&self, query: ShardQuery) -> Result<ShardRows> {
+        let wait = wait(query.deadline_ms);
+        self.call(wait, |client, context| async move { client.query(context, query).await }).await
+    }
+}
+
+macro_rules! plain {
+    ($trait:ident { $($method:ident($($argument:ident: $type:ty),*) -> $reply:ty => $verb:ident;)+ } $($rest:item)*) => {
+        #[async_trait]
+        impl $trait for RemoteNode {
+            $(async fn $method(&self $(, $argument: $type)*) -> Result<$reply> {
+                self.call(ANSWER_MAX, |client, context| async move {
+                    client.$verb(context $(, $argument)*).await
+                }).await
+            })+
+            $($rest)*
+        }
+    };
+}
+
+plain! {
+    CatalogueWriter {
+        create_collection(request: CreateCollection) -> () => create_collection;
+        drop_collection(name: String) -> () => drop_collection;
+        create_partition(request: PartitionRequest) -> () => create_partition;
+        drop_partition(request: PartitionRequest) -> () => drop_partition;
+        create_index(request: CreateIndex) -> () => create_index;
+        drop_index(request: DropIndex) -> () => drop_index;
+        set_loaded(request: SetLoaded) -> () => set_loaded;
+        allocate_ids(count: u64) -> i64 => allocate_ids;
+    }
+}
+
+plain! {
+    ShardAdmin {
+        create_shard(group: GroupId, creation: ShardCreation) -> () => create_shard;
+        drop_shard(group: GroupId, shard: ShardId) -> () => drop_shard;
+        drop_partition(group: GroupId, shard: ShardId, partition: PartitionId) -> () => drop_shard_partition;
+    }
+    /// What another node holds is not asked for placement; the metastore knows it.
+    fn groups(&self) -> Vec<(GroupId, usize)> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,93 @@
+//! The answering side.
+
+use super::service::*;
+use crate::services::*;
+use futures::{FutureExt, StreamExt};
+use std::future::Future;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tarpc::context::Context;
+use tarpc::server::{BaseChannel, Channel, Config, limits::requests_per_channel::MaxRequests};
+use tarpc::{ClientMessage, Response, Transport};
+use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
+use vecraft_types::{Error, GroupId, PartitionId, Result, ShardId};
+
+/// Calls of one peer under way at once; further ones are answered "busy".
+const IN_FLIGHT_MAX: usize = 1_024;
+
+/// This node's own roles, as another node may ask them.
+#[derive(Clone)]
+pub struct NodeServices {
+    /// Shard leaders here.
+    pub writer: Arc<dyn ShardWriter>,
+    /// Shard replicas here.
+    pub reader: Arc<dyn ShardReader>,
+    /// Life and death of shards here.
+    pub admin: Arc<dyn ShardAdmin>,
+    /// The coordinator here: refuses unless this node leads the metastore.
+    pub catalogue: Arc<dyn CatalogueWriter>,
+}
+
+/// Answers one peer until its connection ends.
+///
+/// # Errors
+/// What was wrong with the connection: a frame that does not decode, a broken stream.
+pub async fn serve_node<T>(connection: T, services: NodeServices) -> io::Result<()>
+where
+    T: Transport<Response<NodeServiceResponse>, ClientMessage<NodeServiceRequest>> + Send + 'static,
+    T::Error: std::error::Error + Send + Sync + 'static,
+{
+    let channel = MaxRequests::new(BaseChannel::new(Config::default(), connection), IN_FLIGHT_MAX);
+    let mut calls = std::pin::pin!(channel.requests());
+    while let Some(call) = calls.next().await {
+        match call {
+            Ok(call) => {
+                tokio::spawn(call.execute(Door(services.clone()).serve()));
+            }
+            Err(error) => return Err(io::Error::other(crate::transport::chain(&error))),
+        }
+    }
+    Ok(())
+}
+
+/// Turns the service's calls into the roles'.
+#[derive(Clone)]
+struct Door(NodeServices);
+
+/// A panic is an answer, not a caller who waits for its deadline.
+async fn answer<T>(verb: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(verb, "a call of another node panicked");
+        Err(Error::internal(format!("{verb} panicked; see that node's log")))
+    })
+}
+
+macro_rules! door {
+    ($($verb:ident($($argument:ident: $type:ty),*) -> $reply:ty => $role:ident.$method:ident;)+) => {
+        impl NodeService for Door {
+            $(async fn $verb(self, _: Context $(, $argument: $type)*) -> Result<$reply> {
+                answer(stringify!($verb), self.0.$role.$method($($argument),*)).await
+            })+
+        }
+    };
+}
+
+door! {
+    write(write: ShardWrite) -> ShardWritten => writer.write;
+    flush(shard: ShardId) -> ShardStats => writer.flush;
+    stats(shard: ShardId) -> ShardStats => writer.stats;
+    search(search: ShardSearch) -> ShardHits => reader.search;
+    query(query: ShardQuery) -> ShardRows => reader.query;
+    create_shard(group: GroupId, creation: ShardCreation) -> () => admin.create_shard;
+    drop_shard(group: GroupId, shard: ShardId) -> () => admin.drop_shard;
+    drop_shard_partition(group: GroupId, shard: ShardId, partition: PartitionId) -> () => admin.drop_partition;
+    create_collection(request: CreateCollection) -> () => catalogue.create_collection;
+    drop_collection(name: String) -> () => catalogue.drop_collection;
+    create_partition(request: PartitionRequest) -> () => catalogue.create_partition;
+    drop_partition(request: PartitionRequest) -> () => catalogue.drop_partition;
+    create_index(request: CreateIndex) -> () => catalogue.create_index;
+    drop_index(request: DropIndex) -> () => catalogue.drop_index;
+    set_loaded(request: SetLoaded) -> () => catalogue.set_loaded;
+    allocate_ids(count: u64) -> i64 => catalogue.allocate_ids;
+}

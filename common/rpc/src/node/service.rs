@@ -1,0 +1,45 @@
+//! The tarpc service between nodes. A new verb goes at the end: bincode numbers the variants.
+
+// The service macro writes public types that cannot carry comments of ours.
+#![allow(missing_docs)]
+
+use crate::services::*;
+use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
+use vecraft_types::{GroupId, PartitionId, Result, ShardId};
+
+/// See the traits of [`crate::services`], method by method.
+#[tarpc::service]
+pub trait NodeService {
+    /// [`ShardWriter::write`].
+    async fn write(write: ShardWrite) -> Result<ShardWritten>;
+    /// [`ShardWriter::flush`].
+    async fn flush(shard: ShardId) -> Result<ShardStats>;
+    /// [`ShardWriter::stats`].
+    async fn stats(shard: ShardId) -> Result<ShardStats>;
+    /// [`ShardReader::search`].
+    async fn search(search: ShardSearch) -> Result<ShardHits>;
+    /// [`ShardReader::query`].
+    async fn query(query: ShardQuery) -> Result<ShardRows>;
+    /// [`ShardAdmin::create_shard`].
+    async fn create_shard(group: GroupId, creation: ShardCreation) -> Result<()>;
+    /// [`ShardAdmin::drop_shard`].
+    async fn drop_shard(group: GroupId, shard: ShardId) -> Result<()>;
+    /// [`ShardAdmin::drop_partition`].
+    async fn drop_shard_partition(group: GroupId, shard: ShardId, partition: PartitionId) -> Result<()>;
+    /// [`CatalogueWriter::create_collection`].
+    async fn create_collection(request: CreateCollection) -> Result<()>;
+    /// [`CatalogueWriter::drop_collection`].
+    async fn drop_collection(name: String) -> Result<()>;
+    /// [`CatalogueWriter::create_partition`].
+    async fn create_partition(request: PartitionRequest) -> Result<()>;
+    /// [`CatalogueWriter::drop_partition`].
+    async fn drop_partition(request: PartitionRequest) -> Result<()>;
+    /// [`CatalogueWriter::create_index`].
+    async fn create_index(request: CreateIndex) -> Result<()>;
+    /// [`CatalogueWriter::drop_index`].
+    async fn drop_index(request: DropIndex) -> Result<()>;
+    /// [`CatalogueWriter::set_loaded`].
+    async fn set_loaded(request: SetLoaded) -> Result<()>;
+    /// [`CatalogueWriter::allocate_ids`].
+    async fn allocate_ids(count: u64) -> Result<i64>;
+}
