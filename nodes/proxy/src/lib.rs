@@ -19,6 +19,7 @@
 //! | `lanes` | how are pieces written, retried, and reported when some fail? (I10, I20) |
 //! | `names`, `output`, `filter` | what do names, output fields and filters mean? |
 //! | `merge` | how do shards' answers become one? |
+//! | [`routing`] | which node answers? |
 //! | `deadline`, `admission`, `ids` | how long, how much at once, which ids? |
 //!
 //! What holds at all times: bad input is refused before anything is written; a read is whole or an error that names
@@ -38,6 +39,7 @@ mod merge;
 mod names;
 mod output;
 mod proxy;
+pub mod routing;
 mod rows;
 mod tasks;
 #[cfg(test)]

@@ -1,0 +1,32 @@
+//! Changes of the catalogue: at the coordinator of the node that leads the metastore.
+
+use super::Everywhere;
+use async_trait::async_trait;
+use vecraft_rpc::services::CatalogueWriter;
+use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
+use vecraft_types::{GroupId, Result};
+
+/// Hands each change to the metastore's leader.
+pub struct CatalogueRouter(pub Everywhere<dyn CatalogueWriter>);
+
+macro_rules! at_leader {
+    ($($method:ident($argument:ident: $type:ty) -> $reply:ty;)+) => {
+        #[async_trait]
+        impl CatalogueWriter for CatalogueRouter {
+            $(async fn $method(&self, $argument: $type) -> Result<$reply> {
+                self.0.at_leader(GroupId::META)?.$method($argument).await
+            })+
+        }
+    };
+}
+
+at_leader! {
+    create_collection(request: CreateCollection) -> ();
+    drop_collection(name: String) -> ();
+    create_partition(request: PartitionRequest) -> ();
+    drop_partition(request: PartitionRequest) -> ();
+    create_index(request: CreateIndex) -> ();
+    drop_index(request: DropIndex) -> ();
+    set_loaded(request: SetLoaded) -> ();
+    allocate_ids(count: u64) -> i64;
+}

@@ -1,0 +1,94 @@
+//! Which node answers: the services between roles, each handed to the node that can serve it.
+//!
+//! ```text
+//!  writes, DDL   the leader, as this node's own replica of the group knows it; no leader known: "unavailable", and the
+//!                proxy's deadline asks again
+//!  reads         this node's replica first (no network), then the other replicas, the leader among them: one that lags,
+//!                is out of service or does not answer is passed over; the last refusal is the answer when none can
+//! ```
+//! What this module does *not* do: it retries nothing over time and keeps no table of its own. Where things are is asked of
+//! [`Topology`] at each call, which is memory only.
+
+mod catalogue;
+mod reader;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use vecraft_rpc::services::Topology;
+use vecraft_types::{Code, Error, GroupId, NodeId, Result, ShardId};
+
+pub use catalogue::CatalogueRouter;
+pub use reader::ReadRouter;
+pub use writer::{AdminRouter, WriteRouter};
+
+/// One service of every node: the own role, and remote ones.
+#[derive(Clone)]
+pub struct Everywhere<S: ?Sized> {
+    topology: Arc<dyn Topology>,
+    local: Arc<S>,
+    remote: Arc<dyn Fn(NodeId) -> Arc<S> + Send + Sync>,
+}
+
+impl<S: ?Sized> Everywhere<S> {
+    /// `local` is this node's role; `remote` gives the same service of another node.
+    pub fn new(
+        topology: Arc<dyn Topology>,
+        local: Arc<S>,
+        remote: impl Fn(NodeId) -> Arc<S> + Send + Sync + 'static,
+    ) -> Everywhere<S> {
+        Everywhere { topology, local, remote: Arc::new(remote) }
+    }
+
+    /// The service on a node.
+    fn on(&self, node: NodeId) -> Arc<S> {
+        if node == self.topology.own() { self.local.clone() } else { (self.remote)(node) }
+    }
+
+    fn group_of(&self, shard: ShardId) -> Result<GroupId> {
+        let unknown =
+            || Error::new(Code::ReplicaUnavailable, "no group is known for the shard").with("shard", shard);
+        self.topology.group_of(shard).ok_or_else(unknown)
+    }
+
+    /// The service on the group's leader.
+    fn at_leader(&self, group: GroupId) -> Result<Arc<S>> {
+        let nobody =
+            || Error::new(Code::ReplicaUnavailable, "the group has no leader now").with("group", group);
+        self.topology.leader_of(group).map(|node| self.on(node)).ok_or_else(nobody)
+    }
+
+    /// The nodes with a replica, in the order a read asks them: this one, others, the leader last but never left out.
+    fn readers_of(&self, group: GroupId) -> Vec<NodeId> {
+        let (own, leader) = (self.topology.own(), self.topology.leader_of(group));
+        let rank = |node: &NodeId| (*node != own, Some(*node) == leader);
+        let mut nodes: Vec<NodeId> = self.topology.nodes_of(group);
+        nodes.sort_by_key(rank);
+        nodes
+    }
+}
+
+/// True when another replica may do better.
+fn is_elsewhere(error: &Error) -> bool {
+    matches!(
+        error.code,
+        Code::NotReady | Code::Unavailable | Code::ReplicaUnavailable | Code::Io | Code::RateLimited
+    )
+}
+
+/// Refusals of several replicas in one: the last one's words, with the others' behind.
+fn all_refused(group: GroupId, refusals: BTreeMap<NodeId, Error>) -> Error {
+    let mut told: Vec<String> =
+        refusals.iter().map(|(node, error)| format!("node {node}: {error}")).collect();
+    told.sort();
+    // Worth asking again as long as one of them may come back.
+    let code = match refusals.values().all(|error| error.code == Code::Io) {
+        true if !refusals.is_empty() => Code::Io,
+        _ => Code::ReplicaUnavailable,
+    };
+    let text = if told.is_empty() { "no node has a replica".to_owned() } else { told.join("; ") };
+    Error::new(code, text).with("group", group)
+}

@@ -1,0 +1,118 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use vecraft_rpc::services::{ShardHits, ShardQuery, ShardReader, ShardRows, ShardSearch};
+use vecraft_types::api::Consistency;
+use vecraft_types::{CollectionId, RowBatch, Timestamp};
+
+const GROUP: GroupId = GroupId(4);
+const SHARD: ShardId = ShardId { collection: CollectionId(1), index: 0 };
+
+/// Node 1 is the own one; node 2 leads.
+struct Map {
+    leader: Option<NodeId>,
+}
+
+impl Topology for Map {
+    fn own(&self) -> NodeId {
+        NodeId(1)
+    }
+
+    fn group_of(&self, shard: ShardId) -> Option<GroupId> {
+        (shard == SHARD).then_some(GROUP)
+    }
+
+    fn leader_of(&self, _: GroupId) -> Option<NodeId> {
+        self.leader
+    }
+
+    fn nodes_of(&self, _: GroupId) -> Vec<NodeId> {
+        vec![NodeId(1), NodeId(2), NodeId(3)]
+    }
+}
+
+/// Answers with its node as timestamp, or refuses; remembers who was asked and how long they were given.
+struct Reader {
+    node: NodeId,
+    refusal: Option<Code>,
+    asked: Arc<Mutex<Vec<(u64, u64)>>>,
+}
+
+#[async_trait]
+impl ShardReader for Reader {
+    async fn search(&self, _: ShardSearch) -> Result<ShardHits> {
+        Err(Error::internal("not asked here"))
+    }
+
+    async fn query(&self, query: ShardQuery) -> Result<ShardRows> {
+        self.asked.lock().push((self.node.0, query.deadline_ms));
+        match self.refusal {
+            Some(code) => Err(Error::new(code, format!("refused by {}", self.node))),
+            None => Ok(ShardRows { count: 0, rows: RowBatch::default(), timestamp: Timestamp(self.node.0) }),
+        }
+    }
+}
+
+/// Who answers when nodes 1, 2 and 3 refuse as given, and who was asked.
+async fn ask(leader: Option<u64>, refusals: [Option<Code>; 3]) -> (Result<u64>, Vec<(u64, u64)>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let reader = {
+        let asked = asked.clone();
+        move |node: NodeId| -> Arc<dyn ShardReader> {
+            Arc::new(Reader { node, refusal: refusals[node.0 as usize - 1], asked: asked.clone() })
+        }
+    };
+    let map = Arc::new(Map { leader: leader.map(NodeId) });
+    let router = ReadRouter(Everywhere::new(map, reader(NodeId(1)), reader));
+    let query = ShardQuery {
+        shard: SHARD,
+        partitions: vec![],
+        filter: String::new(),
+        output: vec![],
+        limit: None,
+        consistency: Consistency::Strong,
+        deadline_ms: 1_000,
+    };
+    let answer = router.query(query).await.map(|rows| rows.timestamp.0);
+    let asked = asked.lock().clone();
+    (answer, asked)
+}
+
+#[tokio::test]
+async fn a_read_asks_the_own_replica_first_and_then_the_others_with_the_leader_last() {
+    assert_eq!(ask(Some(2), [None; 3]).await, (Ok(1), vec![(1, 500)]));
+    let lagging = Some(Code::NotReady);
+    assert_eq!(ask(Some(2), [lagging, None, None]).await, (Ok(3), vec![(1, 500), (3, 500)]));
+    let (answer, asked) = ask(Some(2), [lagging, None, lagging]).await;
+    assert_eq!((answer, asked), (Ok(2), vec![(1, 500), (3, 500), (2, 1_000)]));
+}
+
+#[tokio::test]
+async fn p5_when_no_replica_can_the_error_names_each_and_what_it_said() {
+    let (answer, asked) = ask(None, [Some(Code::Io), Some(Code::NotReady), Some(Code::Unavailable)]).await;
+    let error = answer.unwrap_err();
+    assert_eq!((error.code, asked.len()), (Code::ReplicaUnavailable, 3));
+    assert!((1..=3).all(|node| error.detail.contains(&format!("refused by {node}"))), "{error}");
+    assert_eq!(ask(None, [Some(Code::Io); 3]).await.0.unwrap_err().code, Code::Io);
+}
+
+#[tokio::test]
+async fn what_no_other_replica_would_do_better_is_the_answer_at_once() {
+    let (answer, asked) = ask(Some(2), [Some(Code::InvalidParameter), None, None]).await;
+    assert_eq!((answer.unwrap_err().code, asked.len()), (Code::InvalidParameter, 1));
+}
+
+#[test]
+fn a_group_without_a_leader_is_unavailable_by_name() {
+    let everywhere: Everywhere<u64> =
+        Everywhere::new(Arc::new(Map { leader: None }), Arc::new(1), |_| Arc::new(2));
+    let error = everywhere.at_leader(GROUP).unwrap_err();
+    assert_eq!(error.code, Code::ReplicaUnavailable);
+    assert!(error.context.contains(&("group".to_owned(), "4".to_owned())));
+    let led: Everywhere<u64> =
+        Everywhere::new(Arc::new(Map { leader: Some(NodeId(2)) }), Arc::new(1), |node| Arc::new(node.0 * 10));
+    assert_eq!(*led.at_leader(GROUP).unwrap(), 20);
+    assert_eq!(led.group_of(ShardId { index: 9, ..SHARD }).unwrap_err().code, Code::ReplicaUnavailable);
+}

@@ -1,0 +1,47 @@
+//! Writes, and life and death of shards: at the group's leader.
+
+use super::Everywhere;
+use async_trait::async_trait;
+use vecraft_rpc::services::{ShardAdmin, ShardCreation, ShardStats, ShardWrite, ShardWriter, ShardWritten};
+use vecraft_types::{GroupId, PartitionId, Result, ShardId};
+
+/// Hands each write to its shard's leader.
+pub struct WriteRouter(pub Everywhere<dyn ShardWriter>);
+
+#[async_trait]
+impl ShardWriter for WriteRouter {
+    async fn write(&self, write: ShardWrite) -> Result<ShardWritten> {
+        let group = self.0.group_of(write.shard)?;
+        self.0.at_leader(group)?.write(write).await
+    }
+
+    async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
+        self.0.at_leader(self.0.group_of(shard)?)?.flush(shard).await
+    }
+
+    async fn stats(&self, shard: ShardId) -> Result<ShardStats> {
+        self.0.at_leader(self.0.group_of(shard)?)?.stats(shard).await
+    }
+}
+
+/// Hands each entry of the coordinator to the group's leader.
+pub struct AdminRouter(pub Everywhere<dyn ShardAdmin>);
+
+#[async_trait]
+impl ShardAdmin for AdminRouter {
+    async fn create_shard(&self, group: GroupId, creation: ShardCreation) -> Result<()> {
+        self.0.at_leader(group)?.create_shard(group, creation).await
+    }
+
+    async fn drop_shard(&self, group: GroupId, shard: ShardId) -> Result<()> {
+        self.0.at_leader(group)?.drop_shard(group, shard).await
+    }
+
+    async fn drop_partition(&self, group: GroupId, shard: ShardId, partition: PartitionId) -> Result<()> {
+        self.0.at_leader(group)?.drop_partition(group, shard, partition).await
+    }
+
+    fn groups(&self) -> Vec<(GroupId, usize)> {
+        self.0.local.groups()
+    }
+}
