@@ -24,9 +24,11 @@ mod file;
 mod kv;
 mod lock;
 mod rng;
+mod secret;
 
 pub use disk::{DirEntry, Disk, DiskFile, MappedFile, OpenMode, RealDisk, SimDisk};
 pub use error::{Error, Result};
 pub use file::{BLOCK_BYTES, BlockFile, BlockFileInfo, BlockWriter, FileKind, publish, read_published};
 pub use kv::{KeyRange, Kv, KvOp, RocksKv, RocksOptions, SimKv, Table, Visit, WriteBatch};
 pub use lock::DirLock;
+pub use secret::read_secret;

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
-use vecraft_raft_host::{Error, Group, Mark};
+use tokio::sync::watch;
+use vecraft_raft_host::{Error, Group, Mark, Standing};
 
 /// Group 0's log, as its machine's owner sees it. Implemented by the Raft group, and by a log in memory in tests.
 #[async_trait]
@@ -14,6 +15,11 @@ pub trait MetaLog: Send + Sync + 'static {
     async fn catch_up(&self, deadline: Duration) -> Result<(), Error>;
     /// Everything up to the mark is in a synced checkpoint: the log below may go (I4).
     async fn checkpointed(&self, mark: &Mark) -> Result<(), Error>;
+    /// Part, leader and members as this replica knows them, and every change of them. Only a proposal or a read index
+    /// proves who leads.
+    fn standing(&self) -> watch::Receiver<Standing>;
+    /// Returns once everything from before the last stop is applied (I3); with several voters that takes a majority.
+    async fn recovered(&self, deadline: Duration) -> Result<(), Error>;
     /// Returns when the replica has ended, asked to or not (I24).
     async fn ended(&self);
     /// Stops the replica.
@@ -34,6 +40,14 @@ impl MetaLog for Group {
 
     async fn checkpointed(&self, mark: &Mark) -> Result<(), Error> {
         Group::checkpointed(self, mark).await
+    }
+
+    fn standing(&self) -> watch::Receiver<Standing> {
+        Group::standing(self)
+    }
+
+    async fn recovered(&self, deadline: Duration) -> Result<(), Error> {
+        Group::recovered(self, deadline).await
     }
 
     async fn ended(&self) {

@@ -41,6 +41,8 @@ pub struct MetaMachine {
     bytes: u64,
     policy: CheckpointPolicy,
     due: Arc<Notify>,
+    /// Told of every change of the catalogue.
+    changed: Option<Arc<Notify>>,
     /// Still true after a panic inside apply: such a state is never written down (I24).
     is_applying: bool,
 }
@@ -67,6 +69,7 @@ impl MetaMachine {
             bytes: 0,
             policy,
             due: Arc::new(Notify::new()),
+            changed: None,
             is_applying: false,
         })
     }
@@ -79,6 +82,11 @@ impl MetaMachine {
     /// The state.
     pub fn state(&self) -> &MetaState {
         &self.state
+    }
+
+    /// Tells `changed` of every change of the catalogue from now on.
+    pub(crate) fn tell_changes(&mut self, changed: Arc<Notify>) {
+        self.changed = Some(changed);
     }
 
     /// Told when the next checkpoint is due.
@@ -99,6 +107,7 @@ impl MetaMachine {
         if let Some(id) = reply.collection {
             self.catalogue.publish(id, self.state.collection(id));
             self.dirty.insert(id);
+            self.changed.iter().for_each(|changed| changed.notify_one());
         }
         self.entries += 1;
         self.bytes += bytes.len() as u64;

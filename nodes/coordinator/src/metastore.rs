@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
-use vecraft_raft_host::{GroupSpec, Host};
+use tokio::sync::{Notify, watch};
+use vecraft_raft_host::{GroupSpec, Host, Part, Standing};
 use vecraft_rpc::codec;
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::IoPool;
@@ -21,7 +21,7 @@ use vecraft_state::meta::{
     ClusterId, MetaChange, MetaCommand, MetaOutcome, MetaReply, MetaRoot, MetaState, NodeRow,
 };
 use vecraft_storage::Kv;
-use vecraft_types::{ReplicaId, Timestamp};
+use vecraft_types::{NodeId, ReplicaId, Timestamp};
 
 /// Group 0's replica on the node that bootstraps. It must be known before group 0 can allocate any (I1);
 /// `MetaChange::Bootstrap` records this id as taken.
@@ -177,6 +177,48 @@ impl Metastore {
                 }
             }
         }
+    }
+
+    /// The node that leads group 0, when this one knows.
+    pub fn leader(&self) -> Option<NodeId> {
+        self.log.standing().borrow().leader.map(|leader| leader.node)
+    }
+
+    /// Whether this node believes that it leads group 0.
+    pub fn is_leader(&self) -> bool {
+        self.log.standing().borrow().part == Part::Leader
+    }
+
+    /// Returns once everything from before the last stop is applied here (I3).
+    ///
+    /// # Errors
+    /// [`Error::Group`] when the deadline passes first: no majority yet.
+    pub async fn recovered(&self, deadline: Duration) -> Result<(), Error> {
+        Ok(self.log.recovered(deadline).await?)
+    }
+
+    /// Part, leader and members of group 0's replica here, and every change of them.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.log.standing()
+    }
+
+    /// Tells `changed` of every change of the catalogue as it is applied here, whoever made it.
+    pub fn tell_changes(&self, changed: Arc<Notify>) {
+        self.machine.lock().tell_changes(changed);
+    }
+
+    /// Names a cluster of several nodes; like [`Metastore::bootstrap`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Metastore::bootstrap`].
+    pub async fn form(
+        &self,
+        cluster: ClusterId,
+        nodes: Vec<NodeRow>,
+        replication: u32,
+        pool_groups: u32,
+    ) -> vecraft_types::Result<()> {
+        self.propose(MetaChange::Form { cluster, nodes, replication, pool_groups }).await.map(drop)
     }
 
     /// Returns when group 0's replica has ended, asked to or not (I24).

@@ -52,7 +52,10 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
                 wants_file |= seal(&group, worth_it).await;
             }
             wants_file |= relieve(&group, policy.memory_bytes_high).await;
-            wants_file |= group.machine.lock().replica.has_garbage();
+            wants_file |= {
+                let replica = &group.machine.lock().replica;
+                replica.has_garbage() || replica.lacks_files()
+            };
             // A sealed segment gets its file at once: only then an index can be built over it.
             let is_large = wants_file
                 || group.pressure.unflushed_bytes.load(Ordering::Relaxed) >= policy.checkpoint_bytes;
@@ -103,6 +106,10 @@ async fn relieve(group: &DataGroup, high: u64) -> bool {
 
 /// Proposes to seal; true when a segment was.
 async fn seal(group: &DataGroup, due: Vec<(ShardId, SegmentId)>) -> bool {
+    // The others wait for the leader's word (I13).
+    if !group.raft.is_leader() {
+        return false;
+    }
     let mut is_sealed = false;
     for (shard, segment) in due {
         match group.propose(shard, ShardCommand::Seal { segment }, PROPOSE_DEADLINE).await {

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use vecraft_segment::ViewRegistry;
 use vecraft_storage::Disk;
-use vecraft_types::{Code, Error, GroupId, Result, ShardId};
+use vecraft_types::{Code, Error, GroupId, NodeId, Result, ShardId};
 
 /// The groups of this node and the views of their shards. Clones are the same.
 #[derive(Clone)]
@@ -67,6 +67,20 @@ impl DataNode {
 
     pub(crate) fn group(&self, id: GroupId) -> Result<Arc<DataGroup>> {
         self.groups.read().get(&id).cloned().ok_or_else(|| self.outages.missing(id))
+    }
+
+    /// Returns once every group here knows its members: until then a restart must form it again (I1).
+    pub async fn have_members(&self) {
+        for group in self.groups() {
+            let mut standing = group.raft.standing();
+            // An error means that the replica has ended; whoever watches it says so.
+            let _ = standing.wait_for(|now| now.members.id.is_some()).await;
+        }
+    }
+
+    /// The node that leads a group which has a replica here, when that replica knows.
+    pub fn leader_of(&self, group: GroupId) -> Option<NodeId> {
+        Some(self.groups.read().get(&group)?.raft.leader()?.node)
     }
 
     /// The group that holds a shard.

@@ -192,6 +192,21 @@ impl GroupReplica {
         !self.dropped.is_empty() || !self.vanished.is_empty()
     }
 
+    /// True when a sealed segment has no file yet: whoever proposed the seal, each replica writes its own.
+    pub fn lacks_files(&self) -> bool {
+        self.state.shards.iter().any(|(id, state)| {
+            let held = self.shards.get(id).map(|shard| &shard.segments);
+            let is_in_memory = |id| {
+                held.and_then(|held| held.get(id))
+                    .is_some_and(|held| matches!(held.segment, Segment::Growing(_)))
+            };
+            state
+                .segments
+                .iter()
+                .any(|(id, segment)| segment.phase != SegmentPhase::Growing && is_in_memory(id))
+        })
+    }
+
     /// Growing segments of at least so many bytes and rows: the leader proposes to seal them.
     pub fn seal_due(&self, bytes: u64, rows: u32) -> Vec<(ShardId, SegmentId)> {
         let due = |(id, shard): (&ShardId, &vecraft_state::shard::ShardState)| {

@@ -16,6 +16,7 @@ use crate::directory::Directory;
 use crate::roles::Ground;
 use crate::{Error, limits};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -90,11 +91,12 @@ pub async fn start(
             checkpoint_interval: config.data.checkpoint_interval(),
         },
     };
-    for (group, replica) in own_replicas(metastore, directory.identity.node) {
-        match role.start_group(group, replica).await {
+    let identity = directory.identity();
+    for (group, replica, members) in own_replicas(metastore, identity.node) {
+        match role.start_group(group, replica, members).await {
             Ok(running) => role.keep(running),
             // Nothing was acknowledged before every group was formed: then a failure is the start's.
-            Err(error) if is_of_the_node(&error) || directory.identity.is_forming() => return Err(error),
+            Err(error) if is_of_the_node(&error) || identity.is_forming() => return Err(error),
             Err(error) => {
                 let shards = checkpointed_shards(directory.kv.as_ref(), group)?;
                 role.data.take_out(group, shards, error.to_string());
@@ -111,7 +113,12 @@ fn is_of_the_node(error: &Error) -> bool {
 }
 
 impl Role<'_> {
-    async fn start_group(&self, group: GroupId, replica: ReplicaId) -> Result<Arc<DataGroup>, Error> {
+    async fn start_group(
+        &self,
+        group: GroupId,
+        replica: ReplicaId,
+        members: BTreeMap<ReplicaId, NodeId>,
+    ) -> Result<Arc<DataGroup>, Error> {
         let failures = Failures::load(self.around.kv.clone(), group)?;
         if let Some(why) = failures.quarantine() {
             return Err(Error::Other { what: "quarantined", why });
@@ -125,8 +132,8 @@ impl Role<'_> {
         let pressure = Arc::new(Pressure::default());
         let machine = DataMachine::new(replica_state, mark, pressure.clone(), failures);
         let machine = Arc::new(Mutex::new(machine));
-        let identity = &self.directory.identity;
-        let birth = Birth::lone(identity.is_forming(), replica, identity.node);
+        let identity = self.directory.identity();
+        let birth = if identity.is_forming() { Birth::Form(members) } else { Birth::Resume };
         let spec = GroupSpec { group, node: identity.node, replica, birth };
         let started = self.host.start_group(spec, machine.clone()).await;
         let raft = started.map_err(|error| match machine.lock().broken() {
@@ -167,12 +174,16 @@ impl Role<'_> {
     }
 }
 
-/// The pool groups that the metastore wants here, with the replica ids it allocated (I1).
-fn own_replicas(metastore: &Metastore, node: NodeId) -> Vec<(GroupId, ReplicaId)> {
+/// The pool groups that the metastore wants here, with the replica id it allocated for this node (I1) and all members.
+fn own_replicas(
+    metastore: &Metastore,
+    node: NodeId,
+) -> Vec<(GroupId, ReplicaId, BTreeMap<ReplicaId, NodeId>)> {
     let root = metastore.root();
     let pool = root.groups.into_iter().filter(|(group, _)| *group != GroupId::META);
-    pool.flat_map(|(group, row)| {
-        row.replicas.into_iter().filter(move |(_, at)| *at == node).map(move |(replica, _)| (group, replica))
+    pool.filter_map(|(group, row)| {
+        let (own, _) = row.replicas.iter().find(|(_, at)| **at == node)?;
+        Some((group, *own, row.replicas))
     })
     .collect()
 }

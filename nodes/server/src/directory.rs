@@ -13,8 +13,9 @@
 //! they hold (I1).
 
 use crate::Error;
-use crate::identity::Identity;
+use crate::identity::{Identity, Phase};
 use crate::log_seen;
+use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
 use vecraft_config::Config;
@@ -36,7 +37,8 @@ pub struct Directory {
     pub disk: Arc<dyn Disk>,
     pub kv: Arc<dyn Kv>,
     pub log: NodeLog,
-    pub identity: Identity,
+    /// Who it is; changed only while forming.
+    pub identity: Mutex<Identity>,
     _lock: DirLock,
 }
 
@@ -61,10 +63,13 @@ impl Directory {
         let kv: Arc<dyn Kv> = Arc::new(RocksKv::open(&path.join(KV), RocksOptions::default())?);
         let data = present(disk.as_ref(), &DATA)?;
         // Before the log: a directory of a newer program is refused untouched.
-        let identity = Identity::open(kv.as_ref(), random, node, || match data.is_empty() {
+        let mut identity = Identity::open(kv.as_ref(), node, || match data.is_empty() {
             true => Ok(()),
             false => Err(Error::Torn { dir: path.to_owned(), missing: "the identity in kv/", present: data }),
         })?;
+        if config.nodes.len() == 1 && identity.phase == Phase::Empty {
+            identity.begin(kv.as_ref(), random.next_u128())?;
+        }
         log_seen::check(kv.as_ref(), disk.as_ref(), path)?;
         let options = LogOptions {
             segment_bytes: config.log.segment_bytes,
@@ -74,7 +79,14 @@ impl Directory {
         };
         let (log, _) = NodeLog::open(disk.clone(), LOG, options)?;
         log_seen::store(kv.as_ref(), log.generation())?;
-        Ok(Directory { disk, kv, log, identity, _lock: lock })
+        Ok(Directory { disk, kv, log, identity: Mutex::new(identity), _lock: lock })
+    }
+}
+
+impl Directory {
+    /// A copy of the identity as it is now.
+    pub fn identity(&self) -> Identity {
+        self.identity.lock().clone()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why a server cannot start or go on, in words for the person in front of it.
 
 use std::path::PathBuf;
+use vecraft_types::NodeId;
 
 /// Errors of the wiring.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,16 @@ pub enum Error {
         missing: &'static str,
         /// What is there.
         present: Vec<&'static str>,
+    },
+    /// The directory is another node's.
+    #[error(
+        "the directory belongs to node {found}, it was started as node {asked}: choose the right --node or data_dir"
+    )]
+    OtherNode {
+        /// Whose it is.
+        found: NodeId,
+        /// Who asked.
+        asked: NodeId,
     },
     /// The log is gone, or is an older one.
     #[error(

@@ -1,7 +1,7 @@
 //! Who this directory is: written once at its first start, only read afterwards (I1).
 //!
 //! ```text
-//! (nothing) ── first start ──> Forming ── every group has its first leader ──> Formed
+//! Empty ── named by itself, or by the node that leads the forming ──> Forming ── every group here has members ──> Formed
 //! ```
 //! A crash in between finds Forming and goes on forming: nothing was acknowledged before Formed. A directory that
 //! is Formed is never formed again, so a lost log cannot become a new, empty cluster under the old name.
@@ -9,7 +9,6 @@
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use vecraft_rpc::codec;
-use vecraft_runtime::random::Random;
 use vecraft_storage::{Kv, Table, WriteBatch};
 use vecraft_types::NodeId;
 
@@ -37,30 +36,54 @@ pub enum Phase {
     Forming,
     /// For ever after.
     Formed,
+    /// Until a cluster of several nodes has its name. Nothing was promised to anybody.
+    Empty,
 }
 
 impl Identity {
-    /// Reads the directory's identity, or gives an empty directory one; `is_empty` says why it is not empty, then no
-    /// new identity is made.
+    /// Reads the directory's identity; gives it one of phase `Empty` when it has none yet. `is_empty` says why it is not
+    /// empty: then it must have one.
     ///
     /// # Errors
-    /// An identity of a newer program ([`Error::NewerFormat`]) or one that does not decode; what `is_empty` said.
+    /// An identity of a newer program ([`Error::NewerFormat`]), of another node ([`Error::OtherNode`]), or one that does
+    /// not decode; what `is_empty` said.
     pub fn open(
         kv: &dyn Kv,
-        random: &dyn Random,
         node: NodeId,
         is_empty: impl FnOnce() -> Result<(), Error>,
     ) -> Result<Identity, Error> {
-        match kv.get(Table::Node, KEY)? {
+        let identity = match kv.get(Table::Node, KEY)? {
             Some(bytes) => {
-                Identity::check(codec::decode(&bytes).map_err(|e| Error::Identity(e.to_string()))?)
+                Identity::check(codec::decode(&bytes).map_err(|e| Error::Identity(e.to_string()))?)?
             }
             None => {
                 is_empty()?;
-                let cluster_id = random.next_u128();
-                let identity = Identity { format: DATA_FORMAT, cluster_id, node, phase: Phase::Forming };
+                let identity = Identity { format: DATA_FORMAT, cluster_id: 0, node, phase: Phase::Empty };
+                // Before anything else is made here: what is made later then has an owner.
                 identity.store(kv)?;
-                Ok(identity)
+                identity
+            }
+        };
+        if identity.node != node {
+            return Err(Error::OtherNode { found: identity.node, asked: node });
+        }
+        Ok(identity)
+    }
+
+    /// Gives an empty directory its cluster. Durable when it returns.
+    ///
+    /// # Errors
+    /// Storage errors. A directory that has a cluster keeps it, and the same one again is no error (I1).
+    pub fn begin(&mut self, kv: &dyn Kv, cluster_id: u128) -> Result<(), Error> {
+        if self.phase == Phase::Empty {
+            let begun = Identity { cluster_id, phase: Phase::Forming, ..self.clone() };
+            begun.store(kv)?;
+            *self = begun;
+        }
+        match self.cluster_id == cluster_id {
+            true => Ok(()),
+            false => {
+                Err(Error::Identity(format!("it belongs to cluster {} already", self.cluster_id_text())))
             }
         }
     }
@@ -98,7 +121,7 @@ impl Identity {
 
     /// Whether the groups must still be formed.
     pub fn is_forming(&self) -> bool {
-        self.phase == Phase::Forming
+        self.phase != Phase::Formed
     }
 }
 
@@ -106,27 +129,35 @@ impl Identity {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use vecraft_runtime::random::SeededRandom;
     use vecraft_storage::SimKv;
+
+    fn open(kv: &SimKv, node: u64) -> Result<Identity, Error> {
+        Identity::open(kv, NodeId(node), || Ok(()))
+    }
 
     #[test]
     fn i1_a_directory_is_formed_once_and_keeps_its_name() {
         let kv = SimKv::new(1);
-        let mut first = Identity::open(&kv, &SeededRandom::new(1), NodeId(1), || Ok(())).unwrap();
-        assert_eq!(first.phase, Phase::Forming);
-        first.formed(&kv).unwrap();
+        let mut first = open(&kv, 1).unwrap();
+        assert_eq!(first.phase, Phase::Empty);
+        first.begin(&kv, 7).unwrap();
         kv.crash();
-        let again = Identity::open(&kv, &SeededRandom::new(2), NodeId(1), || Ok(())).unwrap();
-        assert_eq!(again, first);
+        let mut again = open(&kv, 1).unwrap();
+        assert_eq!((again.phase, again.cluster_id), (Phase::Forming, 7));
+        again.begin(&kv, 7).unwrap();
+        assert!(again.begin(&kv, 8).is_err());
+        again.formed(&kv).unwrap();
+        kv.crash();
+        assert_eq!(open(&kv, 1).unwrap(), again);
+        assert!(matches!(open(&kv, 2), Err(Error::OtherNode { .. })));
     }
 
     #[test]
     fn a_directory_of_a_newer_program_is_refused() {
         let kv = SimKv::new(1);
-        let mut identity = Identity::open(&kv, &SeededRandom::new(1), NodeId(1), || Ok(())).unwrap();
+        let mut identity = open(&kv, 1).unwrap();
         identity.format = DATA_FORMAT + 1;
         identity.store(&kv).unwrap();
-        let refused = Identity::open(&kv, &SeededRandom::new(1), NodeId(1), || Ok(()));
-        assert!(matches!(refused, Err(Error::NewerFormat { found: 2, supported: 1 })));
+        assert!(matches!(open(&kv, 1), Err(Error::NewerFormat { .. })));
     }
 }

@@ -10,16 +10,20 @@
 //! newcomer: `server.rs` here, then `nodes/proxy`, then the flow you care about in `docs/internals`.
 
 pub mod cli;
+mod cluster;
 mod data_role;
 mod directory;
 mod doors;
 mod error;
+mod forming;
 mod identity;
 mod limits;
 mod log_seen;
+mod node_door;
 mod roles;
 mod run_file;
 mod server;
+mod topology;
 
 pub use error::Error;
 pub use run_file::RunFile;

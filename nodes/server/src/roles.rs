@@ -1,6 +1,7 @@
 //! Starting the roles of a node, bottom up, and stopping them, top down.
 
 use crate::Error;
+use crate::cluster::{self, Cluster, Ways};
 use crate::data_role;
 use crate::directory::Directory;
 use std::sync::Arc;
@@ -11,9 +12,12 @@ use vecraft_config::Config;
 use vecraft_coordinator::{Coordinator, CoordinatorClient, META_REPLICA, Metastore};
 use vecraft_data::DataNode;
 use vecraft_index_node::{CatalogueWatch, IndexActor, IndexConfig, IndexNode, IndexParts, IndexedWriter};
+use vecraft_proxy::routing::{AdminRouter, CatalogueRouter, ReadRouter, WriteRouter};
 use vecraft_proxy::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
 use vecraft_query::{QueryActor, QueryConfig, QueryNode, QueryParts};
-use vecraft_raft_host::{Birth, GroupSpec, Host};
+use vecraft_raft_host::{Birth, GroupSpec, Host, Network};
+use vecraft_rpc::node::NodeServices;
+use vecraft_rpc::services::ShardAdmin;
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RoleEnd, RolePolicy};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::{CpuPool, IoPool};
@@ -38,6 +42,8 @@ pub struct Roles {
     pub proxy: Arc<Proxy>,
     pub data: DataNode,
     pub query: Arc<QueryNode>,
+    /// What other nodes may ask of this one.
+    pub local: NodeServices,
     metastore: Metastore,
     coordinator: CoordinatorClient,
     query_role: RoleAddr<QueryActor>,
@@ -68,21 +74,35 @@ impl Ground {
 }
 
 impl Roles {
-    /// Starts everything; returns when the node can serve.
-    pub async fn start(directory: &mut Directory, config: &Config, ground: &Ground) -> Result<Roles, Error> {
-        let host = Host::new(directory.log.clone())?;
-        let node = directory.identity.node;
-        let is_new = directory.identity.is_forming();
-
-        let birth = Birth::lone(is_new, META_REPLICA, node);
-        let spec = GroupSpec { group: GroupId::META, node, replica: META_REPLICA, birth };
+    /// Starts everything; returns when the node can serve. `cluster` is there when the node is not the only one.
+    pub async fn start(
+        directory: &Directory,
+        config: &Config,
+        ground: &Ground,
+        cluster: Option<&Cluster>,
+    ) -> Result<Roles, Error> {
+        let network = cluster.map_or_else(Network::alone, |cluster| cluster.network.clone());
+        let host = Host::with_network(directory.log.clone(), network)?;
+        let identity = directory.identity();
+        let node = identity.node;
+        let spec = match cluster {
+            Some(_) => cluster::meta_spec(config, &identity)?,
+            None => {
+                let birth = Birth::lone(identity.is_forming(), META_REPLICA, node);
+                GroupSpec { group: GroupId::META, node, replica: META_REPLICA, birth }
+            }
+        };
         let (kv, clock, io) = (directory.kv.clone(), ground.clock.clone(), ground.io.clone());
         let metastore = Metastore::start(&host, spec, kv, clock, io, Default::default()).await?;
-        if is_new {
-            let row = NodeRow { id: node, address: String::new() };
-            let cluster = ClusterId(directory.identity.cluster_id);
-            let pool = config.data.groups_per_node as u32;
-            metastore.bootstrap(cluster, row, pool).await.map_err(Error::other("bootstrap"))?;
+        match cluster {
+            Some(_) => cluster::settle(config, directory, &metastore).await?,
+            None if identity.is_forming() => {
+                let row = NodeRow { id: node, address: String::new() };
+                let pool = config.data.groups_per_node as u32;
+                let named = metastore.bootstrap(ClusterId(identity.cluster_id), row, pool).await;
+                named.map_err(Error::other("bootstrap"))?;
+            }
+            None => {}
         }
         let views = Arc::new(ViewRegistry::new());
         let segments_changed = Arc::new(Notify::new());
@@ -97,21 +117,27 @@ impl Roles {
         )
         .await?;
         watch_metastore(ground, metastore.clone());
-        directory.identity.formed(directory.kv.as_ref())?;
+        if identity.is_forming() {
+            data.have_members().await;
+            directory.identity.lock().formed(directory.kv.as_ref())?;
+        }
+        metastore.tell_changes(segments_changed.clone());
+        let ways = cluster.map(|cluster| cluster.ways(node, &metastore, &data));
 
         let actors = ActorHost::new(Handle::current(), ground.clock.clone())
             .await
             .map_err(Error::other("start the actor system"))?;
         let shards = Arc::new(data.clone());
-        let coordinator = Coordinator::start(
-            &actors,
-            &ground.tasks,
-            ground.shutdown.child(),
-            metastore.clone(),
-            shards.clone(),
-        )
-        .await
-        .map_err(Error::other("start the coordinator"))?;
+        let admin: Arc<dyn ShardAdmin> = match &ways {
+            Some(ways) => Arc::new(AdminRouter(
+                ways.everywhere(shards.clone() as Arc<dyn ShardAdmin>, |node| Arc::new(node)),
+            )),
+            None => shards.clone(),
+        };
+        let coordinator =
+            Coordinator::start(&actors, &ground.tasks, ground.shutdown.child(), metastore.clone(), admin)
+                .await
+                .map_err(Error::other("start the coordinator"))?;
         metastore.spawn_checkpoints(&ground.tasks, ground.shutdown.child());
 
         let pool = CpuPool::new("search", config.query.search_threads as usize)
@@ -142,16 +168,26 @@ impl Roles {
             .await
             .map_err(Error::other("start the index role"))?;
 
+        let local = NodeServices {
+            writer: Arc::new(IndexedWriter::new(shards.clone(), index.clone())),
+            reader: query.clone(),
+            admin: shards,
+            catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index)),
+        };
+        let asked = match &ways {
+            Some(ways) => everywhere(ways, &local),
+            None => local.clone(),
+        };
         let proxy = Arc::new(Proxy::new(ProxyParts {
             catalogue: Arc::new(metastore.catalogue()),
-            catalogue_writer: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
-            shard_writer: Arc::new(IndexedWriter::new(shards, index)),
-            shard_reader: query.clone(),
+            catalogue_writer: asked.catalogue,
+            shard_writer: asked.writer,
+            shard_reader: asked.reader,
             clock: ground.clock.clone(),
             client: ClientId(ground.random.next_u128()),
             identity: ServerIdentity {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                cluster_id: directory.identity.cluster_id_text(),
+                cluster_id: identity.cluster_id_text(),
             },
             config: ProxyConfig {
                 deadline_default: config.proxy.request_timeout(),
@@ -166,7 +202,17 @@ impl Roles {
         watch(ground, "query", async move { query_end.ended().await });
         watch(ground, "coordinator", async move { coordinator_end.ended().await });
         watch(ground, "index", async move { index_end.ended().await });
-        Ok(Roles { proxy, data, query, metastore, coordinator, query_role, index_role, _actors: actors })
+        Ok(Roles {
+            proxy,
+            data,
+            query,
+            local,
+            metastore,
+            coordinator,
+            query_role,
+            index_role,
+            _actors: actors,
+        })
     }
 
     /// Lets reads end, writes checkpoints so that the next start is quick, stops the groups.
@@ -194,6 +240,16 @@ impl Roles {
         self.query_role.stop().await;
         self.data.shutdown().await;
         self.metastore.stop().await;
+    }
+}
+
+/// The services wherever they are, in the place of this node's own.
+fn everywhere(ways: &Ways, local: &NodeServices) -> NodeServices {
+    NodeServices {
+        writer: Arc::new(WriteRouter(ways.everywhere(local.writer.clone(), |node| Arc::new(node)))),
+        reader: Arc::new(ReadRouter(ways.everywhere(local.reader.clone(), |node| Arc::new(node)))),
+        admin: Arc::new(AdminRouter(ways.everywhere(local.admin.clone(), |node| Arc::new(node)))),
+        catalogue: Arc::new(CatalogueRouter(ways.everywhere(local.catalogue.clone(), |node| Arc::new(node)))),
     }
 }
 

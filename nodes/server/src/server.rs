@@ -2,6 +2,7 @@
 
 use crate::directory::Directory;
 use crate::doors::listen;
+use crate::node_door::NodeDoor;
 use crate::roles::{Ground, Roles};
 use crate::run_file::RunFile;
 use crate::{Error, limits};
@@ -36,7 +37,7 @@ pub struct Server {
     shutdown: Shutdown,
     roles: Roles,
     doors: Vec<JoinHandle<()>>,
-    directory: Directory,
+    directory: Arc<Directory>,
 }
 
 /// Where a node listens, `host:port` each.
@@ -56,7 +57,7 @@ impl Server {
     ///
     /// # Errors
     /// Everything that keeps a node from serving, in words for the person in front of it: directory in use or
-    /// damaged, ports taken, limits too low, a configuration of several nodes.
+    /// damaged, ports taken, limits too low, a cluster that cannot form.
     pub async fn start(config: &Config, node: u64) -> Result<Server, Error> {
         limits::check()?;
         let own = own_node(config, node)?;
@@ -64,6 +65,10 @@ impl Server {
         let milvus = listen("milvus_port", &own.address(own.milvus_port)).await?;
         let client = listen("client_port", &own.address(own.client_port)).await?;
         let http = listen("http_port", &own.address(own.http_port)).await?;
+        let node_listener = match config.nodes.len() {
+            1 => None,
+            _ => Some(listen("node_port", &own.address(own.node_port)).await?),
+        };
         let address = |listener: &tokio::net::TcpListener| {
             listener.local_addr().map(|a| a.to_string()).map_err(Error::other("ask for a door's address"))
         };
@@ -72,14 +77,23 @@ impl Server {
 
         let shutdown = Shutdown::new();
         let (clock, random) = (SystemClock::shared(), OsRandom::shared());
-        let mut directory = {
+        let directory = {
             let (config, path) = (config.clone(), own.data_dir.clone());
             let (clock, random) = (clock.clone(), random.clone());
             let open = move || Directory::open(&path, &config, NodeId(node), random.as_ref(), clock);
             tokio::task::spawn_blocking(open).await.map_err(Error::other("open the data directory"))??
         };
-        let ground = Ground::new(clock, random, shutdown.clone());
-        let roles = Roles::start(&mut directory, config, &ground).await?;
+        let directory = Arc::new(directory);
+        let ground = Ground::new(clock, random.clone(), shutdown.clone());
+        let node_door = match node_listener {
+            Some(listener) => Some(NodeDoor::open(config, &directory, listener, random, &shutdown).await?),
+            None => None,
+        };
+        let cluster = node_door.as_ref().map(NodeDoor::cluster);
+        let roles = Roles::start(&directory, config, &ground, cluster).await?;
+        if let Some(door) = &node_door {
+            door.serve_roles(roles.local.clone());
+        }
 
         let db: Arc<dyn Database> = roles.proxy.clone();
         let metrics = Metrics::new().map_err(Error::other("set up metrics"))?;
@@ -89,12 +103,13 @@ impl Server {
             let roles = metrics.render().unwrap_or_else(|error| format!("# {error}\n"));
             roles + &calls.render()
         };
-        let doors = vec![
+        let mut doors = vec![
             tokio::spawn(serve_milvus(milvus, db.clone(), options, shutdown.clone())),
             tokio::spawn(serve_clients(client, db, shutdown.clone())),
             tokio::spawn(serve_health(http, health_of(&directory, &roles), render, shutdown.clone())),
         ];
-        let cluster_id = directory.identity.cluster_id_text();
+        doors.extend(node_door.map(NodeDoor::into_task));
+        let cluster_id = directory.identity().cluster_id_text();
         let run = RunFile {
             pid: std::process::id(),
             cluster_id: cluster_id.clone(),
@@ -135,7 +150,9 @@ impl Server {
             }
         }
         self.roles.stop().await;
-        let Directory { disk, kv, log, .. } = self.directory;
+        let (disk, kv, log) =
+            (self.directory.disk.clone(), self.directory.kv.clone(), self.directory.log.clone());
+        drop(self.directory);
         let closing = tokio::task::spawn_blocking(move || log.close());
         if let Err(error) = closing.await {
             tracing::warn!(%error, "the log did not close cleanly");
@@ -155,11 +172,7 @@ impl Server {
 fn own_node(config: &Config, node: u64) -> Result<&NodeConfig, Error> {
     let wrong = |why: String| Error::Other { what: "configuration", why };
     let own = config.nodes.iter().find(|n| n.id == node);
-    let own = own.ok_or_else(|| wrong(format!("it has no node {node}")))?;
-    match config.nodes.len() {
-        1 => Ok(own),
-        n => Err(wrong(format!("it lists {n} nodes; clusters of several nodes are not built yet"))),
-    }
+    own.ok_or_else(|| wrong(format!("it has no node {node}")))
 }
 
 async fn serve_milvus(

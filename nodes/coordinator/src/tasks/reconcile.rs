@@ -19,11 +19,20 @@ impl Ddl {
     /// None; the type is what background tasks return.
     pub async fn reconcile(&self, shutdown: Shutdown) -> Result<(), Infallible> {
         let mut pause = PAUSE_FIRST;
+        let mut standing = self.metastore.standing();
         loop {
+            standing.mark_unchanged();
             let Some(failed) = shutdown.unless_triggered(self.finish_all()).await else { return Ok(()) };
             let woken = if failed == 0 {
                 pause = PAUSE_FIRST;
-                shutdown.unless_triggered(self.unfinished.notified()).await
+                let wake = async {
+                    tokio::select! {
+                        () = self.unfinished.notified() => {}
+                        // A new leader goes on where the old one stopped.
+                        Ok(()) = standing.changed() => {}
+                    }
+                };
+                shutdown.unless_triggered(wake).await
             } else {
                 let now = pause;
                 pause = (pause * 2).min(PAUSE_MAX);
@@ -35,8 +44,11 @@ impl Ddl {
         }
     }
 
-    /// Tries every pending job once; answers for how many collections it failed.
+    /// Tries every pending job once; answers for how many collections it failed. Jobs are the leader's.
     async fn finish_all(&self) -> usize {
+        if !self.metastore.is_leader() {
+            return 0;
+        }
         let waiting: BTreeSet<_> =
             self.metastore.read(|state| state.pending().iter().map(|job| job.collection()).collect());
         let mut failed = 0;

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
-use vecraft_raft_host::{Error as LogError, Failed, Mark};
+use tokio::sync::{Semaphore, watch};
+use vecraft_raft_host::{Error as LogError, Failed, Mark, Part, Standing};
 use vecraft_rpc::services::{ShardAdmin, ShardCreation};
 use vecraft_types::{Code, Error, GroupId, PartitionId, Result, ShardId};
 
@@ -55,6 +55,14 @@ impl MetaLog for MemoryLog {
     }
 
     async fn checkpointed(&self, _: &Mark) -> std::result::Result<(), LogError> {
+        Ok(())
+    }
+
+    fn standing(&self) -> watch::Receiver<Standing> {
+        watch::channel(Standing { part: Part::Leader, ..Standing::default() }).1
+    }
+
+    async fn recovered(&self, _: Duration) -> std::result::Result<(), LogError> {
         Ok(())
     }
 

@@ -89,7 +89,7 @@ impl MetaState {
     }
 }
 
-fn check_group_count(existing: usize, more: u32) -> Result<()> {
+pub(super) fn check_group_count(existing: usize, more: u32) -> Result<()> {
     if more == 0 || existing + more as usize > POOL_GROUPS_MAX {
         let text = format!("{more} pool groups beside {existing}, allowed are 1 to {POOL_GROUPS_MAX} in all");
         return Err(Error::invalid(text));

@@ -114,6 +114,17 @@ pub enum MetaChange {
         /// The new value.
         loaded: bool,
     },
+    /// The first command of a cluster of several nodes (I1), in the place of [`MetaChange::Bootstrap`].
+    Form {
+        /// Random, drawn by the proposer.
+        cluster: ClusterId,
+        /// All of its first nodes.
+        nodes: Vec<NodeRow>,
+        /// Replicas of each pool group, no more than there are nodes.
+        replication: u32,
+        /// Groups of the pool, numbered from 1.
+        pool_groups: u32,
+    },
 }
 
 /// The answer to a command; equal on every replica.

@@ -15,6 +15,7 @@
 mod cluster;
 mod collections;
 mod command;
+mod forming;
 mod index_rules;
 mod indexes;
 mod partitions;
@@ -25,5 +26,6 @@ mod state;
 mod tests;
 
 pub use command::{MetaChange, MetaCommand, MetaOutcome, MetaReply};
+pub use forming::{meta_replicas, meta_voters};
 pub use pending::Job;
 pub use state::{ClusterId, Counters, GroupRow, MetaRoot, MetaState, NodeRow};

@@ -112,12 +112,15 @@ impl MetaState {
         if let MetaChange::Bootstrap { cluster, node, pool_groups } = change {
             return (None, self.bootstrap(cluster, node, pool_groups));
         }
+        if let MetaChange::Form { cluster, nodes, replication, pool_groups } = change {
+            return (None, self.form(cluster, nodes, replication, pool_groups));
+        }
         if self.root.cluster.is_none() {
             return (None, Err(Error::new(Code::NotReady, "the metastore is not bootstrapped")));
         }
         match change {
             // Answered above.
-            MetaChange::Bootstrap { .. } => (None, Ok(MetaOutcome::Done)),
+            MetaChange::Bootstrap { .. } | MetaChange::Form { .. } => (None, Ok(MetaOutcome::Done)),
             MetaChange::RegisterNode(node) => (None, self.register_node(node)),
             MetaChange::AddPoolGroups { count, nodes } => (None, self.add_pool_groups(count, &nodes)),
             MetaChange::AllocateReplicaIds { count } => (None, self.allocate_replica_ids(count)),

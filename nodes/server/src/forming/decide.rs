@@ -1,0 +1,178 @@
+//! Whether the listed nodes may become a cluster: a pure decision over what they say of themselves (I1).
+//!
+//! ```text
+//!            all listed answer Empty, same configuration
+//! Empty ────────────────────────────────────────────────> lowest id draws the cluster id, writes it down: Forming
+//!                                                         and tells it to every other node:               Forming
+//! Forming ── group 0 and the pool have leaders ─────────> Formed
+//! ```
+//! Nothing is acknowledged to a client before Formed. An empty node among formed ones has lost its directory, or is new:
+//! forming again with it would let it vote as somebody it no longer is, so it is refused and must join under new ids.
+
+use std::collections::BTreeMap;
+use vecraft_rpc::node::{HelloPhase, NodeHello};
+use vecraft_types::NodeId;
+
+/// What a node without a finished cluster does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Ask again in a moment; the text says for whom it waits.
+    Wait(String),
+    /// Draw a cluster id, or go on with the one drawn, and tell it to all.
+    Lead {
+        /// The one drawn before a crash.
+        cluster: Option<u128>,
+    },
+    /// This node knows its cluster: start its replicas and wait for group 0.
+    Follow {
+        /// The cluster.
+        cluster: u128,
+    },
+    /// Never without a person.
+    Refuse(String),
+}
+
+/// Decides from the own state and the answers of the other listed nodes.
+pub fn decide(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>) -> Next {
+    for other in answers.values() {
+        if other.config_hash != own.config_hash {
+            return Next::Refuse(format!(
+                "node {} was started with another cluster.toml (hash {:016x}, ours is {:016x}): name, replication, and \
+                 each node's id, host, ports and roles must be the same on all nodes",
+                other.node, other.config_hash, own.config_hash
+            ));
+        }
+    }
+    match own.phase {
+        HelloPhase::Formed { cluster } => Next::Follow { cluster },
+        HelloPhase::Forming { cluster } => forming(own, listed, answers, cluster),
+        HelloPhase::Empty => empty(own, listed, answers),
+    }
+}
+
+fn forming(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>, cluster: u128) -> Next {
+    let elsewhere = answers.values().find_map(|other| match other.phase {
+        HelloPhase::Forming { cluster: theirs } | HelloPhase::Formed { cluster: theirs }
+            if theirs != cluster =>
+        {
+            Some((other.node, theirs))
+        }
+        _ => None,
+    });
+    if let Some((node, theirs)) = elsewhere {
+        return Next::Refuse(format!(
+            "node {node} belongs to cluster {theirs:032x}, this one to {cluster:032x}: they cannot form one cluster"
+        ));
+    }
+    match (is_lowest(own, listed), missing(own, listed, answers)) {
+        (false, _) => Next::Follow { cluster },
+        (true, None) => Next::Lead { cluster: Some(cluster) },
+        (true, Some(missing)) => Next::Wait(missing),
+    }
+}
+
+fn empty(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>) -> Next {
+    for other in answers.values() {
+        match other.phase {
+            HelloPhase::Formed { cluster } => {
+                return Next::Refuse(format!(
+                    "node {} belongs to cluster {cluster:032x}, and this node's directory is empty: a node that lost its \
+                     directory must not come back under its old identity (I1). Bring the directory back",
+                    other.node
+                ));
+            }
+            HelloPhase::Forming { cluster } if is_lowest(own, listed) => {
+                return Next::Refuse(format!(
+                    "node {} is forming cluster {cluster:032x} which this node, the one that leads the forming, does \
+                     not know: its directory was emptied meanwhile. Nothing was acknowledged yet: empty the directories \
+                     of all nodes and start them again",
+                    other.node
+                ));
+            }
+            _ => {}
+        }
+    }
+    match missing(own, listed, answers) {
+        Some(missing) => Next::Wait(missing),
+        None if is_lowest(own, listed) => Next::Lead { cluster: None },
+        None => Next::Wait(format!("waiting for node {} to name the cluster", lowest(listed))),
+    }
+}
+
+fn lowest(listed: &[NodeId]) -> NodeId {
+    listed.iter().min().copied().unwrap_or_default()
+}
+
+fn is_lowest(own: &NodeHello, listed: &[NodeId]) -> bool {
+    own.node == lowest(listed)
+}
+
+/// The listed nodes that have not answered.
+fn missing(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>) -> Option<String> {
+    let silent = listed.iter().filter(|id| **id != own.node && !answers.contains_key(id));
+    let names: Vec<String> = silent.map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| format!("waiting for node {} to start", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
+    const EMPTY: HelloPhase = HelloPhase::Empty;
+
+    fn forming(cluster: u128) -> HelloPhase {
+        HelloPhase::Forming { cluster }
+    }
+
+    fn formed(cluster: u128) -> HelloPhase {
+        HelloPhase::Formed { cluster }
+    }
+
+    fn hello(node: u64, phase: HelloPhase) -> NodeHello {
+        NodeHello { node: NodeId(node), config_hash: 5, version: String::new(), phase }
+    }
+
+    fn next(node: u64, phase: HelloPhase, answers: &[(u64, HelloPhase)]) -> Next {
+        let answers = answers.iter().map(|(node, phase)| (NodeId(*node), hello(*node, *phase))).collect();
+        decide(&hello(node, phase), &ALL, &answers)
+    }
+
+    #[test]
+    fn the_lowest_leads_once_all_are_there_and_empty() {
+        assert_eq!(next(1, EMPTY, &[(2, EMPTY), (3, EMPTY)]), Next::Lead { cluster: None });
+        assert!(matches!(next(1, EMPTY, &[(2, EMPTY)]), Next::Wait(text) if text.contains("node 3")));
+        assert!(
+            matches!(next(2, EMPTY, &[(1, EMPTY), (3, EMPTY)]), Next::Wait(text) if text.contains("node 1"))
+        );
+    }
+
+    #[test]
+    fn a_crash_in_the_middle_goes_on_with_the_same_cluster() {
+        assert_eq!(next(1, forming(7), &[(2, EMPTY), (3, forming(7))]), Next::Lead { cluster: Some(7) });
+        assert_eq!(next(1, forming(7), &[(2, formed(7)), (3, forming(7))]), Next::Lead { cluster: Some(7) });
+        assert_eq!(next(2, forming(7), &[]), Next::Follow { cluster: 7 });
+    }
+
+    #[test]
+    fn i1_an_empty_node_among_formed_ones_is_refused() {
+        for node in [1, 2] {
+            assert!(
+                matches!(next(node, EMPTY, &[(3, formed(7))]), Next::Refuse(text) if text.contains("I1"))
+            );
+        }
+        assert!(matches!(next(1, EMPTY, &[(2, forming(7)), (3, EMPTY)]), Next::Refuse(_)));
+        assert!(matches!(next(2, EMPTY, &[(1, forming(7)), (3, EMPTY)]), Next::Wait(_)));
+    }
+
+    #[test]
+    fn other_clusters_and_other_configurations_are_refused() {
+        assert!(matches!(next(1, forming(7), &[(2, forming(8))]), Next::Refuse(_)));
+        let mut stranger = hello(2, EMPTY);
+        stranger.config_hash = 6;
+        let answers = BTreeMap::from([(NodeId(2), stranger)]);
+        assert!(
+            matches!(decide(&hello(1, EMPTY), &ALL, &answers), Next::Refuse(text) if text.contains("cluster.toml"))
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! From the empty directories of the listed nodes to one cluster (I1).
+//!
+//! ```text
+//! every node   serves the forming service on its node port, asks the others who they are
+//! lowest id    all there, empty, one configuration: draws the cluster id, writes it down, tells it to each
+//! the others   write it down and answer
+//! then         all start their replicas; group 0's first entry says who is in the cluster and who holds what
+//! ```
+//! What may be decided from the answers is [`decide`], which is pure. A node that crashes in the middle comes back in the
+//! phase it wrote down and the forming goes on.
+
+mod decide;
+mod door;
+
+use crate::Error;
+use crate::directory::Directory;
+use crate::identity::Phase;
+use decide::{Next, decide};
+use futures::future::join_all;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use vecraft_config::Config;
+use vecraft_rpc::node::{HelloPhase, NodeHello, ask_hello, tell_cluster};
+use vecraft_rpc::peer::{Channel, ListenOptions, PeerListener, Peers};
+use vecraft_runtime::random::Random;
+use vecraft_runtime::shutdown::Shutdown;
+use vecraft_types::NodeId;
+
+pub use door::FormingDoor;
+
+/// Between two rounds of questions.
+const ROUND: Duration = Duration::from_millis(200);
+/// For one answer.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+
+/// What a node says of itself.
+pub fn hello(config: &Config, directory: &Directory) -> NodeHello {
+    let identity = directory.identity.lock();
+    let cluster = identity.cluster_id;
+    NodeHello {
+        node: identity.node,
+        config_hash: config.hash(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        phase: match identity.phase {
+            Phase::Empty => HelloPhase::Empty,
+            Phase::Forming => HelloPhase::Forming { cluster },
+            Phase::Formed => HelloPhase::Formed { cluster },
+        },
+    }
+}
+
+/// Returns once this node knows its cluster. `listener` is the node port; it is free again when this returns.
+///
+/// # Errors
+/// Why it can never be, in words for a person; the caller's stop.
+pub async fn form(
+    config: &Config,
+    directory: &Arc<Directory>,
+    peers: &Arc<Peers>,
+    listener: TcpListener,
+    random: &dyn Random,
+    shutdown: &Shutdown,
+) -> Result<(), Error> {
+    let listed: Vec<NodeId> = config.nodes.iter().map(|node| NodeId(node.id)).collect();
+    let (done, formed) = tokio::sync::oneshot::channel::<()>();
+    let door = FormingDoor::new(config.clone(), directory.clone());
+    let doors = [(Channel::Forming, door.door())];
+    let serving = PeerListener::new(listener, peers.clone(), ListenOptions::default(), doors);
+    let serving = tokio::spawn(serving.serve(async move {
+        // Also when the sender is dropped.
+        let _ = formed.await;
+    }));
+    let outcome = shutdown.unless_triggered(rounds(config, directory, peers, &listed, random)).await;
+    let _ = done.send(());
+    let _ = serving.await;
+    outcome.unwrap_or_else(|| Err(refused("stopped while the cluster was forming".to_owned())))
+}
+
+async fn rounds(
+    config: &Config,
+    directory: &Arc<Directory>,
+    peers: &Arc<Peers>,
+    listed: &[NodeId],
+    random: &dyn Random,
+) -> Result<(), Error> {
+    let mut told = String::new();
+    loop {
+        let answers = ask_all(peers, directory, listed).await;
+        let own = hello(config, directory);
+        let waiting = match decide(&own, listed, &answers) {
+            Next::Refuse(why) => return Err(refused(why)),
+            Next::Follow { cluster } => {
+                tracing::info!(cluster = format!("{cluster:032x}"), "this node's cluster has its name");
+                return Ok(());
+            }
+            Next::Lead { cluster } => {
+                let cluster = cluster.unwrap_or_else(|| random.next_u128());
+                directory.identity.lock().begin(directory.kv.as_ref(), cluster)?;
+                match tell_all(peers, listed, own.node, cluster).await {
+                    Ok(()) => return Ok(()),
+                    Err(why) => why,
+                }
+            }
+            Next::Wait(why) => why,
+        };
+        if waiting != told {
+            tracing::info!(waiting, "forming the cluster");
+            told = waiting;
+        }
+        tokio::time::sleep(ROUND).await;
+    }
+}
+
+fn refused(why: String) -> Error {
+    Error::Other { what: "this cluster cannot form", why }
+}
+
+/// What the reachable ones of the other nodes say.
+async fn ask_all(
+    peers: &Arc<Peers>,
+    directory: &Directory,
+    listed: &[NodeId],
+) -> BTreeMap<NodeId, NodeHello> {
+    let own = directory.identity.lock().node;
+    let asked = listed.iter().filter(|id| **id != own).map(|id| async move {
+        let ask = ask_hello(peers, *id);
+        Some((*id, tokio::time::timeout(ANSWER_MAX, ask).await.ok()?.ok()?))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Tells the cluster's id to every other node; each has written it down when this is `Ok`.
+async fn tell_all(peers: &Arc<Peers>, listed: &[NodeId], own: NodeId, cluster: u128) -> Result<(), String> {
+    let told = listed.iter().filter(|id| **id != own).map(|id| async move {
+        let tell = async { tell_cluster(peers, *id, cluster).await.map_err(|e| e.to_string()) };
+        let answer = tokio::time::timeout(ANSWER_MAX, tell).await;
+        answer.unwrap_or_else(|_| Err("no answer".to_owned())).map_err(|why| format!("node {id}: {why}"))
+    });
+    join_all(told).await.into_iter().collect()
+}

@@ -1,0 +1,131 @@
+//! The port between nodes of a cluster: who this node is towards the others, and what they may ask of it.
+
+use crate::Error;
+use crate::cluster::Cluster;
+use crate::directory::Directory;
+use crate::forming::{self, FormingDoor};
+use std::sync::{Arc, OnceLock};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use vecraft_config::{Config, NodeConfig};
+use vecraft_raft_host::Network;
+use vecraft_rpc::node::{NodeServices, serve_node};
+use vecraft_rpc::peer::{
+    Accepted, Channel, DialOptions, Door, Identity, ListenOptions, PeerListener, Peers, Secret, Trust,
+};
+use vecraft_rpc::transport::framed_over;
+use vecraft_runtime::random::Random;
+use vecraft_runtime::shutdown::Shutdown;
+use vecraft_types::NodeId;
+
+/// The newest feature level of this program.
+const LEVEL: u32 = 1;
+
+/// The other nodes of the configuration, reached as `node` of `cluster` (0 before it has a name).
+fn peers(config: &Config, node: NodeId, cluster: u128, random: Arc<dyn Random>) -> Result<Arc<Peers>, Error> {
+    let nonces = Arc::new(move || random.next_u64());
+    let identity = Identity { cluster, node, level: LEVEL, trust: trust(config)?, nonces };
+    let peers = Peers::new(identity, DialOptions::default());
+    for other in config.nodes.iter().filter(|other| other.id != node.0) {
+        peers.book().set(NodeId(other.id), other.address(other.node_port));
+    }
+    Ok(peers)
+}
+
+/// The secret of the configuration. Without one, every host must be loopback: whoever reaches the port is believed.
+fn trust(config: &Config) -> Result<Trust, Error> {
+    let wrong = |why: String| Error::Other { what: "cluster secret", why };
+    match &config.cluster.secret_file {
+        Some(file) => {
+            let bytes = vecraft_storage::read_secret(file).map_err(|e| wrong(e.to_string()))?;
+            let text = String::from_utf8_lossy(&bytes);
+            let secret = Secret::new(text.trim().as_bytes());
+            let short = || wrong(format!("{} holds fewer than 16 bytes; make one with: openssl rand -hex 32 > FILE", file.display()));
+            Ok(Trust::Secret(secret.ok_or_else(short)?))
+        }
+        None if config.nodes.iter().all(is_loopback) => Ok(Trust::Open),
+        None => Err(wrong(
+            "nodes on other hosts must prove that they belong to the cluster: set cluster.secret_file to a file of mode \
+             0600 with the same random text on every node (openssl rand -hex 32 > FILE)"
+                .to_owned(),
+        )),
+    }
+}
+
+fn is_loopback(node: &NodeConfig) -> bool {
+    node.host == "localhost" || node.host.parse::<std::net::IpAddr>().is_ok_and(|host| host.is_loopback())
+}
+
+/// The open node port of a started node.
+pub struct NodeDoor {
+    cluster: Cluster,
+    roles: Arc<OnceLock<NodeServices>>,
+    task: JoinHandle<()>,
+}
+
+impl NodeDoor {
+    /// Opens the port; forms the cluster first when the directory is new. Replication is served at once, the roles when
+    /// they are there.
+    ///
+    /// # Errors
+    /// What [`forming::form`] says; a secret that is missing or unreadable.
+    pub async fn open(
+        config: &Config,
+        directory: &Arc<Directory>,
+        listener: TcpListener,
+        random: Arc<dyn Random>,
+        shutdown: &Shutdown,
+    ) -> Result<NodeDoor, Error> {
+        let node = directory.identity().node;
+        let broken = Error::other("open the node port");
+        let listener = listener.into_std().map_err(&broken)?;
+        let again = || listener.try_clone().and_then(TcpListener::from_std);
+        if directory.identity().is_forming() {
+            let nameless = peers(config, node, 0, random.clone())?;
+            let listener = again().map_err(&broken)?;
+            forming::form(config, directory, &nameless, listener, random.as_ref(), shutdown).await?;
+        }
+        let peers = peers(config, node, directory.identity().cluster_id, random)?;
+        let network = Network::over(peers.clone());
+        let roles: Arc<OnceLock<NodeServices>> = Arc::default();
+        let doors = [
+            (Channel::Raft, network.door()),
+            (Channel::Rpc, roles_door(roles.clone())),
+            (Channel::Forming, FormingDoor::new(config.clone(), directory.clone()).door()),
+        ];
+        let listener = again().map_err(&broken)?;
+        let serving = PeerListener::new(listener, peers.clone(), ListenOptions::default(), doors);
+        let stop = shutdown.clone();
+        let task = tokio::spawn(serving.serve(async move { stop.triggered().await }));
+        Ok(NodeDoor { cluster: Cluster { peers, network }, roles, task })
+    }
+
+    /// The others.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// From now on other nodes may ask these.
+    pub fn serve_roles(&self, services: NodeServices) {
+        // Called once a start.
+        let _ = self.roles.set(services);
+    }
+
+    /// What runs until shutdown.
+    pub fn into_task(self) -> JoinHandle<()> {
+        self.task
+    }
+}
+
+/// What serves calls between roles. Before they are there a peer finds its connection closed and asks another node.
+fn roles_door(roles: Arc<OnceLock<NodeServices>>) -> Door {
+    Arc::new(move |accepted: Accepted| {
+        let services = roles.get().cloned();
+        Box::pin(async move {
+            let Some(services) = services else { return };
+            if let Err(error) = serve_node(framed_over(accepted.stream), services).await {
+                tracing::warn!(node = %accepted.from, %error, "a node's connection was closed");
+            }
+        })
+    })
+}
