@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# A cluster on this machine, from a cluster.toml: every node is a process of its own.
+#
+#   scripts/cluster.sh up [ID...]     start the nodes (or these), wait until they serve
+#   scripts/cluster.sh status         who runs, and how it is
+#   scripts/cluster.sh restart ID     stop one in order and start it again
+#   scripts/cluster.sh kill ID        end one with SIGKILL, as a crash would
+#   scripts/cluster.sh down [ID...]   stop all (or these) in order
+#
+#   --config FILE   the configuration, default cluster.toml of this repository
+#   --run DIR       where process ids and log lines are kept, default: data/run
+#   --help          this text
+#
+# Data directories are those of the configuration, relative to the current directory. Only processes that `up` started
+# are ever stopped. The program is VECRAFT_BIN, or the release build that scripts/quickstart.sh makes.
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source=scripts/env.sh
+. "$here/env.sh"
+
+SERVE_SECONDS_MAX=60
+STOP_SECONDS_MAX=30
+config="$VECRAFT_ROOT/cluster.toml"
+run="data/run"
+
+usage() {
+  sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
+}
+
+fail() {
+  echo "cluster: $1" >&2
+  exit "${2:-1}"
+}
+
+# The value of a key of a node: the effective configuration has every key of every node.
+value_of() {
+  "$program" config print --config "$config" | awk -v id="$1" -v key="$2" '
+    /^\[\[node\]\]/ { in_node = 1; this = "" }
+    /^\[[^[]/ { in_node = 0 }
+    in_node && $1 == "id" { this = $3 }
+    in_node && this == id && $1 == key { sub(/^[^=]*= */, ""); gsub(/"/, ""); sub(/ *#.*/, ""); print; exit }'
+}
+
+all_ids() {
+  "$program" config print --config "$config" | awk '/^\[\[node\]\]/ { n = 1 } /^\[[^[]/ { n = 0 } n && $1 == "id" { print $3 }'
+}
+
+pid_of() {
+  local file="$run/node-$1.pid"
+  [ -e "$file" ] && kill -0 "$(cat "$file")" 2>/dev/null && cat "$file"
+}
+
+# How a node is: OK, the reasons why not, or nothing when nobody answers.
+health_of() {
+  local host port
+  host="$(value_of "$1" host)"
+  port="$(value_of "$1" http_port)"
+  curl -s --max-time 2 "http://$host:$port/healthz" 2>/dev/null || true
+}
+
+begin() {
+  local id="$1"
+  if pid_of "$id" >/dev/null; then
+    echo "node $id runs already (process $(pid_of "$id"))"
+    return
+  fi
+  mkdir -p "$run"
+  nohup "$program" serve --config "$config" --node "$id" >>"$run/node-$id.log" 2>&1 &
+  echo $! >"$run/node-$id.pid"
+}
+
+await() {
+  local id="$1" waited=0
+  until [ "$(health_of "$id")" = OK ]; do
+    pid_of "$id" >/dev/null || fail "node $id ended: $(tail -n 1 "$run/node-$id.log")"
+    [ "$waited" -lt $((SERVE_SECONDS_MAX * 5)) ] || fail "node $id does not serve after $SERVE_SECONDS_MAX s, see $run/node-$id.log"
+    waited=$((waited + 1))
+    sleep 0.2
+  done
+  echo "node $id serves http://$(value_of "$id" host):$(value_of "$id" milvus_port) (process $(pid_of "$id"))"
+}
+
+end() {
+  local id="$1" pid waited=0
+  pid="$(pid_of "$id")" || { echo "node $id does not run"; return; }
+  kill "$pid"
+  while kill -0 "$pid" 2>/dev/null; do
+    [ "$waited" -lt $((STOP_SECONDS_MAX * 10)) ] || fail "node $id (process $pid) does not stop within $STOP_SECONDS_MAX s"
+    waited=$((waited + 1))
+    sleep 0.1
+  done
+  rm -f "$run/node-$id.pid"
+  echo "node $id stopped"
+}
+
+main() {
+  local words=()
+  while [ "$#" -gt 0 ]; do
+    case "$1" in
+      --config) config="${2:?--config needs a file}"; shift ;;
+      --run) run="${2:?--run needs a directory}"; shift ;;
+      -h | --help) usage; exit 0 ;;
+      -*) fail "there is no option '$1'; see scripts/cluster.sh --help" 2 ;;
+      *) words+=("$1") ;;
+    esac
+    shift
+  done
+  [ "${#words[@]}" -gt 0 ] || { usage; exit 2; }
+  program="${VECRAFT_BIN:-$CARGO_TARGET_DIR/release/vecraft}"
+  [ -x "$program" ] || fail "there is no program $program: build it with scripts/quickstart.sh, or set VECRAFT_BIN"
+  [ -e "$config" ] || fail "there is no $config"
+  local verb="${words[0]}" ids=("${words[@]:1}") known
+  known=" $(all_ids | tr '\n' ' ')"
+  local id
+  for id in ${ids[@]+"${ids[@]}"}; do
+    [[ "$known" == *" $id "* ]] || fail "there is no node '$id' in $config, there are:$known" 2
+  done
+  if [ "${#ids[@]}" = 0 ]; then
+    read -r -a ids <<<"$known"
+  fi
+  case "$verb" in
+    up)
+      for id in "${ids[@]}"; do begin "$id"; done
+      for id in "${ids[@]}"; do await "$id"; done
+      ;;
+    status)
+      for id in "${ids[@]}"; do
+        local health
+        health="$(health_of "$id")"
+        printf 'node %-3s %-15s %s\n' "$id" "$(pid_of "$id" || echo 'not running')" "${health:-no answer}"
+      done
+      ;;
+    down)
+      for id in "${ids[@]}"; do end "$id"; done
+      ;;
+    restart | kill)
+      [ "${#words[@]}" = 2 ] || fail "$verb needs one node's id" 2
+      id="${ids[0]}"
+      if [ "$verb" = kill ]; then
+        local pid
+        pid="$(pid_of "$id")" || fail "node $id does not run"
+        kill -KILL "$pid"
+        rm -f "$run/node-$id.pid"
+        echo "node $id killed (process $pid)"
+      else
+        end "$id"
+        begin "$id"
+        await "$id"
+      fi
+      ;;
+    *) fail "there is no command '$verb'; see scripts/cluster.sh --help" 2 ;;
+  esac
+}
+
+main "$@"

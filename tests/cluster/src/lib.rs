@@ -1,0 +1,139 @@
+//! Several real nodes in one process: their own directories, real sockets on 127.0.0.1, the product's own start and stop.
+//!
+//! Which question it answers: do the promises of a cluster hold as a client sees them, when nodes come and go in order?
+//! What it does *not* do: it kills no process and cuts no cable (`tests/chaos` does), and looks at nothing that a client
+//! cannot see.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use futures::future::join_all;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use vecraft_client::types::{CollectionSchema, DataType, FieldSchema};
+use vecraft_client::{Client, Collection, Rows};
+use vecraft_config::{Config, NodeConfig};
+use vecraft_server::Server;
+use vecraft_types::api::Consistency;
+
+/// Longest wait for anything, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A cluster on this machine. Nodes are numbered from 1.
+pub struct Sandbox {
+    /// The configuration of all nodes.
+    pub config: Config,
+    servers: Vec<Option<Server>>,
+    _directory: tempfile::TempDir,
+}
+
+impl Sandbox {
+    /// Starts `count` nodes on empty directories; returns when all serve.
+    pub async fn start(count: u64) -> Sandbox {
+        let mut sandbox = Sandbox::cold(count);
+        sandbox.start_all().await;
+        sandbox
+    }
+
+    /// The configuration and directories of `count` nodes, none started.
+    pub fn cold(count: u64) -> Sandbox {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config { nodes: Vec::new(), ..Config::embedded(directory.path()) };
+        for id in 1..=count {
+            config.nodes.push(node(id, directory.path()));
+        }
+        config.data.groups_per_node = 1;
+        Sandbox { config, servers: (0..count).map(|_| None).collect(), _directory: directory }
+    }
+
+    /// Starts every node that is not running, at once: an empty cluster forms only when all are there.
+    pub async fn start_all(&mut self) {
+        let stopped: Vec<u64> =
+            (1..=self.servers.len() as u64).filter(|id| self.server(*id).is_none()).collect();
+        let starting = stopped.iter().map(|id| Server::start(&self.config, *id));
+        let started = tokio::time::timeout(PATIENCE, join_all(starting)).await.expect("nodes do not start");
+        for (id, server) in stopped.into_iter().zip(started) {
+            self.servers[id as usize - 1] = Some(server.unwrap());
+        }
+    }
+
+    /// Stops a node in order.
+    pub async fn stop(&mut self, id: u64) {
+        self.servers[id as usize - 1].take().expect("runs").stop("the test says so").await;
+    }
+
+    /// Stops all nodes, one after another.
+    pub async fn stop_all(&mut self) {
+        for id in 1..=self.servers.len() as u64 {
+            if self.server(id).is_some() {
+                self.stop(id).await;
+            }
+        }
+    }
+
+    fn server(&self, id: u64) -> Option<&Server> {
+        self.servers[id as usize - 1].as_ref()
+    }
+
+    /// The nodes that run.
+    pub fn running(&self) -> Vec<u64> {
+        (1..=self.servers.len() as u64).filter(|id| self.server(*id).is_some()).collect()
+    }
+
+    /// A client inside a node, with a session of its own.
+    pub fn client(&self, id: u64) -> Client {
+        Client::embedded(self.server(id).expect("runs").database()).unwrap()
+    }
+
+    /// The address of a node's client door.
+    pub fn client_address(&self, id: u64) -> String {
+        self.server(id).expect("runs").addresses().client.clone()
+    }
+}
+
+/// A node on ports that were free a moment ago.
+fn node(id: u64, directory: &Path) -> NodeConfig {
+    let held: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<u16> = held.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+    NodeConfig {
+        id,
+        data_dir: directory.join(id.to_string()),
+        milvus_port: ports[0],
+        client_port: ports[1],
+        node_port: ports[2],
+        http_port: ports[3],
+        ..NodeConfig::default()
+    }
+}
+
+/// Makes the collection of these tests, over two shards.
+pub async fn create(client: &Client, name: &str) -> Collection {
+    let schema = CollectionSchema::new(vec![
+        FieldSchema::new("id", DataType::Int64).primary(false),
+        FieldSchema::new("v", DataType::FloatVector { dim: 4 }),
+    ]);
+    client.create(name, schema).await.unwrap()
+}
+
+/// Rows `first..first + count`, each with a vector made of its key.
+pub fn rows(first: i64, count: i64) -> Rows {
+    let values = (first..first + count).flat_map(|key| [key as f32, 1.0, 2.0, 3.0]).collect();
+    Rows::new().int64("id", first..first + count).vectors("v", 4, values)
+}
+
+/// Number of rows that a read at this consistency finds.
+///
+/// # Errors
+/// What the node answered.
+pub async fn found(client: &Client, name: &str, consistency: Consistency) -> Result<usize, String> {
+    let query = client.collection(name).query("id >= 0").output(["id"]).consistency(consistency);
+    query.rows().await.map(|reply| reply.rows.batch.rows).map_err(|error| error.to_string())
+}
+
+/// Waits until `holds` answers true.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < until, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

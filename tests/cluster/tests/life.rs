@@ -1,0 +1,138 @@
+//! Forming, writing and reading at every node, losing one, losing the majority, coming back.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::time::{Duration, Instant};
+use vecraft_client::Client;
+use vecraft_config::Config;
+use vecraft_server::Server;
+use vecraft_test_cluster::{PATIENCE, Sandbox, create, eventually, found, rows};
+use vecraft_types::api::Consistency;
+use vecraft_types::{Metric, PrimaryKey};
+
+async fn start_refusal(config: &Config, id: u64) -> String {
+    match tokio::time::timeout(PATIENCE, Server::start(config, id))
+        .await
+        .expect("it neither starts nor refuses")
+    {
+        Err(why) => why.to_string(),
+        Ok(_) => panic!("it started"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_node_is_a_door_and_strong_reads_see_every_acknowledged_write() {
+    let mut sandbox = Sandbox::start(3).await;
+    create(&sandbox.client(2), "books").await;
+    for round in 0..5 {
+        for writer in 1..=3 {
+            let first = (round * 3 + writer as i64 - 1) * 10;
+            sandbox.client(writer).collection("books").insert(rows(first, 10)).await.unwrap();
+            for reader in 1..=3 {
+                let books = sandbox.client(reader).collection("books");
+                assert_eq!(
+                    books.count().await.unwrap(),
+                    first as u64 + 10,
+                    "written at {writer}, read at {reader}"
+                );
+                let hit = books.search(&[first as f32, 1.0, 2.0, 3.0]).consistency(Consistency::Strong);
+                let hit = hit.metric(Metric::L2).limit(1).one().await.unwrap();
+                assert_eq!(hit[0].key, PrimaryKey::Int64(first));
+            }
+        }
+    }
+    sandbox.client(3).collection("books").delete_where("id < 20").await.unwrap();
+    for reader in 1..=3 {
+        assert_eq!(sandbox.client(reader).collection("books").count().await.unwrap(), 130);
+    }
+    sandbox.client(1).collection("books").drop().await.unwrap();
+    for reader in 1..=3 {
+        assert!(sandbox.client(reader).collection("books").count().await.is_err());
+    }
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_one_node_may_be_away_and_has_everything_when_it_is_back() {
+    let mut sandbox = Sandbox::start(3).await;
+    create(&sandbox.client(1), "books").await;
+    let mut written = 0;
+    for away in 1..=3 {
+        sandbox.stop(away).await;
+        let began = Instant::now();
+        for writer in sandbox.running() {
+            sandbox.client(writer).collection("books").insert(rows(written, 50)).await.unwrap();
+            written += 50;
+        }
+        println!("node {away} away: both others wrote after {:?}", began.elapsed());
+        create(&sandbox.client(sandbox.running()[0]), &format!("while_{away}_was_away")).await;
+        sandbox.start_all().await;
+        let books = sandbox.client(away).collection("books");
+        assert_eq!(books.count().await.unwrap(), written as u64);
+        assert_eq!(
+            sandbox.client(away).collection(format!("while_{away}_was_away")).count().await.unwrap(),
+            0
+        );
+        // Its own replica catches up, not only the leader's answer: Eventually reads the local view.
+        let local = sandbox.client(away);
+        eventually("the node's own replica has all rows", async || {
+            found(&local, "books", Consistency::Eventually).await == Ok(written as usize)
+        })
+        .await;
+    }
+    sandbox.stop_all().await;
+    sandbox.start_all().await;
+    assert_eq!(sandbox.client(2).collection("books").count().await.unwrap(), written as u64);
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_majority_writes_are_refused_reads_at_eventually_go_on_and_nothing_exits() {
+    let mut sandbox = Sandbox::start(3).await;
+    create(&sandbox.client(1), "books").await;
+    sandbox.client(1).collection("books").insert(rows(0, 10)).await.unwrap();
+    let alone = Client::builder().deadline(Duration::from_secs(4)).address(sandbox.client_address(3));
+    let alone = alone.connect().await.unwrap();
+    eventually("node 3 has the rows", async || {
+        found(&alone, "books", Consistency::Eventually).await == Ok(10)
+    })
+    .await;
+    sandbox.stop(1).await;
+    sandbox.stop(2).await;
+    let books = alone.collection("books");
+    let refused = books.insert(rows(100, 10)).await.unwrap_err();
+    assert!(refused.to_string().contains("group"), "{refused}");
+    assert_eq!(found(&alone, "books", Consistency::Eventually).await, Ok(10));
+    assert!(found(&alone, "books", Consistency::Strong).await.is_err());
+    sandbox.start_all().await;
+    let books = sandbox.client(3).collection("books");
+    // The refused insert may have stayed in node 3's log and been committed since: all of it or nothing (I10).
+    let count = books.count().await.unwrap();
+    assert!(count == 10 || count == 20, "{count}");
+    books.insert(rows(200, 10)).await.unwrap();
+    assert_eq!(sandbox.client(1).collection("books").count().await.unwrap(), count + 10);
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_nodes_that_do_not_belong_together_do_not_form_a_cluster() {
+    let mut sandbox = Sandbox::start(3).await;
+    sandbox.stop(3).await;
+    // A node that lost its directory.
+    let mut config = sandbox.config.clone();
+    config.nodes[2].data_dir = config.nodes[2].data_dir.with_extension("new");
+    let why = start_refusal(&config, 3).await;
+    assert!(why.contains("I1") && why.contains("empty"), "{why}");
+    // A node of another cluster.toml.
+    config.cluster.name = "another".to_owned();
+    let why = start_refusal(&config, 3).await;
+    assert!(why.contains("another cluster.toml"), "{why}");
+    // Node 2's directory under node 3's id.
+    let mut config = sandbox.config.clone();
+    config.nodes[2].data_dir = config.nodes[1].data_dir.clone();
+    sandbox.stop(2).await;
+    let why = start_refusal(&config, 3).await;
+    assert!(why.contains("belongs to node 2") && why.contains("node 3"), "{why}");
+    sandbox.start_all().await;
+    create(&sandbox.client(3), "books").await;
+    sandbox.stop_all().await;
+}
