@@ -26,7 +26,7 @@ pub fn of(view: &ShardView) -> Result<Vec<TwinRow>, String> {
             return Err(format!("the key column says {key}, the row says {}", row.key));
         }
         let shown = view.segment(place.segment).map_err(|error| error.to_string())?;
-        seen.push(TwinRow { row, partition: shown.segment.partition(), position: place.position });
+        seen.push(TwinRow { row, partition: shown.segment.partition(), place: *place });
     }
     let count = exec::count(view, None, None, cancel).map_err(|error| error.to_string())?;
     if count != seen.len() as u64 || found.len() != seen.len() {

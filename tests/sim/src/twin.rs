@@ -1,14 +1,15 @@
 //! The naive twin: what the log means, written a second time and as plainly as possible.
 //!
-//! It keeps a list of live rows per shard and searches it from end to end. It knows no segment, no key index, no
-//! file and no checkpoint, so it cannot share their mistakes.
+//! It keeps a list of live rows per shard and searches it from end to end. It knows no key index, no file and no
+//! checkpoint, so it cannot share their mistakes; of segments it knows that the log names them and numbers their rows
+//! (I13).
 
 use crate::rows::{self, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_state::shard::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
 use vecraft_types::{
-    CollectionSchema, LogPosition, PartitionId, PkConflict, PrimaryKey, RequestId, RowBatch, ShardId,
-    Timestamp,
+    CollectionSchema, LogPosition, PartitionId, PkConflict, PrimaryKey, RequestId, RowBatch, RowRef,
+    SegmentId, ShardId, Timestamp,
 };
 
 /// Everything the acknowledged log has made so far.
@@ -29,6 +30,9 @@ pub struct TwinShard {
     pub rows: Vec<TwinRow>,
     /// Dropped.
     pub closed_partitions: BTreeSet<PartitionId>,
+    /// Where each partition's next row goes. A segment that was sealed or dropped is not here any more.
+    growing: BTreeMap<PartitionId, (SegmentId, u32)>,
+    last_segment: SegmentId,
     answers: BTreeMap<RequestId, ShardReply>,
 }
 
@@ -39,8 +43,8 @@ pub struct TwinRow {
     pub row: Row,
     /// Where it was put.
     pub partition: PartitionId,
-    /// The entry that wrote it.
-    pub position: LogPosition,
+    /// Its segment and number there, and the entry that wrote it.
+    pub place: RowRef,
 }
 
 impl Twin {
@@ -69,7 +73,14 @@ impl Twin {
 
 impl TwinShard {
     fn new(schema: CollectionSchema) -> TwinShard {
-        TwinShard { schema, rows: Vec::new(), closed_partitions: BTreeSet::new(), answers: BTreeMap::new() }
+        TwinShard {
+            schema,
+            rows: Vec::new(),
+            closed_partitions: BTreeSet::new(),
+            growing: BTreeMap::new(),
+            last_segment: SegmentId(0),
+            answers: BTreeMap::new(),
+        }
     }
 
     fn apply(&mut self, command: &ShardCommand, applied: Applied) -> ShardReply {
@@ -79,10 +90,14 @@ impl TwinShard {
             | ShardCommand::DeleteVersions { request, .. } => *request,
             ShardCommand::DropPartition { partition } => {
                 self.closed_partitions.insert(*partition);
+                self.growing.remove(partition);
                 let deleted = self.remove(|row| row.partition == *partition);
                 return Ok(Applied { deleted, ..applied });
             }
-            // A seal moves rows to files and changes no answer.
+            ShardCommand::Seal { segment } => {
+                self.growing.retain(|_, (growing, _)| growing != segment);
+                return Ok(applied);
+            }
             _ => return Ok(applied),
         };
         if let Some(answer) = self.answers.get(&request) {
@@ -119,8 +134,8 @@ impl TwinShard {
             }
             ShardCommand::DeleteVersions { rows, .. } => {
                 let mut reply = applied;
-                for (key, position) in rows {
-                    match self.remove(|row| row.row.key == *key && row.position == *position) {
+                for (key, place) in rows {
+                    match self.remove(|row| row.row.key == *key && row.place == *place) {
                         0 => reply.conflicts += 1,
                         deleted => reply.deleted += deleted,
                     }
@@ -152,9 +167,20 @@ impl TwinShard {
             if rule == PkConflict::Replace {
                 reply.deleted += self.remove(|old| old.row.key == row.key);
             }
-            self.rows.push(TwinRow { row, partition, position: applied.position });
+            let place = self.next_place(partition, applied.position);
+            self.rows.push(TwinRow { row, partition, place });
         }
         Ok(reply)
+    }
+
+    /// Names the place of the next row: rows that replace one another within an entry take a number each.
+    fn next_place(&mut self, partition: PartitionId, position: LogPosition) -> RowRef {
+        let (segment, next) = self.growing.entry(partition).or_insert_with(|| {
+            self.last_segment = SegmentId(self.last_segment.0 + 1);
+            (self.last_segment, 0)
+        });
+        *next += 1;
+        RowRef { segment: *segment, row: *next - 1, position }
     }
 
     /// Live rows of a key.

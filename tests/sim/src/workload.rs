@@ -9,8 +9,8 @@ use vecraft_segment::ShardView;
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_state::shard::{ShardCommand, ShardEntry};
 use vecraft_types::{
-    ClientId, CollectionId, DataType, LogPosition, PartitionId, PkConflict, PrimaryKey, RequestId, SegmentId,
-    ShardId, Timestamp,
+    ClientId, CollectionId, DataType, PartitionId, PkConflict, PrimaryKey, RequestId, SegmentId, ShardId,
+    Timestamp,
 };
 
 /// Writes remembered for retries.
@@ -189,9 +189,7 @@ impl Workload {
         let mut found = exec::keys(view, None, None, Cancel::never()).ok()?;
         let percent = self.rng.between(5, 50);
         found.retain(|_| self.rng.chance(percent));
-        let rows: Vec<(PrimaryKey, LogPosition)> =
-            found.into_iter().map(|(key, row)| (key, row.position)).collect();
-        (!rows.is_empty())
-            .then(|| (view.shard, ShardCommand::DeleteVersions { request: self.request(), rows }))
+        (!found.is_empty())
+            .then(|| (view.shard, ShardCommand::DeleteVersions { request: self.request(), rows: found }))
     }
 }

@@ -1,7 +1,7 @@
 //! Delete by filter: the leader resolves, the log decides (I12).
 //!
 //! ```text
-//! read index -> published -> evaluate on the view -> propose (key, version)* -> rows that changed meanwhile? again
+//! read index -> published -> evaluate on the view -> propose (key, place)* -> rows that changed meanwhile? again
 //! ```
 
 use crate::node::DataNode;
@@ -11,7 +11,7 @@ use vecraft_expr::Filter;
 use vecraft_rpc::services::ShardWritten;
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_state::shard::ShardCommand;
-use vecraft_types::{Code, Error, LogPosition, PartitionId, PrimaryKey, RequestId, Result, ShardId};
+use vecraft_types::{Code, Error, PartitionId, PrimaryKey, RequestId, Result, RowRef, ShardId};
 
 /// Keys an entry.
 const KEYS_MAX: usize = 10_000;
@@ -74,12 +74,11 @@ impl DataNode {
         shard: ShardId,
         partitions: &[PartitionId],
         filter: &str,
-    ) -> Result<Vec<(PrimaryKey, LogPosition)>> {
+    ) -> Result<Vec<(PrimaryKey, RowRef)>> {
         let gone = || Error::new(Code::ReplicaUnavailable, "the shard was dropped").with("shard", shard);
         let view = self.views.get(shard).ok_or_else(gone)?;
         let filter = Filter::parse(filter, &view.schema)?;
         let only = (!partitions.is_empty()).then_some(partitions);
-        let rows = exec::keys(&view, only, Some(&filter), Cancel::never())?;
-        Ok(rows.into_iter().map(|(key, row)| (key, row.position)).collect())
+        Ok(exec::keys(&view, only, Some(&filter), Cancel::never())?)
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use vecraft_types::{
-    CollectionSchema, LogPosition, PartitionId, PrimaryKey, RequestId, SegmentId, ShardId, Timestamp,
+    CollectionSchema, LogPosition, PartitionId, PrimaryKey, RequestId, RowRef, SegmentId, ShardId, Timestamp,
 };
 
 /// One entry of a pool group's log.
@@ -54,12 +54,13 @@ pub enum ShardCommand {
         /// The keys.
         keys: Vec<PrimaryKey>,
     },
-    /// A delete by filter which the leader resolved: only rows that still have this version go (I12).
+    /// A delete by filter which the leader resolved: only rows that are still there as they were go (I12).
     DeleteVersions {
         /// Names the write (I10).
         request: RequestId,
-        /// Key and version of each matching row.
-        rows: Vec<(PrimaryKey, LogPosition)>,
+        /// Key and place of each matching row. The version alone would not do: with `pk.on_conflict = allow` one
+        /// entry may have written a key twice, and the filter may mean one of the two.
+        rows: Vec<(PrimaryKey, RowRef)>,
     },
     /// The segment takes no more rows (I13). Naming one that is not growing changes nothing.
     Seal {

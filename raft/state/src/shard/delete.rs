@@ -1,7 +1,7 @@
 //! Deletes by key and by resolved filter.
 
 use super::{Applied, Effect, Outcome, ShardState};
-use vecraft_types::{KeyIndex, LogPosition, PartitionId, PrimaryKey, RowRef};
+use vecraft_types::{KeyIndex, PartitionId, PrimaryKey, RowRef};
 
 impl ShardState {
     pub(super) fn delete_keys(
@@ -22,15 +22,15 @@ impl ShardState {
 
     pub(super) fn delete_versions(
         &mut self,
-        rows: &[(PrimaryKey, LogPosition)],
+        rows: &[(PrimaryKey, RowRef)],
         applied: Applied,
         index: &mut dyn KeyIndex,
     ) -> Outcome {
         let mut dead = Vec::new();
         let mut conflicts = 0;
-        for (key, version) in rows {
+        for (key, seen) in rows {
             // I12: a row that was replaced since the leader looked stays, and the leader looks again.
-            if !remove_if(index, key, &mut dead, |row| row.position == *version) {
+            if !remove_if(index, key, &mut dead, |row| row == seen) {
                 conflicts += 1;
             }
         }

@@ -145,13 +145,27 @@ fn i11_another_schema_version_or_shard_is_refused() {
 #[test]
 fn i12_a_resolved_delete_spares_rows_that_changed() {
     let mut rig = Rig::new(PkConflict::Replace);
-    let old = rig.insert(&[1, 2]).reply.unwrap().position;
+    rig.insert(&[1, 2]).reply.unwrap();
+    let seen = [1, 2].map(PrimaryKey::Int64).map(|key| (key.clone(), rig.keys.rows(&key)[0]));
     rig.insert(&[2]).reply.unwrap();
     let request = rig.request();
-    let rows = vec![(PrimaryKey::Int64(1), old), (PrimaryKey::Int64(2), old)];
-    let reply = rig.run(ShardCommand::DeleteVersions { request, rows }).reply.unwrap();
+    let reply = rig.run(ShardCommand::DeleteVersions { request, rows: seen.to_vec() }).reply.unwrap();
     assert_eq!((reply.deleted, reply.conflicts), (1, 1));
     assert_eq!(rig.keys.len(), 1);
+}
+
+#[test]
+fn i12_a_resolved_delete_of_one_of_two_rows_that_an_entry_wrote_under_one_key_spares_the_other() {
+    let mut rig = Rig::new(PkConflict::Allow);
+    rig.insert(&[7, 7]).reply.unwrap();
+    let key = PrimaryKey::Int64(7);
+    let both = rig.keys.rows(&key);
+    assert_eq!(both[0].position, both[1].position);
+    let request = rig.request();
+    let rows = vec![(key.clone(), both[0])];
+    let reply = rig.run(ShardCommand::DeleteVersions { request, rows }).reply.unwrap();
+    assert_eq!((reply.deleted, reply.conflicts), (1, 0));
+    assert_eq!(rig.keys.rows(&key), [both[1]]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! I12, resolved deletes: exactly the rows that still have the named version go; changed ones stay and are counted.
+//! I12, resolved deletes: exactly the rows that are still where they were named go; changed ones stay and are counted.
 
 use super::{Check, ensure};
 use crate::twin::TwinRow;
@@ -11,18 +11,15 @@ pub fn check(entry: &ShardEntry, reply: &ShardReply, before: &[TwinRow], after: 
     let (ShardCommand::DeleteVersions { rows, .. }, Ok(applied)) = (&entry.command, reply) else {
         return Ok(());
     };
-    let is_named =
-        |row: &TwinRow| rows.iter().any(|(key, position)| row.row.key == *key && row.position == *position);
+    let is_named = |row: &TwinRow| rows.iter().any(|(key, place)| row.row.key == *key && row.place == *place);
     let expected: Vec<&TwinRow> = before.iter().filter(|row| !is_named(row)).collect();
     let is_exact = expected.len() == after.len() && expected.iter().zip(after).all(|(a, b)| *a == b);
     ensure(is_exact, NAME, || format!("{} rows are left, {} expected", after.len(), expected.len()))?;
     let gone = (before.len() - after.len()) as u64;
     ensure(applied.deleted == gone, NAME, || format!("{} counted, {gone} rows are gone", applied.deleted))?;
     // A pair that names nothing any more is a conflict; of twice the same pair the second is one, too.
-    let mut named: Vec<_> = rows
-        .iter()
-        .filter(|(key, at)| before.iter().any(|r| r.row.key == *key && r.position == *at))
-        .collect();
+    let mut named: Vec<_> =
+        rows.iter().filter(|(key, at)| before.iter().any(|r| r.row.key == *key && r.place == *at)).collect();
     named.sort();
     named.dedup();
     let conflicts = (rows.len() - named.len()) as u64;
