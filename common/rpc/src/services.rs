@@ -55,7 +55,7 @@ pub enum RowChange {
 }
 
 /// What a write did to one shard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardWritten {
     /// Where in the group's log.
     pub position: LogPosition,
@@ -65,6 +65,9 @@ pub struct ShardWritten {
     pub inserted: u64,
     /// Rows that stopped living (deleted or replaced).
     pub deleted: u64,
+    /// Set when an insert was recognised as one applied before (I10): the keys that its rows got then, in their order.
+    /// Empty when its rows are no longer here.
+    pub earlier_keys: Option<Vec<PrimaryKey>>,
 }
 
 /// Rows and segments of one shard.

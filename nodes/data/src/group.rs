@@ -15,7 +15,7 @@ use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::IoPool;
 use vecraft_state::shard::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
 use vecraft_storage::{Disk, Kv};
-use vecraft_types::{GroupId, ShardId, Timestamp};
+use vecraft_types::{GroupId, LogPosition, ShardId, Timestamp};
 
 /// A pool group that runs here.
 pub struct DataGroup {
@@ -93,13 +93,24 @@ impl DataGroup {
         command: ShardCommand,
         deadline: Duration,
     ) -> vecraft_types::Result<Applied> {
+        self.propose_at(shard, command, deadline).await.map(|(_, applied)| applied)
+    }
+
+    /// The same with the entry's own position: another one in the answer says that the request was applied before
+    /// (I10).
+    pub(crate) async fn propose_at(
+        &self,
+        shard: ShardId,
+        command: ShardCommand,
+        deadline: Duration,
+    ) -> vecraft_types::Result<(LogPosition, Applied)> {
         let suggested = Timestamp::from_millis(self.clock.now_ms());
         let bytes = codec::encode(&ShardEntry { shard, suggested, command })
             .map_err(|e| vecraft_types::Error::internal(e.to_string()))?;
         let done = self.raft.propose(Bytes::from(bytes), deadline).await?;
         let reply: ShardReply =
             codec::decode(&done.reply).map_err(|e| vecraft_types::Error::internal(e.to_string()))?;
-        reply.map_err(|refusal| refused(shard, refusal))
+        reply.map(|applied| (done.position, applied)).map_err(|refusal| refused(shard, refusal))
     }
 
     /// Writes a checkpoint of everything applied so far and lets the log below go. Returns at once when there is

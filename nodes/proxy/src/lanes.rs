@@ -97,10 +97,10 @@ fn is_unavailable_or_busy(error: &Error) -> bool {
 
 impl Outcome {
     /// The answers when everything was written; otherwise the first failure, telling what is committed (I20).
-    pub(crate) fn finish(self, verb: &str) -> Result<Vec<ShardWritten>> {
+    pub(crate) fn finish(self, verb: &str) -> Result<Vec<(Piece, ShardWritten)>> {
         let Outcome { written, failed, unsent } = self;
         let Some((_, first)) = failed.first() else {
-            return Ok(written.into_iter().map(|(_, written)| written).collect());
+            return Ok(written);
         };
         let mut error = first.clone();
         if written.is_empty() && failed.len() == 1 && unsent.is_empty() {

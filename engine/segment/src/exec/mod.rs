@@ -14,10 +14,12 @@ mod scan;
 mod search;
 #[cfg(test)]
 mod tests;
+mod written;
 
 pub use fetch::fetch;
 pub use scan::{KeyedRow, ScanPlan, count, keys, scan, visit_keys};
 pub use search::{Hit, SearchPlan, search};
+pub use written::written_by;
 
 use crate::{Error, Result};
 use vecraft_types::SegmentId;

@@ -2,7 +2,7 @@
 
 use super::matches::{Matches, matches, segments};
 use super::{Cancel, RowAddress};
-use crate::{ColumnValues, Error, Result, ShardView, Values};
+use crate::{Block, ColumnValues, Error, Result, ShardView, Values};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use vecraft_expr::Filter;
@@ -114,11 +114,16 @@ pub fn keys(
 }
 
 fn key_column<'m>(view: &ShardView, matches: &'m Matches) -> Result<ColumnValues<'m>> {
-    let field = view.schema.primary_field().ok_or_else(|| no_key(view))?;
-    matches.block.column(field.id)?.ok_or_else(|| no_key(view))
+    key_column_of(view, &matches.block)
 }
 
-fn no_key(view: &ShardView) -> Error {
+/// The primary keys of a block's rows.
+pub(super) fn key_column_of<'b>(view: &ShardView, block: &'b Block) -> Result<ColumnValues<'b>> {
+    let field = view.schema.primary_field().ok_or_else(|| no_key(view))?;
+    block.column(field.id)?.ok_or_else(|| no_key(view))
+}
+
+pub(super) fn no_key(view: &ShardView) -> Error {
     let field = view.schema.primary_field().map_or(vecraft_types::FieldId(0), |field| field.id);
     Error::Field { field, what: "is no primary key column".to_owned() }
 }

@@ -1,5 +1,6 @@
 //! Serving [`ShardWriter`]: inserts, deletes, flush, figures.
 
+use crate::group::DataGroup;
 use crate::node::{DataNode, time_left};
 use async_trait::async_trait;
 use std::collections::btree_map::Entry;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use vecraft_rpc::services::{RowChange, ShardStats, ShardWrite, ShardWriter, ShardWritten};
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_state::shard::{Applied, SegmentPhase, ShardCommand};
-use vecraft_types::{Code, Error, PrimaryKey, Result, ShardId};
+use vecraft_types::{Code, Error, LogPosition, PrimaryKey, Result, ShardId};
 
 const STATS_DEADLINE: Duration = Duration::from_secs(10);
 const SEAL_DEADLINE: Duration = Duration::from_secs(10);
@@ -38,7 +39,13 @@ impl ShardWriter for DataNode {
                 });
             }
         };
-        group.propose(write.shard, command, deadline).await.map(written)
+        let adds_keys = matches!(command, ShardCommand::Insert { .. });
+        let (position, applied) = group.propose_at(write.shard, command, deadline).await?;
+        let mut done = written(applied);
+        if adds_keys && applied.position != position {
+            done.earlier_keys = Some(self.keys_written_by(&group, write.shard, applied.position).await?);
+        }
+        Ok(done)
     }
 
     async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
@@ -75,12 +82,27 @@ impl ShardWriter for DataNode {
     }
 }
 
+impl DataNode {
+    /// The keys that an entry applied before has written.
+    async fn keys_written_by(
+        &self,
+        group: &DataGroup,
+        shard: ShardId,
+        position: LogPosition,
+    ) -> Result<Vec<PrimaryKey>> {
+        let Some(view) = self.views.get(shard) else { return Ok(Vec::new()) };
+        let reading = group.io.run(move || exec::written_by(&view, position)).await;
+        Ok(reading.map_err(|e| Error::internal(e.to_string()))??)
+    }
+}
+
 pub(crate) fn written(applied: Applied) -> ShardWritten {
     ShardWritten {
         position: applied.position,
         timestamp: applied.timestamp,
         inserted: applied.inserted,
         deleted: applied.deleted,
+        earlier_keys: None,
     }
 }
 

@@ -60,13 +60,12 @@ pub(crate) fn needs_made_keys(schema: &CollectionSchema, purpose: Purpose) -> Re
     Ok(primary_field(schema)?.auto_id && purpose == Purpose::Insert)
 }
 
-/// Adds the column of made keys: `first`, `first + 1`, ... A varchar key is the number's decimal text.
-pub(crate) fn add_made_keys(schema: &CollectionSchema, mut rows: RowBatch, first: i64) -> Result<RowBatch> {
+/// Adds the column of made keys, one a row. A varchar key is the number's decimal text ([`crate::ids::made_key`]).
+pub(crate) fn add_made_keys(schema: &CollectionSchema, mut rows: RowBatch, ids: &[i64]) -> Result<RowBatch> {
     let primary = primary_field(schema)?;
-    let ids = (0..rows.rows as u64).map(|row| first.saturating_add_unsigned(row));
     let data = match primary.data_type {
-        DataType::VarChar { .. } => ColumnData::VarChar(ids.map(|id| id.to_string()).collect()),
-        _ => ColumnData::Int64(ids.collect()),
+        DataType::VarChar { .. } => ColumnData::VarChar(ids.iter().map(i64::to_string).collect()),
+        _ => ColumnData::Int64(ids.to_vec()),
     };
     let column = Column::new(primary.id, data);
     check_values(schema, primary, &column)?;

@@ -1,6 +1,6 @@
 //! Rows and keys by shard, in pieces of bounded size.
 
-use vecraft_types::{CollectionDescriptor, ColumnData, PrimaryKey, RowBatch, ShardId, StrColumn};
+use vecraft_types::{CollectionDescriptor, ColumnData, FieldId, PrimaryKey, RowBatch, ShardId, StrColumn};
 
 /// Part of a write that becomes one entry of one shard's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,8 @@ pub(crate) struct Piece {
     pub(crate) rows: Vec<usize>,
 }
 
-/// Cuts some rows of a batch; `keys` are those of all its rows.
+/// Cuts some rows of a batch; `keys` are those of all its rows. Keys that the server made do not count: the same request
+/// may get others, and must still be cut in the same way.
 pub(crate) fn split_rows(
     collection: &CollectionDescriptor,
     rows: &RowBatch,
@@ -22,7 +23,8 @@ pub(crate) fn split_rows(
     wanted: &[usize],
     piece_bytes_max: usize,
 ) -> Vec<Piece> {
-    let sizes = RowSizes::of(rows);
+    let made = collection.schema.primary_field().filter(|field| field.auto_id).map(|field| field.id);
+    let sizes = RowSizes::of(rows, made);
     split(collection, keys, wanted, piece_bytes_max, |row| sizes.bytes(row))
 }
 
@@ -81,9 +83,9 @@ struct RowSizes<'a> {
 }
 
 impl RowSizes<'_> {
-    fn of(rows: &RowBatch) -> RowSizes<'_> {
+    fn of(rows: &RowBatch, made_keys: Option<FieldId>) -> RowSizes<'_> {
         let mut sizes = RowSizes { fixed: 0, texts: Vec::new() };
-        for column in &rows.columns {
+        for column in rows.columns.iter().filter(|column| Some(column.field) != made_keys) {
             match &column.data {
                 ColumnData::VarChar(texts) | ColumnData::Json(texts) => sizes.texts.push(texts),
                 data => sizes.fixed += data.bytes() / rows.rows.max(1),

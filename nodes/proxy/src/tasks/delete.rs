@@ -91,8 +91,8 @@ impl Proxy {
         };
         let written = outcome.finish(VERB)?;
         Ok(MutationReply {
-            deleted: written.iter().map(|shard| shard.deleted).sum(),
-            timestamp: written.iter().map(|shard| shard.timestamp).max().unwrap_or_default(),
+            deleted: written.iter().map(|(_, shard)| shard.deleted).sum(),
+            timestamp: written.iter().map(|(_, shard)| shard.timestamp).max().unwrap_or_default(),
             ..MutationReply::default()
         })
     }

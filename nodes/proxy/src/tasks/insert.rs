@@ -7,17 +7,19 @@
 
 use crate::Proxy;
 use crate::deadline::{Deadline, is_unavailable};
+use crate::ids::{Home, IdWish};
 use crate::lanes::{Lanes, Outcome};
-use crate::names::{NameFreshness, partition_id};
+use crate::names::{NameFreshness, partition_id, primary_field};
 use crate::rows::{
     Piece, Purpose, adapt, add_made_keys, complete, keys, needs_made_keys, rows_to_write, split_rows,
 };
 use std::sync::Arc;
-use vecraft_rpc::services::RowChange;
+use vecraft_rpc::services::{RowChange, ShardWritten};
 use vecraft_types::api::{Call, InsertRequest, MutationReply};
 use vecraft_types::limits::DEFAULT_PARTITION;
 use vecraft_types::{
-    Code, CollectionDescriptor, Error, PartitionId, PrimaryKey, RequestId, Result, RowBatch, Timestamp,
+    Code, CollectionDescriptor, DataType, Error, PartitionId, PrimaryKey, RequestId, Result, RowBatch,
+    Timestamp,
 };
 
 /// How often a schema may change under one request before it is given back to the client.
@@ -63,9 +65,9 @@ impl Proxy {
         let request = self.request_id(asked.request)?;
         let mut rows = complete(schema, asked.rows, purpose)?;
         if needs_made_keys(schema, purpose)? {
-            let take = || self.ids.take(rows.rows as u64, asked.request);
-            let first = deadline.retry("making keys", is_unavailable, take).await?;
-            rows = add_made_keys(schema, rows, first)?;
+            let wish = id_wish(&collection, rows.rows, asked.request)?;
+            let ids = deadline.retry("making keys", is_unavailable, || self.ids.take(&wish)).await?;
+            rows = add_made_keys(schema, rows, &ids)?;
         }
         let keys = keys(schema, &rows)?;
         let wanted = rows_to_write(&keys, schema.pk_conflict, purpose)?;
@@ -79,7 +81,7 @@ impl Proxy {
         prepared: Prepared,
         purpose: Purpose,
     ) -> Result<MutationReply> {
-        let Prepared { mut collection, partition, mut rows, keys, pieces, request } = prepared;
+        let Prepared { mut collection, partition, mut rows, mut keys, pieces, request } = prepared;
         let mut outcome = Outcome::default();
         let mut pending = pieces;
         for attempt in 0.. {
@@ -118,6 +120,10 @@ impl Proxy {
             pending.sort_by_key(|piece| (piece.shard, piece.part));
         }
         let written = outcome.finish(verb(purpose))?;
+        if needs_made_keys(&collection.schema, purpose)? {
+            take_earlier_keys(&mut keys, &written)?;
+        }
+        let written: Vec<ShardWritten> = written.into_iter().map(|(_, written)| written).collect();
         let added = written.iter().map(|shard| shard.inserted).sum();
         Ok(MutationReply {
             keys,
@@ -137,6 +143,27 @@ impl Proxy {
         deadline.run("refreshing the schema", self.catalogue.barrier()).await.ok()?;
         self.catalogue.by_id(old.id).filter(|collection| collection.schema.version != old.schema.version)
     }
+}
+
+/// Ids for some rows; those of a request that the client named all have the same home.
+fn id_wish(collection: &CollectionDescriptor, rows: usize, request: Option<RequestId>) -> Result<IdWish> {
+    let shards = u32::try_from(collection.shards.len()).unwrap_or(u32::MAX);
+    let has_text_keys = primary_field(&collection.schema)?.data_type != DataType::Int64;
+    let home = request.map(|request| Home::new(request, shards, has_text_keys));
+    Ok(IdWish { count: rows as u64, home })
+}
+
+/// Puts in the keys that rows got when their piece was applied the first time, before this node was started (I10).
+fn take_earlier_keys(keys: &mut [PrimaryKey], written: &[(Piece, ShardWritten)]) -> Result<()> {
+    for (piece, written) in written {
+        let Some(earlier) = &written.earlier_keys else { continue };
+        if earlier.len() != piece.rows.len() {
+            let text = "the rows were inserted before, and those that got a key then are no longer there";
+            return Err(Error::new(Code::OutcomeUnknown, text).with("shard", piece.shard));
+        }
+        piece.rows.iter().zip(earlier).for_each(|(row, key)| keys[*row] = key.clone());
+    }
+    Ok(())
 }
 
 fn verb(purpose: Purpose) -> &'static str {

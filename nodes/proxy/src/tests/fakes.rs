@@ -34,6 +34,8 @@ struct Shard {
 
 /// What goes wrong with one write.
 pub(super) enum Trouble {
+    /// Nothing: the next trouble is for the write after this one.
+    Pass,
     /// Refused, nothing done.
     Refuse(Error),
     /// Done, but the answer is lost.
@@ -214,14 +216,16 @@ impl ShardWriter for FakeCluster {
             return Err(Error::new(Code::SchemaMismatch, "old schema"));
         }
         if let Some(before) = shard.seen.get(&write.request) {
-            return Ok(*before);
+            return Ok(before.clone());
         }
         let mut written = ShardWritten::default();
+        let mut earlier_keys = None;
         match write.change {
             RowChange::Insert { partition, batch, .. } => {
                 let rows = RowBatch::decode(&batch).unwrap();
                 for row in 0..rows.rows {
                     let key = rows.column(primary).unwrap().data.key(row).unwrap();
+                    earlier_keys.get_or_insert_with(Vec::new).push(key.clone());
                     let values = rows.take(&[row]);
                     written.inserted += 1;
                     written.deleted += u64::from(shard.rows.insert(key, Row { partition, values }).is_some());
@@ -246,7 +250,7 @@ impl ShardWriter for FakeCluster {
         shard.entries += 1;
         shard.timestamp += 10 + u64::from(write.shard.index);
         written.timestamp = Timestamp(shard.timestamp);
-        shard.seen.insert(write.request, written);
+        shard.seen.insert(write.request, ShardWritten { earlier_keys, ..written.clone() });
         match trouble {
             Some(Trouble::LoseAnswer(error)) => Err(error),
             _ => Ok(written),

@@ -32,7 +32,17 @@ impl Bench {
 
     fn with_config(schema: CollectionSchema, shards: u32, config: ProxyConfig) -> Bench {
         let cluster = Arc::new(FakeCluster::new(schema, shards));
-        let proxy = Proxy::new(ProxyParts {
+        let proxy = Bench::proxy(&cluster, config);
+        Bench { proxy, cluster }
+    }
+
+    /// The node is started anew: a proxy that remembers nothing.
+    fn restart(&mut self, config: ProxyConfig) {
+        self.proxy = Bench::proxy(&self.cluster, config);
+    }
+
+    fn proxy(cluster: &Arc<FakeCluster>, config: ProxyConfig) -> Proxy {
+        Proxy::new(ProxyParts {
             catalogue: cluster.clone(),
             catalogue_writer: cluster.clone(),
             shard_writer: cluster.clone(),
@@ -41,8 +51,7 @@ impl Bench {
             client: ClientId(7),
             identity: ServerIdentity { version: "test".into(), cluster_id: "c".into() },
             config,
-        });
-        Bench { proxy, cluster }
+        })
     }
 
     async fn insert(&self, rows: NamedRows) -> Result<MutationReply> {

@@ -102,6 +102,45 @@ async fn a_repeated_request_is_the_same_request_also_with_made_keys() {
     assert_eq!(bench.cluster.row_total(), 50);
 }
 
+/// I10: the answer was lost, the node was started anew, and the client sends the request again under its name.
+#[tokio::test]
+async fn i10_made_keys_survive_a_restart_between_a_request_and_its_repetition() {
+    let config = || ProxyConfig { piece_bytes_max: 100, id_range: 50, ..ProxyConfig::default() };
+    let mut bench = Bench::with_config(auto_id_schema(), 4, config());
+    let name = |sequence| RequestId { client: ClientId(9), sequence, part: 0 };
+    let named = |sequence| {
+        let mut request = insert_request(named(vec![("vector", vectors(vec![0.0; 2 * 50]))]));
+        request.request = Some(name(sequence));
+        request
+    };
+    let mut homes = std::collections::BTreeSet::new();
+    for sequence in 1..=20 {
+        let first = bench.proxy.insert(Call::default(), named(sequence)).await.unwrap();
+        let shards: std::collections::BTreeSet<u32> = first.keys.iter().map(|k| k.shard_index(4)).collect();
+        assert_eq!(shards.len(), 1, "all rows of a named request have one home");
+        homes.extend(shards);
+        bench.restart(config());
+        assert_eq!(bench.proxy.insert(Call::default(), named(sequence)).await.unwrap(), first);
+        assert_eq!(bench.cluster.row_total() as u64, sequence * 50);
+    }
+    assert_eq!(homes.len(), 4, "requests spread over the shards");
+
+    // The first try got as far as its third piece.
+    let home = crate::ids::Home::new(name(21), 4, false).shard();
+    for trouble in [Trouble::Pass, Trouble::Pass, Trouble::Refuse(Error::new(Code::DiskFull, "full"))] {
+        bench.cluster.trouble(home, trouble);
+    }
+    bench.proxy.insert(Call::default(), named(21)).await.unwrap_err();
+    let before = bench.cluster.rows_of(home);
+    bench.restart(config());
+    let reply = bench.proxy.insert(Call::default(), named(21)).await.unwrap();
+    assert_eq!((reply.inserted, bench.cluster.row_total()), (50, 21 * 50));
+    let stored = bench.cluster.rows_of(home);
+    assert!(
+        before.iter().all(|key| stored.contains(key)) && reply.keys.iter().all(|key| stored.contains(key))
+    );
+}
+
 #[tokio::test]
 async fn large_batches_are_cut_by_bytes_and_named_by_part() {
     let config = ProxyConfig { piece_bytes_max: 100, ..ProxyConfig::default() };

@@ -10,8 +10,8 @@ use vecraft_expr::Filter;
 use vecraft_index::{Flat, SearchParams, VectorRows};
 use vecraft_storage::{Disk, SimDisk};
 use vecraft_types::{
-    ColumnData, DataType, FieldId, FieldSchema, LogPosition, Metric, PartitionId, SegmentId, ShardId,
-    Timestamp, Value,
+    ColumnData, DataType, FieldId, FieldSchema, LogPosition, Metric, PartitionId, PrimaryKey, SegmentId,
+    ShardId, Timestamp, Value,
 };
 
 fn filled(rows: u64) -> (Arc<GrowingSegment>, ShardView) {
@@ -44,6 +44,33 @@ fn wrong_requests_are_refused() {
     assert!(fetch(&view, &row(1, 9), &[KEY, NAME]).is_ok());
     assert_eq!(search(&view, &plan(&[], 5), never).unwrap().len(), 0);
     assert_eq!(search(&view, &plan(&[0.0; 4], 0), never).unwrap(), vec![vec![]]);
+}
+
+#[test]
+fn i10_the_keys_an_entry_wrote_are_told_in_order_deleted_ones_and_those_of_files_too() {
+    let schema = Arc::new(schema());
+    let rows: Vec<Row> = (0..3_000).map(Row::random).collect();
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    let make = |id: u64, from: usize| {
+        let growing = GrowingSegment::new(SegmentId(id), PartitionId(id), Arc::clone(&schema));
+        for at in from..from + 3 {
+            let position = LogPosition(at as u64);
+            growing.append(&batch(&rows[at * 500..(at + 1) * 500]), position, Timestamp(1)).unwrap();
+        }
+        growing
+    };
+    let (first, second) = (make(1, 0), make(2, 3));
+    let file = write_segment(&disk, "1.seg", &first, first.rows()).unwrap();
+    let sealed = SealedSegment::open(disk.as_ref(), &file, Arc::clone(&schema), Arc::clone(first.deletes()));
+    let segments = [Segment::Sealed(Arc::new(sealed.unwrap())), Segment::Growing(Arc::new(second))];
+    segments.iter().for_each(|segment| assert!(segment.delete(600, LogPosition(9))));
+    let view = ShardView::of(ShardId::default(), LogPosition(9), Timestamp(1), schema, segments);
+    for at in 1..6 {
+        let keys: Vec<PrimaryKey> =
+            rows[at * 500..(at + 1) * 500].iter().map(|row| PrimaryKey::Int64(row.key)).collect();
+        assert_eq!(written_by(&view, LogPosition(at as u64)).unwrap(), keys);
+    }
+    assert!(written_by(&view, LogPosition(7)).unwrap().is_empty());
 }
 
 #[test]
