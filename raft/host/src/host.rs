@@ -133,6 +133,7 @@ impl Host {
 
         let reads = ReadIndex::start(Asker { group, me, raft: raft.clone(), network: self.network.clone() });
         let taking = Arc::default();
+        let machine = Arc::downgrade(&machine);
         let member = Member { group, raft: raft.clone(), reads: reads.clone(), machine, taking };
         self.network.inbox().open(group, me, Arc::new(member));
         let started = Group {

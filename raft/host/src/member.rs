@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use openraft::errors::{Fatal, RaftError};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use vecraft_log_store::{TypeConfig, Vote};
 use vecraft_types::{GroupId, NodeId};
 
@@ -22,7 +22,8 @@ pub struct Member<M: Machine> {
     pub group: GroupId,
     pub raft: Raft<M>,
     pub reads: ReadIndex,
-    pub machine: Arc<Mutex<M>>,
+    /// The core's and the role's: questions must not keep the store of a replica that has ended.
+    pub machine: Weak<Mutex<M>>,
     /// One snapshot at a time.
     pub taking: Arc<tokio::sync::Mutex<()>>,
 }
@@ -103,10 +104,11 @@ impl<M: Machine> Member<M> {
                 vote.leader_id.term
             ));
         }
+        let Some(machine) = self.machine.upgrade() else { return refused("the replica has ended") };
         let mark = Mark { log_id, membership: Arc::new(meta.last_membership.clone()) };
         let incoming = Incoming { mark, content: content.clone(), source: from };
         tracing::info!(group = %self.group, at = log_id.index, node = %from, "fetches a snapshot");
-        if let Err(Failed(why)) = M::fetch(self.machine.clone(), incoming).await {
+        if let Err(Failed(why)) = M::fetch(machine, incoming).await {
             tracing::warn!(group = %self.group, at = log_id.index, node = %from, why, "snapshot not fetched");
             return refused(why);
         }

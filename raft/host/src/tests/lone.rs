@@ -142,7 +142,7 @@ async fn i3_a_log_that_is_lost_or_older_than_the_checkpoint_is_refused() {
 async fn i24_a_machine_that_fails_or_panics_stops_its_group_only() {
     for poison in ["broken", "panic"] {
         let disk = SimDisk::new(3);
-        let (host, group, _) = start(&disk, Journal::default(), true).await;
+        let (host, group, machine) = start(&disk, Journal::default(), true).await;
         let spec = lone(2, 8, true);
         let other = host.start_group(spec, Arc::new(Mutex::new(Journal::default()))).await.unwrap();
         group.propose(Bytes::from("good"), WAIT).await.unwrap();
@@ -150,6 +150,11 @@ async fn i24_a_machine_that_fails_or_panics_stops_its_group_only() {
         assert!(matches!(group.propose(Bytes::from("late"), WAIT).await, Err(Error::Stopped { .. })));
         assert!(matches!(group.read_index().await, Err(Error::Stopped { .. })));
         other.propose(Bytes::from("unhurt"), WAIT).await.unwrap();
+        // Whoever starts the node again needs the store that the machine holds.
+        group.ended().await;
+        let held = Arc::downgrade(&machine);
+        drop(machine);
+        super::rig::until("the machine is released", async || held.strong_count() == 0).await;
         stop(host, group).await;
     }
 }
