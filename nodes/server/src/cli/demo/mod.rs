@@ -4,6 +4,7 @@
 //! Everything goes through [`Database`], so what is shown is what a Rust program that embeds a node gets, and the
 //! URI printed is what Milvus's clients get.
 
+mod cluster;
 mod data;
 mod load;
 mod next;
@@ -34,12 +35,16 @@ const FILTERED: (usize, &str) = (0, r#"source == "python3.11-doc""#);
 /// Options of `vecraft demo`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  vecraft demo                            load, search, print, clean up\n  vecraft demo --keep                     and serve on until Ctrl-C\n  vecraft demo --data-dir demo-data       and leave the rows for `vecraft serve --data-dir demo-data`"
+    after_help = "Examples:\n  vecraft demo                            load, search, print, clean up\n  vecraft demo --keep                     and serve on until Ctrl-C\n  vecraft demo --nodes 3                  the same on a cluster, with nodes killed\n  vecraft demo --data-dir demo-data       and leave the rows for `vecraft serve --data-dir demo-data`"
 )]
 pub struct Demo {
     /// Use the running node at this address (its client door, printed by `vecraft serve`) instead of starting one.
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["data_dir", "keep"])]
     connect: Option<String>,
+    /// A cluster of so many nodes on this machine, each a process; then each is killed once under inserts.
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["connect", "data_dir"],
+          value_parser = clap::value_parser!(u64).range(1..=cluster::NODES_MAX))]
+    nodes: u64,
     /// Keep the rows in this directory; without it a temporary one is used and removed.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -99,6 +104,9 @@ impl Demo {
                 temporary.insert(made).path().to_owned()
             }
         };
+        if self.nodes > 1 {
+            return unless_stopped(self.on_a_cluster(self.nodes, data, &directory)).await;
+        }
         let config = Config::embedded(&directory).with_free_ports();
         let server = Server::start(&config, 1).await.map_err(|e| e.to_string())?;
         let outcome = tokio::select! {

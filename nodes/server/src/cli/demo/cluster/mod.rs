@@ -1,0 +1,48 @@
+//! `vecraft demo --nodes 3`: the same passages on a cluster of processes, then the death of each node under inserts.
+//!
+//! Everything is real: processes of this program, a cluster.toml, SIGKILL. Which node leads the shard is not asked: each
+//! node is killed once, so the leader is among them.
+
+mod failover;
+mod nodes;
+
+use super::data::DemoData;
+use super::{Demo, next, say};
+use nodes::Nodes;
+use std::path::Path;
+use vecraft_client::Client;
+
+/// A cluster on one machine: more would only share its cores.
+pub const NODES_MAX: u64 = 7;
+
+impl Demo {
+    /// Starts the nodes, shows the passages, kills each node once.
+    pub async fn on_a_cluster(&self, count: u64, data: &DemoData, directory: &Path) -> Result<(), String> {
+        let mut nodes = Nodes::start(count, directory).await?;
+        let outcome = self.show_cluster(&mut nodes, data).await;
+        if outcome.is_ok() && self.keep {
+            say(&format!(
+                "\nThe nodes serve until Ctrl-C. Each of these is a door: {}\n\n{}",
+                nodes.uris().join(" "),
+                next::python(&nodes.uris()[0])
+            ))?;
+            vecraft_runtime::shutdown::termination_signal().await.map_err(|e| e.to_string())?;
+        }
+        nodes.stop().await;
+        outcome
+    }
+
+    async fn show_cluster(&self, nodes: &mut Nodes, data: &DemoData) -> Result<(), String> {
+        say(&format!("{} nodes serve: {}\n", nodes.count(), nodes.uris().join(" ")))?;
+        let mut options = Client::builder();
+        for address in nodes.client_addresses() {
+            options = options.address(address);
+        }
+        let client = options.connect().await.map_err(|e| e.to_string())?;
+        self.tour(&client, data).await?;
+        if nodes.count() < 3 {
+            return say("\nWith fewer than three nodes none may be away, so none is killed.\n");
+        }
+        failover::show(nodes, &client).await
+    }
+}
