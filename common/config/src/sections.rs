@@ -74,8 +74,9 @@ section! {
 section! {
     /// The proxy: takes requests, splits and merges.
     ProxyConfig {
-        /// Bytes. Reserved for the largest request: not read yet, the doors take 64 MiB, which is Milvus's limit.
-        message_bytes_max: u64 = 64 * MIB, MIB..=GIB;
+        /// Bytes. The largest request that the doors take; larger ones are refused before they take memory. The
+        /// default is Milvus's.
+        message_bytes_max: u64 = 64 * MIB, MIB..=256 * MIB;
         /// Milliseconds. How long a request may take when the client names no deadline.
         request_timeout_ms: u64 = 60_000, 10..=3_600_000;
         /// Bytes. An insert is split into log entries of at most this; larger entries delay votes and reads.

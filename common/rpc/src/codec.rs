@@ -8,11 +8,13 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use vecraft_types::limits::MESSAGE_BYTES_CEILING;
 
 /// First byte of everything encoded here.
 pub const VERSION: u8 = 1;
-/// Most bytes one decode may claim: the message limit and room for its envelope.
-pub const DECODE_BYTES_MAX: usize = 256 << 20;
+/// Most bytes one decode may claim: twice the largest message, because collections are counted by the memory that
+/// their elements will take.
+pub const DECODE_BYTES_MAX: usize = 2 * MESSAGE_BYTES_CEILING;
 
 /// Why bytes cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,18 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// Any other bytes than those [`encode`] wrote are an error, never a panic.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let (value, used) = decode_start(bytes)?;
+    if used != bytes.len() {
+        return Err(Error::Length { what: std::any::type_name::<T>(), bytes: bytes.len() - used });
+    }
+    Ok(value)
+}
+
+/// Reads a value from the front of some bytes, and says how many it took.
+///
+/// # Errors
+/// Bytes that do not begin with one.
+pub fn decode_start<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), Error> {
     let what = std::any::type_name::<T>();
     let Some((&version, body)) = bytes.split_first() else { return Err(Error::Length { what, bytes: 0 }) };
     if version != VERSION {
@@ -78,10 +92,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
     let (value, used) = bincode::serde::decode_from_slice(body, config())
         .map_err(|source| Error::Decode { what, source: Box::new(source) })?;
-    if used != body.len() {
-        return Err(Error::Length { what, bytes: body.len() - used });
-    }
-    Ok(value)
+    Ok((value, used + 1))
 }
 
 #[cfg(test)]

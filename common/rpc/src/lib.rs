@@ -9,6 +9,7 @@
 //! | [`wire`], [`transport`] | how do tarpc's messages travel over TCP? |
 //! | [`serve`] | how is the client door kept open? |
 //! | [`peer`] | which node may connect, on which channel, and how does a call find its answer? |
+//! | `door`, `framing` | what does its end of a connection do, and with what is too long? |
 //!
 //! The only crate that names bincode. It does *not* decide anything: a service trait here says what one role may
 //! ask of another; the role behind it may be in this process (local) or on another node ([`node`]). It
@@ -16,6 +17,8 @@
 
 pub mod codec;
 pub mod database;
+mod door;
+mod framing;
 pub mod node;
 pub mod peer;
 pub mod serve;

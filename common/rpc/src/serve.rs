@@ -4,11 +4,13 @@
 //! accept ─> task a connection: frames ─> task a call: db.verb(..) ─> frame
 //! ```
 //! A connection that sends anything but well-formed frames is closed with one log line; the others do not notice.
+//! A request that is too long is skipped and refused, and its connection goes on.
 //! A call whose caller went away is dropped at its next await, as at the Milvus door.
 
 use crate::database::DatabaseService;
-use crate::transport::{IN_FLIGHT_MAX, ServerEnd, chain, framed};
-use crate::wire::left_ms;
+use crate::door::DoorEnd;
+use crate::transport::{IN_FLIGHT_MAX, chain};
+use crate::wire::{ENVELOPE_BYTES, left_ms};
 use futures::{FutureExt, StreamExt};
 use std::future::Future;
 use std::io;
@@ -21,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use vecraft_types::api::*;
+use vecraft_types::limits::MESSAGE_BYTES_MAX;
 use vecraft_types::{CollectionDescriptor, Error, Result};
 
 /// How a door behaves.
@@ -30,6 +33,8 @@ pub struct ServeOptions {
     pub connections_max: usize,
     /// Calls of one connection under way at once; further ones are answered "busy".
     pub in_flight_max: usize,
+    /// Bytes of one request; a larger one is refused without being read.
+    pub message_bytes_max: usize,
     /// How long calls under way may still run after shutdown.
     pub drain_max: Duration,
 }
@@ -39,6 +44,7 @@ impl Default for ServeOptions {
         ServeOptions {
             connections_max: 1_024,
             in_flight_max: IN_FLIGHT_MAX,
+            message_bytes_max: MESSAGE_BYTES_MAX,
             drain_max: Duration::from_secs(10),
         }
     }
@@ -112,7 +118,7 @@ async fn converse(
     options: &ServeOptions,
     mut stopping: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let end: ServerEnd = framed(stream)?;
+    let end = DoorEnd::new(stream, options.message_bytes_max + ENVELOPE_BYTES)?;
     let channel = MaxRequests::new(BaseChannel::new(Config::default(), end), options.in_flight_max);
     let mut calls = std::pin::pin!(channel.requests());
     let mut look = tokio::time::interval(DRAIN_LOOK);

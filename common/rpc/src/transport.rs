@@ -1,16 +1,16 @@
-//! TCP connections that carry tarpc's messages.
+//! A client's TCP connection that carries tarpc's messages. (The other end is `door`.)
 //!
 //! Built here rather than by tarpc's helpers: those leave Nagle's algorithm on (40 ms pauses under pipelining) and
 //! take frames of 8 MiB at most.
 
-use crate::database::{DatabaseServiceClient, DatabaseServiceRequest, DatabaseServiceResponse};
-use crate::wire::{FRAME_BYTES_MAX, WireCodec};
+use crate::database::DatabaseServiceClient;
+use crate::wire::{FRAME_BYTES_CEILING, WireCodec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
+use tarpc::client;
 use tarpc::serde_transport::{self, Transport};
 use tarpc::tokio_util::codec::LengthDelimitedCodec;
-use tarpc::{ClientMessage, Response, client};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 
@@ -19,11 +19,8 @@ pub const IN_FLIGHT_MAX: usize = 256;
 
 /// A framed connection: reads `In`, writes `Out`.
 pub type Connection<In, Out> = Transport<TcpStream, In, Out, WireCodec>;
-/// The server's end of a client's connection.
-pub(crate) type ServerEnd =
-    Connection<ClientMessage<DatabaseServiceRequest>, Response<DatabaseServiceResponse>>;
 
-/// Frames a connected socket. A frame over [`FRAME_BYTES_MAX`] ends the connection before it takes memory.
+/// Frames a connected socket. A frame over [`FRAME_BYTES_CEILING`] ends the connection before it takes memory.
 ///
 /// # Errors
 /// When the socket's options cannot be set, which means that it is already closed.
@@ -46,7 +43,7 @@ where
     WireCodec: tarpc::tokio_serde::Serializer<Out> + tarpc::tokio_serde::Deserializer<In>,
 {
     let mut framing = LengthDelimitedCodec::builder();
-    framing.max_frame_length(FRAME_BYTES_MAX);
+    framing.max_frame_length(FRAME_BYTES_CEILING);
     serde_transport::new(framing.new_framed(stream), WireCodec)
 }
 

@@ -4,8 +4,9 @@
 //! frame    length u32 big-endian | codec version u8 | bincode of Question or Answer
 //! ```
 //! tarpc's types do not go onto the wire themselves, for two reasons. Their deadline is a free duration: adding a
-//! hostile one to the clock panics; ours is bounded when it is read. And an answer over the frame limit would
-//! close the connection without a word; ours becomes a refusal of that one call.
+//! hostile one to the clock panics; ours is bounded when it is read. And a message over the frame limit would
+//! close the connection without a word; ours becomes a refusal of that one call, in both directions: a question
+//! keeps its id at its front, so that one that is skipped can be answered.
 
 use crate::codec;
 use bytes::{Bytes, BytesMut};
@@ -17,10 +18,16 @@ use std::time::Duration;
 use tarpc::tokio_serde::{Deserializer, Serializer};
 use tarpc::{ClientMessage, Request, Response, ServerError, context, trace};
 use tokio::time::Instant;
-use vecraft_types::limits::MESSAGE_BYTES_MAX;
+use vecraft_types::limits::{MESSAGE_BYTES_CEILING, MESSAGE_BYTES_MAX};
 
-/// Largest frame: the largest message and room for its envelope.
-pub const FRAME_BYTES_MAX: usize = MESSAGE_BYTES_MAX + (64 << 10);
+/// What a frame may have beside its message.
+pub const ENVELOPE_BYTES: usize = 64 << 10;
+/// Largest answer, and largest question of a door that was not told otherwise.
+pub const FRAME_BYTES_MAX: usize = MESSAGE_BYTES_MAX + ENVELOPE_BYTES;
+/// No frame is larger. A client sends up to this, the door behind says what it takes.
+pub const FRAME_BYTES_CEILING: usize = MESSAGE_BYTES_CEILING + ENVELOPE_BYTES;
+/// The front of a question in which its id is found.
+pub(crate) const HEAD_BYTES: usize = 32;
 /// Longest time a call may wait; longer wishes are cut to this.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(3_600);
 
@@ -53,13 +60,13 @@ enum Refusal {
     Other(String),
 }
 
-/// Turns tarpc's messages into frames and back. Stateless; both sides use it.
+/// Turns tarpc's messages into frames and back. Stateless. (The client door has a framing of its own.)
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WireCodec;
 
-fn checked(bytes: Vec<u8>) -> io::Result<Bytes> {
-    if bytes.len() > FRAME_BYTES_MAX {
-        let text = format!("a message of {} bytes, at most {FRAME_BYTES_MAX} are allowed", bytes.len());
+fn checked(bytes: Vec<u8>, max: usize) -> io::Result<Bytes> {
+    if bytes.len() > max {
+        let text = format!("a message of {} bytes, at most {max} are allowed", bytes.len());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     Ok(bytes.into())
@@ -86,7 +93,33 @@ impl<T: Serialize> Serializer<ClientMessage<T>> for WireCodec {
             // The enum is open in tarpc; a kind of message we do not know must not be sent as another.
             _ => return Err(io::Error::new(io::ErrorKind::Unsupported, "unknown kind of tarpc message")),
         };
-        checked(codec::encode(&question).map_err(malformed)?)
+        checked(codec::encode(&question).map_err(malformed)?, FRAME_BYTES_CEILING)
+    }
+}
+
+/// What a client sent, as the door reads it.
+pub(crate) fn read_question<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<ClientMessage<T>> {
+    Ok(match codec::decode::<Question<T>>(bytes).map_err(malformed)? {
+        Question::Ask { id, deadline_ms, trace, verb } => {
+            let mut context = context::current();
+            let wait = Duration::from_millis(deadline_ms).min(DEADLINE_MAX);
+            context.deadline = (Instant::now() + wait).into_std();
+            context.trace_context = trace.into();
+            ClientMessage::Request(Request { context, id, message: verb })
+        }
+        Question::Cancel { id, trace } => {
+            ClientMessage::Cancel { trace_context: trace.into(), request_id: id }
+        }
+    })
+}
+
+/// What a door answers. One that no client would take becomes a refusal of that call.
+pub(crate) fn write_answer<T: Serialize>(response: &Response<T>) -> io::Result<Bytes> {
+    let id = response.request_id;
+    let result = response.message.as_ref().map_err(Refusal::from);
+    match checked(codec::encode(&Answer { id, result }).map_err(malformed)?, FRAME_BYTES_MAX) {
+        Err(error) => write_refusal(id, Refusal::TooLarge(format!("the answer is {error}"))),
+        fits => fits,
     }
 }
 
@@ -94,18 +127,7 @@ impl<T: DeserializeOwned> Deserializer<ClientMessage<T>> for WireCodec {
     type Error = io::Error;
 
     fn deserialize(self: Pin<&mut Self>, bytes: &BytesMut) -> io::Result<ClientMessage<T>> {
-        Ok(match codec::decode::<Question<T>>(bytes).map_err(malformed)? {
-            Question::Ask { id, deadline_ms, trace, verb } => {
-                let mut context = context::current();
-                let wait = Duration::from_millis(deadline_ms).min(DEADLINE_MAX);
-                context.deadline = (Instant::now() + wait).into_std();
-                context.trace_context = trace.into();
-                ClientMessage::Request(Request { context, id, message: verb })
-            }
-            Question::Cancel { id, trace } => {
-                ClientMessage::Cancel { trace_context: trace.into(), request_id: id }
-            }
-        })
+        read_question(bytes)
     }
 }
 
@@ -113,14 +135,26 @@ impl<T: Serialize> Serializer<Response<T>> for WireCodec {
     type Error = io::Error;
 
     fn serialize(self: Pin<&mut Self>, response: &Response<T>) -> io::Result<Bytes> {
-        let id = response.request_id;
-        let result = response.message.as_ref().map_err(Refusal::from);
-        let refused = match checked(codec::encode(&Answer { id, result }).map_err(malformed)?) {
-            Err(error) => Refusal::TooLarge(format!("the answer is {error}")),
-            fits => return fits,
-        };
-        checked(codec::encode(&Answer::<()> { id, result: Err(refused) }).map_err(malformed)?)
+        write_answer(response)
     }
+}
+
+/// The answer to a question of so many bytes that was not read, but for its front.
+///
+/// # Errors
+/// When the front is not that of a question that could be answered.
+pub(crate) fn refuse_too_long(head: &[u8], bytes: usize, max: usize) -> io::Result<Bytes> {
+    // The number of the variant, as bincode writes it, and the id, which every variant has first.
+    let ((variant, id), _) = codec::decode_start::<(u32, u64)>(head).map_err(malformed)?;
+    if variant != 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a long message that asks nothing"));
+    }
+    let text = format!("the request has {bytes} bytes, at most {max} are allowed: send fewer rows");
+    write_refusal(id, Refusal::TooLarge(text))
+}
+
+fn write_refusal(id: u64, refusal: Refusal) -> io::Result<Bytes> {
+    checked(codec::encode(&Answer::<()> { id, result: Err(refusal) }).map_err(malformed)?, FRAME_BYTES_MAX)
 }
 
 impl<T: DeserializeOwned> Deserializer<Response<T>> for WireCodec {

@@ -24,8 +24,10 @@ pub const NQ_MAX: usize = 16_384;
 pub const PARTITIONS_MAX: usize = 1_024;
 /// Most collections.
 pub const COLLECTIONS_MAX: usize = 65_536;
-/// Largest request, in bytes.
+/// Largest request, in bytes, unless the node's configuration says otherwise.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Largest request that a configuration may allow, in bytes.
+pub const MESSAGE_BYTES_CEILING: usize = 256 << 20;
 /// Partition that holds the rows whose partition was not named.
 pub const DEFAULT_PARTITION: &str = "_default";
 /// The only database so far.

@@ -3,12 +3,15 @@
 use crate::CallStats;
 use std::sync::Arc;
 use std::time::Duration;
+use vecraft_types::limits::MESSAGE_BYTES_MAX;
 
 /// Limits and patience of a gateway. The defaults are Milvus's, where Milvus has the option.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Connections at once; further ones wait in the listener's queue.
     pub connections_max: usize,
+    /// Bytes of one request; a larger one is answered with code 1102 as soon as its length is known.
+    pub message_bytes_max: usize,
     /// Bytes of requests being received or served at once. Above this, requests of more than 64 KiB are answered
     /// "rate limit exceeded" (code 8), which clients retry with a back-off. At least one full message.
     pub bytes_in_flight_max: usize,
@@ -26,6 +29,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             connections_max: 10_000,
+            message_bytes_max: MESSAGE_BYTES_MAX,
             bytes_in_flight_max: 512 << 20,
             drain_max: Duration::from_secs(10),
             keep_alive_interval: Duration::from_secs(60),

@@ -1,4 +1,4 @@
-//! Back-pressure: how many request bytes are worked on at once.
+//! Back-pressure: how many bytes one request may have, and how many are worked on at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,15 @@ const UNIT_BYTES: usize = 1 << 10;
 pub(crate) struct Admission {
     units: u32,
     free: Arc<Semaphore>,
+    /// Bytes that one request may have.
+    request_bytes_max: usize,
     retry_after: Duration,
 }
 
 impl Admission {
-    pub(crate) fn new(bytes_max: usize, retry_after: Duration) -> Admission {
+    pub(crate) fn new(bytes_max: usize, request_bytes_max: usize, retry_after: Duration) -> Admission {
         let units = to_units(bytes_max);
-        Admission { units, free: Arc::new(Semaphore::new(units as usize)), retry_after }
+        Admission { units, free: Arc::new(Semaphore::new(units as usize)), request_bytes_max, retry_after }
     }
 
     /// Room for so many bytes, given back when the permit is dropped. A request above the whole budget takes all
@@ -34,6 +36,18 @@ impl Admission {
             let retry_after_ms = u64::try_from(self.retry_after.as_millis()).unwrap_or(u64::MAX);
             Error::new(Code::RateLimited, text).retry_after(retry_after_ms)
         })
+    }
+
+    /// Refuses rows, vectors or a filter of more bytes than one request may have. The doors refuse by what arrives,
+    /// this also holds for a program that embeds the node.
+    pub(crate) fn check(&self, bytes: usize) -> Result<()> {
+        let max = self.request_bytes_max;
+        if bytes <= max {
+            return Ok(());
+        }
+        let text =
+            format!("the request has {bytes} bytes of rows, vectors or filter, at most {max} are allowed");
+        Err(Error::new(Code::ParameterTooLarge, text))
     }
 
     /// Bytes being worked on, for metrics.

@@ -1,6 +1,7 @@
 //! What the proxy can be told.
 
 use std::time::Duration;
+use vecraft_types::limits::MESSAGE_BYTES_MAX;
 
 /// Options of the proxy, checked by `vecraft-config` before they come here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct ProxyConfig {
     /// A batch is cut into pieces of about this many bytes, each one entry of a shard's log. Entries that are too
     /// large hold up their group's neighbours; too small ones cost a frame and a CRC each.
     pub piece_bytes_max: usize,
+    /// Bytes of rows, query vectors or filter one request may have.
+    pub message_bytes_max: usize,
     /// Bytes one reply may hold: Milvus's limit on what a server sends.
     pub reply_bytes_max: usize,
     /// Row ids fetched from the catalogue at a time. What is left of a range when the process ends is never used.
@@ -23,7 +26,7 @@ pub struct ProxyConfig {
 }
 
 impl Default for ProxyConfig {
-    /// 30 s, 256 MiB in flight, pieces of 2 MiB, replies of 256 MiB, ranges of 65,536 ids.
+    /// 30 s, 256 MiB in flight, pieces of 2 MiB, requests of 64 MiB, replies of 256 MiB, ranges of 65,536 ids.
     fn default() -> ProxyConfig {
         ProxyConfig {
             deadline_default: Duration::from_secs(30),
@@ -31,6 +34,7 @@ impl Default for ProxyConfig {
             bytes_in_flight_max: 256 << 20,
             retry_after: Duration::from_millis(100),
             piece_bytes_max: 2 << 20,
+            message_bytes_max: MESSAGE_BYTES_MAX,
             reply_bytes_max: 256 << 20,
             id_range: 65_536,
         }

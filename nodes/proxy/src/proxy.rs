@@ -73,7 +73,11 @@ impl Proxy {
             config,
         } = parts;
         Proxy {
-            admission: Admission::new(config.bytes_in_flight_max, config.retry_after),
+            admission: Admission::new(
+                config.bytes_in_flight_max,
+                config.message_bytes_max,
+                config.retry_after,
+            ),
             ids: IdSource::new(catalogue_writer.clone(), config.id_range),
             catalogue,
             catalogue_writer,

@@ -194,6 +194,7 @@ impl Roles {
                 strict_load: config.milvus.strict_load,
                 bytes_in_flight_max: config.data.inflight_bytes_max as usize,
                 piece_bytes_max: config.proxy.entry_bytes_max as usize,
+                message_bytes_max: config.proxy.message_bytes_max as usize,
                 ..ProxyConfig::default()
             },
         }));

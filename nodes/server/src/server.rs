@@ -97,7 +97,8 @@ impl Server {
 
         let db: Arc<dyn Database> = roles.proxy.clone();
         let metrics = Metrics::new().map_err(Error::other("set up metrics"))?;
-        let options = Options { drain_max: DRAIN, ..Options::default() };
+        let message_bytes_max = config.proxy.message_bytes_max as usize;
+        let options = Options { message_bytes_max, drain_max: DRAIN, ..Options::default() };
         let calls = options.calls.clone();
         let render = move || {
             let roles = metrics.render().unwrap_or_else(|error| format!("# {error}\n"));
@@ -105,7 +106,7 @@ impl Server {
         };
         let mut doors = vec![
             tokio::spawn(serve_milvus(milvus, db.clone(), options, shutdown.clone())),
-            tokio::spawn(serve_clients(client, db, shutdown.clone())),
+            tokio::spawn(serve_clients(client, db, message_bytes_max, shutdown.clone())),
             tokio::spawn(serve_health(http, health_of(&directory, &roles), render, shutdown.clone())),
         ];
         doors.extend(node_door.map(NodeDoor::into_task));
@@ -209,9 +210,14 @@ fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + Send
     }
 }
 
-async fn serve_clients(listener: tokio::net::TcpListener, db: Arc<dyn Database>, shutdown: Shutdown) {
+async fn serve_clients(
+    listener: tokio::net::TcpListener,
+    db: Arc<dyn Database>,
+    message_bytes_max: usize,
+    shutdown: Shutdown,
+) {
     let until = shutdown.clone();
-    let options = ServeOptions { drain_max: DRAIN, ..ServeOptions::default() };
+    let options = ServeOptions { message_bytes_max, drain_max: DRAIN, ..ServeOptions::default() };
     if let Err(error) = serve_database(listener, db, options, async move { until.triggered().await }).await {
         shutdown.trigger(format!("the client door failed: {error}"));
     }

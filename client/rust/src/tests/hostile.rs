@@ -4,7 +4,8 @@ use super::fake::{Fake, Trouble};
 use super::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use vecraft_rpc::wire::FRAME_BYTES_MAX;
+use vecraft_rpc::ServeOptions;
+use vecraft_rpc::wire::{ENVELOPE_BYTES, FRAME_BYTES_CEILING, FRAME_BYTES_MAX};
 use vecraft_types::Code;
 use vecraft_types::api::{Call, Database};
 
@@ -25,7 +26,7 @@ async fn bytes_that_are_no_frames_close_only_their_connection() {
     let door = Door::open(&fake).await;
     let client = door.client().await;
     is_closed_after(&door, &u32::MAX.to_be_bytes()).await;
-    is_closed_after(&door, &(FRAME_BYTES_MAX as u32 + 1).to_be_bytes()).await;
+    is_closed_after(&door, &(FRAME_BYTES_CEILING as u32 + 1).to_be_bytes()).await;
     is_closed_after(&door, b"\0\0\0\0").await;
     is_closed_after(&door, b"\0\0\0\x04junk").await;
     // The right version, then a question whose deadline is the largest number there is, then nonsense.
@@ -56,6 +57,30 @@ async fn too_much_in_one_message_is_an_error_of_that_call_alone() {
     assert_eq!(error.code, Code::ParameterTooLarge, "{error}");
     client.server_info(Call::default()).await.unwrap();
     assert_eq!(fake.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn a_door_takes_requests_up_to_the_size_it_was_told() {
+    for message_bytes_max in [1 << 20, 80 << 20] {
+        let fake = Fake::new([]);
+        let options = ServeOptions { message_bytes_max, ..ServeOptions::default() };
+        let door = Door::with(&fake, "127.0.0.1:0".parse().unwrap(), options).await;
+        let client = door.client().await;
+        let c = collection(&client).await;
+        let calls = fake.calls().len();
+        let long = |bytes| client.drop_collection(Call::default(), "x".repeat(bytes));
+        // Others on the same connection are answered meanwhile, and the next one after it.
+        let (refused, other) =
+            tokio::join!(long(message_bytes_max + ENVELOPE_BYTES), client.server_info(Call::default()),);
+        let error = refused.unwrap_err();
+        assert_eq!(error.code, Code::ParameterTooLarge, "{error}");
+        let limit = (message_bytes_max + ENVELOPE_BYTES).to_string();
+        assert!(error.detail.contains(&limit) && error.detail.contains("the request has"), "{error}");
+        other.unwrap();
+        c.insert(row(1)).await.unwrap();
+        assert_eq!(fake.calls().len(), calls + 2, "the database heard of the long one");
+        long(message_bytes_max).await.unwrap();
+    }
 }
 
 #[tokio::test]

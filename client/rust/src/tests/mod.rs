@@ -30,10 +30,14 @@ impl Door {
     }
 
     async fn open_at(fake: &Arc<Fake>, address: SocketAddr) -> Door {
+        Door::with(fake, address, ServeOptions::default()).await
+    }
+
+    async fn with(fake: &Arc<Fake>, address: SocketAddr, options: ServeOptions) -> Door {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let options = ServeOptions { drain_max: Duration::from_secs(5), ..ServeOptions::default() };
+        let options = ServeOptions { drain_max: Duration::from_secs(5), ..options };
         let serving = serve_database(listener, fake.clone(), options, async move {
             let _ = stopped.await;
         });

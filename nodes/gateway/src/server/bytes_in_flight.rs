@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use vecraft_types::limits::MESSAGE_BYTES_MAX;
 use vecraft_types::{Code, Error, Result};
 
 /// Requests up to this size are always admitted: reads and DDL go on while bulk waits.
@@ -19,12 +18,14 @@ const RETRY_AFTER_MS: u64 = 100;
 pub(crate) struct BytesInFlight {
     now: AtomicUsize,
     max: usize,
+    /// Bytes of one request.
+    message_max: usize,
 }
 
 impl BytesInFlight {
-    /// At most `max` bytes before bulk is refused.
-    pub fn new(max: usize) -> Arc<BytesInFlight> {
-        Arc::new(BytesInFlight { now: AtomicUsize::new(0), max: max.max(MESSAGE_BYTES_MAX) })
+    /// At most `max` bytes before bulk is refused, at most `message_max` in one request.
+    pub fn new(max: usize, message_max: usize) -> Arc<BytesInFlight> {
+        Arc::new(BytesInFlight { now: AtomicUsize::new(0), max: max.max(message_max), message_max })
     }
 }
 
@@ -77,9 +78,8 @@ impl RequestBytes {
         if bytes == 0 {
             return None;
         }
-        let text = format!(
-            "the request has {bytes} bytes, at most {MESSAGE_BYTES_MAX} are allowed: send fewer rows"
-        );
+        let max = self.0.total.message_max;
+        let text = format!("the request has {bytes} bytes, at most {max} are allowed: send fewer rows");
         Some(Error::new(Code::ParameterTooLarge, text))
     }
 }
@@ -107,7 +107,7 @@ impl<B> Counted<B> {
         self.prefix.extend_from_slice(&data[..data.len().min(missing)]);
         let [_, a, b, c, d] = self.prefix[..] else { return false };
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
-        if length <= MESSAGE_BYTES_MAX {
+        if length <= self.bytes.0.total.message_max {
             return false;
         }
         self.bytes.0.too_long.store(length, Ordering::Relaxed);

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use tonic::body::Body;
 use tower_service::Service as _;
 use vecraft_types::api::Database;
-use vecraft_types::limits::MESSAGE_BYTES_MAX;
 use vecraft_types::{Code, Error};
 
 /// Sends requests where they belong. Cheap to clone: one for each connection.
@@ -28,9 +27,10 @@ impl Dispatch {
     /// Dispatches to `db`.
     pub fn new(db: Arc<dyn Database>, options: &Options) -> Dispatch {
         let service = MilvusServiceServer::new(Service { db, calls: Arc::clone(&options.calls) })
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_decoding_message_size(options.message_bytes_max)
             .max_encoding_message_size(REPLY_BYTES_MAX);
-        Dispatch { service, in_flight: BytesInFlight::new(options.bytes_in_flight_max) }
+        let in_flight = BytesInFlight::new(options.bytes_in_flight_max, options.message_bytes_max);
+        Dispatch { service, in_flight }
     }
 
     /// Answers one request. Never fails: an error is an answer.

@@ -144,21 +144,25 @@ async fn a_request_that_is_no_message_is_a_status_too() {
 }
 
 #[tokio::test]
-async fn a_message_over_64_mib_is_a_status_too() {
-    let fake = Arc::new(Fake::default());
-    let running = start(&fake, Options::default()).await;
-    let (mut client, _) = client(&running).await;
-    let partition_name = "x".repeat(65 << 20);
-    let insert = pb::InsertRequest { partition_name, ..Default::default() };
-    let status = client.insert(insert).await.unwrap().into_inner().status.unwrap();
-    assert_eq!(status.code, 1102);
-    assert!(status.reason.contains("67108864"), "{}", status.reason);
-    let schema = vec![0; 65 << 20];
-    let create = pb::CreateCollectionRequest { schema, ..Default::default() };
-    assert_eq!(client.create_collection(create).await.unwrap().into_inner().code, 1102);
-    assert!(fake.verbs.lock().is_empty());
-    // The connection goes on.
-    assert!(client.get_version(pb::GetVersionRequest {}).await.is_ok());
+async fn a_message_over_the_limit_is_a_status_too() {
+    for message_bytes_max in [Options::default().message_bytes_max, 3 << 20] {
+        let fake = Arc::new(Fake::default());
+        let running = start(&fake, Options { message_bytes_max, ..Options::default() }).await;
+        let (mut client, _) = client(&running).await;
+        let partition_name = "x".repeat(message_bytes_max);
+        let insert = pb::InsertRequest { partition_name, ..Default::default() };
+        let status = client.insert(insert).await.unwrap().into_inner().status.unwrap();
+        assert_eq!(status.code, 1102);
+        assert!(status.reason.contains(&message_bytes_max.to_string()), "{}", status.reason);
+        let schema = vec![0; message_bytes_max];
+        let create = pb::CreateCollectionRequest { schema, ..Default::default() };
+        assert_eq!(client.create_collection(create).await.unwrap().into_inner().code, 1102);
+        assert!(fake.verbs.lock().is_empty());
+        // The connection goes on, and what is just below the limit is taken.
+        let partition_name = "x".repeat(message_bytes_max - 1_024);
+        let insert = pb::InsertRequest { partition_name, ..Default::default() };
+        assert_ne!(client.insert(insert).await.unwrap().into_inner().status.unwrap().code, 1102);
+    }
 }
 
 #[tokio::test]
@@ -228,7 +232,7 @@ async fn shutdown_lets_calls_finish() {
 async fn bulk_is_refused_when_too_much_is_in_flight() {
     use crate::server::tests_only::{BytesInFlight, Counted, RequestBytes};
     use http_body_util::{BodyExt, Full};
-    let total = BytesInFlight::new(0);
+    let total = BytesInFlight::new(0, 64 << 20);
     let receive = |len: usize| {
         let bytes = RequestBytes::new(Arc::clone(&total));
         let body = Counted::new(Full::new(bytes::Bytes::from(vec![0; len])), bytes.clone());

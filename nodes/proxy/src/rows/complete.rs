@@ -4,10 +4,10 @@ use super::Purpose;
 use super::values::check_values;
 use crate::names::{field_not_found, primary_field};
 use vecraft_types::api::NamedRows;
-use vecraft_types::limits::{MESSAGE_BYTES_MAX, META_FIELD};
+use vecraft_types::limits::META_FIELD;
 use vecraft_types::{
-    Bitmap, Code, CollectionSchema, Column, ColumnData, DataType, Error, FieldSchema, Result, RowBatch,
-    StrColumn, Value,
+    Bitmap, CollectionSchema, Column, ColumnData, DataType, Error, FieldSchema, Result, RowBatch, StrColumn,
+    Value,
 };
 
 /// Checks the rows and gives them all columns of the schema, in its order. The column of a key that the server
@@ -108,12 +108,6 @@ fn check_shape(rows: &NamedRows) -> Result<()> {
     if rows.names.len() != batch.columns.len() {
         let text = format!("{} names for {} columns", rows.names.len(), batch.columns.len());
         return Err(Error::invalid(text));
-    }
-    let bytes = batch.bytes();
-    if bytes > MESSAGE_BYTES_MAX {
-        let text =
-            format!("the rows have {bytes} bytes, at most {MESSAGE_BYTES_MAX} are allowed in a request");
-        return Err(Error::new(Code::ParameterTooLarge, text));
     }
     let count = batch.rows;
     for (name, column) in rows.names.iter().zip(&batch.columns) {

@@ -44,7 +44,9 @@ impl Proxy {
         purpose: Purpose,
     ) -> Result<MutationReply> {
         let deadline = self.deadline(&call);
-        let _room = self.admission.enter(asked.rows.batch.bytes())?;
+        let bytes = asked.rows.batch.bytes();
+        self.admission.check(bytes)?;
+        let _room = self.admission.enter(bytes)?;
         let prepared = self.prepare(&call, &deadline, asked, purpose).await?;
         self.write_prepared(&deadline, prepared, purpose).await
     }

@@ -26,6 +26,7 @@ struct Plan<'a> {
 impl Proxy {
     pub(crate) async fn query_rows(&self, call: Call, asked: QueryRequest) -> Result<QueryReply> {
         let deadline = self.deadline(&call);
+        self.admission.check(asked.filter.len())?;
         let _room = self.admission.enter(asked.filter.len())?;
         let names = NameFreshness::from(asked.consistency);
         let collection = self.collection_named(&call, &deadline, &asked.collection, names).await?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use vecraft_index::{IndexSpec, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
 use vecraft_types::api::{Call, SearchReply, SearchRequest};
-use vecraft_types::limits::{MESSAGE_BYTES_MAX, NQ_MAX};
+use vecraft_types::limits::NQ_MAX;
 use vecraft_types::{
     Code, CollectionDescriptor, CollectionSchema, DataType, Error, FieldSchema, IndexDescriptor, Metric,
     Result, ShardId,
@@ -32,7 +32,9 @@ struct Plan<'a> {
 impl Proxy {
     pub(crate) async fn search_rows(&self, call: Call, asked: SearchRequest) -> Result<SearchReply> {
         let deadline = self.deadline(&call);
-        let _room = self.admission.enter(size_of_val(asked.vectors.as_slice()) + asked.filter.len())?;
+        let bytes = size_of_val(asked.vectors.as_slice()) + asked.filter.len();
+        self.admission.check(bytes)?;
+        let _room = self.admission.enter(bytes)?;
         let names = NameFreshness::from(asked.consistency);
         let collection = self.collection_named(&call, &deadline, &asked.collection, names).await?;
         let (offset, limit) = (asked.offset, asked.limit);
@@ -141,10 +143,6 @@ fn check_vectors(field: &FieldSchema, asked: &SearchRequest) -> Result<usize> {
     let queries = values / dim;
     if !(1..=NQ_MAX).contains(&queries) {
         return fail(format!("nq is {queries}, allowed is 1 to {NQ_MAX}"));
-    }
-    if size_of_val(asked.vectors.as_slice()) > MESSAGE_BYTES_MAX {
-        let text = format!("the query vectors have more than {MESSAGE_BYTES_MAX} bytes");
-        return Err(Error::new(Code::ParameterTooLarge, text));
     }
     if let Some(at) = first_not_finite(&asked.vectors) {
         let (query, element, value) = (at / dim, at % dim, asked.vectors[at]);

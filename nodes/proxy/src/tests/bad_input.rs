@@ -143,6 +143,20 @@ async fn the_batch_itself_must_make_sense() {
 }
 
 #[tokio::test]
+async fn a_request_may_have_so_many_bytes() {
+    let config = ProxyConfig { message_bytes_max: 600, ..ProxyConfig::default() };
+    let bench = Bench::with_config(schema(), 2, config);
+    bench.insert(rows(0..4)).await.unwrap();
+    let too_large = |error: Error| says(&error, Code::ParameterTooLarge, &["at most 600"]);
+    too_large(bench.insert(rows(0..100)).await.unwrap_err());
+    too_large(bench.search(|r| r.vectors = vec![0.0; 2 * 100]).await.unwrap_err());
+    too_large(
+        bench.query(|r| r.filter = format!("id in {:?}", (0..200).collect::<Vec<_>>())).await.unwrap_err(),
+    );
+    assert_eq!(bench.cluster.row_total(), 4);
+}
+
+#[tokio::test]
 async fn requests_must_name_what_exists_and_what_is_current() {
     let bench = Bench::new(schema(), 2);
     let insert = |change: fn(&mut InsertRequest)| {

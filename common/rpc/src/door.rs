@@ -1,0 +1,81 @@
+//! A door's end of a client's connection, as tarpc wants it: questions come in, answers go out.
+//!
+//! Ours because of one case: a question that is too long is skipped and answered here, and neither tarpc nor the
+//! database hears of it. It decides nothing else.
+
+use crate::database::{DatabaseServiceRequest, DatabaseServiceResponse};
+use crate::framing::{Frame, Framing};
+use crate::wire::{read_question, refuse_too_long, write_answer};
+use bytes::Bytes;
+use futures::{Sink, SinkExt, Stream, StreamExt, ready};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tarpc::tokio_util::codec::Framed;
+use tarpc::{ClientMessage, Response};
+use tokio::net::TcpStream;
+
+/// See the [module](self).
+pub(crate) struct DoorEnd {
+    frames: Framed<TcpStream, Framing>,
+    frame_bytes_max: usize,
+    /// A refusal that waits for room in the buffer of answers.
+    refusal: Option<Bytes>,
+}
+
+impl DoorEnd {
+    /// Frames an accepted socket; questions of more than `frame_bytes_max` bytes are refused.
+    ///
+    /// # Errors
+    /// When the socket's options cannot be set, which means that it is already closed.
+    pub(crate) fn new(stream: TcpStream, frame_bytes_max: usize) -> io::Result<DoorEnd> {
+        stream.set_nodelay(true)?;
+        let frames = Framed::new(stream, Framing::new(frame_bytes_max));
+        Ok(DoorEnd { frames, frame_bytes_max, refusal: None })
+    }
+}
+
+impl Stream for DoorEnd {
+    type Item = io::Result<ClientMessage<DatabaseServiceRequest>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if self.refusal.is_some() {
+                ready!(self.frames.poll_ready_unpin(cx))?;
+                if let Some(refusal) = self.refusal.take() {
+                    // Whoever polls us for questions also flushes answers before it sleeps.
+                    self.frames.start_send_unpin(refusal)?;
+                }
+            }
+            match ready!(self.frames.poll_next_unpin(cx)) {
+                Some(Ok(Frame::Whole(bytes))) => return Poll::Ready(Some(read_question(&bytes))),
+                Some(Ok(Frame::TooLong { head, bytes })) => {
+                    self.refusal = Some(refuse_too_long(&head, bytes, self.frame_bytes_max)?);
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl Sink<Response<DatabaseServiceResponse>> for DoorEnd {
+    type Error = io::Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.frames.poll_ready_unpin(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, answer: Response<DatabaseServiceResponse>) -> io::Result<()> {
+        let bytes = write_answer(&answer)?;
+        self.frames.start_send_unpin(bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.frames.poll_flush_unpin(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.frames.poll_close_unpin(cx)
+    }
+}
