@@ -22,8 +22,8 @@ use std::path::Path;
 pub use error::{ConfigError, Problem};
 use section::Section;
 pub use sections::{
-    ClusterConfig, CoordinatorConfig, DataConfig, IndexConfig, LogConfig, LogFormat, MilvusConfig,
-    NodeConfig, ProxyConfig, QueryConfig, Role,
+    ClusterConfig, DataConfig, IndexConfig, LogConfig, LogFormat, MilvusConfig, NodeConfig, ProxyConfig,
+    QueryConfig, Role,
 };
 
 /// The configuration of a cluster, validated.
@@ -35,8 +35,6 @@ pub struct Config {
     pub nodes: Vec<NodeConfig>,
     /// `[proxy]`
     pub proxy: ProxyConfig,
-    /// `[coordinator]`
-    pub coordinator: CoordinatorConfig,
     /// `[data]`
     pub data: DataConfig,
     /// `[query]`
@@ -142,7 +140,6 @@ impl Config {
             section::write_table(&mut text, "[[node]]", node);
         }
         section::write_table(&mut text, "[proxy]", &self.proxy);
-        section::write_table(&mut text, "[coordinator]", &self.coordinator);
         section::write_table(&mut text, "[data]", &self.data);
         section::write_table(&mut text, "[query]", &self.query);
         section::write_table(&mut text, "[index]", &self.index);
@@ -152,11 +149,10 @@ impl Config {
     }
 
     /// The single tables by name, for what is the same for all of them.
-    fn tables(&self) -> [(&'static str, &dyn section::Checked); 8] {
+    fn tables(&self) -> [(&'static str, &dyn section::Checked); 7] {
         [
             ("cluster", &self.cluster),
             ("proxy", &self.proxy),
-            ("coordinator", &self.coordinator),
             ("data", &self.data),
             ("query", &self.query),
             ("index", &self.index),
@@ -166,12 +162,11 @@ impl Config {
     }
 
     /// The keys each table of the file may have; `node` stands for `[[node]]`.
-    fn known_keys() -> [(&'static str, &'static [&'static str]); 9] {
+    fn known_keys() -> [(&'static str, &'static [&'static str]); 8] {
         [
             ("cluster", ClusterConfig::KEYS),
             ("node", NodeConfig::KEYS),
             ("proxy", ProxyConfig::KEYS),
-            ("coordinator", CoordinatorConfig::KEYS),
             ("data", DataConfig::KEYS),
             ("query", QueryConfig::KEYS),
             ("index", IndexConfig::KEYS),

@@ -52,7 +52,6 @@ impl Reader<'_> {
                 "node" => config.nodes = self.nodes(value, line),
                 "cluster" => self.table("cluster", &mut config.cluster, value),
                 "proxy" => self.table("proxy", &mut config.proxy, value),
-                "coordinator" => self.table("coordinator", &mut config.coordinator, value),
                 "data" => self.table("data", &mut config.data, value),
                 "query" => self.table("query", &mut config.query, value),
                 "index" => self.table("index", &mut config.index, value),

@@ -85,14 +85,6 @@ section! {
 }
 
 section! {
-    /// The coordinator: plans placement, jobs and clean-up.
-    CoordinatorConfig {
-        /// Milliseconds between two planning rounds. Not read yet: with one node, events start each round.
-        plan_interval_ms: u64 = 1_000, 50..=60_000;
-    }
-}
-
-section! {
     /// The data role: log, segments, checkpoints.
     DataConfig {
         /// Raft groups per node. All collections share them, so an idle collection costs a catalogue row only.
@@ -190,13 +182,6 @@ impl ProxyConfig {
     /// `request_timeout_ms` as a duration.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
-    }
-}
-
-impl CoordinatorConfig {
-    /// `plan_interval_ms` as a duration.
-    pub fn plan_interval(&self) -> Duration {
-        Duration::from_millis(self.plan_interval_ms)
     }
 }
 

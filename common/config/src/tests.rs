@@ -55,7 +55,7 @@ fn what_is_printed_can_be_read_back() {
     assert_eq!(Config::from_toml(&text, "printed").unwrap(), config);
     assert!(text.contains("segment_bytes_max = 127926272  # 122 MiB\n"), "{text}");
     assert!(text.contains("# secret_file is not set\n"), "{text}");
-    assert!(text.contains("# Milliseconds between two planning rounds."), "{text}");
+    assert!(text.contains("# Milliseconds. How long a request may take"), "{text}");
     assert_eq!(config.nodes[1].address(1), "[::1]:1");
 }
 
