@@ -94,7 +94,7 @@ impl Config {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(ConfigError::Invalid { source_name: "configuration".to_string(), problems })
+        Err(ConfigError::Invalid { source_name: "what the program set".to_string(), problems })
     }
 
     /// The node with this id.

@@ -39,7 +39,8 @@ word! {
 section! {
     /// What all nodes agree on.
     ClusterConfig {
-        /// The cluster's name, 1 to 63 letters, digits, `-` or `_`.
+        /// The cluster's name, 1 to 63 letters, digits, `-` or `_`. Shown by `vecraft status`, in `run.json` and as a
+        /// label of the metric `vecraft_build_info`, so that people tell clusters apart.
         name: String = "vecraft".to_string();
         /// Copies of everything; the number of voters is the smaller of this and the nodes. 3 survive the loss
         /// of one node, 5 of two. An even number survives no more than the odd one below it.
@@ -58,13 +59,13 @@ section! {
         host: String = "127.0.0.1".to_string();
         /// Everything it keeps. Relative to the working directory.
         data_dir: PathBuf = PathBuf::from("data");
-        /// What it does. Not read yet: the only node does everything.
+        /// What it does. Every node must have every role: spreading them over nodes is not built yet.
         roles: Vec<Role> = Role::ALL.to_vec();
         /// Milvus clients: gRPC. 0 takes a free port, also for the other doors.
         milvus_port: u16 = 19_530;
         /// Vecraft's own client library (tarpc).
         client_port: u16 = 19_540;
-        /// Node to node. Not opened yet: there are no clusters of several nodes.
+        /// Node to node. Read when there are several nodes; a lone one leaves it closed.
         node_port: u16 = 19_550;
         /// Health and metrics.
         http_port: u16 = 9_091;

@@ -42,7 +42,7 @@ fn what_is_printed_can_be_read_back() {
     config.nodes.push(NodeConfig {
         id: 2,
         host: "::1".into(),
-        roles: vec![Role::Data, Role::Query],
+        roles: Role::ALL.iter().rev().copied().collect(),
         ..config.nodes[0].clone()
     });
     config.log = LogConfig {
@@ -154,8 +154,24 @@ fn nodes_are_complete() {
     refused("[node]\nid = 1\n", &["line 1: node: write [[node]] with two brackets, once per node"]);
     refused(
         &format!("{MINIMAL}roles = [\"proxy\", \"coordinator\", \"data\", \"query\"]\n"),
-        &["node: no node has the role \"index\", at least one must"],
+        &[
+            "line 4: node 1.roles: index missing: every node has every role, spreading them over nodes is not built yet",
+        ],
     );
+    refused(
+        &format!("{MINIMAL}roles = []\n"),
+        &[
+            "line 4: node 1.roles: proxy, coordinator, data, query, index missing: every node has every role, \
+           spreading them over nodes is not built yet",
+        ],
+    );
+}
+
+#[test]
+fn replication_may_be_more_than_there_are_nodes_but_not_nothing() {
+    let with = |replication| format!("{MINIMAL}[cluster]\nreplication = {replication}\n");
+    assert_eq!(Config::from_toml(&with(5), "test").unwrap().voters(), 1);
+    refused(&with(0), &["line 5: cluster.replication: 0 is out of range, allowed: 1 to 7"]);
 }
 
 #[test]

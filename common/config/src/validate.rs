@@ -58,11 +58,6 @@ fn cluster(config: &Config, problems: &mut Problems) {
         problems.add("node", "there is no node, add [[node]] with id and data_dir");
         return;
     }
-    for role in Role::ALL {
-        if !config.nodes.iter().any(|node| node.has(*role)) {
-            problems.add("node", format!("no node has the role \"{}\", at least one must", role.name()));
-        }
-    }
     if config.log.level.trim().is_empty() {
         problems.add("log.level", "is empty, allowed: error, warn, info, debug, trace or directives");
     }
@@ -76,8 +71,13 @@ fn single_node(name: &str, node: &NodeConfig, problems: &mut Problems) {
     if node.data_dir.as_os_str().is_empty() {
         problems.add(format!("{name}.data_dir"), "is empty");
     }
-    if node.roles.is_empty() {
-        problems.add(format!("{name}.roles"), "is empty, a node needs at least one role");
+    let missing: Vec<_> = Role::ALL.iter().filter(|role| !node.has(**role)).map(|role| role.name()).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        let what = format!(
+            "{missing} missing: every node has every role, spreading them over nodes is not built yet"
+        );
+        problems.add(format!("{name}.roles"), what);
     }
 }
 

@@ -89,6 +89,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The configuration is wrong, or asks for what is not built.
+    #[error(transparent)]
+    Config(#[from] vecraft_config::ConfigError),
     /// The machine's limits are too low.
     #[error("{0}")]
     Limits(String),

@@ -59,6 +59,7 @@ impl Server {
     /// Everything that keeps a node from serving, in words for the person in front of it: directory in use or
     /// damaged, ports taken, limits too low, a cluster that cannot form.
     pub async fn start(config: &Config, node: u64) -> Result<Server, Error> {
+        config.validate()?;
         limits::check()?;
         let own = own_node(config, node)?;
         // Doors first: a taken port is found before the directory is touched.
@@ -171,9 +172,7 @@ impl Server {
 }
 
 fn own_node(config: &Config, node: u64) -> Result<&NodeConfig, Error> {
-    let wrong = |why: String| Error::Other { what: "configuration", why };
-    let own = config.nodes.iter().find(|n| n.id == node);
-    own.ok_or_else(|| wrong(format!("it has no node {node}")))
+    Ok(config.node(node)?)
 }
 
 async fn serve_milvus(
