@@ -19,6 +19,7 @@ pub(crate) async fn connect(cx: Context, _: pb::ConnectRequest) -> Result<pb::Co
         reserved: HashMap::from([
             ("server".to_owned(), "vecraft".to_owned()),
             ("cluster_id".to_owned(), info.cluster_id),
+            ("cluster_name".to_owned(), info.cluster_name),
         ]),
         ..ServerInfo::default()
     };

@@ -41,6 +41,8 @@ pub struct ServerIdentity {
     pub version: String,
     /// Random id given at bootstrap.
     pub cluster_id: String,
+    /// Name from the configuration.
+    pub cluster_name: String,
 }
 
 /// Serves the verbs of [`Database`]; see the crate's page. Shared as `Arc<Proxy>`, called from many tasks.

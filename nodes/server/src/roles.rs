@@ -188,6 +188,7 @@ impl Roles {
             identity: ServerIdentity {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 cluster_id: identity.cluster_id_text(),
+                cluster_name: config.cluster.name.clone(),
             },
             config: ProxyConfig {
                 deadline_default: config.proxy.request_timeout(),

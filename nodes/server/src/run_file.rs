@@ -13,6 +13,9 @@ pub struct RunFile {
     pub pid: u32,
     /// The cluster.
     pub cluster_id: String,
+    /// Its name, from the configuration. Missing in a file of an older program.
+    #[serde(default)]
+    pub cluster_name: String,
     /// Version of the program.
     pub version: String,
     /// Where it listens.

@@ -115,6 +115,7 @@ impl Server {
         let run = RunFile {
             pid: std::process::id(),
             cluster_id: cluster_id.clone(),
+            cluster_name: config.cluster.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             addresses: addresses.clone(),
         };

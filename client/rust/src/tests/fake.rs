@@ -235,6 +235,7 @@ impl Database for Fake {
         let mut info = ServerInfo {
             version: "fake".into(),
             cluster_id: String::new(),
+            cluster_name: String::new(),
             is_healthy: true,
             reasons: vec![],
             now: Timestamp::ZERO,

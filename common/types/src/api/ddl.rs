@@ -116,6 +116,8 @@ pub struct ServerInfo {
     pub version: String,
     /// Random id given at bootstrap.
     pub cluster_id: String,
+    /// Name from the configuration.
+    pub cluster_name: String,
     /// True when every role can serve.
     pub is_healthy: bool,
     /// Why not.

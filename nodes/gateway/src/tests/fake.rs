@@ -219,6 +219,7 @@ impl Database for Fake {
         Ok(ServerInfo {
             version: "1.2.3".to_owned(),
             cluster_id: "c".to_owned(),
+            cluster_name: "demo".to_owned(),
             is_healthy: true,
             reasons: Vec::new(),
             now: Timestamp::from_millis(9_000),

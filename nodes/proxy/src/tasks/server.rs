@@ -15,6 +15,7 @@ impl Proxy {
         Ok(ServerInfo {
             version: self.identity.version.clone(),
             cluster_id: self.identity.cluster_id.clone(),
+            cluster_name: self.identity.cluster_name.clone(),
             is_healthy: reasons.is_empty(),
             reasons,
             now: self.now(),

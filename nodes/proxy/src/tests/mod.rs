@@ -49,7 +49,11 @@ impl Bench {
             shard_reader: cluster.clone(),
             clock: SystemClock::shared(),
             client: ClientId(7),
-            identity: ServerIdentity { version: "test".into(), cluster_id: "c".into() },
+            identity: ServerIdentity {
+                version: "test".into(),
+                cluster_id: "c".into(),
+                cluster_name: "demo".into(),
+            },
             config,
         })
     }

@@ -77,7 +77,7 @@ async fn serve(config: &Config, node: u64) -> Result<(), String> {
     println!("  Milvus clients   http://{}", addresses.milvus);
     println!("  Rust clients     {}", addresses.client);
     println!("  health, metrics  http://{}/healthz", addresses.http);
-    println!("  cluster          {}", server.cluster_id());
+    println!("  cluster          {} {}", config.cluster.name, server.cluster_id());
     println!("Ctrl-C stops it.");
     if !is_loopback(&addresses.milvus) {
         tracing::warn!(address = addresses.milvus, "open to the network without authentication");

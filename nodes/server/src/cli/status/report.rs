@@ -50,6 +50,9 @@ pub struct Report {
     /// 32 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
+    /// Its name in the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
     /// The directory and what is known from it.
     #[serde(skip_serializing_if = "Option::is_none", flatten)]
     pub local: Option<Local>,
@@ -82,6 +85,7 @@ impl Report {
             reasons: server.reasons,
             version: Some(server.version),
             cluster_id: Some(server.cluster_id),
+            cluster_name: Some(server.cluster_name),
             local: None,
             collections: Some(collections),
         })
@@ -112,6 +116,7 @@ impl Report {
             state,
             reasons,
             version: run.as_ref().map(|r| r.version.clone()),
+            cluster_name: run.as_ref().map(|r| r.cluster_name.clone()).filter(|name| !name.is_empty()),
             cluster_id: run.map(|r| r.cluster_id),
             local: Some(Local { data_dir: data_dir.to_owned(), bytes_on_disk, pid, addresses }),
             collections,
@@ -123,7 +128,8 @@ impl Report {
         let mut rows = vec![("state", self.state.name().to_owned())];
         rows.extend(self.reasons.iter().map(|reason| ("", reason.clone())));
         rows.extend(self.version.iter().map(|version| ("version", version.clone())));
-        rows.extend(self.cluster_id.iter().map(|id| ("cluster", id.clone())));
+        rows.extend(self.cluster_name.iter().map(|name| ("cluster", name.clone())));
+        rows.extend(self.cluster_id.iter().map(|id| ("cluster id", id.clone())));
         if let Some(local) = &self.local {
             rows.extend(local.pid.map(|pid| ("process", pid.to_string())));
             if let Some(addresses) = &local.addresses {

@@ -13,7 +13,8 @@ use vecraft_types::{CollectionSchema, DataType, FieldSchema};
 fn run_file(pid: u32, http: &str) -> RunFile {
     let addresses =
         Addresses { milvus: "127.0.0.1:1".into(), client: "127.0.0.1:2".into(), http: http.into() };
-    RunFile { pid, cluster_id: "c0ffee".into(), version: "0.0.1".into(), addresses }
+    let (cluster_id, cluster_name) = ("c0ffee".into(), "demo".into());
+    RunFile { pid, cluster_id, cluster_name, version: "0.0.1".into(), addresses }
 }
 
 async fn state(dir: &Path) -> State {
@@ -73,7 +74,8 @@ fn books() -> CreateCollection {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_node_is_serving_and_a_stopped_one_is_not() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Config::embedded(dir.path()).with_free_ports();
+    let mut config = Config::embedded(dir.path()).with_free_ports();
+    config.cluster.name = "kitchen".into();
     let server = Server::start(&config, 1).await.unwrap();
     let report = Report::of_directory(dir.path()).await.unwrap();
     assert_eq!((report.state, report.reasons.as_slice()), (State::Serving, [].as_slice()));
@@ -83,6 +85,7 @@ async fn a_running_node_is_serving_and_a_stopped_one_is_not() {
     assert_eq!(json["state"], "serving");
     assert_eq!(json["addresses"]["milvus"], server.addresses().milvus.as_str());
     assert_eq!(json["cluster_id"], server.cluster_id());
+    assert_eq!(json["cluster_name"], "kitchen");
     let table = report.table();
     assert!(table.contains(&server.addresses().milvus) && table.contains("serving"), "{table}");
 
@@ -91,6 +94,7 @@ async fn a_running_node_is_serving_and_a_stopped_one_is_not() {
     let line = CollectionLine { name: "books".into(), rows: 0, shards: 1, indexes: vec![] };
     assert_eq!((by_door.state, by_door.collections.clone()), (State::Serving, Some(vec![line])));
     assert_eq!(by_door.cluster_id.as_deref(), Some(server.cluster_id()));
+    assert_eq!(by_door.cluster_name.as_deref(), Some("kitchen"));
     assert!(by_door.table().contains("books"), "{}", by_door.table());
 
     // The ports of a killed process may be given to another node; that one's answer is not about this directory.
