@@ -8,6 +8,7 @@
 //! | [`actors`] | how does one ask a role, and what happens when it panics or is full? |
 //! | [`tasks`] | which background tasks exist, and what follows when one fails? |
 //! | [`shutdown`] | how does everything stop, in which order, within which time? |
+//! | [`signals`] | does the operating system ask the process to end? |
 //! | [`telemetry`] | where do log lines and metrics go? |
 //!
 //! Everybody above `common` uses this crate; it is the doorkeeper of actix, of the clocks and of the
@@ -25,6 +26,7 @@ pub mod clock;
 pub mod pools;
 pub mod random;
 pub mod shutdown;
+pub mod signals;
 pub mod tasks;
 pub mod telemetry;
 

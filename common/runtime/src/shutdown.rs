@@ -119,19 +119,6 @@ impl Shutdown {
     }
 }
 
-/// Waits until the operating system asks the process to end (SIGTERM, or SIGINT as by Ctrl-C) and names the signal.
-///
-/// # Errors
-/// When no handler can be installed.
-pub async fn termination_signal() -> std::io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
-}
-
 /// One piece of work that a drain waits for.
 #[derive(Debug)]
 pub struct WorkGuard {

@@ -4,6 +4,7 @@ mod demo;
 mod group;
 mod serve;
 mod status;
+mod stopping;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

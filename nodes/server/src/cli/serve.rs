@@ -1,10 +1,11 @@
 //! `vecraft serve`.
 
+use super::stopping::{Stopped, end_at_once, stop};
 use crate::Server;
 use clap::Args;
 use std::path::PathBuf;
 use vecraft_config::{Config, LogFormat as ConfigFormat};
-use vecraft_runtime::shutdown::termination_signal;
+use vecraft_runtime::signals::TerminationSignals;
 use vecraft_runtime::telemetry::{LogFormat, LogOptions, init_logging};
 
 /// Options of `vecraft serve`.
@@ -72,6 +73,8 @@ impl Serve {
 
 async fn serve(config: &Config, node: u64) -> Result<(), String> {
     let server = Server::start(config, node).await.map_err(|e| e.to_string())?;
+    // Before anybody is told that it serves: who has read that may send a signal.
+    let mut signals = TerminationSignals::listen().map_err(|e| e.to_string())?;
     let addresses = server.addresses();
     println!("vecraft {} serves", env!("CARGO_PKG_VERSION"));
     println!("  Milvus clients   http://{}", addresses.milvus);
@@ -83,12 +86,17 @@ async fn serve(config: &Config, node: u64) -> Result<(), String> {
         tracing::warn!(address = addresses.milvus, "open to the network without authentication");
     }
     let (reason, is_failure) = tokio::select! {
-        signal = termination_signal() => (signal.map_err(|e| e.to_string())?.to_owned(), false),
+        signal = signals.next() => {
+            println!("Stopping ({signal}). A second one ends it at once.");
+            (signal.to_string(), false)
+        }
         why = server.failed() => (why, true),
     };
-    tracing::info!(reason, "stopping");
-    server.stop(&reason).await;
-    if is_failure { Err(reason) } else { Ok(()) }
+    match stop(server, &reason, &mut signals).await {
+        Stopped::InOrder if is_failure => Err(reason),
+        Stopped::InOrder => Ok(()),
+        Stopped::AtOnce(signal) => end_at_once(signal),
+    }
 }
 
 fn split_address(listen: &str) -> Result<(String, u16), String> {

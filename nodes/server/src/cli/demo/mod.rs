@@ -15,6 +15,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+use super::stopping::{Stopped, end_at_once, stop};
 use crate::Server;
 use clap::Args;
 use data::DemoData;
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 use vecraft_client::Client;
 use vecraft_config::Config;
 use vecraft_runtime::clock::SystemClock;
-use vecraft_runtime::shutdown::termination_signal;
+use vecraft_runtime::signals::TerminationSignals;
 use vecraft_runtime::telemetry::{LogOptions, init_logging};
 use vecraft_types::api::{Call, Database};
 
@@ -75,7 +76,10 @@ impl Demo {
         runtime.block_on(async {
             match &self.connect {
                 None => self.on_own_node(&data).await,
-                Some(address) => unless_stopped(self.on_running_node(&data, address)).await,
+                Some(address) => {
+                    let mut signals = TerminationSignals::listen().map_err(|e| e.to_string())?;
+                    unless_stopped(self.on_running_node(&data, address), &mut signals).await
+                }
             }
         })
     }
@@ -109,15 +113,19 @@ impl Demo {
         }
         let config = Config::embedded(&directory).with_free_ports();
         let server = Server::start(&config, 1).await.map_err(|e| e.to_string())?;
+        let mut signals = TerminationSignals::listen().map_err(|e| e.to_string())?;
         let outcome = tokio::select! {
-            outcome = unless_stopped(self.show(&server, data, &directory)) => outcome,
+            outcome = unless_stopped(self.show(&server, data, &directory), &mut signals) => outcome,
             why = server.failed() => Err(why),
         };
         let outcome = match outcome {
-            Ok(()) if self.keep => serve_on(&server).await,
+            Ok(()) if self.keep => serve_on(&server, &mut signals).await,
             other => other,
         };
-        server.stop("the demo ends").await;
+        if let Stopped::AtOnce(signal) = stop(server, "the demo ends", &mut signals).await {
+            drop(temporary);
+            end_at_once(signal);
+        }
         outcome
     }
 
@@ -178,20 +186,20 @@ fn say(text: &str) -> Result<(), String> {
 }
 
 /// Serves until somebody asks the process to end.
-async fn serve_on(server: &Server) -> Result<(), String> {
+async fn serve_on(server: &Server, signals: &mut TerminationSignals) -> Result<(), String> {
     tokio::select! {
-        signal = termination_signal() => signal.map(|_| ()).map_err(|e| e.to_string()),
+        _ = signals.next() => Ok(()),
         why = server.failed() => Err(why),
     }
 }
 
 /// The outcome of some work, or an error when somebody asks the process to end before it is done.
-async fn unless_stopped(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+async fn unless_stopped(
+    work: impl Future<Output = Result<(), String>>,
+    signals: &mut TerminationSignals,
+) -> Result<(), String> {
     tokio::select! {
         outcome = work => outcome,
-        signal = termination_signal() => Err(match signal {
-            Ok(signal) => format!("stopped by {signal}"),
-            Err(error) => error.to_string(),
-        }),
+        signal = signals.next() => Err(format!("stopped by {signal}")),
     }
 }
