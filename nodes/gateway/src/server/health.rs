@@ -11,6 +11,7 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// What `/healthz` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,8 @@ pub enum Health {
     Unhealthy(Vec<String>),
 }
 
-/// Serves health and metrics until `shutdown` is ready. Both callbacks run for each request and must not block.
+/// Serves health and metrics until `shutdown` is ready; then every connection is closed, an idle one of a scraper
+/// included, so that nothing holds the callbacks any more. Both run for each request and must not block.
 ///
 /// # Errors
 /// When the listener cannot say where it listens. A failed accept is logged and tried again.
@@ -33,8 +35,10 @@ pub async fn serve_http(
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     let answers = Arc::new((health, metrics));
+    let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
+        while connections.try_join_next().is_some() {}
         let stream = tokio::select! {
             () = &mut shutdown => break,
             accepted = accept(&listener) => match accepted {
@@ -50,12 +54,14 @@ pub async fn serve_http(
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new());
         let connection = http.serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(async move {
+        connections.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "health connection ended");
             }
         });
     }
+    drop(listener);
+    connections.shutdown().await;
     tracing::info!(%address, "health port closed");
     Ok(())
 }

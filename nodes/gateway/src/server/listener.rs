@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use vecraft_types::api::Database;
 
 /// Bytes of a request or reply that may be under way before the other side must acknowledge: enough to keep a
@@ -32,7 +33,7 @@ pub struct Gateway;
 
 impl Gateway {
     /// Serves Milvus's gRPC from `db` until `shutdown` is ready, then lets the calls under way finish for at most
-    /// [`Options::drain_max`].
+    /// [`Options::drain_max`]. Then every connection is closed, so that nothing goes on holding `db`.
     ///
     /// # Errors
     /// When the listener cannot say where it listens. A failed accept is logged and tried again.
@@ -46,10 +47,11 @@ impl Gateway {
         let dispatch = Dispatch::new(db, &options);
         let http = http(&options);
         let connections = Arc::new(Semaphore::new(options.connections_max.max(1)));
-        let graceful = GracefulShutdown::new();
+        let (graceful, mut running) = (GracefulShutdown::new(), JoinSet::new());
         let mut shutdown = std::pin::pin!(shutdown);
         tracing::info!(%address, "serving Milvus's gRPC");
         loop {
+            while running.try_join_next().is_some() {}
             let permit = tokio::select! {
                 () = &mut shutdown => break,
                 permit = Arc::clone(&connections).acquire_owned() => permit.map_err(io::Error::other)?,
@@ -68,7 +70,7 @@ impl Gateway {
             });
             let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
             let connection = graceful.watch(connection);
-            tokio::spawn(async move {
+            running.spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "connection ended");
                 }
@@ -80,6 +82,8 @@ impl Gateway {
         if tokio::time::timeout(options.drain_max, graceful.shutdown()).await.is_err() {
             tracing::warn!(open, drain_ms = options.drain_max.as_millis(), "calls were cut off at shutdown");
         }
+        drop(dispatch);
+        running.shutdown().await;
         tracing::info!(%address, "gateway stopped");
         Ok(())
     }

@@ -229,6 +229,29 @@ async fn shutdown_lets_calls_finish() {
 }
 
 #[tokio::test]
+async fn a_call_that_does_not_end_is_cut_off_and_holds_nothing() {
+    let fake = Arc::new(Fake { delay: Duration::from_secs(60), ..Fake::default() });
+    let running = start(&fake, Options { drain_max: Duration::from_millis(50), ..Options::default() }).await;
+    let (mut client, _) = client(&running).await;
+    let call = tokio::spawn(async move {
+        client.get_collection_statistics(pb::GetCollectionStatisticsRequest::default()).await
+    });
+    while !fake.verbs.lock().contains(&"row_count") {
+        tokio::task::yield_now().await;
+    }
+    running.stop.send(()).unwrap();
+    running.task.await.unwrap().unwrap();
+    assert!(call.await.unwrap().is_err());
+    // The call's own task notices that its connection has gone.
+    let let_go = tokio::time::timeout(Duration::from_secs(5), async {
+        while Arc::strong_count(&fake) > 1 {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(let_go.await.is_ok(), "{} still hold it", Arc::strong_count(&fake));
+}
+
+#[tokio::test]
 async fn bulk_is_refused_when_too_much_is_in_flight() {
     use crate::server::tests_only::{BytesInFlight, Counted, RequestBytes};
     use http_body_util::{BodyExt, Full};
@@ -272,6 +295,14 @@ async fn the_health_port_has_two_pages() {
     sick.store(true, std::sync::atomic::Ordering::Relaxed);
     let reply = plain_http(address, &get("/healthz")).await;
     assert!(reply.starts_with("HTTP/1.1 503") && reply.ends_with("no leader"), "{reply}");
+    // A scraper keeps its connection. When the port closes it must not keep what the callbacks hold.
+    let mut scraper = TcpStream::connect(address).await.unwrap();
+    scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut reply = [0; 12];
+    scraper.read_exact(&mut reply).await.unwrap();
+    assert_eq!(&reply, b"HTTP/1.1 200");
+    assert!(Arc::strong_count(&sick) > 1);
     stop.send(()).unwrap();
     task.await.unwrap().unwrap();
+    assert_eq!(Arc::strong_count(&sick), 1);
 }
