@@ -5,6 +5,7 @@ use bytes::Bytes;
 use std::time::Duration;
 use tokio::sync::watch;
 use vecraft_raft_host::{Error, Group, Mark, Standing};
+use vecraft_types::LogPosition;
 
 /// Group 0's log, as its machine's owner sees it. Implemented by the Raft group, and by a log in memory in tests.
 #[async_trait]
@@ -22,6 +23,8 @@ pub trait MetaLog: Send + Sync + 'static {
     async fn recovered(&self, deadline: Duration) -> Result<(), Error>;
     /// Returns when the replica has ended, asked to or not (I24).
     async fn ended(&self);
+    /// The position published here and that of the newest durable checkpoint.
+    fn positions(&self) -> (LogPosition, LogPosition);
     /// Stops the replica.
     async fn stop(&self);
 }
@@ -52,6 +55,10 @@ impl MetaLog for Group {
 
     async fn ended(&self) {
         Group::ended(self).await;
+    }
+
+    fn positions(&self) -> (LogPosition, LogPosition) {
+        (self.published(), self.checkpoint_position())
     }
 
     async fn stop(&self) {

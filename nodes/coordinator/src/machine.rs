@@ -89,6 +89,11 @@ impl MetaMachine {
         self.changed = Some(changed);
     }
 
+    /// Bytes of commands since the last checkpoint.
+    pub(crate) fn unflushed_bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Told when the next checkpoint is due.
     pub(crate) fn due(&self) -> Arc<Notify> {
         self.due.clone()

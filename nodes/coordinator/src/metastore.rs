@@ -21,7 +21,7 @@ use vecraft_state::meta::{
     ClusterId, MetaChange, MetaCommand, MetaOutcome, MetaReply, MetaRoot, MetaState, NodeRow,
 };
 use vecraft_storage::Kv;
-use vecraft_types::{NodeId, ReplicaId, Timestamp};
+use vecraft_types::{LogPosition, NodeId, ReplicaId, Timestamp};
 
 /// Group 0's replica on the node that bootstraps. It must be known before group 0 can allocate any (I1);
 /// `MetaChange::Bootstrap` records this id as taken.
@@ -200,6 +200,16 @@ impl Metastore {
     /// Part, leader and members of group 0's replica here, and every change of them.
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.log.standing()
+    }
+
+    /// The position of group 0 published here and that of the newest durable checkpoint.
+    pub fn positions(&self) -> (LogPosition, LogPosition) {
+        self.log.positions()
+    }
+
+    /// Bytes of commands that no checkpoint has.
+    pub fn unflushed_bytes(&self) -> u64 {
+        self.machine.lock().unflushed_bytes()
     }
 
     /// Tells `changed` of every change of the catalogue as it is applied here, whoever made it.

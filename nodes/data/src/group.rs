@@ -139,6 +139,7 @@ impl DataGroup {
             let mut machine = self.machine.lock();
             let garbage = machine.replica.install(written);
             self.pressure.memory_bytes.store(machine.replica.memory_bytes(), Ordering::Relaxed);
+            self.pressure.file_bytes.store(machine.replica.file_bytes(), Ordering::Relaxed);
             garbage
         };
         self.segments_changed.notify_one();

@@ -9,6 +9,7 @@
 //! | `group` | proposing and writing checkpoints |
 //! | `maintenance` | sealing and checkpoints by size and age |
 //! | `outage` | groups out of service on this node, and why |
+//! | `metrics` | what is here, in figures |
 //! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`] |
 //! | `actor` | the role's life: starting groups, draining, checkpoint at the end |
 //!
@@ -26,6 +27,7 @@ mod group;
 mod key_index;
 mod machine;
 mod maintenance;
+mod metrics;
 mod node;
 mod outage;
 mod replica;
@@ -38,5 +40,6 @@ pub use group::{DataGroup, Surroundings};
 pub use key_index::MemoryKeyIndex;
 pub use machine::{DataMachine, Pressure};
 pub use maintenance::{MaintenancePolicy, maintain};
+pub use metrics::{DataFigures, GroupFigures, SegmentFigures};
 pub use node::{DataNode, Space, WriteLimits};
 pub use replica::{Faults, GroupReplica, Routes};

@@ -33,6 +33,8 @@ pub struct Pressure {
     /// Bytes of memory in growing segments and key indexes: counted exactly at each checkpoint, grown by the
     /// size of each entry in between (I21).
     pub memory_bytes: AtomicU64,
+    /// Bytes of the files that the newest checkpoint names.
+    pub file_bytes: AtomicU64,
     /// Something was applied.
     pub applied: Notify,
 }
@@ -46,6 +48,7 @@ impl DataMachine {
         failures: Failures,
     ) -> DataMachine {
         pressure.memory_bytes.store(replica.memory_bytes(), Ordering::Relaxed);
+        pressure.file_bytes.store(replica.file_bytes(), Ordering::Relaxed);
         // What a restart brought back may already be too much: let maintenance look once.
         pressure.applied.notify_one();
         DataMachine { replica, mark: checkpoint.clone(), broken: None, checkpoint, pressure, failures }

@@ -145,6 +145,13 @@ impl DataNode {
         groups.values().map(|group| group.pressure.memory_bytes.load(Ordering::Relaxed)).sum()
     }
 
+    /// Bytes of writes accepted and not yet applied.
+    pub(crate) fn in_flight_bytes(&self) -> u64 {
+        let units =
+            (self.limits.in_flight_bytes_max / UNIT).saturating_sub(self.in_flight.available_permits());
+        (units * UNIT) as u64
+    }
+
     /// Writes a checkpoint of every group (at shutdown, so that the next start is quick).
     ///
     /// # Errors

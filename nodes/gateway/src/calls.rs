@@ -57,6 +57,7 @@ impl CallStats {
         if calls.is_empty() {
             return text;
         }
+        text.push_str("# HELP milvus_proxy_req_count calls by name and how they ended\n");
         text.push_str("# TYPE milvus_proxy_req_count counter\n");
         for (name, calls) in calls.iter() {
             for (status, count) in ["success", "fail", "abandon"].iter().zip(calls.ends) {
@@ -68,6 +69,7 @@ impl CallStats {
                 );
             }
         }
+        text.push_str("# HELP milvus_proxy_req_latency how long calls took, in milliseconds\n");
         text.push_str("# TYPE milvus_proxy_req_latency histogram\n");
         for (name, calls) in calls.iter() {
             let mut below = 0;

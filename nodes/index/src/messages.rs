@@ -28,6 +28,10 @@ pub struct IndexReport {
     pub dropped: u64,
     /// Indexes in use now.
     pub attached: usize,
+    /// Indexes that were missing when the role last looked: to be opened or built.
+    pub pending: usize,
+    /// Bytes of the index files.
+    pub file_bytes: u64,
     /// What is being built or opened now.
     pub working_on: Option<IndexTarget>,
 }

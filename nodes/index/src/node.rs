@@ -115,7 +115,8 @@ impl IndexNode {
     pub fn report(&self) -> IndexReport {
         let state = self.state.lock();
         let attached = state.built.values().filter(|built| built.is_attached()).count();
-        IndexReport { attached, ..state.report.clone() }
+        let file_bytes = state.built.values().map(|built| built.record.file_bytes).sum();
+        IndexReport { attached, file_bytes, ..state.report.clone() }
     }
 
     /// Something changed: look again. Never blocks, and many calls make one look.

@@ -60,6 +60,7 @@ impl IndexNode {
             }
         }
         let plan = plan(&wanted, &sealed, &self.built_here(), self.config.flat_rows_max);
+        self.state.lock().report.pending = plan.opens.len() + plan.builds.len();
         Survey { plan, segments }
     }
 

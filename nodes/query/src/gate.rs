@@ -1,7 +1,7 @@
 //! How many reads at once, and whether any.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use vecraft_types::{Code, Error, Result};
@@ -14,6 +14,7 @@ pub(crate) struct Gate {
     is_open: AtomicBool,
     is_draining: AtomicBool,
     refused: AtomicU64,
+    running: Arc<AtomicUsize>,
     retry_after: Duration,
 }
 
@@ -27,6 +28,7 @@ impl Gate {
             is_open: AtomicBool::new(true),
             is_draining: AtomicBool::new(false),
             refused: AtomicU64::new(0),
+            running: Arc::default(),
             retry_after,
         }
     }
@@ -73,8 +75,42 @@ impl Gate {
         (self.places as usize).saturating_sub(self.free.available_permits())
     }
 
+    /// Reads that may hold one.
+    pub(crate) fn places(&self) -> usize {
+        self.places as usize
+    }
+
+    /// For a read's work, so that it is counted while it runs.
+    pub(crate) fn runner(&self) -> Runner {
+        Runner(self.running.clone())
+    }
+
+    /// Reads that a thread works on.
+    pub(crate) fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
     /// Reads that were turned away since the start.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+}
+
+/// What the gate gives a read for its work: [`Runner::begin`] on the thread that does it.
+pub(crate) struct Runner(Arc<AtomicUsize>);
+
+/// Work under way.
+pub(crate) struct Running(Arc<AtomicUsize>);
+
+impl Runner {
+    pub(crate) fn begin(self) -> Running {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Running(self.0)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -18,6 +18,10 @@ pub struct Report;
 pub struct RoleReport {
     /// Reads that wait or run.
     pub under_way: usize,
+    /// Those of them that a thread works on.
+    pub running: usize,
+    /// Reads that may wait or run at once.
+    pub places: usize,
     /// Reads turned away since the start of the process.
     pub refused: u64,
     /// Shards with damaged files, and what was found where; they answer no more until a restart.

@@ -73,6 +73,8 @@ impl QueryNode {
     pub fn report(&self) -> RoleReport {
         RoleReport {
             under_way: self.gate.under_way(),
+            running: self.gate.running(),
+            places: self.gate.places(),
             refused: self.gate.refused(),
             out_of_service: self.out_of_service.read().iter().map(|(id, why)| (*id, why.clone())).collect(),
         }
@@ -102,8 +104,9 @@ impl QueryNode {
         // I15: loaded after the wait, or it might be the view before it.
         let view = self.view(shard)?;
         let watch = wanted.watch();
+        let runner = self.gate.runner();
         let job = move || {
-            let _place = place;
+            let (_place, _running) = (place, runner.begin());
             work(&view, &watch)
         };
         let answer = async {

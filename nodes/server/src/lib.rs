@@ -19,7 +19,9 @@ mod forming;
 mod identity;
 mod limits;
 mod log_seen;
+mod metrics;
 mod node_door;
+
 mod roles;
 mod run_file;
 mod server;

@@ -44,7 +44,8 @@ pub struct Roles {
     pub query: Arc<QueryNode>,
     /// What other nodes may ask of this one.
     pub local: NodeServices,
-    metastore: Metastore,
+    pub index: Arc<IndexNode>,
+    pub metastore: Metastore,
     coordinator: CoordinatorClient,
     query_role: RoleAddr<QueryActor>,
     index_role: RoleAddr<IndexActor>,
@@ -172,7 +173,7 @@ impl Roles {
             writer: Arc::new(IndexedWriter::new(shards.clone(), index.clone())),
             reader: query.clone(),
             admin: shards,
-            catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index)),
+            catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
         };
         let asked = match &ways {
             Some(ways) => everywhere(ways, &local),
@@ -209,6 +210,7 @@ impl Roles {
             data,
             query,
             local,
+            index,
             metastore,
             coordinator,
             query_role,

@@ -2,6 +2,7 @@
 
 use crate::directory::Directory;
 use crate::doors::listen;
+use crate::metrics::{self, About, Parts};
 use crate::node_door::NodeDoor;
 use crate::roles::{Ground, Roles};
 use crate::run_file::RunFile;
@@ -98,6 +99,7 @@ impl Server {
 
         let db: Arc<dyn Database> = roles.proxy.clone();
         let metrics = Metrics::new().map_err(Error::other("set up metrics"))?;
+        metrics::observe(&metrics, parts_of(config, &directory, &roles));
         let message_bytes_max = config.proxy.message_bytes_max as usize;
         let options = Options { message_bytes_max, drain_max: DRAIN, ..Options::default() };
         let calls = options.calls.clone();
@@ -185,6 +187,28 @@ async fn serve_milvus(
     let until = shutdown.clone();
     if let Err(error) = Gateway::serve(listener, db, options, async move { until.triggered().await }).await {
         shutdown.trigger(format!("the Milvus door failed: {error}"));
+    }
+}
+
+/// What `/metrics` asks.
+fn parts_of(config: &Config, directory: &Directory, roles: &Roles) -> Parts {
+    let identity = directory.identity();
+    let about = About {
+        cluster: config.cluster.name.clone(),
+        cluster_id: identity.cluster_id_text(),
+        node: identity.node.to_string(),
+        nodes: config.nodes.len(),
+        voters: config.voters(),
+    };
+    Parts {
+        about,
+        disk: directory.disk.clone(),
+        log: directory.log.clone(),
+        metastore: roles.metastore.clone(),
+        data: roles.data.clone(),
+        query: roles.query.clone(),
+        index: roles.index.clone(),
+        proxy: roles.proxy.clone(),
     }
 }
 

@@ -99,6 +99,11 @@ impl Group {
         self.raft.recovered(deadline).await
     }
 
+    /// The position of this replica's newest durable checkpoint.
+    pub fn checkpoint_position(&self) -> LogPosition {
+        self.checkpoint.lock().as_ref().map_or(LogPosition(0), Mark::position)
+    }
+
     /// Tells the group that everything up to `mark` is in synced files: the log below may go (I4), but for what
     /// followers may still need.
     ///

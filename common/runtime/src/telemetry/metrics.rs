@@ -1,5 +1,6 @@
 //! A node's metrics and the text that Prometheus reads.
 
+use super::figures::{Figures, Sources};
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
@@ -18,6 +19,7 @@ pub struct MetricsError(String);
 pub struct Metrics {
     registry: Registry,
     provider: SdkMeterProvider,
+    sources: Sources,
 }
 
 impl Metrics {
@@ -34,7 +36,15 @@ impl Metrics {
             .build()
             .map_err(|error| MetricsError(error.to_string()))?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
-        Ok(Self { registry, provider })
+        let failed = |error: prometheus::Error| MetricsError(error.to_string());
+        let sources = Sources::new().map_err(failed)?;
+        registry.register(Box::new(sources.clone())).map_err(failed)?;
+        Ok(Self { registry, provider, sources })
+    }
+
+    /// Asks `source` for its figures at each reading. It must not block, and lives as long as these metrics.
+    pub fn observe(&self, source: impl Fn(&mut Figures) + Send + Sync + 'static) {
+        self.sources.add(source);
     }
 
     /// Where instruments are made, for the part of the node called `name`.
@@ -86,6 +96,29 @@ mod tests {
         assert!(text.contains(r#"vecraft_rows_inserted_total{collection="docs"} 3"#), "{text}");
         assert!(text.contains(r#"vecraft_search_seconds_bucket{le="0.0025"} 1"#), "{text}");
         assert!(text.contains(r#"vecraft_search_seconds_bucket{le="0.001"} 0"#), "{text}");
+    }
+
+    #[test]
+    fn figures_are_read_when_they_are_asked_for() {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicU64, Ordering};
+        let (metrics, bytes) = (Metrics::new().unwrap(), Arc::new(AtomicU64::new(7)));
+        let held = bytes.clone();
+        metrics.observe(move |figures| {
+            figures.gauge("held_bytes", "what is held", &[("dir", "a")], held.load(Ordering::Relaxed));
+            figures.gauge("held_bytes", "what is held", &[("dir", "b")], true);
+        });
+        metrics.observe(|figures| {
+            figures.counter("took_seconds_total", "time taken", &[], std::time::Duration::from_millis(1_500));
+            figures.gauge("not a name", "refused, and the others are told all the same", &[], 1u32);
+        });
+        let expected = "# HELP held_bytes what is held\n# TYPE held_bytes gauge\n\
+                        held_bytes{dir=\"a\"} 7\nheld_bytes{dir=\"b\"} 1\n\
+                        # HELP took_seconds_total time taken\n# TYPE took_seconds_total counter\n\
+                        took_seconds_total 1.5\n";
+        assert_eq!(metrics.render().unwrap(), expected);
+        bytes.store(8, Ordering::Relaxed);
+        assert!(metrics.render().unwrap().contains("held_bytes{dir=\"a\"} 8\n"));
     }
 
     #[test]

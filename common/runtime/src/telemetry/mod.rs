@@ -5,9 +5,11 @@
 //! Nothing here runs by itself: a metric is collected when `/metrics` is read, so idle costs nothing (P11).
 //! Traces are not exported yet; spans are made and carried so that they can be.
 
+mod figures;
 mod logging;
 mod metrics;
 
+pub use figures::{Figure, Figures, Labels};
 pub use logging::{LogFormat, LogOptions, LoggingError, init_logging};
 pub use metrics::{Metrics, MetricsError};
 

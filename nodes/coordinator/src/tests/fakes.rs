@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use vecraft_raft_host::{Error as LogError, Failed, Mark, Part, Standing};
 use vecraft_rpc::services::{ShardAdmin, ShardCreation};
-use vecraft_types::{Code, Error, GroupId, PartitionId, Result, ShardId};
+use vecraft_types::{Code, Error, GroupId, LogPosition, PartitionId, Result, ShardId};
 
 /// A log whose entries are applied at once.
 pub struct MemoryLog {
@@ -68,6 +68,10 @@ impl MetaLog for MemoryLog {
 
     async fn ended(&self) {
         std::future::pending().await
+    }
+
+    fn positions(&self) -> (LogPosition, LogPosition) {
+        Default::default()
     }
 
     async fn stop(&self) {}

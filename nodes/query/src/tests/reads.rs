@@ -104,6 +104,8 @@ async fn too_many_reads_are_refused_and_places_come_back() {
         while bench.barrier.waited.lock().len() < 2 {
             tokio::task::yield_now().await;
         }
+        let report = bench.node.report();
+        assert_eq!((report.under_way, report.running, report.places), (2, 0, 2));
         bench.node.query(query("")).await
     };
     let (first, second, third) =

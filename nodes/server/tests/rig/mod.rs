@@ -84,6 +84,12 @@ impl Rig {
         self.start_again().await;
     }
 
+    // Not every test that includes the rig asks for it.
+    #[allow(dead_code)]
+    pub fn http_address(&self) -> &str {
+        &self.server.as_ref().unwrap().addresses().http
+    }
+
     fn db(&self) -> Arc<dyn Database> {
         self.server.as_ref().unwrap().database()
     }

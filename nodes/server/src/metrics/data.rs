@@ -1,0 +1,78 @@
+//! Rows, memory and groups.
+
+use vecraft_coordinator::Metastore;
+use vecraft_data::{DataFigures, GroupFigures, SegmentFigures};
+use vecraft_raft_host::Part;
+use vecraft_runtime::telemetry::Figures;
+use vecraft_types::GroupId;
+
+pub fn tell(figures: &mut Figures, data: &DataFigures, metastore: &Metastore) {
+    memory(figures, data);
+    rows(figures, data);
+    std::iter::once(&group_zero(metastore)).chain(&data.groups).for_each(|one| group(figures, one));
+    let help = "groups out of service on this node; /healthz says why";
+    figures.gauge("vecraft_groups_out_of_service", help, &[], data.outages);
+}
+
+fn group_zero(metastore: &Metastore) -> GroupFigures {
+    let standing = metastore.standing().borrow().clone();
+    let (published, checkpoint) = metastore.positions();
+    GroupFigures {
+        group: GroupId::META,
+        // Its catalogue is published inside apply.
+        applied: published,
+        published,
+        checkpoint,
+        is_leader: standing.part == Part::Leader,
+        has_leader: standing.leader.is_some(),
+        voters: standing.members.voters.len() as u64,
+        unflushed_bytes: metastore.unflushed_bytes(),
+    }
+}
+
+fn memory(figures: &mut Figures, data: &DataFigures) {
+    let mut gauge = |name, help, value: u64| figures.gauge(name, help, &[], value);
+    gauge("vecraft_memory_bytes", "bytes of growing rows, deletes and key indexes", data.memory_bytes);
+    let help = "bytes of them above which inserts are refused";
+    gauge("vecraft_memory_limit_bytes", help, data.memory_bytes_max);
+    let help = "bytes of writes accepted and not yet applied";
+    gauge("vecraft_write_in_flight_bytes", help, data.in_flight_bytes);
+    let help = "bytes of them above which writes are told to come again";
+    gauge("vecraft_write_in_flight_limit_bytes", help, data.in_flight_bytes_max);
+}
+
+fn rows(figures: &mut Figures, data: &DataFigures) {
+    figures.gauge("vecraft_shards", "shards that are served here", &[], data.shards);
+    // Milvus's states: what is not in files counts as growing here, sealed or not.
+    for (state, some) in [("Growing", data.growing), ("Flushed", data.flushed)] {
+        let labels = [("segment_state", state)];
+        figures.gauge("milvus_datacoord_segment_num", "segments by state", &labels, some.segments);
+        let help = "rows by state of their segment, deleted ones included";
+        figures.gauge("milvus_datacoord_stored_rows_num", help, &labels, some.rows);
+    }
+    let live = |some: SegmentFigures| some.rows.saturating_sub(some.deleted_rows);
+    let help = "rows that can be found: stored and not deleted";
+    figures.gauge("milvus_querynode_entity_num", help, &[], live(data.growing) + live(data.flushed));
+    let help = "segments in files that have an index";
+    figures.gauge("vecraft_indexed_segments", help, &[], data.indexed.segments);
+    let help = "rows in segments that have an index; searches scan the others";
+    figures.gauge("vecraft_indexed_rows", help, &[], data.indexed.rows);
+}
+
+fn group(figures: &mut Figures, one: &GroupFigures) {
+    let id = one.group.to_string();
+    let labels = [("group", id.as_str())];
+    let mut gauge = |name, help, value: u64| figures.gauge(name, help, &labels, value);
+    gauge("vecraft_group_applied_position", "log position of the last entry applied", one.applied.0);
+    let help = "log position that readers see";
+    gauge("vecraft_group_published_position", help, one.published.0);
+    let help = "log position of the newest durable checkpoint";
+    gauge("vecraft_group_checkpoint_position", help, one.checkpoint.0);
+    let help = "bytes of entries that only the log holds: a restart replays them";
+    gauge("vecraft_group_unflushed_bytes", help, one.unflushed_bytes);
+    let help = "1 when this replica leads its group, as far as it knows";
+    figures.gauge("vecraft_group_is_leader", help, &labels, one.is_leader);
+    figures.gauge("vecraft_group_has_leader", "1 when this replica knows who leads", &labels, one.has_leader);
+    let help = "members that count for a majority, as far as this replica knows";
+    figures.gauge("vecraft_group_voters", help, &labels, one.voters);
+}

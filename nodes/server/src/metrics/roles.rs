@@ -1,0 +1,36 @@
+//! Requests, reads and index builds.
+
+use vecraft_index_node::IndexReport;
+use vecraft_query::RoleReport;
+use vecraft_runtime::telemetry::Figures;
+
+pub fn requests(figures: &mut Figures, in_flight_bytes: usize) {
+    let help = "bytes of requests that are worked on";
+    figures.gauge("vecraft_request_in_flight_bytes", help, &[], in_flight_bytes);
+}
+
+pub fn query(figures: &mut Figures, reads: &RoleReport) {
+    let waiting = reads.under_way.saturating_sub(reads.running);
+    figures.gauge("vecraft_reads_running", "reads that a thread works on", &[], reads.running);
+    let help = "reads that wait for a position in the log or for a thread";
+    figures.gauge("vecraft_reads_waiting", help, &[], waiting);
+    figures.gauge("vecraft_reads_limit", "reads that may wait or run at once", &[], reads.places);
+    let help = "reads turned away because too many waited, or the node was stopping";
+    figures.counter("vecraft_reads_refused_total", help, &[], reads.refused);
+    let help = "shards with damaged files, which answer no more";
+    figures.gauge("vecraft_shards_out_of_service", help, &[], reads.out_of_service.len());
+}
+
+pub fn index(figures: &mut Figures, index: &IndexReport) {
+    let mut counter = |name, help, value| figures.counter(name, help, &[], value);
+    counter("vecraft_index_built_total", "indexes built from vectors", index.built);
+    counter("vecraft_index_opened_total", "indexes read from files of an earlier life", index.opened);
+    let help = "index files that were missing, damaged or of other rows, and built again";
+    counter("vecraft_index_unusable_total", help, index.unusable);
+    counter("vecraft_index_failed_total", "attempts that failed; they are repeated", index.failed);
+    counter("vecraft_index_dropped_total", "index files removed because nobody wants them", index.dropped);
+    figures.gauge("vecraft_index_attached", "indexes in use", &[], index.attached);
+    figures.gauge("vecraft_index_pending", "indexes still to be opened or built", &[], index.pending);
+    let help = "1 while an index is opened or built";
+    figures.gauge("vecraft_index_working", help, &[], index.working_on.is_some());
+}
