@@ -14,6 +14,7 @@ generator whose stream could change with a library, rows are ranked by a hash of
 import argparse
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -32,6 +33,14 @@ NEAREST_KEPT = 3
 SHOWN = [690, 930, 463, 239, 625]
 
 FIELDS = ("id", "title", "text", "source", "length")
+# Texts that name a host of the internet stay out. A few are addresses of package registries, download sites and
+# private pages, which age badly and have no business in a repository; telling the good ones apart is not worth it.
+HOST = re.compile(r"\b(?:https?|ftp)://|\bwww\.|\b[\w-]+\.(?:org|com|net|io|dev)\b", re.IGNORECASE)
+
+
+def names_host(row):
+    """True for a text that is left out."""
+    return HOST.search(row["title"]) is not None or HOST.search(row["text"]) is not None
 
 
 def drawn(what, numbers, count):
@@ -64,10 +73,13 @@ def make(source):
     if len(texts) != len(arrays["train"]) or len(sentences) != len(arrays["test"]):
         sys.exit(f"{source}: texts and vectors differ in number")
 
-    others = [n for n in range(len(sentences)) if n not in SHOWN]
+    others = [n for n, row in enumerate(sentences) if n not in SHOWN and not names_host(row)]
     queries = SHOWN + drawn("query", others, QUERIES - len(SHOWN))
-    kept = {int(n) for n in arrays["neighbors"][queries, :NEAREST_KEPT].ravel()}
-    others = [n for n in range(len(texts)) if n not in kept]
+    allowed = {n for n, row in enumerate(texts) if not names_host(row)}
+    kept = set()
+    for ranked in arrays["neighbors"][queries]:
+        kept.update([int(n) for n in ranked if int(n) in allowed][:NEAREST_KEPT])
+    others = sorted(allowed - kept)
     rows = sorted(kept) + drawn("passage", others, PASSAGES - len(kept))
     rows.sort()
 
@@ -108,6 +120,8 @@ def check():
         expect(all(tuple(row) == FIELDS for row in lines), f"{name}.jsonl: every line has {FIELDS}")
         expect([row["id"] for row in lines] == list(range(len(lines))), f"{name}.jsonl: ids count from 0")
         expect(all(len(row["text"]) == row["length"] for row in lines), f"{name}.jsonl: length counts characters")
+        named = [row["id"] for row in lines if names_host(row)]
+        expect(not named, f"{name}.jsonl: lines {named} name hosts of the internet")
         shape, kind = vectors[name].shape, vectors[name].dtype
         expect((shape, kind) == ((count, DIM), np.float16), f"{name}.npy is {kind} {shape}")
         lengths = np.linalg.norm(vectors[name].astype(np.float64), axis=1)
