@@ -1,7 +1,11 @@
-//! Collection schemas and their rules.
+//! Collection schemas: what fields there are. Their rules are in [`check`].
 
-use crate::limits::*;
-use crate::{Code, Error, FieldId, Metric, Result, Value};
+mod check;
+
+pub use check::check_name;
+
+use crate::limits::META_FIELD;
+use crate::{Error, FieldId, Metric, Result, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -206,104 +210,6 @@ impl CollectionSchema {
     pub fn vector_fields(&self) -> impl Iterator<Item = &FieldSchema> {
         self.fields.iter().filter(|field| field.data_type.is_vector())
     }
-
-    /// Checks every rule; the first breach is the error ([`Code::IllegalSchema`]).
-    pub fn check(&self) -> Result<()> {
-        let illegal = |text: String| Err(Error::new(Code::IllegalSchema, text));
-        let mut names = BTreeMap::new();
-        for field in &self.fields {
-            if !field.is_dynamic {
-                check_name("field", &field.name)?;
-            }
-            if names.insert(field.name.as_str(), ()).is_some() {
-                return illegal(format!("field {:?} appears twice", field.name));
-            }
-            check_field(field)?;
-        }
-        let user_fields = self.fields.iter().filter(|f| !f.is_dynamic).count();
-        if user_fields > FIELDS_MAX {
-            return illegal(format!("{user_fields} fields, at most {FIELDS_MAX} are allowed"));
-        }
-        match self.fields.iter().filter(|f| f.is_primary).count() {
-            1 => {}
-            0 => return illegal("the schema has no primary key field".into()),
-            n => return illegal(format!("the schema has {n} primary key fields, exactly one is needed")),
-        }
-        match self.vector_fields().count() {
-            0 => illegal("the schema has no vector field".into()),
-            n if n > VECTOR_FIELDS_MAX => {
-                illegal(format!("{n} vector fields, at most {VECTOR_FIELDS_MAX} are allowed"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn check_field(field: &FieldSchema) -> Result<()> {
-    let name = &field.name;
-    let illegal = |text: String| Err(Error::new(Code::IllegalSchema, text).with("field", name));
-    match field.data_type {
-        DataType::VarChar { max_length } if max_length == 0 || max_length > VARCHAR_BYTES_MAX => {
-            return illegal(format!("max_length is {max_length}, allowed is 1 to {VARCHAR_BYTES_MAX} bytes"));
-        }
-        DataType::FloatVector { dim } if !(DIM_MIN..=DIM_MAX).contains(&dim) => {
-            return illegal(format!("dim is {dim}, allowed is {DIM_MIN} to {DIM_MAX}"));
-        }
-        _ => {}
-    }
-    if field.is_primary {
-        if !matches!(field.data_type, DataType::Int64 | DataType::VarChar { .. }) {
-            return illegal(format!("a primary key is Int64 or VarChar, not {}", field.data_type.name()));
-        }
-        if field.nullable || field.default_value.is_some() {
-            return illegal("a primary key can neither be nullable nor have a default".into());
-        }
-    } else if field.auto_id {
-        return illegal("auto_id is only for the primary key".into());
-    }
-    if field.data_type.is_vector() && (field.nullable || field.default_value.is_some()) {
-        return illegal("a vector field can neither be nullable nor have a default".into());
-    }
-    if let Some(value) = &field.default_value {
-        check_default(field, value)?;
-    }
-    Ok(())
-}
-
-fn check_default(field: &FieldSchema, value: &Value) -> Result<()> {
-    let fits = match (&field.data_type, value) {
-        (DataType::Bool, Value::Bool(_)) | (DataType::Int64, Value::Int(_)) => true,
-        (DataType::Int8, Value::Int(v)) => i8::try_from(*v).is_ok(),
-        (DataType::Int16, Value::Int(v)) => i16::try_from(*v).is_ok(),
-        (DataType::Int32, Value::Int(v)) => i32::try_from(*v).is_ok(),
-        (DataType::Float | DataType::Double, Value::Float(v)) => v.is_finite(),
-        (DataType::VarChar { max_length }, Value::Str(s)) => s.len() <= *max_length as usize,
-        _ => false,
-    };
-    if fits {
-        return Ok(());
-    }
-    let text = format!("default value {value:?} does not fit type {}", field.data_type.name());
-    Err(Error::new(Code::IllegalSchema, text).with("field", &field.name))
-}
-
-/// Checks a name: 1 to 255 characters, a letter or `_` first, then letters, digits and `_`.
-pub fn check_name(what: &str, name: &str) -> Result<()> {
-    let rule = if name.is_empty() {
-        format!("the {what} name is empty")
-    } else if name.chars().count() > NAME_CHARS_MAX {
-        format!(
-            "the {what} name has {} characters, at most {NAME_CHARS_MAX} are allowed",
-            name.chars().count()
-        )
-    } else if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        format!("the {what} name {name:?} must begin with a letter or an underscore")
-    } else if let Some(bad) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '_')) {
-        format!("the {what} name {name:?} has {bad:?}, allowed are letters, digits and underscores")
-    } else {
-        return Ok(());
-    };
-    Err(Error::invalid(rule))
 }
 
 /// An index as the user asked for it.
