@@ -1,0 +1,74 @@
+//! The fake cluster as catalogue and coordinator.
+
+use super::FakeCluster;
+use async_trait::async_trait;
+use std::sync::Arc;
+use vecraft_rpc::services::*;
+use vecraft_types::api::*;
+use vecraft_types::*;
+
+#[async_trait]
+impl Catalogue for FakeCluster {
+    fn by_name(&self, name: &str) -> Option<Arc<CollectionDescriptor>> {
+        self.known.lock().clone().filter(|collection| collection.name == name)
+    }
+
+    fn by_id(&self, id: CollectionId) -> Option<Arc<CollectionDescriptor>> {
+        self.known.lock().clone().filter(|collection| collection.id == id)
+    }
+
+    fn list(&self) -> Vec<Arc<CollectionDescriptor>> {
+        self.known.lock().clone().into_iter().collect()
+    }
+
+    async fn barrier(&self) -> Result<()> {
+        *self.barriers.lock() += 1;
+        *self.known.lock() = Some(Arc::new(self.collection.lock().clone()));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CatalogueWriter for FakeCluster {
+    async fn create_collection(&self, request: CreateCollection) -> Result<()> {
+        self.ddl.lock().push(format!("create {} {:?}", request.name, request.schema.pk_conflict));
+        Ok(())
+    }
+
+    async fn drop_collection(&self, name: String) -> Result<()> {
+        self.ddl.lock().push(format!("drop {name}"));
+        Ok(())
+    }
+
+    async fn create_partition(&self, request: PartitionRequest) -> Result<()> {
+        self.ddl.lock().push(format!("create partition {}", request.partition));
+        Ok(())
+    }
+
+    async fn drop_partition(&self, request: PartitionRequest) -> Result<()> {
+        self.ddl.lock().push(format!("drop partition {}", request.partition));
+        Ok(())
+    }
+
+    async fn create_index(&self, request: CreateIndex) -> Result<()> {
+        self.ddl.lock().push(format!("create index on {}", request.field));
+        Ok(())
+    }
+
+    async fn drop_index(&self, request: DropIndex) -> Result<()> {
+        self.ddl.lock().push(format!("drop index on {}", request.field));
+        Ok(())
+    }
+
+    async fn set_loaded(&self, request: SetLoaded) -> Result<()> {
+        self.alter(|collection| collection.is_loaded = request.loaded);
+        Ok(())
+    }
+
+    async fn allocate_ids(&self, count: u64) -> Result<i64> {
+        let mut next = self.next_id.lock();
+        let first = *next;
+        *next += count as i64;
+        Ok(first)
+    }
+}

@@ -1,0 +1,141 @@
+//! The fake cluster as shard leaders and replicas.
+
+use super::{FakeCluster, Row, Trouble};
+use async_trait::async_trait;
+use vecraft_rpc::services::*;
+use vecraft_types::*;
+
+#[async_trait]
+impl ShardWriter for FakeCluster {
+    async fn write(&self, write: ShardWrite) -> Result<ShardWritten> {
+        let trouble = {
+            let mut shards = self.shards.lock();
+            let shard = shards.get_mut(&write.shard).unwrap();
+            shard.asked.push(write.request);
+            shard.trouble.pop_front()
+        };
+        match &trouble {
+            Some(Trouble::Refuse(error)) => return Err(error.clone()),
+            Some(Trouble::Hang) => std::future::pending::<()>().await,
+            Some(Trouble::Alter(change)) => self.alter(change),
+            _ => {}
+        }
+        let version = self.collection.lock().schema.version;
+        let primary = self.primary();
+        let mut shards = self.shards.lock();
+        let shard = shards.get_mut(&write.shard).unwrap();
+        if write.schema_version != version {
+            return Err(Error::new(Code::SchemaMismatch, "old schema"));
+        }
+        if let Some(before) = shard.seen.get(&write.request) {
+            return Ok(before.clone());
+        }
+        let mut written = ShardWritten::default();
+        let mut earlier_keys = None;
+        match write.change {
+            RowChange::Insert { partition, batch, .. } => {
+                let rows = RowBatch::decode(&batch).unwrap();
+                for row in 0..rows.rows {
+                    let key = rows.column(primary).unwrap().data.key(row).unwrap();
+                    earlier_keys.get_or_insert_with(Vec::new).push(key.clone());
+                    let values = rows.take(&[row]);
+                    written.inserted += 1;
+                    written.deleted += u64::from(shard.rows.insert(key, Row { partition, values }).is_some());
+                }
+            }
+            RowChange::DeleteKeys { partition, keys } => {
+                for key in keys {
+                    let dies =
+                        shard.rows.get(&key).is_some_and(|row| partition.is_none_or(|p| p == row.partition));
+                    if dies {
+                        shard.rows.remove(&key);
+                        written.deleted += 1;
+                    }
+                }
+            }
+            RowChange::DeleteWhere { partitions, .. } => {
+                let before = shard.rows.len();
+                shard.rows.retain(|_, row| !partitions.is_empty() && !partitions.contains(&row.partition));
+                written.deleted = (before - shard.rows.len()) as u64;
+            }
+        }
+        shard.entries += 1;
+        shard.timestamp += 10 + u64::from(write.shard.index);
+        written.timestamp = Timestamp(shard.timestamp);
+        shard.seen.insert(write.request, ShardWritten { earlier_keys, ..written.clone() });
+        match trouble {
+            Some(Trouble::LoseAnswer(error)) => Err(error),
+            _ => Ok(written),
+        }
+    }
+
+    async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
+        self.stats(shard).await
+    }
+
+    async fn stats(&self, id: ShardId) -> Result<ShardStats> {
+        let shards = self.shards.lock();
+        let shard = &shards[&id];
+        let mut stats = ShardStats { timestamp: Timestamp(shard.timestamp), ..ShardStats::default() };
+        for row in shard.rows.values() {
+            *stats.rows.entry(row.partition).or_default() += 1;
+        }
+        stats.segments = vec![(SegmentId(1), shard.rows.len() as u64, true)];
+        stats.pending_index_rows.insert(IndexId(1), 1);
+        Ok(stats)
+    }
+}
+
+#[async_trait]
+impl ShardReader for FakeCluster {
+    async fn search(&self, search: ShardSearch) -> Result<ShardHits> {
+        let (rows, timestamp) = self.matching(search.shard, &search.partitions, &search.filter)?;
+        let mut hits = ShardHits { counts: vec![], scores: vec![], rows: RowBatch::default(), timestamp };
+        let mut picked = vec![];
+        for query in search.vectors.chunks(search.dim as usize) {
+            let mut scored: Vec<(f32, usize)> = (0..rows.rows)
+                .map(|row| {
+                    let Some(ColumnData::FloatVector { values, dim }) =
+                        rows.column(search.field).map(|c| &c.data)
+                    else {
+                        panic!("no vectors")
+                    };
+                    let vector = &values[row * *dim as usize..(row + 1) * *dim as usize];
+                    let pairs = query.iter().zip(vector);
+                    let score = match search.metric {
+                        Metric::L2 => pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f32>(),
+                        _ => -pairs.map(|(a, b)| a * b).sum::<f32>(),
+                    };
+                    (score, row)
+                })
+                .collect();
+            scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            scored.truncate(search.k);
+            hits.counts.push(scored.len());
+            let sign = if search.metric == Metric::L2 { 1.0 } else { -1.0 };
+            hits.scores.extend(scored.iter().map(|(score, _)| score * sign));
+            picked.extend(scored.iter().map(|(_, row)| *row));
+        }
+        hits.rows = project(&rows.take(&picked), &search.output);
+        Ok(hits)
+    }
+
+    async fn query(&self, query: ShardQuery) -> Result<ShardRows> {
+        let (mut rows, timestamp) = self.matching(query.shard, &query.partitions, &query.filter)?;
+        let count = rows.rows as u64;
+        if let Some(limit) = query.limit {
+            rows = rows.take(&(0..rows.rows.min(limit)).collect::<Vec<_>>());
+        }
+        let rows = if query.output.is_empty() { RowBatch::default() } else { project(&rows, &query.output) };
+        Ok(ShardRows { count, rows, timestamp })
+    }
+}
+
+fn project(rows: &RowBatch, output: &[FieldId]) -> RowBatch {
+    if rows.rows == 0 {
+        return RowBatch::default();
+    }
+    // Not in the order asked: nobody promised that.
+    let columns = output.iter().rev().map(|field| rows.column(*field).unwrap().clone()).collect();
+    RowBatch::new(columns).unwrap()
+}
