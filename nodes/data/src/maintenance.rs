@@ -26,6 +26,12 @@ pub struct MaintenancePolicy {
     pub checkpoint_interval: Duration,
 }
 
+/// The first checkpoint of a process's life is due with this much in the log only, what the start replayed included.
+/// The time since the last one begins anew with every process, so one that is killed every few minutes would replay a
+/// little more at each start, until [`MaintenancePolicy::checkpoint_bytes`] are reached. Measured: 25 us an entry,
+/// unoptimised.
+const FIRST_ENTRIES: u64 = 4_096;
+const FIRST_BYTES: u64 = 16 << 20;
 /// Between two looks at a busy group.
 const PAUSE: Duration = Duration::from_millis(100);
 /// After a checkpoint that failed (a full disk): the log holds everything meanwhile.
@@ -37,6 +43,7 @@ const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// # Errors
 /// Never a storage error (it is logged and tried again); a broken invariant ends the task and so the replica.
 pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown: Shutdown) -> Result<()> {
+    let mut is_first = true;
     while shutdown.unless_triggered(group.pressure.applied.notified()).await.is_some() {
         let due_by_age = tokio::time::sleep(policy.checkpoint_interval);
         let old = tokio::time::sleep(policy.segment_age_max);
@@ -57,11 +64,16 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
                 replica.has_garbage() || replica.lacks_files()
             };
             // A sealed segment gets its file at once: only then an index can be built over it.
+            let bytes = group.pressure.unflushed_bytes.load(Ordering::Relaxed);
             let is_large = wants_file
-                || group.pressure.unflushed_bytes.load(Ordering::Relaxed) >= policy.checkpoint_bytes;
+                || bytes >= policy.checkpoint_bytes
+                || is_first && (bytes >= FIRST_BYTES || entries_since_checkpoint(&group) >= FIRST_ENTRIES);
             if is_large || due_by_age.is_elapsed() {
                 match group.checkpoint().await {
-                    Ok(()) => break,
+                    Ok(()) => {
+                        is_first = false;
+                        break;
+                    }
                     Err(error @ crate::Error::Broken(_)) => return Err(error),
                     Err(error) => {
                         tracing::error!(group = %group.raft.id(), %error, "checkpoint failed, the log keeps everything; trying again");
@@ -85,6 +97,10 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
         }
     }
     Ok(())
+}
+
+fn entries_since_checkpoint(group: &DataGroup) -> u64 {
+    group.raft.published().0.saturating_sub(group.raft.checkpoint_position().0)
 }
 
 /// Growing segments worth sealing to free memory, in bytes: first the large ones, then all but the tiny.

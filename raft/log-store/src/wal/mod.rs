@@ -6,13 +6,15 @@
 //! - only the newest segment can have a torn tail; anything bad elsewhere is damage and refused.
 //!
 //! Segments go from the oldest end only, so that sequences stay without a gap and a missing file is noticed. The oldest one
-//! with little left is copied forward when a new one begins (I8).
+//! with little left is copied forward when a new one begins, and small old ones at a start that finds many (I8).
 //!
 //! Cost of a batch: one copy of the payloads, two passes of crc32, one write, one fdatasync.
 
 #[cfg(test)]
 mod crash_tests;
 mod format;
+#[cfg(test)]
+mod gather_tests;
 mod read;
 mod recover;
 mod segments;
@@ -90,6 +92,12 @@ impl WriteAheadLog {
         // Only now is a damaged opening told from one that was never synced, and may the segments it stands for go.
         log.mark()?;
         log.drop_dead_segments()?;
+        if let Err(error) = log.gather() {
+            if log.poisoned.is_some() {
+                return Err(error);
+            }
+            tracing::error!(%error, "cannot gather small segments of the log; they stay");
+        }
         log.fill_reserves();
         Ok(log)
     }

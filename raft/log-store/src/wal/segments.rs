@@ -12,6 +12,10 @@ use crate::record::{GroupKey, Record};
 
 /// Bytes copied forward per batch.
 const COPY_BATCH_BYTES: usize = 1 << 20;
+/// A start that finds more segments than this gathers the oldest ones.
+const GATHER_FROM: usize = 8;
+/// Bytes that it copies at most, so that it stays a matter of milliseconds.
+const GATHER_BYTES: u64 = 1 << 20;
 
 impl WriteAheadLog {
     /// Begins a segment: header and opening batch, synced with the directory, before it becomes the active one.
@@ -111,13 +115,46 @@ impl WriteAheadLog {
     /// Writes the live entries of the oldest segment again when few are left, so that it can go (I8).
     pub(super) fn copy_forward(&mut self) -> Result<()> {
         self.drop_dead_segments()?;
+        match self.oldest() {
+            Some((live, len)) if live * 100 < len * self.options.copy_forward_percent => self.copy_oldest(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies the oldest segments forward when there are many, however live they are. Each start begins a segment and
+    /// none may go before the ones below it, so without this every short life leaves a file for ever: an idle group
+    /// writes one entry a start, and nothing purges it.
+    pub(super) fn gather(&mut self) -> Result<()> {
+        let mut left = GATHER_BYTES.min(self.options.segment_bytes / 8);
+        while self.segment_count() > GATHER_FROM {
+            let Some((live, _)) = self.oldest().filter(|(live, _)| *live <= left) else { return Ok(()) };
+            left -= live;
+            let before = self.segment_count();
+            self.copy_oldest()?;
+            self.marked = false;
+            if self.segment_count() == before {
+                return Ok(()); // no space for it: the next start tries again
+            }
+        }
+        Ok(())
+    }
+
+    fn segment_count(&self) -> usize {
+        self.written.lock().segments.len()
+    }
+
+    /// Live bytes and length of the oldest segment, unless it is the active one.
+    fn oldest(&self) -> Option<(u64, u64)> {
+        let written = self.written.lock();
+        let (generation, oldest) = written.segments.first_key_value()?;
+        (*generation != self.active.generation).then_some((oldest.live_bytes, oldest.len))
+    }
+
+    /// Writes the live entries of the oldest segment again and drops it. It must not be the active one.
+    fn copy_oldest(&mut self) -> Result<()> {
         let entries: Vec<(GroupKey, u64)> = {
             let written = self.written.lock();
-            let Some((generation, oldest)) = written.segments.first_key_value() else { return Ok(()) };
-            let few = oldest.live_bytes * 100 < oldest.len * self.options.copy_forward_percent;
-            if *generation == self.active.generation || !few {
-                return Ok(());
-            }
+            let Some((generation, _)) = written.segments.first_key_value() else { return Ok(()) };
             let of = |key: &GroupKey, group: &GroupState| {
                 let here = group.entries.iter().filter(|(_, at)| at.generation == *generation);
                 here.map(|(index, _)| (*key, *index)).collect::<Vec<_>>()
