@@ -1,0 +1,103 @@
+//! Searches, with and without filter, index, offset and more than one query vector.
+
+use super::{COLLECTION, text_of, unexpected};
+use crate::check::{self, Asked};
+use crate::life::Life;
+use crate::make;
+use crate::{Broken, Step};
+use std::collections::BTreeMap;
+use vecraft_types::Metric;
+use vecraft_types::api::SearchRequest;
+
+const METRICS: [Metric; 3] = [Metric::L2, Metric::Ip, Metric::Cosine];
+
+impl Life {
+    pub(crate) fn search(&mut self) -> Step {
+        let selection = self.draw_selection(55);
+        let vectors = self.twin.shape.vectors();
+        let field = vectors.start + self.rng.below(vectors.len() as u64) as usize;
+        let name = self.twin.shape.fields()[field].name.clone();
+        let queries = self.draw_queries(field);
+        let offset = if self.rng.chance(20) { self.rng.below(12) as usize } else { 0 };
+        let limit = match self.rng.below(10) {
+            0 => self.rng.between(100, 1_000),
+            _ => self.rng.between(1, 20),
+        } as usize;
+        let (metric, params) = self.draw_effort(field, offset + limit);
+        let request = SearchRequest {
+            collection: COLLECTION.to_owned(),
+            partitions: selection.partitions.clone(),
+            // The only vector field need not be named.
+            field: if vectors.len() == 1 && self.rng.chance(50) { String::new() } else { name },
+            dim: queries[0].len() as u32,
+            vectors: queries.concat(),
+            metric: if self.twin.indexes.contains_key(&field) && self.rng.chance(50) {
+                None
+            } else {
+                Some(metric)
+            },
+            limit,
+            offset,
+            filter: text_of(&selection),
+            params,
+            output_fields: self.draw_output(),
+            consistency: self.draw_consistency(),
+        };
+        let is_exact = self.twin.indexes.get(&field).is_none_or(|index| index.index_type == "FLAT");
+        self.note(format!(
+            "search field {field} by {} vectors, {metric:?} {}, limit {limit} offset {offset} {:?} in {:?} where {} at {:?}: {:?}",
+            queries.len(),
+            if is_exact { "exact" } else { "by index" },
+            request.params,
+            request.partitions,
+            request.filter,
+            request.consistency,
+            request.output_fields
+        ));
+        let sent = request.clone();
+        let reply = self.node.ask("the search", |db, call| async move { db.search(call, sent).await })?;
+        let reply = reply.map_err(unexpected("the search"))?;
+        let shape = &self.twin.shape;
+        let places = check::columns_of(shape, &request.output_fields);
+        let asked = Asked { queries: &queries, field, metric, offset, limit, is_exact };
+        let matching = self.twin.matching(&selection);
+        let found = check::hits(shape, &places, &asked, &matching, &reply)
+            .map_err(|error| Broken(format!("{} rows match; {}", matching.len(), error.0)))?;
+        self.lived.found += found.found;
+        self.lived.wanted += found.wanted;
+        Ok(())
+    }
+
+    /// Query vectors: random ones, and some that are stored.
+    fn draw_queries(&mut self, field: usize) -> Vec<Vec<f32>> {
+        let dim = self.twin.shape.fields()[field].data_type.dim().unwrap_or(0) as usize;
+        let mut queries = Vec::new();
+        for _ in 0..self.rng.between(1, 3) {
+            let at = self.rng.below(self.twin.len() as u64) as usize;
+            let stored = self.twin.iter().nth(at).map(|row| row.cells[field].vector().to_vec());
+            queries.push(match stored {
+                Some(vector) if self.rng.chance(40) => vector,
+                _ => make::vector(&mut self.rng, &self.twin.shape, dim),
+            });
+        }
+        queries
+    }
+
+    /// The metric, and parameters that look hard enough to find nearly everything.
+    fn draw_effort(&mut self, field: usize, k: usize) -> (Metric, BTreeMap<String, String>) {
+        let mut params = BTreeMap::new();
+        let Some(index) = self.twin.indexes.get(&field) else {
+            return (self.rng.pick(&METRICS).copied().unwrap_or(Metric::L2), params);
+        };
+        let (name, effort) = match index.index_type {
+            "HNSW" | "HNSWLIB" => ("ef", self.rng.between(100, 200).max(k as u64)),
+            "IVF_FLAT" => ("nprobe", self.rng.between(index.lists.div_ceil(2), index.lists)),
+            "AUTOINDEX" => ("level", self.rng.between(3, 10)),
+            _ => return (index.metric, params),
+        };
+        if index.index_type == "IVF_FLAT" || self.rng.chance(70) {
+            params.insert(name.to_owned(), effort.to_string());
+        }
+        (index.metric, params)
+    }
+}
