@@ -7,7 +7,7 @@
 //! | `machine` | the replica behind Raft |
 //! | `failures` | entries that could not be applied, or are to be skipped (I24) |
 //! | `group` | proposing and writing checkpoints |
-//! | `maintenance` | sealing and checkpoints by size and age |
+//! | `maintenance`, `ages` | sealing and checkpoints by size and age |
 //! | `outage` | groups out of service on this node, and why |
 //! | `metrics` | what is here, in figures |
 //! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`] |
@@ -20,6 +20,7 @@
 //! [`ShardAdmin`]: vecraft_rpc::services::ShardAdmin
 //! [`ReadBarrier`]: vecraft_rpc::services::ReadBarrier
 
+mod ages;
 mod checkpoint;
 mod error;
 mod failures;

@@ -1,5 +1,6 @@
 //! What a group does by itself: seal large segments, write checkpoints. Sleeps until something is applied (P11).
 
+use crate::ages::Ages;
 use crate::error::Result;
 use crate::group::DataGroup;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use vecraft_types::{SegmentId, ShardId};
 pub struct MaintenancePolicy {
     /// Growing segments of this size are sealed.
     pub segment_bytes_max: u64,
-    /// After writes of this age, growing segments of at least `seal_rows_min` rows are sealed too.
+    /// Growing segments whose first row is this old are sealed too, when they have `seal_rows_min` rows.
     pub segment_age_max: Duration,
     /// Fewer rows than this are not worth a file and an index of their own; a checkpoint's tail file keeps them.
     pub seal_rows_min: u32,
@@ -34,7 +35,7 @@ const FIRST_ENTRIES: u64 = 4_096;
 const FIRST_BYTES: u64 = 16 << 20;
 /// Between two looks at a busy group.
 const PAUSE: Duration = Duration::from_millis(100);
-/// After a checkpoint that failed (a full disk): the log holds everything meanwhile.
+/// After a checkpoint or seal that failed (a full disk): the log holds everything meanwhile.
 const RETRY: Duration = Duration::from_secs(5);
 const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -44,20 +45,22 @@ const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
 /// Never a storage error (it is logged and tried again); a broken invariant ends the task and so the replica.
 pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown: Shutdown) -> Result<()> {
     let mut is_first = true;
-    while shutdown.unless_triggered(group.pressure.applied.notified()).await.is_some() {
+    let something = || async {
+        tokio::select! {
+            () = group.pressure.applied.notified() => {}
+            () = older(&group, &policy) => {}
+        }
+    };
+    while shutdown.unless_triggered(something()).await.is_some() {
         let due_by_age = tokio::time::sleep(policy.checkpoint_interval);
-        let old = tokio::time::sleep(policy.segment_age_max);
-        tokio::pin!(due_by_age, old);
-        let (mut is_old_sealed, mut wants_file) = (false, false);
+        tokio::pin!(due_by_age);
+        let mut wants_file = false;
         // Something is only in the log: watch until a checkpoint has it.
         loop {
             let large = group.machine.lock().replica.seal_due(policy.segment_bytes_max, 1);
             wants_file |= seal(&group, large).await;
-            if old.is_elapsed() && !is_old_sealed {
-                is_old_sealed = true;
-                let worth_it = group.machine.lock().replica.seal_due(0, policy.seal_rows_min);
-                wants_file |= seal(&group, worth_it).await;
-            }
+            let old = ages(&group, &policy).due;
+            wants_file |= seal(&group, old).await;
             wants_file |= relieve(&group, policy.memory_bytes_high).await;
             wants_file |= {
                 let replica = &group.machine.lock().replica;
@@ -88,7 +91,7 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
                 tokio::select! {
                     () = group.pressure.applied.notified() => tokio::time::sleep(PAUSE).await,
                     () = &mut due_by_age => {}
-                    () = &mut old, if !is_old_sealed => {}
+                    () = older(&group, &policy) => {}
                 }
             };
             if shutdown.unless_triggered(wake).await.is_none() {
@@ -101,6 +104,20 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
 
 fn entries_since_checkpoint(group: &DataGroup) -> u64 {
     group.raft.published().0.saturating_sub(group.raft.checkpoint_position().0)
+}
+
+fn ages(group: &DataGroup, policy: &MaintenancePolicy) -> Ages {
+    let now = group.clock.now_ms();
+    group.machine.lock().replica.ages(now, policy.segment_age_max, policy.seal_rows_min)
+}
+
+/// Returns when another segment is old. One that is old already waits for a leader, or for a seal that goes through.
+async fn older(group: &DataGroup, policy: &MaintenancePolicy) {
+    match ages(group, policy) {
+        Ages { due, .. } if !due.is_empty() => tokio::time::sleep(RETRY).await,
+        Ages { next: Some(left), .. } => tokio::time::sleep(left.max(PAUSE)).await,
+        Ages { next: None, .. } => std::future::pending().await,
+    }
 }
 
 /// Growing segments worth sealing to free memory, in bytes: first the large ones, then all but the tiny.
@@ -137,3 +154,6 @@ async fn seal(group: &DataGroup, due: Vec<(ShardId, SegmentId)>) -> bool {
     }
     is_sealed
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,6 +105,12 @@ impl GrowingSegment {
         self.rows.load(Ordering::Acquire)
     }
 
+    /// When its first row was written; `None` while it has none.
+    pub fn first_timestamp(&self) -> Option<Timestamp> {
+        let first = self.blocks(1).pop()?;
+        first.timestamps().ok()?.first().copied().map(Timestamp)
+    }
+
     /// Which rows are deleted since when.
     pub fn deletes(&self) -> &Arc<Deletes> {
         &self.deletes
