@@ -109,7 +109,8 @@ impl Demo {
             }
         };
         if self.nodes > 1 {
-            return unless_stopped(self.on_a_cluster(self.nodes, data, &directory)).await;
+            let mut signals = TerminationSignals::listen().map_err(|e| e.to_string())?;
+            return self.on_a_cluster(self.nodes, data, &directory, &mut signals).await;
         }
         let config = Config::embedded(&directory).with_free_ports();
         let server = Server::start(&config, 1).await.map_err(|e| e.to_string())?;

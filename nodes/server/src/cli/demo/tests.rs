@@ -112,7 +112,14 @@ fn lines_are_cut_between_characters() {
 async fn the_demo_ends_well_its_rows_stay_and_a_second_one_replaces_them() {
     let dir = tempfile::tempdir().unwrap();
     let data = DemoData::shipped().unwrap();
-    let demo = |data_dir| Demo { connect: None, data_dir, keep: false, data: None, log_level: String::new() };
+    let demo = |data_dir| Demo {
+        connect: None,
+        nodes: 1,
+        data_dir,
+        keep: false,
+        data: None,
+        log_level: String::new(),
+    };
     // It fails by itself when passages are missed.
     demo(Some(dir.path().to_owned())).on_own_node(&data).await.unwrap();
 

@@ -7,26 +7,33 @@ mod failover;
 mod nodes;
 
 use super::data::DemoData;
-use super::{Demo, next, say};
+use super::{Demo, next, say, unless_stopped};
 use nodes::Nodes;
 use std::path::Path;
 use vecraft_client::Client;
+use vecraft_runtime::signals::TerminationSignals;
 
 /// A cluster on one machine: more would only share its cores.
 pub const NODES_MAX: u64 = 7;
 
 impl Demo {
     /// Starts the nodes, shows the passages, kills each node once.
-    pub async fn on_a_cluster(&self, count: u64, data: &DemoData, directory: &Path) -> Result<(), String> {
+    pub async fn on_a_cluster(
+        &self,
+        count: u64,
+        data: &DemoData,
+        directory: &Path,
+        signals: &mut TerminationSignals,
+    ) -> Result<(), String> {
         let mut nodes = Nodes::start(count, directory).await?;
-        let outcome = self.show_cluster(&mut nodes, data).await;
+        let outcome = unless_stopped(self.show_cluster(&mut nodes, data), signals).await;
         if outcome.is_ok() && self.keep {
             say(&format!(
                 "\nThe nodes serve until Ctrl-C. Each of these is a door: {}\n\n{}",
                 nodes.uris().join(" "),
                 next::python(&nodes.uris()[0])
             ))?;
-            vecraft_runtime::shutdown::termination_signal().await.map_err(|e| e.to_string())?;
+            signals.next().await;
         }
         nodes.stop().await;
         outcome
