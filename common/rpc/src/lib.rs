@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`codec`] | what are the bytes of everything we encode ourselves? |
 //! | [`services`] | what may one role ask of another? |
+//! | [`memory`] | is there room for what a role keeps in memory? |
 //! | [`database`] | what may Vecraft's own clients ask? (a tarpc service) |
 //! | [`node`] | what may one node ask of another? (a tarpc service) |
 //! | [`wire`], [`transport`] | how do tarpc's messages travel over TCP? |
@@ -19,6 +20,7 @@ pub mod codec;
 pub mod database;
 mod door;
 mod framing;
+pub mod memory;
 pub mod node;
 pub mod peer;
 pub mod serve;

@@ -6,6 +6,7 @@
 //! | `checkpoint/` | durable positions (I3): capture, write, restore |
 //! | `machine` | the replica behind Raft |
 //! | `failures` | entries that could not be applied, or are to be skipped (I24) |
+//! | `governor` | who may have how much memory (I21) |
 //! | `group` | proposing and writing checkpoints |
 //! | `maintenance`, `ages` | sealing and checkpoints by size and age |
 //! | `outage` | groups out of service on this node, and why |
@@ -24,6 +25,7 @@ mod ages;
 mod checkpoint;
 mod error;
 mod failures;
+mod governor;
 mod group;
 mod key_index;
 mod machine;
@@ -37,6 +39,7 @@ mod tasks;
 pub use checkpoint::{Capture, Written, checkpointed_shards, restore, write as write_checkpoint};
 pub use error::{Error, Result};
 pub use failures::{FailedEntry, Failures, failed_entry, skip_entry};
+pub use governor::Governor;
 pub use group::{DataGroup, Surroundings};
 pub use key_index::MemoryKeyIndex;
 pub use machine::{DataMachine, Pressure};

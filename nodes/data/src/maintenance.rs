@@ -2,6 +2,7 @@
 
 use crate::ages::Ages;
 use crate::error::Result;
+use crate::governor::Governor;
 use crate::group::DataGroup;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,8 +20,8 @@ pub struct MaintenancePolicy {
     pub segment_age_max: Duration,
     /// Fewer rows than this are not worth a file and an index of their own; a checkpoint's tail file keeps them.
     pub seal_rows_min: u32,
-    /// Bytes of memory from which on growing segments are sealed early, so that their memory comes free (I21).
-    pub memory_bytes_high: u64,
+    /// Groups that share the node's memory: each seals early at its part of what is there for rows (I21).
+    pub groups: u64,
     /// A checkpoint is due when so many bytes are only in the log (I8).
     pub checkpoint_bytes: u64,
     /// A checkpoint is due when the oldest entry that is only in the log is this old (I8).
@@ -43,7 +44,12 @@ const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Never a storage error (it is logged and tried again); a broken invariant ends the task and so the replica.
-pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown: Shutdown) -> Result<()> {
+pub async fn maintain(
+    group: Arc<DataGroup>,
+    policy: MaintenancePolicy,
+    governor: Arc<Governor>,
+    shutdown: Shutdown,
+) -> Result<()> {
     let mut is_first = true;
     let something = || async {
         tokio::select! {
@@ -61,7 +67,7 @@ pub async fn maintain(group: Arc<DataGroup>, policy: MaintenancePolicy, shutdown
             wants_file |= seal(&group, large).await;
             let old = ages(&group, &policy).due;
             wants_file |= seal(&group, old).await;
-            wants_file |= relieve(&group, policy.memory_bytes_high).await;
+            wants_file |= relieve(&group, governor.share(policy.groups)).await;
             wants_file |= {
                 let replica = &group.machine.lock().replica;
                 replica.has_garbage() || replica.lacks_files()
@@ -123,14 +129,21 @@ async fn older(group: &DataGroup, policy: &MaintenancePolicy) {
 /// Growing segments worth sealing to free memory, in bytes: first the large ones, then all but the tiny.
 const RELIEF_BYTES: [u64; 2] = [1 << 20, 64 << 10];
 
-/// Seals early when memory runs short (I21): only a sealed segment's file takes its rows out of memory.
-async fn relieve(group: &DataGroup, high: u64) -> bool {
-    if group.pressure.memory_bytes.load(Ordering::Relaxed) < high {
+/// Seals early when memory runs short (I21): only a sealed segment's file takes its rows out of memory. `share` is for
+/// rows and keys; keys stay, so what counts is how much of the rest the rows have. (Sealing whenever keys alone are many
+/// would cut everything that follows into tiny segments.)
+async fn relieve(group: &DataGroup, share: u64) -> bool {
+    let is_high = |bytes: u64, of: u64| bytes >= of / 10 * 6;
+    if !is_high(group.pressure.memory_bytes.load(Ordering::Relaxed), share) {
         return false;
     }
     let heavy = {
         let machine = group.machine.lock();
-        group.pressure.memory_bytes.store(machine.replica.memory_bytes(), Ordering::Relaxed);
+        let (all, rows) = (machine.replica.memory_bytes(), machine.replica.growing_bytes());
+        group.pressure.memory_bytes.store(all, Ordering::Relaxed);
+        if !is_high(rows, share.saturating_sub(all - rows)) {
+            return false;
+        }
         let heavy = RELIEF_BYTES.map(|bytes| machine.replica.seal_due(bytes, 1));
         heavy.into_iter().find(|due| !due.is_empty()).unwrap_or_default()
     };

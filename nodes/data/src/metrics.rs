@@ -15,7 +15,9 @@ use vecraft_types::{GroupId, LogPosition};
 pub struct DataFigures {
     /// Bytes of growing rows, deletes and key indexes.
     pub memory_bytes: u64,
-    /// Above this, inserts are refused (I21).
+    /// Bytes of indexes in memory.
+    pub index_bytes: u64,
+    /// Above this, inserts are refused (I21): all of these and writes in flight together.
     pub memory_bytes_max: u64,
     /// Bytes of writes accepted and not yet applied.
     pub in_flight_bytes: u64,
@@ -83,6 +85,7 @@ impl DataNode {
         let groups = self.groups();
         let mut figures = DataFigures {
             memory_bytes: self.memory_bytes(),
+            index_bytes: self.governor().index_bytes(),
             memory_bytes_max: self.limits.memory_bytes_max,
             in_flight_bytes: self.in_flight_bytes(),
             in_flight_bytes_max: self.limits.in_flight_bytes_max as u64,

@@ -1,5 +1,6 @@
 //! The data role of a node: which group holds which shard, and the services over them.
 
+use crate::governor::Governor;
 use crate::group::DataGroup;
 use crate::outage::Outages;
 use crate::replica::Routes;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use vecraft_rpc::memory::{MemoryGovernor, Room};
 use vecraft_segment::ViewRegistry;
 use vecraft_storage::Disk;
 use vecraft_types::{Code, Error, GroupId, NodeId, Result, ShardId};
@@ -21,6 +23,7 @@ pub struct DataNode {
     pub(crate) views: Arc<ViewRegistry>,
     pub(crate) limits: WriteLimits,
     pub(crate) in_flight: Arc<tokio::sync::Semaphore>,
+    governor: Arc<Governor>,
     space: Space,
 }
 
@@ -41,7 +44,8 @@ const FREE_BYTES_MIN: u64 = 64 << 20;
 pub struct WriteLimits {
     /// Bytes of writes in flight (I21).
     pub in_flight_bytes_max: usize,
-    /// Bytes of growing segments and key indexes; more writes are refused until a flush freed some (I21).
+    /// Bytes of growing segments, key indexes, writes in flight and indexes in memory; more inserts are refused until
+    /// some are freed (I21).
     pub memory_bytes_max: u64,
     /// A flush seals growing segments of at least so many rows: only sealed ones get an index, and smaller ones are
     /// as quick to scan.
@@ -52,7 +56,14 @@ impl DataNode {
     /// A node without groups.
     pub fn new(routes: Arc<Routes>, views: Arc<ViewRegistry>, limits: WriteLimits, space: Space) -> DataNode {
         let in_flight = Arc::new(tokio::sync::Semaphore::new(limits.in_flight_bytes_max / UNIT));
-        DataNode { groups: Arc::default(), outages: Arc::default(), routes, views, limits, in_flight, space }
+        let governor = Arc::new(Governor::new(limits.memory_bytes_max));
+        let (groups, outages) = (Arc::default(), Arc::default());
+        DataNode { groups, outages, routes, views, limits, in_flight, governor, space }
+    }
+
+    /// Who may have how much memory here.
+    pub fn governor(&self) -> Arc<Governor> {
+        self.governor.clone()
     }
 
     /// Adds a started group.
@@ -93,15 +104,10 @@ impl DataNode {
     /// Takes room for a write, or says when to come again (I21).
     pub(crate) fn admit(&self, bytes: usize, adds_rows: bool) -> Result<tokio::sync::OwnedSemaphorePermit> {
         self.check_space(adds_rows)?;
-        let memory = self.memory_bytes();
-        // Deletes are always taken: they are how a user makes room.
-        if adds_rows && memory > self.limits.memory_bytes_max {
-            let detail = format!(
-                "{} MiB of unflushed rows and keys, the limit is {} MiB",
-                memory >> 20,
-                self.limits.memory_bytes_max >> 20
-            );
-            return Err(Error::new(Code::OutOfMemory, detail).retry_after(1_000));
+        // Deletes are always taken: they are how a user makes room. What others have in flight will be rows soon; the
+        // request itself does not count, or one larger than the limit could never be taken.
+        if adds_rows && let Some(why) = self.governor.refusal(self.memory_bytes() + self.in_flight_bytes()) {
+            return Err(Error::new(Code::OutOfMemory, why).retry_after(1_000));
         }
         let units = bytes.div_ceil(UNIT).min(self.limits.in_flight_bytes_max / UNIT) as u32;
         self.in_flight.clone().try_acquire_many_owned(units).map_err(|_| {
@@ -113,10 +119,7 @@ impl DataNode {
     /// Why inserts are refused right now, for health.
     pub fn refusals(&self) -> Vec<String> {
         let space = self.check_space(true).err().map(|error| error.to_string());
-        let (memory, limit) = (self.memory_bytes() >> 20, self.limits.memory_bytes_max >> 20);
-        let memory = (memory > limit)
-            .then(|| format!("{memory} MiB of unflushed rows and keys, the limit is {limit} MiB"));
-        space.into_iter().chain(memory).collect()
+        space.into_iter().chain(self.governor.refusal(self.memory_bytes())).collect()
     }
 
     /// Refuses what a full disk could not take, before it waits in the log (P6).
@@ -139,7 +142,7 @@ impl DataNode {
         }
     }
 
-    /// Bytes of memory that writes occupy.
+    /// Bytes of memory that rows and keys occupy.
     pub fn memory_bytes(&self) -> u64 {
         let groups = self.groups.read();
         groups.values().map(|group| group.pressure.memory_bytes.load(Ordering::Relaxed)).sum()
@@ -169,6 +172,12 @@ impl DataNode {
         for group in self.groups() {
             group.raft.shutdown().await;
         }
+    }
+}
+
+impl MemoryGovernor for DataNode {
+    fn room_for_index(&self, bytes: u64) -> Result<Room> {
+        self.governor.room_for_index(self.memory_bytes() + self.in_flight_bytes(), bytes)
     }
 }
 
@@ -212,6 +221,26 @@ mod tests {
         stalled.store(false, Ordering::Relaxed);
         disk.set_capacity(None);
         assert!(node.admit(10, true).is_ok());
+    }
+
+    #[test]
+    fn i21_what_is_in_flight_counts_against_the_memory_limit_and_so_do_indexes() {
+        let mut node = node(&SimDisk::new(1), Arc::default());
+        node.governor = Arc::new(Governor::new(512 << 10));
+        // A request of any size is taken when it is alone.
+        let first = node.admit(700 << 10, true).unwrap();
+        let refused = node.admit(10, true).err().unwrap();
+        assert_eq!((refused.code, refused.retry_after_ms), (Code::OutOfMemory, Some(1_000)));
+        assert!(node.admit(10, false).is_ok(), "deletes make room");
+        drop(first);
+        let room = node.room_for_index(300 << 10).unwrap();
+        let second = node.admit(300 << 10, true).unwrap();
+        assert_eq!(node.admit(10, true).err().map(|e| e.code), Some(Code::OutOfMemory));
+        assert_eq!(node.room_for_index(10).unwrap_err().code, Code::OutOfMemory);
+        drop(room);
+        assert!(node.admit(10, true).is_ok());
+        drop(second);
+        assert!(node.refusals().is_empty());
     }
 
     #[test]

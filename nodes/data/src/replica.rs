@@ -229,22 +229,6 @@ impl GroupReplica {
         };
         segments.into_iter().flatten().filter(is_due).map(|(id, _)| *id).collect()
     }
-
-    /// Bytes of memory in growing segments and key indexes, for the governor (I21).
-    pub fn memory_bytes(&self) -> u64 {
-        let of_shard = |shard: &ShardReplica| {
-            let rows: u64 = shard
-                .segments
-                .values()
-                .map(|held| match &held.segment {
-                    Segment::Growing(segment) => segment.bytes(),
-                    Segment::Sealed(segment) => segment.deletes().bytes(),
-                })
-                .sum();
-            rows + shard.keys.bytes() as u64
-        };
-        self.shards.values().map(of_shard).sum()
-    }
 }
 
 impl ShardReplica {

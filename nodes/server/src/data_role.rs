@@ -86,7 +86,7 @@ pub async fn start(
             segment_bytes_max: config.data.segment_bytes_max,
             segment_age_max: config.data.segment_age_max(),
             seal_rows_min: config.index.autoindex_flat_rows_max as u32,
-            memory_bytes_high: memory_bytes_max / 10 * 6 / config.data.groups_per_node.max(1),
+            groups: config.data.groups_per_node,
             checkpoint_bytes: config.data.checkpoint_bytes,
             checkpoint_interval: config.data.checkpoint_interval(),
         },
@@ -162,7 +162,7 @@ impl Role<'_> {
             data.take_out(group, [], why.unwrap_or_else(|| "its replica stopped, see the log".to_owned()));
             Ok(())
         });
-        let work = maintain(running.clone(), self.policy, ground.shutdown.child());
+        let work = maintain(running.clone(), self.policy, self.data.governor(), ground.shutdown.child());
         let data = self.data.clone();
         ground.tasks.spawn(TaskKind::Checkpoint, format!("group {group}"), async move {
             if let Err(error) = work.await {

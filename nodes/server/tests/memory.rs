@@ -1,4 +1,4 @@
-//! I21: wide rows past the memory limit, and nobody flushes. Inserts must be taken again by themselves.
+//! I21, as a user meets it: wide rows past the memory limit while nobody flushes, and many writers at once.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
@@ -39,5 +39,40 @@ async fn i21_inserts_past_the_memory_limit_are_taken_again_without_help() {
     };
     tokio::time::timeout(Duration::from_secs(120), filling).await.expect("inserts stayed refused");
     assert_eq!(wide.count().await.unwrap(), batches as u64 * 100);
+    server.stop("the test is over").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i21_many_writers_at_once_are_held_to_the_limit_and_all_get_through() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = Config::embedded(directory.path().join("data")).with_free_ports();
+    config.data.memory_limit_bytes = LIMIT_BYTES / 2;
+    let server = Server::start(&config, 1).await.unwrap();
+    let client = Client::embedded(server.database()).unwrap();
+    let schema = CollectionSchema::new(vec![
+        FieldSchema::new("id", DataType::Int64).primary(false),
+        FieldSchema::new("v", DataType::FloatVector { dim: DIM as u32 }),
+    ]);
+    let wide = client.create("wide", schema).await.unwrap();
+    // Eight writers of 3 MiB each at a time would be past the limit together with what is there.
+    let writers = (0..8i64).map(|writer| {
+        let wide = &wide;
+        async move {
+            for batch in 0..3 {
+                let first = (writer * 3 + batch) * 100;
+                let rows = || {
+                    let values = vec![batch as f32; 100 * DIM];
+                    Rows::new().int64("id", first..first + 100).vectors("v", DIM as u32, values)
+                };
+                while let Err(error) = wide.insert(rows()).await {
+                    assert!(error.to_string().contains("limit"), "{error}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    });
+    let all = futures::future::join_all(writers);
+    tokio::time::timeout(Duration::from_secs(120), all).await.expect("inserts stayed refused");
+    assert_eq!(wide.count().await.unwrap(), 2_400);
     server.stop("the test is over").await;
 }

@@ -3,6 +3,7 @@
 
 use super::{MaintenancePolicy, maintain};
 use crate::failures::Failures;
+use crate::governor::Governor;
 use crate::group::{DataGroup, Surroundings};
 use crate::machine::{DataMachine, Pressure};
 use crate::replica::{GroupReplica, Routes};
@@ -26,6 +27,8 @@ const GROUP: GroupId = GroupId(1);
 const SHARD: ShardId = ShardId { collection: CollectionId(3), index: 0 };
 const NODE: NodeId = NodeId(1);
 const ME: ReplicaId = ReplicaId(7);
+/// Bytes of memory for everything.
+const LIMIT: u64 = 8 << 20;
 const WAIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -42,6 +45,7 @@ struct Life {
     group: Arc<DataGroup>,
     host: Host,
     stop: Shutdown,
+    governor: Arc<Governor>,
 }
 
 /// Every write is followed by a checkpoint; segments are old after ten minutes.
@@ -50,7 +54,7 @@ fn policy() -> MaintenancePolicy {
         segment_bytes_max: 1 << 30,
         segment_age_max: Duration::from_secs(600),
         seal_rows_min: 40,
-        memory_bytes_high: 1 << 30,
+        groups: 1,
         checkpoint_bytes: 1,
         checkpoint_interval: Duration::from_secs(3_600),
     }
@@ -87,8 +91,9 @@ impl Ground {
         };
         let group = Arc::new(DataGroup::new(raft, machine, pressure, around));
         let stop = Shutdown::new();
-        tokio::spawn(maintain(group.clone(), policy(), stop.clone()));
-        Life { group, host, stop }
+        let governor = Arc::new(Governor::new(LIMIT));
+        tokio::spawn(maintain(group.clone(), policy(), governor.clone(), stop.clone()));
+        Life { group, host, stop, governor }
     }
 
     async fn insert(&mut self, life: &Life, rows: i64) {
@@ -201,5 +206,30 @@ async fn few_rows_stay_in_the_tail_file_however_old() {
     // With one row more they are worth it, and old at once.
     ground.insert(&life, 1).await;
     life.until(|life| life.sealed() == 1).await;
+    life.end().await;
+}
+
+#[tokio::test]
+async fn i21_rows_go_to_files_when_they_have_most_of_what_keys_and_indexes_leave() {
+    let mut ground = Ground::new();
+    let life = ground.live(first()).await;
+    life.create().await;
+    ground.insert(&life, 20_000).await;
+    let bytes = |life: &Life| {
+        let replica = &life.group.machine.lock().replica;
+        (replica.memory_bytes(), replica.growing_bytes())
+    };
+    let (all, rows) = bytes(&life);
+    assert!(rows > 512 << 10 && all - rows > rows, "keys have more than rows: {rows} of {all}");
+
+    // An index leaves one and a half times what there is: much is used, but not by rows.
+    let mut room = life.governor.room_for_index(all, LIMIT - all * 3 / 2).unwrap();
+    ground.insert(&life, 1).await;
+    assert_eq!(life.sealed(), 0);
+    // Beside the keys it leaves no more than the rows have.
+    room.settle(LIMIT - all - rows / 10);
+    ground.insert(&life, 1).await;
+    life.until(|life| life.sealed() == 1).await;
+    life.until(|life| bytes(life).1 == 0).await;
     life.end().await;
 }

@@ -1,0 +1,145 @@
+//! Who may have how much memory (I21).
+//!
+//! ```text
+//! limit = growing rows + key indexes + deletes      counted by the groups, given back by seals and checkpoints
+//!       + writes in flight                          admitted, not yet applied
+//!       + indexes                                   rooms of the index role, at most three quarters of the limit
+//! ```
+//! Mapped files do not count. Over the limit inserts are refused and deletes are taken; an index that would not fit is
+//! not built, and searches scan. Nobody waits inside apply.
+
+use crate::replica::{GroupReplica, ShardReplica};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use vecraft_rpc::memory::Room;
+use vecraft_segment::Segment;
+use vecraft_types::{Code, Error, Result};
+
+/// The node's memory limit and what indexes have of it.
+#[derive(Debug)]
+pub struct Governor {
+    limit: u64,
+    indexes: Arc<AtomicU64>,
+}
+
+impl Governor {
+    /// Everything together may have so many bytes.
+    pub fn new(limit: u64) -> Governor {
+        Governor { limit, indexes: Arc::default() }
+    }
+
+    /// Bytes of indexes in memory.
+    pub fn index_bytes(&self) -> u64 {
+        self.indexes.load(Ordering::Relaxed)
+    }
+
+    /// Why inserts are refused, given what rows and keys have.
+    pub fn refusal(&self, rows: u64) -> Option<String> {
+        let indexes = self.index_bytes();
+        (rows.saturating_add(indexes) > self.limit).then(|| {
+            format!(
+                "{} MiB of unflushed rows and keys and {} MiB of indexes, the limit is {} MiB",
+                rows >> 20,
+                indexes >> 20,
+                self.limit >> 20
+            )
+        })
+    }
+
+    /// Room for an index, given what rows and keys have. A quarter of the limit is never given to indexes: without room
+    /// for rows nobody could insert.
+    ///
+    /// # Errors
+    /// [`Code::OutOfMemory`] with the figures.
+    pub fn room_for_index(&self, rows: u64, bytes: u64) -> Result<Room> {
+        let room = Room::take(&self.indexes, bytes);
+        let indexes = self.index_bytes();
+        if indexes <= self.limit / 4 * 3 && rows.saturating_add(indexes) <= self.limit {
+            return Ok(room);
+        }
+        let text = format!(
+            "an index of {} MiB beside {} MiB of other indexes and {} MiB of unflushed rows and keys, the limit is {} MiB",
+            bytes >> 20,
+            indexes.saturating_sub(bytes) >> 20,
+            rows >> 20,
+            self.limit >> 20
+        );
+        Err(Error::new(Code::OutOfMemory, text))
+    }
+
+    /// Bytes that one of `groups` groups may have for rows and keys.
+    pub fn share(&self, groups: u64) -> u64 {
+        self.limit.saturating_sub(self.index_bytes()) / groups.max(1)
+    }
+}
+
+impl GroupReplica {
+    /// Bytes of memory in growing segments and key indexes, for the governor (I21).
+    pub fn memory_bytes(&self) -> u64 {
+        let of_shard = |shard: &ShardReplica| {
+            let rows: u64 = shard
+                .segments
+                .values()
+                .map(|held| match &held.segment {
+                    Segment::Growing(segment) => segment.bytes(),
+                    Segment::Sealed(segment) => segment.deletes().bytes(),
+                })
+                .sum();
+            rows + shard.keys.bytes() as u64
+        };
+        self.shards.values().map(of_shard).sum()
+    }
+
+    /// Of those, what goes to files with a seal.
+    pub(crate) fn growing_bytes(&self) -> u64 {
+        let segments = self.shards.values().flat_map(|shard| shard.segments.values());
+        segments
+            .map(|held| match &held.segment {
+                Segment::Growing(segment) => segment.bytes(),
+                Segment::Sealed(_) => 0,
+            })
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn i21_indexes_rows_and_keys_share_one_limit() {
+        let governor = Governor::new(100 * MIB);
+        assert_eq!(governor.refusal(100 * MIB), None);
+        let room = governor.room_for_index(20 * MIB, 60 * MIB).unwrap();
+        assert_eq!(governor.refusal(40 * MIB), None);
+        let text = governor.refusal(41 * MIB).unwrap();
+        assert_eq!(text, "41 MiB of unflushed rows and keys and 60 MiB of indexes, the limit is 100 MiB");
+        drop(room);
+        assert_eq!(governor.refusal(41 * MIB), None);
+    }
+
+    #[test]
+    fn i21_an_index_that_does_not_fit_takes_nothing() {
+        let governor = Governor::new(100 * MIB);
+        let beside_rows = governor.room_for_index(50 * MIB, 51 * MIB).unwrap_err();
+        assert_eq!(beside_rows.code, Code::OutOfMemory);
+        assert!(
+            beside_rows.detail.starts_with("an index of 51 MiB beside 0 MiB of other indexes and 50 MiB")
+        );
+        let _first = governor.room_for_index(0, 70 * MIB).unwrap();
+        assert!(governor.room_for_index(0, 6 * MIB).is_err(), "a quarter is for rows");
+        assert_eq!(governor.index_bytes(), 70 * MIB);
+        assert!(governor.room_for_index(0, 5 * MIB).is_ok());
+    }
+
+    #[test]
+    fn i21_groups_share_what_indexes_leave() {
+        let governor = Governor::new(100 * MIB);
+        assert_eq!(governor.share(2), 50 * MIB);
+        let _room = governor.room_for_index(0, 60 * MIB).unwrap();
+        assert_eq!(governor.share(2), 20 * MIB);
+    }
+}
