@@ -101,7 +101,8 @@ section! {
         checkpoint_bytes: u64 = 256 * MIB, MIB..=16 * GIB;
         /// Seconds of writes after which they do so anyway, so that a cold shard does not pin the log.
         checkpoint_interval_s: u64 = 600, 1..=86_400;
-        /// Bytes of memory for growing rows, key indexes and requests; 0 means half of the machine's memory.
+        /// Bytes of memory for growing rows, key indexes, requests and index files in use; 0 means half of the
+        /// machine's memory. An index that would not fit, or would leave less than a quarter for rows, is not built.
         /// Near it, growing rows are written to files early; above it, inserts are answered `memory limit exceeded`
         /// while reads and deletes go on.
         memory_limit_bytes: u64 = 0, 0..=1 << 46;

@@ -18,6 +18,7 @@ mod aligned;
 mod conformance;
 mod container;
 mod error;
+mod estimate;
 mod flat;
 mod hnsw;
 mod ivf;
@@ -35,6 +36,7 @@ mod twin;
 mod vector_index;
 
 pub use error::{Error, Result};
+pub use estimate::build_bytes;
 pub use flat::{Flat, flat_search};
 pub use hnsw::Hnsw;
 pub use ivf::IvfFlat;

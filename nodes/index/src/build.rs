@@ -7,6 +7,7 @@ use crate::survey::{Work, WorkKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vecraft_index::{BuildMonitor, VectorIndex};
+use vecraft_rpc::memory::Room;
 use vecraft_runtime::shutdown::Shutdown;
 
 /// Set when nobody wants the index any more. Looked at between batches of rows.
@@ -32,7 +33,8 @@ impl BuildMonitor for Unwanted {
 impl IndexNode {
     /// Does one job. Changes are looked at meanwhile: what was dropped goes at once, and the job itself is
     /// cancelled when it is no longer in the plan. Returns when nothing of it runs any more.
-    pub(crate) async fn do_while_wanted(&self, work: Work, stop: &Shutdown) {
+    /// `room` is for the index: held as long as searches use it, else given back.
+    pub(crate) async fn do_while_wanted(&self, work: Work, mut room: Room, stop: &Shutdown) {
         let unwanted = Unwanted::default();
         let target = work.job.target;
         self.state.lock().report.working_on = Some(target);
@@ -57,13 +59,14 @@ impl IndexNode {
         let mut state = self.state.lock();
         state.report.working_on = None;
         match done {
-            Ok(built) => {
+            Ok((built, bytes)) => {
+                room.settle(bytes);
                 match work.kind {
                     WorkKind::Open => state.report.opened += 1,
                     WorkKind::Build => state.report.built += 1,
                 }
                 state.failures.remove(&target);
-                state.built.insert(target, built);
+                state.built.insert(target, Built { _room: Some(room), ..built });
             }
             Err(error) if error.is_cancelled() => {
                 tracing::info!(%target, "index no longer wanted, cancelled")
@@ -84,7 +87,8 @@ impl IndexNode {
         }
     }
 
-    async fn make(&self, work: &Work, unwanted: &Unwanted) -> Result<Built> {
+    /// The index, and the bytes of memory it holds.
+    async fn make(&self, work: &Work, unwanted: &Unwanted) -> Result<(Built, u64)> {
         let started = self.clock.monotonic();
         let (index, record) = match work.kind {
             WorkKind::Open => self.open(work).await?,
@@ -92,7 +96,7 @@ impl IndexNode {
         };
         unwanted.check()?;
         // With replicas the IndexReady entry goes here, between durable and in use (I13).
-        let kind = index.kind().name();
+        let (kind, bytes) = (index.kind().name(), index.memory_bytes() as u64);
         work.segment.attach_index(work.job.field, index)?;
         tracing::info!(
             target_index = %work.job.target,
@@ -103,7 +107,7 @@ impl IndexNode {
             took = ?self.clock.monotonic().saturating_sub(started),
             "index in use"
         );
-        Ok(Built { record, attached: Some(Arc::downgrade(&work.segment)) })
+        Ok((Built { record, attached: Some(Arc::downgrade(&work.segment)), _room: None }, bytes))
     }
 
     async fn open(&self, work: &Work) -> Result<(Arc<dyn VectorIndex>, IndexRecord)> {

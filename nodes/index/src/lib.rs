@@ -21,6 +21,8 @@
 //! | [`Drain`] | cancels the build under way, answers once the role has let go of files and store |
 //! | [`Report`] | says what was built, opened, rebuilt and failed |
 //!
+//! An index for which memory has no room waits, and searches scan (I21, [`room`]).
+//!
 //! What it does *not* do: it does not decide which index (the catalogue does), seals nothing (a flush does), searches
 //! nothing, and moves no rows.
 //!
@@ -36,6 +38,7 @@ mod error;
 mod messages;
 mod node;
 mod plan;
+mod room;
 mod services;
 mod store;
 mod survey;

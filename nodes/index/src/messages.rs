@@ -32,6 +32,8 @@ pub struct IndexReport {
     pub pending: usize,
     /// Bytes of the index files.
     pub file_bytes: u64,
+    /// Indexes that memory has no room for now; searches scan meanwhile.
+    pub waiting: usize,
     /// What is being built or opened now.
     pub working_on: Option<IndexTarget>,
 }

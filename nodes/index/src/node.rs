@@ -6,10 +6,11 @@ use crate::plan::{BuiltIndex, IndexTarget, to_build};
 use crate::store::{IndexRecord, IndexStore};
 use crate::survey::wanted_of;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
+use vecraft_rpc::memory::{MemoryGovernor, Room};
 use vecraft_rpc::services::{Catalogue, ShardStats};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::{CpuPool, IoPool};
@@ -46,6 +47,8 @@ pub struct IndexParts {
     pub views: Arc<ViewRegistry>,
     /// Told when segments of a shard came or went; one permit stands for any number of changes.
     pub changed: Arc<Notify>,
+    /// Whether memory has room for an index.
+    pub memory: Arc<dyn MemoryGovernor>,
     /// Index files.
     pub disk: Arc<dyn Disk>,
     /// Their records.
@@ -65,6 +68,7 @@ pub struct IndexNode {
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) views: Arc<ViewRegistry>,
     changed: Arc<Notify>,
+    pub(crate) memory: Arc<dyn MemoryGovernor>,
     pub(crate) store: IndexStore,
     pub(crate) pool: CpuPool,
     pub(crate) io: IoPool,
@@ -80,6 +84,8 @@ pub(crate) struct State {
     is_open: bool,
     pub built: BTreeMap<IndexTarget, Built>,
     pub failures: BTreeMap<IndexTarget, Failure>,
+    /// Indexes that memory has no room for.
+    pub waiting: BTreeSet<IndexTarget>,
     pub report: IndexReport,
 }
 
@@ -88,6 +94,8 @@ pub(crate) struct Built {
     pub record: IndexRecord,
     /// The segment whose searches use it.
     pub attached: Option<Weak<SealedSegment>>,
+    /// What it takes of the memory meanwhile.
+    pub _room: Option<Room>,
 }
 
 /// An index that could not be built or opened.
@@ -106,9 +114,20 @@ impl Built {
 impl IndexNode {
     /// A role over these parts; nothing happens before an actor runs it.
     pub fn new(parts: IndexParts) -> IndexNode {
-        let IndexParts { catalogue, views, changed, disk, kv, pool, io, clock, config } = parts;
+        let IndexParts { catalogue, views, changed, memory, disk, kv, pool, io, clock, config } = parts;
         let store = IndexStore::new(disk, kv);
-        IndexNode { catalogue, views, changed, store, pool, io, clock, config, state: Mutex::default() }
+        IndexNode {
+            catalogue,
+            views,
+            changed,
+            memory,
+            store,
+            pool,
+            io,
+            clock,
+            config,
+            state: Mutex::default(),
+        }
     }
 
     /// How the role is, for health, metrics and tests.
@@ -116,7 +135,7 @@ impl IndexNode {
         let state = self.state.lock();
         let attached = state.built.values().filter(|built| built.is_attached()).count();
         let file_bytes = state.built.values().map(|built| built.record.file_bytes).sum();
-        IndexReport { attached, file_bytes, ..state.report.clone() }
+        IndexReport { attached, file_bytes, waiting: state.waiting.len(), ..state.report.clone() }
     }
 
     /// Something changed: look again. Never blocks, and many calls make one look.
@@ -151,7 +170,7 @@ impl IndexNode {
             let survey = self.survey();
             self.drop_unwanted(&survey.plan.drops).await;
             match self.next_job(&survey) {
-                Some(work) => self.do_while_wanted(work, stop).await,
+                Some((work, room)) => self.do_while_wanted(work, room, stop).await,
                 None => {
                     let _ = stop.unless_triggered(self.something_to_do()).await;
                 }
@@ -166,8 +185,8 @@ impl IndexNode {
         let store = self.store.clone();
         let records = self.io.run(move || store.records()).await??;
         let mut state = self.state.lock();
-        state.built =
-            records.into_iter().map(|(target, record)| (target, Built { record, attached: None })).collect();
+        let unused = |record| Built { record, attached: None, _room: None };
+        state.built = records.into_iter().map(|(target, record)| (target, unused(record))).collect();
         state.is_open = true;
         Ok(())
     }
@@ -175,7 +194,12 @@ impl IndexNode {
     /// A change, or the time to try something again.
     async fn something_to_do(&self) {
         let now = self.clock.monotonic();
-        let retry_at = self.state.lock().failures.values().map(|failure| failure.retry_at).min();
+        let retry_at = {
+            let state = self.state.lock();
+            // Nobody tells when memory comes free.
+            let for_room = (!state.waiting.is_empty()).then(|| now + self.config.retry_first);
+            state.failures.values().map(|failure| failure.retry_at).chain(for_room).min()
+        };
         match retry_at {
             Some(at) => {
                 // Either way the next round looks.

@@ -5,6 +5,7 @@ use crate::plan::{Job, Plan, SealedHere, WantedIndex, plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use vecraft_index::IndexSpec;
+use vecraft_rpc::memory::Room;
 use vecraft_segment::{SealedSegment, Segment};
 use vecraft_types::{CollectionDescriptor, CollectionId, SegmentId, ShardId};
 
@@ -64,20 +65,33 @@ impl IndexNode {
         Survey { plan, segments }
     }
 
-    /// The first job whose time has come: opening before building, because it is quick and helps as much.
-    pub(crate) fn next_job(&self, survey: &Survey) -> Option<Work> {
+    /// The first job whose time has come and for which memory has room: opening before building, because it is quick
+    /// and helps as much.
+    pub(crate) fn next_job(&self, survey: &Survey) -> Option<(Work, Room)> {
+        self.forget_waiting(survey);
         let now = self.clock.monotonic();
-        let mut state = self.state.lock();
-        state.failures.retain(|target, _| {
-            survey.plan.opens.iter().chain(&survey.plan.builds).any(|job| job.target == *target)
-        });
-        let is_due =
-            |job: &&Job| state.failures.get(&job.target).is_none_or(|failure| failure.retry_at <= now);
-        let open = survey.plan.opens.iter().find(is_due).map(|job| (job, WorkKind::Open));
-        let build = || survey.plan.builds.iter().find(is_due).map(|job| (job, WorkKind::Build));
-        let (job, kind) = open.or_else(build)?;
-        let segment = survey.segments.get(&(job.target.shard, job.target.segment))?.clone();
-        Some(Work { job: job.clone(), segment, kind })
+        let due: Vec<(&Job, WorkKind)> = {
+            let mut state = self.state.lock();
+            state.failures.retain(|target, _| {
+                survey.plan.opens.iter().chain(&survey.plan.builds).any(|job| job.target == *target)
+            });
+            let is_due =
+                |job: &&Job| state.failures.get(&job.target).is_none_or(|failure| failure.retry_at <= now);
+            let opens = survey.plan.opens.iter().filter(is_due).map(|job| (job, WorkKind::Open));
+            let builds = survey.plan.builds.iter().filter(is_due).map(|job| (job, WorkKind::Build));
+            opens.chain(builds).collect()
+        };
+        for (job, kind) in due {
+            let segment = survey.segments.get(&(job.target.shard, job.target.segment))?.clone();
+            match self.room_for(job, kind, &segment) {
+                Ok(room) => {
+                    self.state.lock().waiting.remove(&job.target);
+                    return Some((Work { job: job.clone(), segment, kind }, room));
+                }
+                Err(why) => self.wait_for_room(job.target, &why),
+            }
+        }
+        None
     }
 }
 

@@ -143,7 +143,15 @@ impl Roles {
 
         let pool = CpuPool::new("search", config.query.search_threads as usize)
             .map_err(Error::other("start search threads"))?;
-        let index = index_node(directory, config, ground, &metastore, views.clone(), segments_changed)?;
+        let index = index_node(
+            directory,
+            config,
+            ground,
+            &metastore,
+            views.clone(),
+            segments_changed,
+            shards.clone(),
+        )?;
         let query = Arc::new(QueryNode::new(QueryParts {
             views,
             barrier: shards.clone(),
@@ -286,6 +294,7 @@ fn index_node(
     metastore: &Metastore,
     views: Arc<ViewRegistry>,
     changed: Arc<Notify>,
+    memory: Arc<DataNode>,
 ) -> Result<Arc<IndexNode>, Error> {
     let threads = match config.index.build_threads as usize {
         0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
@@ -296,6 +305,7 @@ fn index_node(
         catalogue: Arc::new(metastore.catalogue()),
         views,
         changed,
+        memory,
         disk: directory.disk.clone(),
         kv: directory.kv.clone(),
         pool,

@@ -1,8 +1,11 @@
-//! I21, as a user meets it: wide rows past the memory limit while nobody flushes, and many writers at once.
+//! I21, as a user meets it: wide rows past the memory limit while nobody flushes, many writers at once, and an index
+//! that would not fit.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
-use vecraft_client::types::{CollectionSchema, DataType, FieldSchema};
+use vecraft_client::types::api::{Call, CreateIndex, DropIndex, IndexInfo};
+use vecraft_client::types::{CollectionSchema, DataType, FieldSchema, Metric};
 use vecraft_client::{Client, Rows};
 use vecraft_config::Config;
 use vecraft_server::Server;
@@ -39,6 +42,69 @@ async fn i21_inserts_past_the_memory_limit_are_taken_again_without_help() {
     };
     tokio::time::timeout(Duration::from_secs(120), filling).await.expect("inserts stayed refused");
     assert_eq!(wide.count().await.unwrap(), batches as u64 * 100);
+    server.stop("the test is over").await;
+}
+
+/// Small rows under a graph so dense that it is larger than the limit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i21_an_index_larger_than_the_limit_is_not_built_and_searches_are_right_all_the_same() {
+    const ROWS: i64 = 6_000;
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = Config::embedded(directory.path().join("data")).with_free_ports();
+    config.data.memory_limit_bytes = LIMIT_BYTES;
+    let server = Server::start(&config, 1).await.unwrap();
+    let client = Client::embedded(server.database()).unwrap();
+    let schema = CollectionSchema::new(vec![
+        FieldSchema::new("id", DataType::Int64).primary(false),
+        FieldSchema::new("v", DataType::FloatVector { dim: 2 }),
+    ]);
+    let dense = client.create("dense", schema).await.unwrap();
+    let rows = |keys: std::ops::Range<i64>| {
+        let values = keys.clone().flat_map(|key| [key as f32, 1.0]).collect();
+        Rows::new().int64("id", keys).vectors("v", 2, values)
+    };
+    dense.insert(rows(0..ROWS)).await.unwrap();
+
+    // 1,000 links a row: about 47 MiB, and the limit is 32.
+    let database = server.database();
+    let create = |m: &str| CreateIndex {
+        collection: "dense".into(),
+        field: "v".into(),
+        name: "by_v".into(),
+        index_type: "HNSW".into(),
+        metric: Some(Metric::L2),
+        params: BTreeMap::from([("M".into(), m.into()), ("efConstruction".into(), "40".into())]),
+    };
+    database.create_index(Call::default(), create("1000")).await.unwrap();
+    let pending = async |wanted: u64| {
+        let reached = async {
+            loop {
+                let told: Vec<IndexInfo> = dense.indexes().await.unwrap();
+                if told[0].pending_rows == wanted {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), reached).await.expect("the figures are not reached");
+    };
+    pending(ROWS as u64).await;
+    let nearest = async |key: i64| {
+        let hits = dense.search(&[key as f32 + 0.2, 1.0]).limit(2).one().await.unwrap();
+        hits.iter().map(|hit| hit.int("id").unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(nearest(4_321).await, [4_321, 4_322]);
+
+    // Life goes on: the index that is not there takes nothing from inserts.
+    dense.insert(rows(ROWS..ROWS + 1_000)).await.unwrap();
+    assert_eq!(nearest(ROWS + 500).await, [ROWS + 500, ROWS + 501]);
+
+    // One that fits is built in its place.
+    let drop = DropIndex { collection: "dense".into(), field: String::new(), name: "by_v".into() };
+    database.drop_index(Call::default(), drop).await.unwrap();
+    database.create_index(Call::default(), create("8")).await.unwrap();
+    pending(0).await;
+    assert_eq!(nearest(4_321).await, [4_321, 4_322]);
     server.stop("the test is over").await;
 }
 

@@ -106,6 +106,9 @@ async fn the_figures_are_there_and_move() {
     assert_eq!(indexed.get("vecraft_index_pending"), 0.0);
     assert!(indexed.get("vecraft_index_built_total") > 0.0 && indexed.get("vecraft_index_attached") > 0.0);
     assert!(indexed.get("vecraft_disk_bytes{dir=\"indexes\"}") > 0.0);
+    // M = 8 is 16 links of 4 bytes a row, and a little more.
+    assert!(indexed.get("vecraft_index_memory_bytes") > (ROWS * 64) as f64);
+    assert_eq!(indexed.get("vecraft_index_waiting"), 0.0);
     rig.stop().await;
 }
 

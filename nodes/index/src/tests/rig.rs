@@ -5,9 +5,11 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use vecraft_rpc::memory::{MemoryGovernor, Room};
 use vecraft_rpc::services::Catalogue;
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RolePolicy};
 use vecraft_runtime::clock::SystemClock;
@@ -30,6 +32,7 @@ pub struct Rig {
     pub disk: SimDisk,
     kv: SimKv,
     pub wishes: Arc<Wishes>,
+    pub memory: Arc<Memory>,
     manifests: Vec<SegmentManifest>,
 }
 
@@ -39,6 +42,22 @@ pub struct Life {
     pub views: Arc<ViewRegistry>,
     pub role: RoleAddr<IndexActor>,
     _actors: ActorHost,
+}
+
+/// A memory limit for indexes alone.
+pub struct Memory {
+    pub limit: AtomicU64,
+    pub used: Arc<AtomicU64>,
+}
+
+impl MemoryGovernor for Memory {
+    fn room_for_index(&self, bytes: u64) -> Result<Room> {
+        let room = Room::take(&self.used, bytes);
+        if self.used.load(Ordering::Relaxed) <= self.limit.load(Ordering::Relaxed) {
+            return Ok(room);
+        }
+        Err(Error::new(Code::OutOfMemory, format!("{bytes} bytes")))
+    }
 }
 
 /// A catalogue of one collection.
@@ -110,7 +129,14 @@ pub fn vector(row: usize) -> [f32; DIM] {
 
 impl Rig {
     pub fn new() -> Rig {
-        Rig { disk: SimDisk::new(1), kv: SimKv::new(1), wishes: Arc::default(), manifests: Vec::new() }
+        let memory = Arc::new(Memory { limit: AtomicU64::new(u64::MAX), used: Arc::default() });
+        Rig {
+            disk: SimDisk::new(1),
+            kv: SimKv::new(1),
+            wishes: Arc::default(),
+            memory,
+            manifests: Vec::new(),
+        }
     }
 
     pub fn files(&self) -> Arc<dyn Disk> {
@@ -165,6 +191,7 @@ impl Rig {
             catalogue: self.wishes.clone(),
             views: views.clone(),
             changed: Arc::new(Notify::new()),
+            memory: self.memory.clone(),
             disk: self.files(),
             kv: Arc::new(self.kv.clone()),
             pool: CpuPool::new("test-index", 1).unwrap(),

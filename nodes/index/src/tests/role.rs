@@ -2,6 +2,7 @@
 
 use super::rig::{Rig, SHARD, VECTOR, vector};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 use vecraft_index::{IndexKind, SearchParams};
 use vecraft_rpc::services::ShardStats;
 use vecraft_storage::{Disk, OpenMode};
@@ -141,6 +142,45 @@ async fn a_full_disk_is_waited_for() {
     rig.disk.set_capacity(None);
     let report = life.until(|report| report.attached == 1).await;
     assert_eq!(report.built, 1);
+    life.end().await;
+}
+
+#[tokio::test]
+async fn i21_an_index_waits_for_room_in_memory_and_gives_it_back() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW")]);
+    rig.seal(1, 2_000);
+    rig.seal(2, 300);
+    let (limit, used) = (|bytes| rig.memory.limit.store(bytes, Relaxed), || rig.memory.used.load(Relaxed));
+    limit(300 << 10);
+    let life = rig.live().await;
+    // The small one is built, the large one does not fit; nobody calls that a failure.
+    let report = life.until(|report| report.attached == 1 && report.waiting == 1).await;
+    assert_eq!((report.built, report.failed), (1, 0));
+    assert!(life.segment(1).index(VECTOR).is_none() && life.segment(2).index(VECTOR).is_some());
+    assert_eq!(used(), life.segment(2).index(VECTOR).unwrap().memory_bytes() as u64);
+
+    // Memory comes free, and nobody tells.
+    limit(64 << 20);
+    let report = life.until(|report| report.attached == 2).await;
+    assert_eq!((report.built, report.waiting), (2, 0));
+    let held = [1, 2].map(|id| life.segment(id).index(VECTOR).unwrap().memory_bytes() as u64);
+    assert_eq!(used(), held.iter().sum::<u64>());
+    life.end().await;
+
+    // After a restart with less memory the files stay and wait, too.
+    assert_eq!(used(), 0, "a role that is gone holds nothing");
+    limit(0);
+    let life = rig.live().await;
+    life.until(|report| report.waiting == 2).await;
+    assert_eq!(rig.index_files().len(), 2);
+    limit(64 << 20);
+    let report = life.until(|report| report.attached == 2).await;
+    assert_eq!((report.opened, report.built), (2, 0));
+    rig.wishes.set(&[]);
+    life.node.wake();
+    life.until(|report| report.dropped == 2).await;
+    assert_eq!(used(), 0);
     life.end().await;
 }
 

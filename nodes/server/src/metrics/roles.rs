@@ -31,6 +31,8 @@ pub fn index(figures: &mut Figures, index: &IndexReport) {
     counter("vecraft_index_dropped_total", "index files removed because nobody wants them", index.dropped);
     figures.gauge("vecraft_index_attached", "indexes in use", &[], index.attached);
     figures.gauge("vecraft_index_pending", "indexes still to be opened or built", &[], index.pending);
+    let help = "indexes of those that memory has no room for; searches scan";
+    figures.gauge("vecraft_index_waiting", help, &[], index.waiting);
     let help = "1 while an index is opened or built";
     figures.gauge("vecraft_index_working", help, &[], index.working_on.is_some());
 }

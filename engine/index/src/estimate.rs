@@ -1,0 +1,74 @@
+//! How much memory an index will take while it is built: said before, so that it can be refused instead of tried.
+
+use crate::IndexSpec;
+use vecraft_types::Metric;
+
+/// Rows whose links are chosen at one time: at most this many, and this share of those already linked ([`crate::hnsw`]).
+const BATCH_ROWS: u64 = 1_024;
+const BATCH_SHARE: u64 = 64;
+
+/// Bytes beside the vectors that building an index takes at its peak, rounded up rather than down. What stays when it is
+/// built is [`crate::VectorIndex::memory_bytes`].
+///
+/// `threads`: how many walk the graph at one time.
+pub fn build_bytes(spec: &IndexSpec, metric: Metric, rows: usize, dim: usize, threads: usize) -> u64 {
+    let (rows, dim, threads) = (rows as u64, dim as u64, threads as u64);
+    let norms = if metric == Metric::Cosine { 4 * rows } else { 0 };
+    match spec.resolve(rows as usize) {
+        IndexSpec::Flat | IndexSpec::Auto => 0,
+        IndexSpec::Hnsw { m, .. } => {
+            let m = (m as u64).clamp(2, rows.max(2));
+            // Level 0, levels, places; of the upper levels each holds 1/M of the one below.
+            let links = rows * (4 * (2 * m).next_multiple_of(16) + 5) + 4 * m * rows.div_ceil(m - 1);
+            // Order of insertion; which rows a walk has seen; links of a batch, both ways.
+            let work =
+                4 * rows + threads * rows + BATCH_ROWS.min(rows.div_ceil(BATCH_SHARE)) * 2 * m * 3 * 16;
+            norms + links + work
+        }
+        IndexSpec::IvfFlat { nlist, .. } => {
+            let lists = (nlist as u64).min(rows);
+            // Lists, their number for each row, the sample; centroids, and the sums they are averaged from.
+            norms + 16 * rows + lists * (dim * 16 + 8)
+        }
+        // The library's own structures, and a copy of all of it while the file is written.
+        IndexSpec::Hnswlib { m, .. } => {
+            let m = (m as u64).clamp(2, rows.max(2));
+            norms + 2 * rows * (4 * (1 + 2 * m) + 64)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{Unwatched, VectorRows, build};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn i21_the_estimate_covers_what_is_built_and_is_not_many_times_as_large() {
+        let params = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+        };
+        let (count, dim) = (3_000, 8);
+        let values = (0..count * dim).map(|i| ((i * 2_654_435_761_usize) % 1_000) as f32).collect();
+        let rows = VectorRows::from_vec(dim, values).unwrap();
+        let specs = [
+            ("HNSW", params(&[("M", "4"), ("efConstruction", "20")])),
+            ("HNSW", params(&[("M", "48"), ("efConstruction", "60")])),
+            ("IVF_FLAT", params(&[("nlist", "64")])),
+            ("HNSWLIB", params(&[("M", "8"), ("efConstruction", "20")])),
+        ];
+        for (name, params) in specs {
+            let spec = IndexSpec::parse(name, &params).unwrap();
+            for metric in [Metric::L2, Metric::Cosine] {
+                let index = build(&spec, metric, rows.clone(), &Unwatched).unwrap();
+                let (held, estimate) =
+                    (index.memory_bytes() as u64, build_bytes(&spec, metric, count, dim, 2));
+                assert!(held > 0 && held <= estimate, "{name} {params:?}: {held} of {estimate}");
+                assert!(estimate <= 6 * held + (1 << 20), "{name} {params:?}: {held} of {estimate}");
+            }
+        }
+        assert_eq!(build_bytes(&IndexSpec::Auto, Metric::L2, 3_000, dim, 2), 0, "a scan needs nothing");
+    }
+}

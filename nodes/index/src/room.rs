@@ -1,0 +1,51 @@
+//! Room in memory for an index (I21): taken before it is built or read, given back when no search uses it any more.
+//!
+//! Without room an index waits, and searches scan: slower, right, and never the end of the process. What does not fit
+//! now is looked at again after a pause, and told once.
+
+use crate::node::IndexNode;
+use crate::plan::{IndexTarget, Job};
+use crate::survey::{Survey, WorkKind};
+use vecraft_rpc::memory::Room;
+use vecraft_segment::SealedSegment;
+use vecraft_types::Result;
+
+impl IndexNode {
+    /// Room for a job's index at its peak.
+    pub(crate) fn room_for(&self, job: &Job, kind: WorkKind, segment: &SealedSegment) -> Result<Room> {
+        let bytes = match kind {
+            // A file holds little more than what it becomes in memory.
+            WorkKind::Open => {
+                let mut state = self.state.lock();
+                let Some(built) = state.built.get_mut(&job.target) else {
+                    return self.memory.room_for_index(0);
+                };
+                // Its segment went, and with it the index that had this room.
+                built._room = None;
+                built.record.file_bytes
+            }
+            WorkKind::Build => {
+                let field = segment.schema().field_by_id(job.field);
+                let dim = field.and_then(|field| field.data_type.dim()).unwrap_or(0) as usize;
+                let rows = job.rows as usize;
+                vecraft_index::build_bytes(&job.spec, job.metric, rows, dim, self.pool.threads())
+            }
+        };
+        self.memory.room_for_index(bytes)
+    }
+
+    /// Remembers that there is no room for an index; says so the first time.
+    pub(crate) fn wait_for_room(&self, target: IndexTarget, why: &vecraft_types::Error) {
+        if self.state.lock().waiting.insert(target) {
+            tracing::warn!(%target, %why, "no index yet, searches scan; it is built when memory comes free");
+        }
+    }
+
+    /// Forgets those that nobody wants any more.
+    pub(crate) fn forget_waiting(&self, survey: &Survey) {
+        let plan = &survey.plan;
+        let wants =
+            |target: &IndexTarget| plan.opens.iter().chain(&plan.builds).any(|job| job.target == *target);
+        self.state.lock().waiting.retain(wants);
+    }
+}
