@@ -81,7 +81,7 @@ section! {
         /// Milliseconds. How long a request may take when the client names no deadline.
         request_timeout_ms: u64 = 60_000, 10..=3_600_000;
         /// Bytes. An insert is split into log entries of at most this; larger entries delay votes and reads.
-        entry_bytes_max: u64 = 2 * MIB, 64 * KIB..=16 * MIB;
+        entry_bytes_max: u64 = 2 * MIB, KIB..=16 * MIB;
     }
 }
 
@@ -91,14 +91,14 @@ section! {
         /// Raft groups per node. All collections share them, so an idle collection costs a catalogue row only.
         groups_per_node: u64 = 2, 1..=64;
         /// Bytes. A growing segment is sealed at this size (Milvus's 0.12 of 1,024 MB).
-        segment_bytes_max: u64 = 122 * MIB, MIB..=4 * GIB;
+        segment_bytes_max: u64 = 122 * MIB, 4 * KIB..=4 * GIB;
         /// Seconds. After writes of this age a growing segment is sealed when it has at least
         /// `index.autoindex_flat_rows_max` rows; smaller ones stay in a checkpoint's tail file.
         segment_age_max_s: u64 = 600, 1..=86_400;
         /// Bytes. Rows of a growing segment lie in chunks of this size.
-        chunk_bytes: u64 = 16 * MIB, 64 * KIB..=256 * MIB;
+        chunk_bytes: u64 = 16 * MIB, 4 * KIB..=256 * MIB;
         /// Bytes of log after which a group's shards write a checkpoint. A restart replays at most this much.
-        checkpoint_bytes: u64 = 256 * MIB, MIB..=16 * GIB;
+        checkpoint_bytes: u64 = 256 * MIB, 4 * KIB..=16 * GIB;
         /// Seconds of writes after which they do so anyway, so that a cold shard does not pin the log.
         checkpoint_interval_s: u64 = 600, 1..=86_400;
         /// Bytes of memory for growing rows, key indexes, requests and index files in use; 0 means half of the

@@ -103,7 +103,7 @@ fn a_wrong_value_is_an_error_with_what_is_allowed() {
         &[
             "line 5: cluster.name: \"a b\" is not a name, allowed: 1 to 63 letters, digits, - or _",
             "line 6: cluster.replication: 9 is out of range, allowed: 1 to 7",
-            "line 8: data.chunk_bytes: 1000 is out of range, allowed: 65536 to 268435456",
+            "line 8: data.chunk_bytes: 1000 is out of range, allowed: 4096 to 268435456",
         ],
     );
     refused(

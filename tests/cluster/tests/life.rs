@@ -128,7 +128,8 @@ async fn i1_nodes_that_do_not_belong_together_do_not_form_a_cluster() {
     assert!(why.contains("another cluster.toml"), "{why}");
     // Node 2's directory under node 3's id.
     let mut config = sandbox.config.clone();
-    config.nodes[2].data_dir = config.nodes[1].data_dir.clone();
+    let spare = config.nodes[1].data_dir.with_extension("spare");
+    config.nodes[2].data_dir = std::mem::replace(&mut config.nodes[1].data_dir, spare);
     sandbox.stop(2).await;
     let why = start_refusal(&config, 3).await;
     assert!(why.contains("belongs to node 2") && why.contains("node 3"), "{why}");

@@ -32,23 +32,24 @@ pub struct Plan {
 impl Plan {
     /// Draws a plan.
     pub fn draw(rng: &mut Rng) -> Plan {
+        let segment_bytes = rng.between(4 << 10, 256 << 10);
         Plan {
             ops: rng.between(100, 220),
             // Now and then segments so large that graphs are walked and lists left out.
             rows_max: if rng.chance(15) { rng.between(150, 500) } else { rng.between(4, 60) },
             restarts: rng.between(1, 4),
             groups: rng.between(1, 3),
-            segment_bytes: rng.between(4 << 10, 256 << 10),
+            segment_bytes,
             checkpoint_bytes: rng.between(8 << 10, 512 << 10),
             age_s: if rng.chance(50) { 1 } else { 600 },
-            chunk_bytes: rng.between(4 << 10, 64 << 10),
+            chunk_bytes: rng.between(4 << 10, 64 << 10).min(segment_bytes),
             entry_bytes: if rng.chance(25) { rng.between(1 << 10, 8 << 10) } else { 2 << 20 },
             flat_rows: rng.between(8, 60),
         }
     }
 
-    /// A node's configuration. The thresholds are far below what `cluster.toml` allows (a program that embeds a
-    /// server is not held to those ranges), so that a life of a few seconds sees what a node sees in weeks.
+    /// A node's configuration. The thresholds are as low as the configuration allows, so that a life of a few seconds
+    /// sees what a node sees in weeks.
     pub fn config(&self, directory: &Path) -> Config {
         let mut config = Config::embedded(directory).with_free_ports();
         config.data.groups_per_node = self.groups;
@@ -61,7 +62,8 @@ impl Plan {
         config.index.autoindex_flat_rows_max = self.flat_rows;
         config.index.build_threads = 1;
         config.query.search_threads = 2;
-        config.log.segment_bytes = 1 << 20;
+        // The least that takes an entry.
+        config.log.segment_bytes = (2 * self.entry_bytes).max(1 << 20);
         config
     }
 
