@@ -3,7 +3,7 @@
 use crate::handle::{Change, RaftHandle};
 use crate::network::Network;
 use crate::read_index::ReadIndex;
-use crate::state_machine::{CheckpointCell, Driver, Published};
+use crate::state_machine::{CheckpointCell, Driver, Published, advance};
 use crate::{Error, Location, Mark, Members, MembershipId, Part, Progress, Standing};
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -111,7 +111,7 @@ impl Group {
     /// [`Error::Stopped`] when the group ended, [`Error::Deadline`] when openraft does not take note in time
     /// (the next checkpoint tries again).
     pub async fn checkpointed(&self, mark: &Mark) -> Result<(), Error> {
-        *self.checkpoint.lock() = Some(mark.clone());
+        advance(&self.checkpoint, mark);
         let is_alone = self.standing.borrow().members.is_alone(self.me);
         self.raft.purge_below(mark.clone(), is_alone).await
     }

@@ -112,7 +112,7 @@ impl<M: Machine> Member<M> {
             tracing::warn!(group = %self.group, at = log_id.index, node = %from, why, "snapshot not fetched");
             return refused(why);
         }
-        let snapshot = SnapshotFiles { content: Some(content), pin: None, source: Some(from) };
+        let snapshot = SnapshotFiles::There { content, source: from };
         let snapshot = SnapshotOf::<TypeConfig, SnapshotFiles> { meta, snapshot };
         match self.raft.install_full_snapshot(vote, snapshot).await {
             Ok(response) => Reply::Snapshot(response),

@@ -1,7 +1,7 @@
 //! openraft's view of a [`Machine`].
 
 use crate::machine::Failed;
-use crate::{Committed, Incoming, Machine, Mark};
+use crate::{Committed, Incoming, Machine, Mark, Offer};
 use bytes::Bytes;
 use futures::{FutureExt, Stream, TryStreamExt};
 use openraft::storage::EntryResponder;
@@ -9,7 +9,6 @@ use openraft::storage::RaftStateMachine;
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
-use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,15 +16,19 @@ use tokio::sync::watch;
 use vecraft_log_store::{EntryPayload, LogId, Reply, StoredMembership, TypeConfig};
 use vecraft_types::{GroupId, LogPosition, NodeId};
 
-/// What a snapshot carries: a description, never the files themselves.
-#[derive(Clone, Default)]
-pub struct SnapshotFiles {
-    /// The machine's words; `None` when it offers nothing.
-    pub content: Option<Bytes>,
-    /// Keeps the files while the snapshot is being sent.
-    pub pin: Option<Arc<dyn Any + Send + Sync>>,
-    /// The node that offers it, on the receiving side.
-    pub source: Option<NodeId>,
+/// What a snapshot carries: a description, never the files themselves. openraft asks for snapshots at every start and
+/// every checkpoint only to know their position, so the machine describes one when it is sent and not before.
+#[derive(Clone)]
+pub enum SnapshotFiles {
+    /// On the offering side: asks the machine; `None` when it offers nothing.
+    Here(Arc<dyn Fn() -> Option<Offer> + Send + Sync>),
+    /// On the receiving side.
+    There {
+        /// The other machine's words.
+        content: Bytes,
+        /// The node that offers it.
+        source: NodeId,
+    },
 }
 
 /// What readers on this node may see.
@@ -39,6 +42,14 @@ pub struct Published {
 
 /// The mark of the newest durable checkpoint, shared with the group's handle.
 pub type CheckpointCell = Arc<Mutex<Option<Mark>>>;
+
+/// Remembers a durable checkpoint. Never goes back: a snapshot may have been installed since this one was written.
+pub fn advance(newest: &CheckpointCell, mark: &Mark) {
+    let mut newest = newest.lock();
+    if newest.as_ref().is_none_or(|newest| newest.log_id < mark.log_id) {
+        *newest = Some(mark.clone());
+    }
+}
 
 /// Drives a machine.
 pub struct Driver<M> {
@@ -93,8 +104,8 @@ impl<M: Machine> Driver<M> {
     }
 
     async fn install(&mut self, mark: Mark, snapshot: SnapshotFiles) -> Result<(), Failed> {
-        let (Some(content), Some(source)) = (snapshot.content, snapshot.source) else {
-            return Err(Failed("a snapshot without content".to_owned()));
+        let SnapshotFiles::There { content, source } = snapshot else {
+            return Err(Failed("a snapshot of this node's own".to_owned()));
         };
         let incoming = Incoming { mark: mark.clone(), content, source };
         // I15: closed until every view is the snapshot's. A failure stops the replica, so it never opens again then.
@@ -176,20 +187,22 @@ impl<M: Machine> RaftSnapshotBuilder<TypeConfig> for CheckpointSnapshot<M> {
     }
 }
 
-/// What the machine offers; else the mark of its checkpoint, with which openraft can purge but nobody can be helped.
+/// The newest checkpoint that the group was told of, to be described when somebody needs it.
 fn newest<M: Machine>(
-    machine: &Mutex<M>,
+    machine: &Arc<Mutex<M>>,
     checkpoint: &CheckpointCell,
 ) -> Option<SnapshotOf<TypeConfig, SnapshotFiles>> {
-    let offer = machine.lock().offer();
-    let (mark, snapshot) = match offer {
-        Some(offer) => {
-            let files = SnapshotFiles { content: Some(offer.content), pin: offer.pin, source: None };
-            (offer.mark, files)
-        }
-        None => (checkpoint.lock().clone()?, SnapshotFiles::default()),
+    let mark = checkpoint.lock().clone()?;
+    // Weak: what waits to be sent must not keep the store of a replica that has ended.
+    let machine = Arc::downgrade(machine);
+    let cell = checkpoint.clone();
+    let offer = move || {
+        let offer = machine.upgrade()?.lock().offer()?;
+        // A checkpoint that the group was not told of yet: the next question is answered with its mark.
+        advance(&cell, &offer.mark);
+        Some(offer)
     };
     let last_membership = (*mark.membership).clone();
     let meta = SnapshotMetaOf::<TypeConfig> { last_log_id: Some(mark.log_id), last_membership };
-    Some(SnapshotOf::<TypeConfig, SnapshotFiles> { meta, snapshot })
+    Some(SnapshotOf::<TypeConfig, SnapshotFiles> { meta, snapshot: SnapshotFiles::Here(Arc::new(offer)) })
 }

@@ -3,6 +3,7 @@
 use super::message::{self, AppendHead, Ask, Question, Reply};
 use super::pipeline::pipelined;
 use super::{Lanes, Network};
+use crate::Offer;
 use crate::state_machine::SnapshotFiles;
 use bytes::Bytes;
 use futures::Stream;
@@ -18,7 +19,7 @@ use openraft::type_config::alias::SnapshotOf;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use vecraft_log_store::{Peer, TypeConfig, Vote};
+use vecraft_log_store::{LogId, Peer, TypeConfig, Vote};
 use vecraft_rpc::peer::{self, Call, Frame};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
@@ -111,6 +112,23 @@ impl Target {
         }
     }
 
+    /// The machine's words for its checkpoint. That may have moved on since openraft asked which it is; then the core
+    /// must ask again, because what it believes the follower has is the position it knows.
+    async fn describe(&self, snapshot: SnapshotFiles, at: Option<LogId>) -> Result<Offer, String> {
+        let SnapshotFiles::Here(offer) = snapshot else {
+            return Err(format!("group {}: a snapshot of another node", self.group));
+        };
+        let offer = tokio::task::spawn_blocking(move || offer()).await;
+        let offer = offer.map_err(|e| format!("group {}: describing its checkpoint: {e}", self.group))?;
+        match offer {
+            Some(offer) if Some(offer.mark.log_id) == at => Ok(offer),
+            Some(offer) => {
+                Err(format!("group {}: its checkpoint is at {} by now", self.group, offer.mark.position()))
+            }
+            None => Err(format!("group {}: its machine offers no checkpoint", self.group)),
+        }
+    }
+
     fn unexpected(&self, reply: Reply) -> RPCError<TypeConfig> {
         self.unreachable(format!("node {} answered another question: {reply:?}", self.node))
     }
@@ -197,17 +215,15 @@ impl RaftNetworkV2<TypeConfig> for Target {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        // Held until the follower has answered: it keeps the checkpoint's files where they are (I5).
-        let SnapshotFiles { content, pin: _pin, .. } = snapshot.snapshot;
-        let Some(content) = content else {
-            let why =
-                format!("group {}: its machine offers no checkpoint to a replica that needs one", self.group);
-            tracing::error!(group = %self.group, replica = %self.to, "{why}");
-            return Err(Unreachable::from_string(why).into());
-        };
-        let (meta, lanes) = (snapshot.meta, self.lanes()?);
+        let meta = snapshot.meta;
+        let offer = self.describe(snapshot.snapshot, meta.last_log_id).await.inspect_err(|why| {
+            tracing::warn!(group = %self.group, replica = %self.to, why, "no snapshot for a replica that needs one");
+        });
+        // Held until the follower has answered: its pin keeps the checkpoint's files where they are (I5).
+        let offer = offer.map_err(Unreachable::from_string)?;
+        let lanes = self.lanes()?;
         tracing::info!(group = %self.group, replica = %self.to, node = %self.node, at = ?meta.last_log_id, "offers a snapshot");
-        let frame = self.frame(Ask::Snapshot { vote, meta }, vec![content])?;
+        let frame = self.frame(Ask::Snapshot { vote, meta }, vec![offer.content.clone()])?;
         let answered = tokio::select! {
             answered = lanes.bulk.call(frame, SNAPSHOT_WAIT) => answered,
             closed = cancel => return Err(closed.into()),

@@ -27,6 +27,8 @@ async fn i5_an_empty_replica_joins_by_a_snapshot_and_then_the_log() {
     }
     checkpoint(&cluster, leader).await;
     cluster.write("after the checkpoint", "v").await;
+    // The group was not told of this one: it is offered all the same.
+    cluster.running(leader).machine.lock().checkpoint_now();
 
     cluster.node(4).shelf.failing_fetches.store(2, Ordering::SeqCst);
     cluster.start(4, Birth::Join).await;
