@@ -101,6 +101,9 @@ section! {
         checkpoint_bytes: u64 = 256 * MIB, 4 * KIB..=16 * GIB;
         /// Seconds of writes after which they do so anyway, so that a cold shard does not pin the log.
         checkpoint_interval_s: u64 = 600, 1..=86_400;
+        /// Bytes of log that a group of several replicas keeps below its checkpoint: a replica that is no further behind
+        /// catches up from the log, one that is gets a snapshot, files and all.
+        follower_log_bytes: u64 = 32 * MIB, 0..=16 * GIB;
         /// Bytes of memory for growing rows, key indexes, requests and index files in use; 0 means half of the
         /// machine's memory. An index that would not fit, or would leave less than a quarter for rows, is not built.
         /// Near it, growing rows are written to files early; above it, inserts are answered `memory limit exceeded`

@@ -83,7 +83,8 @@ impl Roles {
         cluster: Option<&Cluster>,
     ) -> Result<Roles, Error> {
         let network = cluster.map_or_else(Network::alone, |cluster| cluster.network.clone());
-        let host = Host::with_network(directory.log.clone(), network)?;
+        let host = Host::with_network(directory.log.clone(), network)?
+            .keeping_for_followers(config.data.follower_log_bytes);
         let identity = directory.identity();
         let node = identity.node;
         let spec = match cluster {

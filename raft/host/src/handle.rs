@@ -15,9 +15,6 @@ use vecraft_types::{GroupId, LogPosition, NodeId, ReplicaId};
 /// Entries kept below a checkpoint when purging. openraft #2116: a purge must stay clear of applies that are
 /// still queued inside it.
 const PURGE_MARGIN: u64 = 64;
-/// Log kept below the checkpoint for followers, in bytes: one that is no further behind than this catches up from the
-/// log; one that is gets a snapshot. Every replica keeps it, because any may lead next.
-const FOLLOWERS_RESERVE_BYTES: u64 = 32 << 20;
 /// How long a checkpoint waits for openraft to take note of it.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(30);
 
@@ -61,6 +58,8 @@ pub(crate) struct Handle<M: Machine> {
     pub me: ReplicaId,
     pub raft: Raft<M>,
     pub log: GroupLog,
+    /// See [`crate::Host::keeping_for_followers`].
+    pub followers_reserve_bytes: u64,
 }
 
 impl<M: Machine> Handle<M> {
@@ -121,7 +120,7 @@ impl<M: Machine> RaftHandle for Handle<M> {
                 })?;
             let mut upto = mark.log_id.index.saturating_sub(PURGE_MARGIN);
             if !is_alone {
-                upto = upto.min(self.log.tail_start(FOLLOWERS_RESERVE_BYTES).saturating_sub(1));
+                upto = upto.min(self.log.tail_start(self.followers_reserve_bytes).saturating_sub(1));
             }
             if upto > 0 {
                 self.raft.trigger().purge_log(upto).await.map_err(|e| self.stopped(e))?;

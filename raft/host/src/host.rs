@@ -29,11 +29,15 @@ const HEARTBEAT_MS: u64 = 250;
 /// death, and three heartbeats must be lost before anybody even asks.
 const ELECTION_MS: (u64, u64) = (500, 750);
 
+/// Log kept for followers unless told otherwise, in bytes.
+const FOLLOWERS_RESERVE_BYTES: u64 = 32 << 20;
+
 /// Starts groups on this node's log.
 pub struct Host {
     log: NodeLog,
     network: Network,
     config: Arc<Config>,
+    followers_reserve_bytes: u64,
 }
 
 /// Which group to start, and as whom.
@@ -104,7 +108,17 @@ impl Host {
         };
         let config =
             config.validate().map_err(|e| Error::Stopped { group: GroupId::META, reason: e.to_string() })?;
-        Ok(Host { log, network, config: Arc::new(config) })
+        let followers_reserve_bytes = FOLLOWERS_RESERVE_BYTES;
+        Ok(Host { log, network, config: Arc::new(config), followers_reserve_bytes })
+    }
+
+    /// Bytes of log that groups of several keep below their checkpoints, 32 MiB unless told: a follower that is no
+    /// further behind catches up from the log, one that is gets a snapshot. Every replica keeps it, because any may
+    /// lead next.
+    #[must_use]
+    pub fn keeping_for_followers(mut self, bytes: u64) -> Host {
+        self.followers_reserve_bytes = bytes;
+        self
     }
 
     /// Starts a group. A lone voter has everything it had before the last stop when this returns (I3); one of several
@@ -136,10 +150,11 @@ impl Host {
         let machine = Arc::downgrade(&machine);
         let member = Member { group, raft: raft.clone(), reads: reads.clone(), machine, taking };
         self.network.inbox().open(group, me, Arc::new(member));
+        let followers_reserve_bytes = self.followers_reserve_bytes;
         let started = Group {
             id: group,
             me,
-            raft: Arc::new(Handle { group, me, raft: raft.clone(), log }),
+            raft: Arc::new(Handle { group, me, raft: raft.clone(), log, followers_reserve_bytes }),
             network: self.network.clone(),
             read_index: reads,
             published,
