@@ -7,6 +7,7 @@
 //! | [`memory`] | is there room for what a role keeps in memory? |
 //! | [`database`] | what may Vecraft's own clients ask? (a tarpc service) |
 //! | [`node`] | what may one node ask of another? (a tarpc service) |
+//! | [`files`] | how does one node read files of another? |
 //! | [`wire`], [`transport`] | how do tarpc's messages travel over TCP? |
 //! | [`serve`] | how is the client door kept open? |
 //! | [`peer`] | which node may connect, on which channel, and how does a call find its answer? |
@@ -19,6 +20,7 @@
 pub mod codec;
 pub mod database;
 mod door;
+pub mod files;
 mod framing;
 pub mod memory;
 pub mod node;
