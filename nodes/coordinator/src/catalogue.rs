@@ -42,6 +42,14 @@ impl PublishedCatalogue {
         }
     }
 
+    /// Shows exactly these from now on, all at once.
+    pub(crate) fn replace<'a>(&self, rows: impl Iterator<Item = &'a Arc<CollectionDescriptor>>) {
+        let ready = rows.filter(|row| row.phase == DdlPhase::Ready);
+        let by_id: HashMap<_, _> = ready.map(|row| (row.id, row.clone())).collect();
+        let by_name = by_id.values().map(|row| (row.name.clone(), row.id)).collect();
+        *self.rows.write() = Rows { by_id, by_name };
+    }
+
     /// The collection of a name.
     pub fn by_name(&self, name: &str) -> Option<Arc<CollectionDescriptor>> {
         let rows = self.rows.read();

@@ -15,8 +15,8 @@ use vecraft_state::meta::{MetaRoot, MetaState};
 use vecraft_storage::{KeyRange, Kv, Table, WriteBatch};
 use vecraft_types::{CollectionDescriptor, CollectionId};
 
-const ROOT: &[u8] = b"root";
-const COLLECTION: &[u8] = b"c";
+pub(crate) const ROOT: &[u8] = b"root";
+pub(crate) const COLLECTION: &[u8] = b"c";
 
 /// A checkpoint before it is written.
 pub(crate) struct Draft {
@@ -50,18 +50,35 @@ pub(crate) fn write(kv: &dyn Kv, draft: &Draft) -> Result<(), Error> {
 /// The checkpoint, if there is one.
 pub(crate) fn read(kv: &dyn Kv) -> Result<Option<(Mark, MetaState)>, Error> {
     let Some(root) = kv.get(Table::Catalog, ROOT)? else { return Ok(None) };
-    let corrupt = |row: &str, cause: String| Error::Corrupt { row: row.to_owned(), cause };
-    let (mark, root): (Vec<u8>, MetaRoot) =
-        codec::decode(&root).map_err(|e| corrupt("root", e.to_string()))?;
-    let mark = Mark::decode(&mark).map_err(|e| corrupt("root", e.to_string()))?;
+    decode(&root, &kv.scan(Table::Catalog, &KeyRange::prefix(COLLECTION))?).map(Some)
+}
+
+/// The mark of a checkpoint's root.
+pub(crate) fn mark(root: &[u8]) -> Result<Mark, Error> {
+    decode_root(root).map(|(mark, _)| mark)
+}
+
+/// A checkpoint from its root and the rows of its collections.
+pub(crate) fn decode(root: &[u8], collections: &[(Vec<u8>, Vec<u8>)]) -> Result<(Mark, MetaState), Error> {
+    let (mark, root) = decode_root(root)?;
     let mut rows = Vec::new();
-    for (found, value) in kv.scan(Table::Catalog, &KeyRange::prefix(COLLECTION))? {
+    for (found, value) in collections {
         let row: CollectionDescriptor =
-            codec::decode(&value).map_err(|e| corrupt(&format!("{found:02x?}"), e.to_string()))?;
-        if found != key(row.id) {
+            codec::decode(value).map_err(|e| corrupt(&format!("{found:02x?}"), e.to_string()))?;
+        if *found != key(row.id) {
             return Err(corrupt(&format!("{found:02x?}"), format!("it holds collection {}", row.id)));
         }
         rows.push(row);
     }
-    Ok(Some((mark, MetaState::restore(root, rows))))
+    Ok((mark, MetaState::restore(root, rows)))
+}
+
+fn decode_root(root: &[u8]) -> Result<(Mark, MetaRoot), Error> {
+    let (mark, root): (Vec<u8>, MetaRoot) =
+        codec::decode(root).map_err(|e| corrupt("root", e.to_string()))?;
+    Ok((Mark::decode(&mark).map_err(|e| corrupt("root", e.to_string()))?, root))
+}
+
+fn corrupt(row: &str, cause: String) -> Error {
+    Error::Corrupt { row: row.to_owned(), cause }
 }

@@ -17,6 +17,14 @@ pub enum Error {
     /// A row cannot be written, a bug.
     #[error("metastore checkpoint: {0}")]
     Encode(#[from] vecraft_rpc::codec::Error),
+    /// Too many rows to be described to a replica that the log does not reach.
+    #[error("metastore as a snapshot: {bytes} bytes, a message takes {max}")]
+    TooLarge {
+        /// What it would take.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
     /// Group 0.
     #[error(transparent)]
     Group(#[from] vecraft_raft_host::Error),

@@ -31,6 +31,7 @@ pub mod log;
 pub mod machine;
 pub mod messages;
 pub mod metastore;
+mod snapshot;
 pub mod tasks;
 
 pub use actor::Coordinator;

@@ -3,11 +3,14 @@
 use crate::catalogue::PublishedCatalogue;
 use crate::checkpoint::{self, Draft};
 use crate::error::Error;
+use crate::snapshot;
 use bytes::Bytes;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Notify;
-use vecraft_raft_host::{Committed, Failed, Machine, Mark};
+use vecraft_raft_host::{Committed, Failed, Incoming, Machine, Mark, Offer};
 use vecraft_rpc::codec;
 use vecraft_state::meta::{MetaCommand, MetaState};
 use vecraft_storage::Kv;
@@ -45,6 +48,9 @@ pub struct MetaMachine {
     changed: Option<Arc<Notify>>,
     /// Still true after a panic inside apply: such a state is never written down (I24).
     is_applying: bool,
+    kv: Arc<dyn Kv>,
+    /// One checkpoint, or installing of a snapshot, at a time.
+    pub(crate) writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl MetaMachine {
@@ -52,13 +58,13 @@ impl MetaMachine {
     ///
     /// # Errors
     /// [`Error::Corrupt`] names the row that cannot be read; [`Error::Storage`] when the store refuses.
-    pub fn open(kv: &dyn Kv, policy: CheckpointPolicy) -> Result<MetaMachine, Error> {
-        let (restored, state) = match checkpoint::read(kv)? {
+    pub fn open(kv: Arc<dyn Kv>, policy: CheckpointPolicy) -> Result<MetaMachine, Error> {
+        let (restored, state) = match checkpoint::read(&*kv)? {
             Some((mark, state)) => (Some(mark), state),
             None => (None, MetaState::default()),
         };
         let catalogue = Arc::new(PublishedCatalogue::default());
-        state.collections().for_each(|row| catalogue.publish(row.id, Some(row)));
+        catalogue.replace(state.collections());
         Ok(MetaMachine {
             state,
             catalogue,
@@ -71,6 +77,8 @@ impl MetaMachine {
             due: Arc::new(Notify::new()),
             changed: None,
             is_applying: false,
+            kv,
+            writing: Arc::default(),
         })
     }
 
@@ -124,6 +132,17 @@ impl MetaMachine {
         Ok(Bytes::from(reply))
     }
 
+    /// A snapshot was installed in the store: this is its state.
+    fn become_snapshot(&mut self, state: MetaState, mark: Mark) {
+        self.state = state;
+        self.catalogue.replace(self.state.collections());
+        self.restored = Some(mark.clone());
+        self.applied = Some(mark);
+        self.dirty.clear();
+        (self.entries, self.bytes) = (0, 0);
+        self.changed.iter().for_each(|changed| changed.notify_one());
+    }
+
     /// What a checkpoint at the last applied entry must write; `None` when there is nothing new. Whoever takes it
     /// writes it, or gives it back.
     pub(crate) fn draft(&mut self) -> Option<Draft> {
@@ -161,5 +180,40 @@ impl Machine for MetaMachine {
 
     fn checkpoint(&self) -> Option<Mark> {
         self.restored.clone()
+    }
+
+    fn offer(&self) -> Option<Offer> {
+        snapshot::offer(&*self.kv).unwrap_or_else(|error| {
+            tracing::error!(%error, "no snapshot for replicas that the log does not reach");
+            None
+        })
+    }
+
+    /// The message has everything.
+    fn fetch(_: Arc<Mutex<MetaMachine>>, _: Incoming) -> BoxFuture<'static, Result<(), Failed>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn install(
+        machine: Arc<Mutex<MetaMachine>>,
+        incoming: Incoming,
+    ) -> BoxFuture<'static, Result<(), Failed>> {
+        Box::pin(async move {
+            let (kv, writing) = {
+                let machine = machine.lock();
+                (machine.kv.clone(), machine.writing.clone())
+            };
+            // A checkpoint under way would write rows of the old state over the snapshot's.
+            let no_checkpoint = writing.lock_owned().await;
+            let installing = tokio::task::spawn_blocking(move || {
+                let _no_checkpoint = no_checkpoint;
+                let state = snapshot::install(&*kv, &incoming.content, &incoming.mark)?;
+                machine.lock().become_snapshot(state, incoming.mark);
+                Ok::<(), Error>(())
+            });
+            let failed =
+                |error: &dyn std::fmt::Display| Failed(format!("metastore: install of a snapshot: {error}"));
+            installing.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+        })
     }
 }

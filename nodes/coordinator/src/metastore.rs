@@ -42,7 +42,7 @@ pub struct Metastore {
     kv: Arc<dyn Kv>,
     clock: Arc<dyn Clock>,
     io: IoPool,
-    /// One checkpoint at a time.
+    /// One checkpoint at a time; shared with the machine, which installs snapshots.
     writing: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -62,7 +62,7 @@ impl Metastore {
     ) -> Result<Metastore, Error> {
         let opened = io.run({
             let kv = kv.clone();
-            move || MetaMachine::open(&*kv, policy)
+            move || MetaMachine::open(kv, policy)
         });
         let machine = Arc::new(Mutex::new(opened.await??));
         let group = host.start_group(spec, machine.clone()).await?;
@@ -77,7 +77,8 @@ impl Metastore {
         clock: Arc<dyn Clock>,
         io: IoPool,
     ) -> Metastore {
-        Metastore { machine, log, kv, clock, io, writing: Arc::default() }
+        let writing = machine.lock().writing.clone();
+        Metastore { machine, log, kv, clock, io, writing }
     }
 
     /// Names the cluster and registers its first node, on an empty metastore only; on any other the same cluster id
@@ -139,10 +140,12 @@ impl Metastore {
     /// [`Error::Storage`]: nothing is lost, the next checkpoint writes the same rows. [`Error::Group`]: written, but
     /// the log was not shortened.
     pub async fn checkpoint(&self) -> Result<bool, Error> {
-        let _one_at_a_time = self.writing.lock().await;
+        let one_at_a_time = self.writing.clone().lock_owned().await;
         let (machine, kv) = (self.machine.clone(), self.kv.clone());
         // The whole of it on an I/O thread: once begun it ends, even when this future is dropped.
         let written = self.io.run(move || {
+            // Raft is told without it: it takes note only when it is done installing a snapshot, which waits for this.
+            let _one_at_a_time = one_at_a_time;
             let Some(draft) = machine.lock().draft() else { return Ok(None) };
             match checkpoint::write(&*kv, &draft) {
                 Ok(()) => Ok(Some(draft.mark)),
@@ -247,6 +250,10 @@ impl Metastore {
 
 #[cfg(test)]
 impl Metastore {
+    pub(crate) fn machine(&self) -> Arc<Mutex<MetaMachine>> {
+        self.machine.clone()
+    }
+
     /// Stops group 0's replica without a last checkpoint, as a crash does.
     pub(crate) async fn abort(&self) {
         self.log.stop().await;

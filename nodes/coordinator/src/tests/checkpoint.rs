@@ -4,7 +4,7 @@
 use super::*;
 use std::collections::BTreeSet;
 use vecraft_log_store::{LogOptions, NodeLog, WriterMode};
-use vecraft_raft_host::{Birth, GroupSpec, Host};
+use vecraft_raft_host::{Birth, Failed, GroupSpec, Host, Incoming, Machine as _, Offer};
 use vecraft_rpc::services::Catalogue;
 use vecraft_runtime::random::{Random, SeededRandom};
 use vecraft_runtime::shutdown::Shutdown;
@@ -67,7 +67,7 @@ impl Machine {
 
     /// What the checkpoint alone holds.
     fn checkpointed(&self) -> MetaState {
-        MetaMachine::open(&self.kv, self.policy).unwrap().state().clone()
+        MetaMachine::open(Arc::new(self.kv.clone()), self.policy).unwrap().state().clone()
     }
 }
 
@@ -145,6 +145,103 @@ async fn checkpoints_follow_the_log() {
     assert_eq!(content(&life.metastore), before);
     life.metastore.stop().await;
     life.log.close();
+}
+
+/// Another node's replica, which the log does not reach.
+struct Follower {
+    kv: SimKv,
+    machine: Arc<parking_lot::Mutex<MetaMachine>>,
+}
+
+impl Follower {
+    fn open(kv: SimKv) -> Follower {
+        let machine = MetaMachine::open(Arc::new(kv.clone()), CheckpointPolicy::default()).unwrap();
+        Follower { kv, machine: Arc::new(parking_lot::Mutex::new(machine)) }
+    }
+
+    async fn take(&self, offer: &Offer) -> Result<(), Failed> {
+        let (mark, content) = (offer.mark.clone(), offer.content.clone());
+        let incoming = Incoming { mark, content, source: NodeId(1) };
+        MetaMachine::fetch(self.machine.clone(), incoming.clone()).await?;
+        MetaMachine::install(self.machine.clone(), incoming).await
+    }
+
+    fn state(&self) -> MetaState {
+        self.machine.lock().state().clone()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.machine.lock().catalogue().list().iter().map(|row| row.name.clone()).collect()
+    }
+}
+
+#[tokio::test]
+async fn i5_a_follower_takes_the_newest_checkpoint_and_forgets_what_it_does_not_have() {
+    let machine = Machine::new(5);
+    let life = machine.start(true).await;
+    let leader = life.metastore.machine();
+    assert!(leader.lock().offer().is_none(), "no checkpoint yet");
+    life.ddl.create_collection(request("a")).await.unwrap();
+    life.ddl.create_collection(request("b")).await.unwrap();
+    life.metastore.checkpoint().await.unwrap();
+    let first = leader.lock().offer().unwrap();
+
+    let follower = Follower::open(SimKv::new(9));
+    let changed = Arc::new(tokio::sync::Notify::new());
+    follower.machine.lock().tell_changes(changed.clone());
+    follower.take(&first).await.unwrap();
+    assert_eq!(follower.state(), life.metastore.read(|state| state.clone()));
+    assert_eq!(follower.names(), ["a", "b"]);
+    tokio::time::timeout(Duration::from_secs(20), changed.notified()).await.unwrap();
+
+    // The name of one that is gone belongs to another one by now.
+    life.ddl.drop_collection("a".into()).await.unwrap();
+    life.ddl.create_collection(request("a")).await.unwrap();
+    life.ddl.drop_collection("b".into()).await.unwrap();
+    life.ddl.create_collection(request("c")).await.unwrap();
+    life.metastore.checkpoint().await.unwrap();
+    let second = leader.lock().offer().unwrap();
+    let old = follower.machine.lock().catalogue().by_name("a").unwrap().id;
+
+    // A store that refuses: nothing has changed, also after a power cut.
+    follower.kv.fail_writes(1);
+    follower.take(&second).await.unwrap_err();
+    follower.kv.crash();
+    let follower = Follower::open(follower.kv);
+    assert_eq!(follower.names(), ["a", "b"]);
+
+    follower.take(&second).await.unwrap();
+    follower.kv.crash();
+    for follower in [follower.machine.clone(), Follower::open(follower.kv.clone()).machine] {
+        let follower = follower.lock();
+        assert_eq!(follower.state(), &life.metastore.read(|state| state.clone()));
+        assert_eq!(follower.checkpoint().as_ref(), Some(&second.mark));
+        let names: Vec<_> = follower.catalogue().list().iter().map(|row| row.name.clone()).collect();
+        assert_eq!(names, ["a", "c"]);
+        let found = follower.catalogue().by_name("a").unwrap().id;
+        assert!(found != old && follower.catalogue().by_id(old).is_none());
+    }
+    life.metastore.stop().await;
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_none_changes_nothing() {
+    let machine = Machine::new(6);
+    let life = machine.start(true).await;
+    life.ddl.create_collection(request("a")).await.unwrap();
+    life.metastore.checkpoint().await.unwrap();
+    let offer = life.metastore.machine().lock().offer().unwrap();
+    life.ddl.create_collection(request("b")).await.unwrap();
+    life.metastore.checkpoint().await.unwrap();
+    let newer = life.metastore.machine().lock().offer().unwrap();
+    let follower = Follower::open(SimKv::new(9));
+    let torn = Offer { content: offer.content.slice(..offer.content.len() - 3), ..offer.clone() };
+    follower.take(&torn).await.unwrap_err();
+    let swapped = Offer { mark: newer.mark, ..offer };
+    let why = follower.take(&swapped).await.unwrap_err().to_string();
+    assert!(why.contains("says that it is at"), "{why}");
+    assert!(follower.names().is_empty() && MetaMachine::checkpoint(&follower.machine.lock()).is_none());
+    life.metastore.stop().await;
 }
 
 /// Random DDL with checkpoints and power cuts in between; the seed brings a failure back.

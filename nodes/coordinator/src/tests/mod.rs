@@ -34,7 +34,7 @@ struct Sandbox {
 impl Sandbox {
     async fn new() -> Sandbox {
         let kv: Arc<dyn Kv> = Arc::new(SimKv::new(1));
-        let machine = MetaMachine::open(&*kv, CheckpointPolicy::default()).unwrap();
+        let machine = MetaMachine::open(kv.clone(), CheckpointPolicy::default()).unwrap();
         let machine = Arc::new(parking_lot::Mutex::new(machine));
         let log = Arc::new(MemoryLog::new(machine.clone()));
         let clock = Arc::new(SimClock::new(1_000));

@@ -4,6 +4,7 @@ use crate::block::IdBlock;
 use crate::locks::Locks;
 use crate::machine::{CheckpointPolicy, MetaMachine};
 use futures::FutureExt;
+use std::sync::Arc;
 use vecraft_storage::{SimKv, Table};
 use vecraft_types::CollectionId;
 
@@ -42,13 +43,13 @@ async fn a_lock_is_gone_with_its_last_user() {
 fn a_checkpoint_that_cannot_be_read_is_refused() {
     let kv = SimKv::new(1);
     vecraft_storage::Kv::put(&kv, Table::Catalog, b"root", b"nonsense", true).unwrap();
-    let error = MetaMachine::open(&kv, CheckpointPolicy::default()).err().unwrap();
+    let error = MetaMachine::open(Arc::new(kv), CheckpointPolicy::default()).err().unwrap();
     assert!(error.to_string().contains("row root"), "{error}");
 }
 
 #[test]
 fn i24_an_entry_that_is_no_command_fails_the_replica() {
-    let mut machine = MetaMachine::open(&SimKv::new(1), CheckpointPolicy::default()).unwrap();
+    let mut machine = MetaMachine::open(Arc::new(SimKv::new(1)), CheckpointPolicy::default()).unwrap();
     let before = machine.state().clone();
     assert!(machine.apply_bytes(b"nonsense").is_err());
     assert_eq!(machine.state(), &before);
