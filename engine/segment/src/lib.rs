@@ -39,7 +39,10 @@ pub use deletes::{Deletes, SEGMENT_ROWS_MAX, decode_deletes, encode_deletes};
 pub use error::{Error, Result};
 pub use growing::{GrowingOptions, GrowingSegment};
 pub(crate) use materialise::materialise;
-pub use sealed::{FileManifest, SEGMENT_FORMAT, SealedSegment, SegmentManifest, restore, write_segment};
+pub use sealed::{
+    FileManifest, SEGMENT_FORMAT, SealedSegment, SegmentManifest, match_file, restore, verify_file,
+    write_segment,
+};
 pub use segment::Segment;
 pub use values::{ColumnValues, Texts, Values};
 pub use view::{SegmentView, ShardView, ViewRegistry};

@@ -13,10 +13,13 @@
 
 mod record;
 mod restore;
+mod unnamed;
 mod write;
 
-pub(crate) use record::{decode, encode};
+pub(crate) use record::{GroupRecord, ShardRecord, decode, encode, group_dir, group_key, shard_key};
+pub(crate) use restore::load;
 pub use restore::{checkpointed_shards, restore};
+pub(crate) use unnamed::{remove, unnamed};
 pub(crate) use write::paths;
 pub use write::{Capture, Written, write};
 

@@ -20,6 +20,24 @@ pub enum Error {
         /// Why.
         source: vecraft_rpc::codec::Error,
     },
+    /// A snapshot of another node cannot be taken, yet.
+    #[error("snapshot of group {group}: {why}")]
+    Snapshot {
+        /// Which group.
+        group: vecraft_types::GroupId,
+        /// Why.
+        why: String,
+    },
+    /// A checkpoint that is too large to be described in one message.
+    #[error("group {group} as a snapshot: {bytes} bytes of states and delete lists, a message takes {max}")]
+    TooLarge {
+        /// Which group.
+        group: vecraft_types::GroupId,
+        /// What it would take.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
     /// A broken invariant: the replica must stop (I24).
     #[error("broken invariant: {0}")]
     Broken(String),
@@ -38,7 +56,9 @@ impl From<Error> for vecraft_types::Error {
                 vecraft_types::Error::new(Code::DiskFull, error.to_string())
             }
             Error::Storage(error) => vecraft_types::Error::new(Code::Io, error.to_string()),
-            Error::Codec { .. } | Error::Broken(_) => vecraft_types::Error::internal(error.to_string()),
+            Error::Codec { .. } | Error::Snapshot { .. } | Error::TooLarge { .. } | Error::Broken(_) => {
+                vecraft_types::Error::internal(error.to_string())
+            }
         }
     }
 }

@@ -87,9 +87,9 @@ impl Failures {
         self.failed = Some(failed);
     }
 
-    /// An entry was applied: if it once failed, that is over.
+    /// Everything up to an entry is applied: if one of these once failed, that is over.
     pub fn passed(&mut self, position: LogPosition) {
-        if self.failed.as_ref().is_some_and(|failed| failed.position == position) {
+        if self.failed.as_ref().is_some_and(|failed| failed.position <= position) {
             self.failed = None;
             let mut batch = WriteBatch::new();
             batch.delete(Table::Node, failed_key(self.group));

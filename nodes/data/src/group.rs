@@ -3,13 +3,15 @@
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::machine::{DataMachine, Pressure};
+use crate::snapshot::Source;
+use crate::snapshot::pins::Garbage;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Notify;
-use vecraft_raft_host::Group;
+use vecraft_raft_host::{Group, Mark};
 use vecraft_rpc::codec;
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::IoPool;
@@ -27,8 +29,8 @@ pub struct DataGroup {
     kv: Arc<dyn Kv>,
     pub(crate) io: IoPool,
     pub(crate) segments_changed: Arc<Notify>,
-    /// One checkpoint at a time.
-    writing: tokio::sync::Mutex<()>,
+    /// One checkpoint at a time; shared with the machine, which installs snapshots.
+    writing: Arc<tokio::sync::Mutex<()>>,
     /// When this replica last asked for a read index that it then published (I17), on the monotonic clock.
     pub(crate) asked: Mutex<Option<Duration>>,
 }
@@ -46,6 +48,8 @@ pub struct Surroundings {
     pub io: IoPool,
     /// Told when segments were swapped to their files, or vanished: indexes may be due.
     pub segments_changed: Arc<Notify>,
+    /// Files of other nodes, for a replica that the log does not reach.
+    pub source: Source,
 }
 
 impl DataGroup {
@@ -56,6 +60,7 @@ impl DataGroup {
         pressure: Arc<Pressure>,
         around: Surroundings,
     ) -> DataGroup {
+        let writing = machine.lock().writing.clone();
         DataGroup {
             raft,
             machine,
@@ -65,7 +70,7 @@ impl DataGroup {
             kv: around.kv,
             io: around.io,
             segments_changed: around.segments_changed,
-            writing: tokio::sync::Mutex::new(()),
+            writing,
             asked: Mutex::new(None),
         }
     }
@@ -116,7 +121,15 @@ impl DataGroup {
     /// Writes a checkpoint of everything applied so far and lets the log below go. Returns at once when there is
     /// nothing new.
     pub(crate) async fn checkpoint(&self) -> Result<()> {
-        let _one = self.writing.lock().await;
+        let Some(mark) = self.write_checkpoint().await? else { return Ok(()) };
+        // Not under the lock: Raft takes note only when it is done installing a snapshot, which waits for the lock.
+        self.raft.checkpointed(&mark).await?;
+        tracing::debug!(group = %self.raft.id(), position = %mark.position(), "checkpoint");
+        Ok(())
+    }
+
+    async fn write_checkpoint(&self) -> Result<Option<Mark>> {
+        let one_at_a_time = self.writing.clone().lock_owned().await;
         let unflushed = self.pressure.unflushed_bytes.load(Ordering::Relaxed);
         let (capture, mark) = {
             let machine = self.machine.lock();
@@ -125,42 +138,33 @@ impl DataGroup {
             }
             match &machine.mark {
                 Some(mark) => (machine.replica.capture(), mark.clone()),
-                None => return Ok(()),
+                None => return Ok(None),
             }
         };
         if capture.is_clean() {
-            return Ok(());
+            return Ok(None);
         }
-        let position = capture.position();
         let (disk, kv, bytes) = (self.disk.clone(), self.kv.clone(), mark.encode()?);
-        let written = self.io.run(move || checkpoint::write(&disk, kv.as_ref(), capture, &bytes)).await;
-        let written = written.map_err(|e| Error::Broken(format!("checkpoint thread: {e}")))??;
-        let garbage = {
-            let mut machine = self.machine.lock();
-            let garbage = machine.replica.install(written);
-            self.pressure.memory_bytes.store(machine.replica.memory_bytes(), Ordering::Relaxed);
-            self.pressure.file_bytes.store(machine.replica.file_bytes(), Ordering::Relaxed);
-            garbage
+        let (machine, pressure) = (self.machine.clone(), self.pressure.clone());
+        let segments_changed = self.segments_changed.clone();
+        // The whole of it, and the lock, on an I/O thread: once begun it ends, even when this future is dropped (a flush
+        // whose client went away). A snapshot installed in the middle would be overwritten in part.
+        let writing = move || {
+            let _one_at_a_time = one_at_a_time;
+            let written = checkpoint::write(&disk, kv.as_ref(), capture, &bytes)?;
+            let garbage = {
+                let mut machine = machine.lock();
+                let garbage = machine.replica.install(written).into_iter().map(Garbage::File);
+                pressure.memory_bytes.store(machine.replica.memory_bytes(), Ordering::Relaxed);
+                pressure.file_bytes.store(machine.replica.file_bytes(), Ordering::Relaxed);
+                machine.replica.pins.removable(garbage)
+            };
+            segments_changed.notify_one();
+            pressure.unflushed_bytes.fetch_sub(unflushed, Ordering::Relaxed);
+            checkpoint::remove(disk.as_ref(), &garbage);
+            Ok(Some(mark))
         };
-        self.segments_changed.notify_one();
-        self.pressure.unflushed_bytes.fetch_sub(unflushed, Ordering::Relaxed);
-        let disk = self.disk.clone();
-        let removed = self.io.run(move || remove_all(disk.as_ref(), &garbage)).await;
-        removed.map_err(|e| Error::Broken(format!("clean-up thread: {e}")))?;
-        self.raft.checkpointed(&mark).await?;
-        tracing::debug!(group = %self.raft.id(), %position, "checkpoint");
-        Ok(())
-    }
-}
-
-/// Removes files that nothing names. One that stays is removed at the next start.
-fn remove_all(disk: &dyn Disk, files: &[String]) {
-    for file in files {
-        if let Err(error) = disk.remove_file(file)
-            && !error.is_not_found()
-        {
-            tracing::warn!(file, %error, "cannot remove a superseded file");
-        }
+        self.io.run(writing).await.map_err(|e| Error::Broken(format!("checkpoint thread: {e}")))?
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `governor` | who may have how much memory (I21) |
 //! | `group` | proposing and writing checkpoints |
 //! | `maintenance`, `ages` | sealing and checkpoints by size and age |
+//! | `snapshot/` | a checkpoint for a replica that the log does not reach: offered, fetched, installed (I5) |
 //! | `outage` | groups out of service on this node, and why |
 //! | `metrics` | what is here, in figures |
 //! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`] |
@@ -34,6 +35,7 @@ mod metrics;
 mod node;
 mod outage;
 mod replica;
+mod snapshot;
 mod tasks;
 
 pub use checkpoint::{Capture, Written, checkpointed_shards, restore, write as write_checkpoint};
@@ -47,3 +49,4 @@ pub use maintenance::{MaintenancePolicy, maintain};
 pub use metrics::{DataFigures, GroupFigures, SegmentFigures};
 pub use node::{DataNode, Space, WriteLimits};
 pub use replica::{Faults, GroupReplica, Routes};
+pub use snapshot::{DiskFiles, Source, Throttle};

@@ -1,13 +1,18 @@
 //! The replica as Raft drives it.
 
 use crate::failures::Failures;
+use crate::group::Surroundings;
 use crate::replica::GroupReplica;
+use crate::snapshot::pins::Pin;
+use crate::snapshot::{content, fetch, install};
 use bytes::Bytes;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
-use vecraft_raft_host::{Committed, Failed, Machine, Mark};
+use vecraft_raft_host::{Committed, Failed, Incoming, Machine, Mark, Offer};
 use vecraft_rpc::codec;
 use vecraft_runtime::panic_text;
 use vecraft_state::shard::{Refusal, ShardEntry, ShardReply};
@@ -23,6 +28,11 @@ pub struct DataMachine {
     checkpoint: Option<Mark>,
     pressure: Arc<Pressure>,
     failures: Failures,
+    pub(crate) around: Surroundings,
+    /// One checkpoint, or installing of a snapshot, at a time.
+    pub(crate) writing: Arc<tokio::sync::Mutex<()>>,
+    /// Keeps the files of a snapshot that was fetched and is not installed yet.
+    pub(crate) fetched: Option<Pin>,
 }
 
 /// How much was applied since the last checkpoint; wakes the group's maintenance.
@@ -46,17 +56,42 @@ impl DataMachine {
         checkpoint: Option<Mark>,
         pressure: Arc<Pressure>,
         failures: Failures,
+        around: Surroundings,
     ) -> DataMachine {
         pressure.memory_bytes.store(replica.memory_bytes(), Ordering::Relaxed);
         pressure.file_bytes.store(replica.file_bytes(), Ordering::Relaxed);
         // What a restart brought back may already be too much: let maintenance look once.
         pressure.applied.notify_one();
-        DataMachine { replica, mark: checkpoint.clone(), broken: None, checkpoint, pressure, failures }
+        DataMachine {
+            replica,
+            mark: checkpoint.clone(),
+            broken: None,
+            checkpoint,
+            pressure,
+            failures,
+            around,
+            writing: Arc::default(),
+            fetched: None,
+        }
     }
 
     /// Why this replica can apply no more.
     pub fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
+    }
+
+    /// A snapshot was installed: the replica restored from it takes the old one's place, under the caller's lock.
+    pub(crate) fn become_snapshot(&mut self, replica: GroupReplica, mark: Mark) {
+        let old = std::mem::replace(&mut self.replica, replica);
+        self.replica.succeed(old);
+        self.failures.passed(mark.position());
+        self.checkpoint = Some(mark.clone());
+        self.mark = Some(mark);
+        self.fetched = None;
+        self.pressure.unflushed_bytes.store(0, Ordering::Relaxed);
+        self.pressure.memory_bytes.store(self.replica.memory_bytes(), Ordering::Relaxed);
+        self.pressure.file_bytes.store(self.replica.file_bytes(), Ordering::Relaxed);
+        self.pressure.applied.notify_one();
     }
 
     fn apply_entry(&mut self, entry: Committed) -> Result<Bytes, Failed> {
@@ -105,5 +140,31 @@ impl Machine for DataMachine {
 
     fn checkpoint(&self) -> Option<Mark> {
         self.checkpoint.clone()
+    }
+
+    fn offer(&self) -> Option<Offer> {
+        let group = self.replica.group;
+        content::offer(self.around.kv.as_ref(), group, &self.replica.pins).unwrap_or_else(|error| {
+            tracing::error!(%group, %error, "no snapshot for replicas that the log does not reach");
+            None
+        })
+    }
+
+    fn fetch(machine: Arc<Mutex<DataMachine>>, snapshot: Incoming) -> BoxFuture<'static, Result<(), Failed>> {
+        Box::pin(async move { fetch::fetch(machine, snapshot).await.map_err(|e| Failed(e.to_string())) })
+    }
+
+    fn install(
+        machine: Arc<Mutex<DataMachine>>,
+        snapshot: Incoming,
+    ) -> BoxFuture<'static, Result<(), Failed>> {
+        Box::pin(async move {
+            let installed = install::install(machine.clone(), snapshot).await;
+            installed.map_err(|error| {
+                let why = format!("a snapshot could not be installed: {error}");
+                machine.lock().broken = Some(why.clone());
+                Failed(why)
+            })
+        })
     }
 }

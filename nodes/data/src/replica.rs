@@ -6,8 +6,9 @@
 use crate::checkpoint::paths;
 use crate::error::{Error, Result};
 use crate::key_index::MemoryKeyIndex;
+use crate::snapshot::pins::Pins;
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use vecraft_segment::{
     GrowingOptions, GrowingSegment, SealedSegment, Segment, SegmentManifest, ShardView, ViewRegistry,
@@ -28,9 +29,11 @@ pub struct GroupReplica {
     pub(crate) vanished: Vec<String>,
     pub(crate) applied: LogPosition,
     pub(crate) routes: Arc<Routes>,
-    views: Arc<ViewRegistry>,
-    options: GrowingOptions,
+    pub(crate) views: Arc<ViewRegistry>,
+    pub(crate) options: GrowingOptions,
     faults: Faults,
+    /// Files that stay although no checkpoint names them (I5).
+    pub(crate) pins: Arc<Pins>,
 }
 
 /// Which group of this node holds which shard; kept by the replicas, read by the services.
@@ -99,6 +102,7 @@ impl GroupReplica {
             views,
             options,
             faults: Faults::default(),
+            pins: Arc::default(),
         }
     }
 
@@ -175,6 +179,31 @@ impl GroupReplica {
         if let Some(shard) = self.shards.get(&id) {
             self.views.publish(shard.view(id, position, self.state.last_timestamp));
         }
+    }
+
+    /// The same for every shard, after a restore.
+    pub(crate) fn publish_all(&self) {
+        self.shards.keys().for_each(|id| self.publish(*id, self.applied));
+    }
+
+    /// Takes the place of another replica of the same group on this node: its readers see this one's shards from now
+    /// on, and those that are gone no more.
+    pub(crate) fn succeed(&mut self, old: GroupReplica) {
+        self.pins = old.pins;
+        self.faults = old.faults;
+        self.pins.spare(&self.named_files());
+        self.publish_all();
+        for gone in old.shards.keys().filter(|id| !self.shards.contains_key(id)) {
+            self.routes.remove(*gone);
+            self.views.remove(*gone);
+        }
+    }
+
+    /// The files of the segments here.
+    pub(crate) fn named_files(&self) -> BTreeSet<String> {
+        let held = self.shards.values().flat_map(|shard| shard.segments.values());
+        let manifests = held.filter_map(|held| held.file.as_ref());
+        manifests.flat_map(|manifest| manifest.files.iter().map(|file| file.path.clone())).collect()
     }
 
     /// The position of the last entry applied.

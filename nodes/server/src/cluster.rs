@@ -12,6 +12,7 @@ use vecraft_coordinator::Metastore;
 use vecraft_data::DataNode;
 use vecraft_proxy::routing::Everywhere;
 use vecraft_raft_host::{Birth, GroupSpec, Network};
+use vecraft_rpc::files::{FilesElsewhere, PeerFiles};
 use vecraft_rpc::node::{Dial, PeerDial, RemoteNode};
 use vecraft_rpc::peer::Peers;
 use vecraft_rpc::services::Topology;
@@ -33,6 +34,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// The files of other nodes' groups.
+    pub fn files(&self) -> Arc<dyn FilesElsewhere> {
+        Arc::new(PeerFiles::new(self.peers.clone()))
+    }
+
     /// How other nodes' roles are reached from a started node.
     pub fn ways(&self, own: NodeId, metastore: &Metastore, data: &DataNode) -> Ways {
         let topology = Arc::new(NodeTopology::new(own, metastore.clone(), data.clone()));

@@ -23,11 +23,12 @@ use tokio::sync::Notify;
 use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_data::{
-    DataGroup, DataMachine, DataNode, Failures, MaintenancePolicy, Pressure, Routes, Space, Surroundings,
-    WriteLimits, checkpointed_shards, maintain,
+    DataGroup, DataMachine, DataNode, Failures, MaintenancePolicy, Pressure, Routes, Source, Space,
+    Surroundings, Throttle, WriteLimits, checkpointed_shards, maintain,
 };
 use vecraft_log_store::LogHealth;
 use vecraft_raft_host::{Birth, GroupSpec, Host, Mark};
+use vecraft_rpc::files::FilesElsewhere;
 use vecraft_runtime::tasks::TaskKind;
 use vecraft_segment::{GrowingOptions, ViewRegistry};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
@@ -45,6 +46,16 @@ struct Role<'a> {
     policy: MaintenancePolicy,
 }
 
+/// What the role shares with others.
+pub struct Seams {
+    /// Read by the query role.
+    pub views: Arc<ViewRegistry>,
+    /// Waited for by the index role.
+    pub segments_changed: Arc<Notify>,
+    /// Of the other nodes.
+    pub files: Arc<dyn FilesElsewhere>,
+}
+
 /// Restores and starts this node's replicas of the pool groups; those that cannot serve are out of service.
 pub async fn start(
     host: &Host,
@@ -52,9 +63,9 @@ pub async fn start(
     config: &Config,
     ground: &Ground,
     metastore: &Metastore,
-    views: Arc<ViewRegistry>,
-    segments_changed: Arc<Notify>,
+    seams: Seams,
 ) -> Result<DataNode, Error> {
+    let Seams { views, segments_changed, files } = seams;
     let routes = Arc::new(Routes::default());
     let memory_bytes_max = match config.data.memory_limit_bytes {
         0 => limits::memory_bytes() / 2,
@@ -80,6 +91,7 @@ pub async fn start(
             clock: ground.clock.clone(),
             io: ground.io.clone(),
             segments_changed,
+            source: Source { files, throttle: Arc::new(Throttle::new(config.data.fetch_bytes_per_s)) },
         },
         growing: GrowingOptions { chunk_bytes_max: config.data.chunk_bytes as usize, ..Default::default() },
         policy: MaintenancePolicy {
@@ -130,7 +142,7 @@ impl Role<'_> {
         let (replica_state, mark) = restored.map_err(Error::other("restore a group"))??;
         let mark = mark.map(|bytes| Mark::decode(&bytes)).transpose()?;
         let pressure = Arc::new(Pressure::default());
-        let machine = DataMachine::new(replica_state, mark, pressure.clone(), failures);
+        let machine = DataMachine::new(replica_state, mark, pressure.clone(), failures, self.around.clone());
         let machine = Arc::new(Mutex::new(machine));
         let identity = self.directory.identity();
         let birth = if identity.is_forming() { Birth::Form(members) } else { Birth::Resume };

@@ -8,12 +8,15 @@ use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vecraft_config::{Config, NodeConfig};
+use vecraft_data::DiskFiles;
 use vecraft_raft_host::Network;
+use vecraft_rpc::files::{GroupFiles, serve_files};
 use vecraft_rpc::node::{NodeServices, serve_node};
 use vecraft_rpc::peer::{
     Accepted, Channel, DialOptions, Door, Identity, ListenOptions, PeerListener, Peers, Secret, Trust,
 };
 use vecraft_rpc::transport::framed_over;
+use vecraft_runtime::pools::IoPool;
 use vecraft_runtime::random::Random;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_types::NodeId;
@@ -64,8 +67,8 @@ pub struct NodeDoor {
 }
 
 impl NodeDoor {
-    /// Opens the port; forms the cluster first when the directory is new. Replication is served at once, the roles when
-    /// they are there.
+    /// Opens the port; forms the cluster first when the directory is new. Replication and files are served at once, the
+    /// roles when they are there.
     ///
     /// # Errors
     /// What [`forming::form`] says; a secret that is missing or unreadable.
@@ -74,6 +77,7 @@ impl NodeDoor {
         directory: &Arc<Directory>,
         listener: TcpListener,
         random: Arc<dyn Random>,
+        io: &IoPool,
         shutdown: &Shutdown,
     ) -> Result<NodeDoor, Error> {
         let node = directory.identity().node;
@@ -91,6 +95,7 @@ impl NodeDoor {
         let doors = [
             (Channel::Raft, network.door()),
             (Channel::Rpc, roles_door(roles.clone())),
+            (Channel::Files, files_door(Arc::new(DiskFiles::new(directory.disk.clone(), io.clone())))),
             (Channel::Forming, FormingDoor::new(config.clone(), directory.clone()).door()),
         ];
         let listener = again().map_err(&broken)?;
@@ -115,6 +120,18 @@ impl NodeDoor {
     pub fn into_task(self) -> JoinHandle<()> {
         self.task
     }
+}
+
+/// What serves files of snapshots.
+fn files_door(files: Arc<dyn GroupFiles>) -> Door {
+    Arc::new(move |accepted: Accepted| {
+        let files = files.clone();
+        Box::pin(async move {
+            if let Err(error) = serve_files(accepted.stream, files).await {
+                tracing::debug!(node = %accepted.from, %error, "a connection for files was closed");
+            }
+        })
+    })
 }
 
 /// What serves calls between roles. Before they are there a peer finds its connection closed and asks another node.

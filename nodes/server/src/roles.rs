@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::cluster::{self, Cluster, Ways};
-use crate::data_role;
+use crate::data_role::{self, Seams};
 use crate::directory::Directory;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use vecraft_proxy::routing::{AdminRouter, CatalogueRouter, ReadRouter, WriteRout
 use vecraft_proxy::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
 use vecraft_query::{QueryActor, QueryConfig, QueryNode, QueryParts};
 use vecraft_raft_host::{Birth, GroupSpec, Host, Network};
+use vecraft_rpc::files::NobodyElse;
 use vecraft_rpc::node::NodeServices;
 use vecraft_rpc::services::ShardAdmin;
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RoleEnd, RolePolicy};
@@ -108,16 +109,12 @@ impl Roles {
         }
         let views = Arc::new(ViewRegistry::new());
         let segments_changed = Arc::new(Notify::new());
-        let data = data_role::start(
-            &host,
-            directory,
-            config,
-            ground,
-            &metastore,
-            views.clone(),
-            segments_changed.clone(),
-        )
-        .await?;
+        let seams = Seams {
+            views: views.clone(),
+            segments_changed: segments_changed.clone(),
+            files: cluster.map_or_else(|| Arc::new(NobodyElse) as _, Cluster::files),
+        };
+        let data = data_role::start(&host, directory, config, ground, &metastore, seams).await?;
         watch_metastore(ground, metastore.clone());
         if identity.is_forming() {
             data.have_members().await;

@@ -88,7 +88,9 @@ impl Server {
         let directory = Arc::new(directory);
         let ground = Ground::new(clock, random.clone(), shutdown.clone());
         let node_door = match node_listener {
-            Some(listener) => Some(NodeDoor::open(config, &directory, listener, random, &shutdown).await?),
+            Some(listener) => {
+                Some(NodeDoor::open(config, &directory, listener, random, &ground.io, &shutdown).await?)
+            }
             None => None,
         };
         let cluster = node_door.as_ref().map(NodeDoor::cluster);

@@ -1,6 +1,6 @@
 //! A column file open for reading. Columns are verified when first used, then read in place.
 
-use super::layout::{ColumnEntry, Directory, Extent, KIND};
+use super::layout::{ColumnEntry, Directory, Extent, FileManifest, KIND};
 use super::{SEGMENT_FORMAT, SegmentManifest};
 use crate::{ColumnValues, Error, Result, Texts, Values};
 use bytes::Bytes;
@@ -12,6 +12,35 @@ use vecraft_types::{Bitmap, CollectionSchema, DataType, FieldId};
 
 #[cfg(target_endian = "big")]
 compile_error!("column files are read in place as little-endian numbers");
+
+/// Whether a file holds what a manifest lists, by its envelope and the sums in it; its blocks are not read.
+///
+/// # Errors
+/// What differs, with path and offset; a file that is not there.
+pub fn match_file(disk: &dyn Disk, listed: &FileManifest) -> Result<()> {
+    open_listed(disk, listed).map(drop)
+}
+
+/// As [`match_file`], and every byte is verified: for a file that came from another node.
+///
+/// # Errors
+/// As [`match_file`]; a damaged block.
+pub fn verify_file(disk: &dyn Disk, listed: &FileManifest) -> Result<()> {
+    Ok(open_listed(disk, listed)?.verify_all()?)
+}
+
+fn open_listed(disk: &dyn Disk, listed: &FileManifest) -> Result<BlockFile> {
+    let file = BlockFile::open(disk, &listed.path, KIND, SEGMENT_FORMAT)?;
+    let info = file.info();
+    if (info.file_bytes, info.checksum) == (listed.bytes, listed.checksum) {
+        return Ok(file);
+    }
+    let what = format!(
+        "{} bytes with checksum {:016x}, the manifest says {} with {:016x}",
+        info.file_bytes, info.checksum, listed.bytes, listed.checksum
+    );
+    Err(vecraft_storage::Error::corrupt(&listed.path, 0, what).into())
+}
 
 /// Mapped columns. Nothing is believed before its checksum was right.
 pub(crate) struct ColumnFile {
@@ -41,22 +70,14 @@ impl ColumnFile {
                 format!("segment {} lists {} files, one is expected", manifest.segment, manifest.files.len());
             return Err(Error::Schema(text));
         };
-        let file = BlockFile::open(disk, &listed.path, KIND, SEGMENT_FORMAT)?;
-        let corrupt = |at, what| Err(vecraft_storage::Error::corrupt(&listed.path, at, what).into());
-        let info = file.info();
-        if (info.file_bytes, info.checksum) != (listed.bytes, listed.checksum) {
-            let what = format!(
-                "{} bytes with checksum {:016x}, the manifest says {} with {:016x}",
-                info.file_bytes, info.checksum, listed.bytes, listed.checksum
-            );
-            return corrupt(0, what);
-        }
+        let file = open_listed(disk, listed)?;
         let directory = Directory::read(&file)?;
         if (directory.segment, directory.partition, directory.rows)
             != (manifest.segment, manifest.partition, manifest.rows)
         {
             let what = format!("holds {} rows of segment {}", directory.rows, directory.segment);
-            return corrupt(info.data_bytes, what);
+            let at = file.info().data_bytes;
+            return Err(vecraft_storage::Error::corrupt(&listed.path, at, what).into());
         }
         directory.check_schema(schema, &listed.path)?;
         let prepared = directory.columns.iter().map(|_| OnceLock::new()).collect();

@@ -21,6 +21,7 @@ mod tests;
 mod write;
 
 pub(crate) use file::ColumnFile;
+pub use file::{match_file, verify_file};
 pub use layout::{FileManifest, SEGMENT_FORMAT, SegmentManifest};
 pub use write::write_segment;
 

@@ -1,14 +1,12 @@
 //! From the newest checkpoint back to a replica.
 
 use super::record::*;
+use super::unnamed::{remove, unnamed};
 use crate::error::Result;
 use crate::replica::{GroupReplica, Held, Routes, ShardReplica};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use vecraft_segment::exec::{self, Cancel};
-use vecraft_segment::{
-    Deletes, GrowingOptions, SealedSegment, Segment, SegmentManifest, ViewRegistry, decode_deletes,
-};
+use vecraft_segment::{Deletes, GrowingOptions, SealedSegment, Segment, ViewRegistry, decode_deletes};
 use vecraft_state::shard::SegmentPhase;
 use vecraft_storage::{Disk, KeyRange, Kv, Table};
 use vecraft_types::{GroupId, KeyIndex, SegmentId, ShardId};
@@ -19,6 +17,24 @@ use vecraft_types::{GroupId, KeyIndex, SegmentId, ShardId};
 /// # Errors
 /// A record or file that is missing or damaged: the replica must not serve, the error says which.
 pub fn restore(
+    disk: &Arc<dyn Disk>,
+    kv: &dyn Kv,
+    group: GroupId,
+    routes: Arc<Routes>,
+    views: Arc<ViewRegistry>,
+    options: GrowingOptions,
+) -> Result<(GroupReplica, Option<Vec<u8>>)> {
+    let (replica, mark) = load(disk, kv, group, routes, views, options)?;
+    remove(disk.as_ref(), &unnamed(disk, &replica)?);
+    replica.publish_all();
+    Ok((replica, mark))
+}
+
+/// Reads a group's newest checkpoint and changes nothing that anybody sees but the routes.
+///
+/// # Errors
+/// As [`restore`].
+pub(crate) fn load(
     disk: &Arc<dyn Disk>,
     kv: &dyn Kv,
     group: GroupId,
@@ -43,8 +59,6 @@ pub fn restore(
             )?;
         }
     }
-    remove_unnamed(disk, &replica)?;
-    replica.shard_ids().into_iter().for_each(|id| replica.publish(id, replica.applied));
     Ok((replica, mark))
 }
 
@@ -99,36 +113,5 @@ fn restore_deletes(segment: &Segment, id: SegmentId, bytes: &[u8]) -> Result<()>
     list.into_iter().for_each(|(row, position)| {
         segment.deletes().delete(row, position);
     });
-    Ok(())
-}
-
-/// Half-written, superseded and dropped files: whatever no record names.
-fn remove_unnamed(disk: &Arc<dyn Disk>, replica: &GroupReplica) -> Result<()> {
-    let root = group_dir(replica.group);
-    if !disk.exists(&root)? {
-        return Ok(());
-    }
-    let named: BTreeSet<String> = replica
-        .shards
-        .values()
-        .flat_map(|shard| shard.segments.values())
-        .filter_map(|held| held.file.as_ref())
-        .flat_map(|file: &SegmentManifest| file.files.iter().map(|f| f.path.clone()))
-        .collect();
-    let shards: BTreeSet<String> = replica.shards.keys().map(|id| shard_dir(replica.group, *id)).collect();
-    for dir in disk.list(&root)?.into_iter().filter(|entry| entry.is_dir) {
-        let path = format!("{root}/{}", dir.name);
-        if !shards.contains(&path) {
-            disk.remove_dir_all(&path)?;
-            continue;
-        }
-        for file in disk.list(&path)? {
-            let file = format!("{path}/{}", file.name);
-            if !named.contains(&file) {
-                tracing::info!(file, "removing a file that no checkpoint names");
-                disk.remove_file(&file)?;
-            }
-        }
-    }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Capturing a position and making it durable.
 
 use super::record::*;
+use super::unnamed::remove;
 use crate::error::Result;
 use crate::replica::GroupReplica;
+use crate::snapshot::pins::{Garbage, Pins};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use vecraft_segment::{SealedSegment, Segment, SegmentManifest, encode_deletes, write_segment};
@@ -18,6 +20,7 @@ pub struct Capture {
     shards: Vec<ShardCapture>,
     dropped: Vec<ShardId>,
     vanished: usize,
+    pins: Arc<Pins>,
 }
 
 struct ShardCapture {
@@ -90,6 +93,7 @@ impl GroupReplica {
             shards: dirty.collect(),
             dropped: self.dropped.clone(),
             vanished: self.vanished.len(),
+            pins: self.pins.clone(),
         }
     }
 
@@ -171,9 +175,8 @@ pub fn write(disk: &Arc<dyn Disk>, kv: &dyn Kv, capture: Capture, mark: &[u8]) -
     batch.put(Table::Group, group_key(group), encode("a group", &record)?);
     // I3: files and directories are synced by now; this is the one moment the checkpoint comes to be.
     kv.write(&batch, true)?;
-    for id in &capture.dropped {
-        disk.remove_dir_all(&shard_dir(group, *id))?;
-    }
+    let dirs = capture.dropped.iter().map(|id| Garbage::Dir(shard_dir(group, *id)));
+    remove(disk.as_ref(), &capture.pins.removable(dirs));
     let (position, dropped, vanished) = (capture.position, capture.dropped.len(), capture.vanished);
     Ok(Written { position, dropped, vanished, shards })
 }

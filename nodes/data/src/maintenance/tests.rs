@@ -7,6 +7,7 @@ use crate::governor::Governor;
 use crate::group::{DataGroup, Surroundings};
 use crate::machine::{DataMachine, Pressure};
 use crate::replica::{GroupReplica, Routes};
+use crate::snapshot::Source;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,18 +78,19 @@ impl Ground {
         let mark = restored.1.map(|bytes| Mark::decode(&bytes).unwrap());
         let (pressure, failures) =
             (Arc::new(Pressure::default()), Failures::load(kv.clone(), GROUP).unwrap());
-        let machine = DataMachine::new(restored.0, mark, pressure.clone(), failures);
-        let machine = Arc::new(Mutex::new(machine));
-        let spec = GroupSpec { group: GROUP, node: NODE, replica: ME, birth };
-        let raft = host.start_group(spec, machine.clone()).await.unwrap();
-        raft.recovered(WAIT).await.unwrap();
         let around = Surroundings {
             disk,
             kv,
             clock: Arc::new(self.clock.clone()),
             io: IoPool::new("test-io", Handle::current(), 2),
             segments_changed: Arc::new(Notify::new()),
+            source: Source::nobody(),
         };
+        let machine = DataMachine::new(restored.0, mark, pressure.clone(), failures, around.clone());
+        let machine = Arc::new(Mutex::new(machine));
+        let spec = GroupSpec { group: GROUP, node: NODE, replica: ME, birth };
+        let raft = host.start_group(spec, machine.clone()).await.unwrap();
+        raft.recovered(WAIT).await.unwrap();
         let group = Arc::new(DataGroup::new(raft, machine, pressure, around));
         let stop = Shutdown::new();
         let governor = Arc::new(Governor::new(LIMIT));

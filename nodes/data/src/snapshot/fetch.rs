@@ -1,0 +1,118 @@
+//! Bringing the files of a snapshot here, unseen.
+//!
+//! A file keeps the name it has on the other node when that name is free or holds the same bytes here already: sealed
+//! files are equal on all replicas (I22), and a tail's name says up to which entry. When the name holds *other* bytes
+//! the replicas differ; the file is not replaced, because this node's own checkpoint may name it and must stay whole
+//! until the new one is in force (I3). The fetched one then gets its checksum into its name.
+
+use super::Source;
+use super::content::Content;
+use super::pull::{Pull, on, part_of};
+use crate::error::{Error, Result};
+use crate::machine::DataMachine;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use vecraft_raft_host::Incoming;
+use vecraft_runtime::pools::IoPool;
+use vecraft_segment::{FileManifest, match_file, verify_file};
+use vecraft_storage::Disk;
+use vecraft_types::GroupId;
+
+/// Bytes that must stay free beside what is fetched: for the log, votes, checkpoints (I7).
+const FREE_BYTES_MIN: u64 = 64 << 20;
+
+/// The names a file may have here, the better one first.
+fn names(listed: &FileManifest) -> [FileManifest; 2] {
+    let path = &listed.path;
+    let stem = path.strip_suffix(".seg").unwrap_or(path);
+    let other = format!("{stem}-{:016x}.seg", listed.checksum);
+    [listed.clone(), FileManifest { path: other, ..listed.clone() }]
+}
+
+/// Fetches what is not here; the machine keeps the pin until the snapshot is installed or another one is fetched.
+///
+/// # Errors
+/// Any: asking again goes on where it was.
+pub(crate) async fn fetch(machine: Arc<Mutex<DataMachine>>, snapshot: Incoming) -> Result<()> {
+    let (around, writing, pins, group) = {
+        let machine = machine.lock();
+        (machine.around.clone(), machine.writing.clone(), machine.replica.pins.clone(), machine.replica.group)
+    };
+    let content = Content::decode(&snapshot.content, group, snapshot.mark.position())?;
+    let listed: Vec<FileManifest> = content.files().cloned().collect();
+    let pin = {
+        // What a checkpoint under way removes is gone before we look, what a later one would remove is pinned.
+        let _no_checkpoint = writing.lock().await;
+        let paths = listed.iter().flat_map(names).flat_map(|name| [part_of(&name.path, &name), name.path]);
+        pins.pin(paths)
+    };
+    // An earlier fetch's files stay pinned until here, so that going on finds them.
+    machine.lock().fetched = Some(pin);
+    let missing = on(&around.io, {
+        let disk = around.disk.clone();
+        move || missing(disk.as_ref(), group, listed)
+    })
+    .await?;
+    pull_all(group, missing, &snapshot, &around.source, &around.disk, &around.io).await
+}
+
+/// Which files are to be pulled, and under which names. Those that are here are verified to the last byte: once the
+/// snapshot is installed there is nothing else to go back to.
+fn missing(disk: &dyn Disk, group: GroupId, listed: Vec<FileManifest>) -> Result<Vec<Pull>> {
+    let mut missing = Vec::new();
+    for listed in listed {
+        let names = names(&listed);
+        if names.iter().any(|name| verify_file(disk, name).is_ok()) {
+            continue;
+        }
+        let [first, other] = names;
+        let is_taken = disk.exists(&first.path)?;
+        if is_taken {
+            tracing::error!(%group, file = first.path, "a file of this replica differs from another node's: I22");
+        }
+        missing.push(Pull { group, to: if is_taken { other.path } else { first.path }, listed });
+    }
+    let bytes: u64 = missing.iter().map(|pull| pull.listed.bytes).sum();
+    let free = disk.free_bytes()?;
+    if bytes > 0 && free < bytes.saturating_add(FREE_BYTES_MIN) {
+        let why = format!(
+            "{} MiB are missing here and {} MiB are free, of which {} MiB must stay",
+            bytes >> 20,
+            free >> 20,
+            FREE_BYTES_MIN >> 20
+        );
+        return Err(Error::Snapshot { group, why });
+    }
+    Ok(missing)
+}
+
+async fn pull_all(
+    group: GroupId,
+    missing: Vec<Pull>,
+    snapshot: &Incoming,
+    source: &Source,
+    disk: &Arc<dyn Disk>,
+    io: &IoPool,
+) -> Result<()> {
+    let bytes: u64 = missing.iter().map(|pull| pull.listed.bytes).sum();
+    let files = missing.len();
+    tracing::info!(%group, node = %snapshot.source, files, bytes, "pulling the files of a snapshot");
+    for pull in missing {
+        pull.run(snapshot, source, disk, io).await?;
+    }
+    Ok(())
+}
+
+/// Gives every file of the snapshot the name that it has here.
+///
+/// # Errors
+/// A file that is not here: it was not fetched.
+pub(super) fn localise(disk: &dyn Disk, content: &mut Content) -> Result<()> {
+    let group = content.group;
+    for file in content.files_mut() {
+        let here = names(file).into_iter().find(|name| match_file(disk, name).is_ok());
+        let absent = || Error::Snapshot { group, why: format!("{} was not fetched", file.path) };
+        *file = here.ok_or_else(absent)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,6 @@
+#![allow(clippy::unwrap_used)]
+
+mod crash;
+mod pulling;
+mod rig;
+mod transfer;
