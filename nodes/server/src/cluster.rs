@@ -67,6 +67,19 @@ impl Ways {
     }
 }
 
+/// Refuses a number of nodes of which some would only follow the catalogue, before anything is touched.
+pub fn check_count(config: &Config) -> Result<(), Error> {
+    let (listed, voting) = (config.nodes.len(), meta_voters(config.nodes.len()));
+    if listed == voting {
+        return Ok(());
+    }
+    let why = format!(
+        "it lists {listed} nodes, of which {voting} would vote on the catalogue; nodes that only follow it are not built \
+         yet: list 1, 3 or 5"
+    );
+    Err(Error::Other { what: "configuration", why })
+}
+
 /// This node's replica of group 0. The ids are the order of the nodes' ids; they are allocated before group 0 can (I1).
 pub fn meta_spec(config: &Config, identity: &Identity) -> Result<GroupSpec, Error> {
     let replicas: BTreeMap<ReplicaId, NodeId> = meta_replicas(nodes(config)).collect();
@@ -74,11 +87,7 @@ pub fn meta_spec(config: &Config, identity: &Identity) -> Result<GroupSpec, Erro
     let missing = || Error::Other { what: "configuration", why: format!("it has no node {}", identity.node) };
     let replica = own.ok_or_else(missing)?;
     let voters: BTreeMap<_, _> = replicas.into_iter().take(meta_voters(config.nodes.len())).collect();
-    let birth = match (identity.is_forming(), voters.contains_key(&replica)) {
-        (false, _) => Birth::Resume,
-        (true, true) => Birth::Form(voters),
-        (true, false) => Birth::Join,
-    };
+    let birth = if identity.is_forming() { Birth::Form(voters) } else { Birth::Resume };
     Ok(GroupSpec { group: GroupId::META, node: identity.node, replica, birth })
 }
 

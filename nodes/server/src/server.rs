@@ -1,5 +1,6 @@
 //! One node in this process, from its directory to its doors.
 
+use crate::cluster;
 use crate::directory::Directory;
 use crate::doors::listen;
 use crate::metrics::{self, About, Parts};
@@ -63,6 +64,7 @@ impl Server {
         config.validate()?;
         limits::check()?;
         let own = own_node(config, node)?;
+        cluster::check_count(config)?;
         // Doors first: a taken port is found before the directory is touched.
         let milvus = listen("milvus_port", &own.address(own.milvus_port)).await?;
         let client = listen("client_port", &own.address(own.client_port)).await?;
