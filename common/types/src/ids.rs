@@ -78,6 +78,17 @@ impl fmt::Display for LogPosition {
 #[serde(transparent)]
 pub struct ClientId(pub u128);
 
+/// One build of an index file: 128 random bits drawn when its file is durable (I13).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BuildId(pub u128);
+
+impl fmt::Display for BuildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 /// Names one part of one request for ever, so that a retry is recognised (I10).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RequestId {

@@ -186,5 +186,9 @@ fn refused(shard: ShardId, refusal: Refusal) -> vecraft_types::Error {
             Error::new(Code::OutcomeUnknown, "the request is too old to know whether it was applied")
         }
         Refusal::Malformed(why) => Error::internal(format!("malformed rows: {why}")),
+        Refusal::IndexInForce(build) => {
+            Error::internal(format!("index {} has version {} of its file", build.index, build.version))
+        }
+        Refusal::NotSealed => Error::internal("the segment vanished or takes rows".to_owned()),
     }
 }

@@ -37,6 +37,8 @@ mod outage;
 mod replica;
 mod snapshot;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 pub use checkpoint::{Capture, Written, checkpointed_shards, restore, write as write_checkpoint};
 pub use error::{Error, Result};

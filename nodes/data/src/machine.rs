@@ -103,6 +103,9 @@ impl DataMachine {
         self.pressure.unflushed_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.pressure.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.pressure.applied.notify_one();
+        if std::mem::take(&mut self.replica.is_index_work_due) {
+            self.around.segments_changed.notify_one();
+        }
         codec::encode(&reply).map(Bytes::from).map_err(|e| Failed(e.to_string()))
     }
 

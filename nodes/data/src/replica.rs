@@ -13,7 +13,7 @@ use std::sync::Arc;
 use vecraft_segment::{
     GrowingOptions, GrowingSegment, SealedSegment, Segment, SegmentManifest, ShardView, ViewRegistry,
 };
-use vecraft_state::shard::{Effect, GroupState, SegmentPhase, ShardEntry, ShardReply};
+use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply};
 use vecraft_types::{
     CollectionSchema, GroupId, LogPosition, PartitionId, RowBatch, RowRef, SegmentId, ShardId, Timestamp,
 };
@@ -28,6 +28,8 @@ pub struct GroupReplica {
     /// Files of segments dropped since then: the last checkpoint still names them, they go with the next.
     pub(crate) vanished: Vec<String>,
     pub(crate) applied: LogPosition,
+    /// Segments vanished or builds changed since somebody last asked: the index role must look.
+    pub(crate) is_index_work_due: bool,
     pub(crate) routes: Arc<Routes>,
     pub(crate) views: Arc<ViewRegistry>,
     pub(crate) options: GrowingOptions,
@@ -98,6 +100,7 @@ impl GroupReplica {
             dropped: Vec::new(),
             vanished: Vec::new(),
             applied: LogPosition(0),
+            is_index_work_due: false,
             routes,
             views,
             options,
@@ -143,6 +146,7 @@ impl GroupReplica {
                 self.routes.add(shard, self.group);
             }
             Effect::ShardDropped { shard } => {
+                self.is_index_work_due = true;
                 self.shards.remove(&shard);
                 self.dropped.push(shard);
                 self.routes.remove(shard);
@@ -159,7 +163,9 @@ impl GroupReplica {
             Effect::Delete { .. } => {}
             // Serving goes on from the growing segment until its file is durable (I13).
             Effect::Sealed { .. } => {}
+            Effect::BuildsChanged { .. } => self.is_index_work_due = true,
             Effect::SegmentsDropped { shard, segments } => {
+                self.is_index_work_due = true;
                 let shard = self.shard(shard)?;
                 let gone: Vec<Held> = segments.iter().filter_map(|id| shard.segments.remove(id)).collect();
                 self.vanished.extend(gone.into_iter().filter_map(|held| held.file).flat_map(paths));
@@ -229,10 +235,7 @@ impl GroupReplica {
                 held.and_then(|held| held.get(id))
                     .is_some_and(|held| matches!(held.segment, Segment::Growing(_)))
             };
-            state
-                .segments
-                .iter()
-                .any(|(id, segment)| segment.phase != SegmentPhase::Growing && is_in_memory(id))
+            state.segments.iter().any(|(id, segment)| !segment.phase.is_growing() && is_in_memory(id))
         })
     }
 
@@ -243,7 +246,7 @@ impl GroupReplica {
             shard
                 .segments
                 .iter()
-                .filter(move |(_, s)| s.phase == SegmentPhase::Growing && s.bytes >= bytes && s.rows >= rows)
+                .filter(move |(_, s)| s.phase.is_growing() && s.bytes >= bytes && s.rows >= rows)
                 .map(move |(segment, _)| (id, *segment))
                 .collect::<Vec<_>>()
         };
@@ -254,7 +257,7 @@ impl GroupReplica {
     pub(crate) fn growing_of(&self, shard: ShardId, rows_min: u64) -> Vec<SegmentId> {
         let segments = self.state.shards.get(&shard).map(|shard| &shard.segments);
         let is_due = |(_, s): &(&SegmentId, &vecraft_state::shard::SegmentState)| {
-            s.phase == SegmentPhase::Growing && u64::from(s.rows) >= rows_min.max(1)
+            s.phase.is_growing() && u64::from(s.rows) >= rows_min.max(1)
         };
         segments.into_iter().flatten().filter(is_due).map(|(id, _)| *id).collect()
     }

@@ -9,8 +9,9 @@ use crate::history::History;
 use crate::invariants::i3_checkpoint::Checkpoints;
 use crate::invariants::i9_timestamps::Timestamps;
 use crate::invariants::i10_retries::Answers;
+use crate::invariants::i13_indexes::Named;
 use crate::invariants::i15_views::Held;
-use crate::invariants::{Broken, i4_purge, i11_shard_logs, i20_rows};
+use crate::invariants::{Broken, i4_purge, i11_shard_logs, i13_indexes, i20_rows};
 use crate::node::{BYSTANDER, Life, MAIN, Machine};
 use crate::plan::Plan;
 use crate::rng::Rng;
@@ -55,6 +56,7 @@ pub struct Simulation {
     pub(crate) stage: Stage,
     pub(crate) answers: Answers,
     pub(crate) stamps: Timestamps,
+    pub(crate) named: Named,
     pub(crate) held: Held,
     /// Steps after which the disk has room again.
     no_space_left_for: u64,
@@ -83,6 +85,7 @@ impl Simulation {
             stage: Stage::Idle,
             answers: Answers::default(),
             stamps: Timestamps::default(),
+            named: Named::default(),
             held: Held::default(),
             no_space_left_for: 0,
             deaths: 0,
@@ -229,6 +232,10 @@ impl Simulation {
         }
         i11_shard_logs::shards(&life.shards, &self.twin)?;
         i20_rows::check(&life.shards, &self.twin)?;
+        for shard in self.twin.shards.keys() {
+            i13_indexes::check(&life.shards, &self.twin, *shard)?;
+            self.named.seen(&life.shards, *shard)?;
+        }
         self.held.unchanged()
     }
 

@@ -1,15 +1,15 @@
 //! The naive twin: what the log means, written a second time and as plainly as possible.
 //!
 //! It keeps a list of live rows per shard and searches it from end to end. It knows no key index, no file and no
-//! checkpoint, so it cannot share their mistakes; of segments it knows that the log names them and numbers their rows
-//! (I13).
+//! checkpoint, so it cannot share their mistakes; of segments it knows that the log names them, numbers their rows, and
+//! names index builds for sealed ones (I13).
 
 use crate::rows::{self, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_state::shard::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
 use vecraft_types::{
-    CollectionSchema, LogPosition, PartitionId, PkConflict, PrimaryKey, RequestId, RowBatch, RowRef,
-    SegmentId, ShardId, Timestamp,
+    CollectionSchema, IndexBuild, IndexId, LogPosition, PartitionId, PkConflict, PrimaryKey, RequestId,
+    RowBatch, RowRef, SegmentId, ShardId, Timestamp,
 };
 
 /// Everything the acknowledged log has made so far.
@@ -33,6 +33,10 @@ pub struct TwinShard {
     /// Where each partition's next row goes. A segment that was sealed or dropped is not here any more.
     growing: BTreeMap<PartitionId, (SegmentId, u32)>,
     last_segment: SegmentId,
+    /// Segments that take no more rows, and their partitions.
+    pub sealed: BTreeMap<SegmentId, PartitionId>,
+    /// Index builds in force (I13).
+    pub builds: BTreeMap<(SegmentId, IndexId), IndexBuild>,
     answers: BTreeMap<RequestId, ShardReply>,
 }
 
@@ -79,6 +83,8 @@ impl TwinShard {
             closed_partitions: BTreeSet::new(),
             growing: BTreeMap::new(),
             last_segment: SegmentId(0),
+            sealed: BTreeMap::new(),
+            builds: BTreeMap::new(),
             answers: BTreeMap::new(),
         }
     }
@@ -91,14 +97,24 @@ impl TwinShard {
             ShardCommand::DropPartition { partition } => {
                 self.closed_partitions.insert(*partition);
                 self.growing.remove(partition);
+                self.sealed.retain(|_, other| other != partition);
+                self.builds.retain(|(segment, _), _| self.sealed.contains_key(segment));
                 let deleted = self.remove(|row| row.partition == *partition);
                 return Ok(Applied { deleted, ..applied });
             }
             ShardCommand::Seal { segment } => {
-                self.growing.retain(|_, (growing, _)| growing != segment);
+                let gone = self.growing.extract_if(.., |_, (growing, _)| growing == segment);
+                self.sealed.extend(gone.map(|(partition, (segment, _))| (segment, partition)));
                 return Ok(applied);
             }
-            _ => return Ok(applied),
+            ShardCommand::IndexReady { segment, build } => {
+                return self.index_ready(*segment, *build).map(|()| applied);
+            }
+            ShardCommand::IndexDropped { index } => {
+                self.builds.retain(|(_, other), _| other != index);
+                return Ok(applied);
+            }
+            ShardCommand::Create { .. } | ShardCommand::Drop => return Ok(applied),
         };
         if let Some(answer) = self.answers.get(&request) {
             return answer.clone();
@@ -143,6 +159,21 @@ impl TwinShard {
                 Ok(reply)
             }
             _ => Ok(applied),
+        }
+    }
+
+    /// The first of the highest version, of a segment that is there and sealed (I13).
+    fn index_ready(&mut self, segment: SegmentId, build: IndexBuild) -> Result<(), Refusal> {
+        if !self.sealed.contains_key(&segment) {
+            return Err(Refusal::NotSealed);
+        }
+        let now = self.builds.get(&(segment, build.index)).filter(|now| now.version >= build.version);
+        match now {
+            Some(now) if *now != build => Err(Refusal::IndexInForce(Box::new(*now))),
+            _ => {
+                self.builds.insert((segment, build.index), build);
+                Ok(())
+            }
         }
     }
 
@@ -193,6 +224,11 @@ impl TwinShard {
         let mut rows = self.rows.clone();
         rows.sort();
         rows
+    }
+
+    /// The index builds in force, in order.
+    pub fn builds(&self) -> Vec<(SegmentId, IndexBuild)> {
+        self.builds.iter().map(|((segment, _), build)| (*segment, *build)).collect()
     }
 
     fn remove(&mut self, is_doomed: impl Fn(&TwinRow) -> bool) -> u64 {

@@ -9,8 +9,8 @@ use vecraft_segment::ShardView;
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_state::shard::{ShardCommand, ShardEntry};
 use vecraft_types::{
-    ClientId, CollectionId, DataType, PartitionId, PkConflict, PrimaryKey, RequestId, SegmentId, ShardId,
-    Timestamp,
+    BuildId, ClientId, CollectionId, DataType, FieldId, IndexBuild, IndexId, PartitionId, PkConflict,
+    PrimaryKey, RequestId, SegmentId, ShardId, Timestamp,
 };
 
 /// Writes remembered for retries.
@@ -109,6 +109,8 @@ impl Workload {
                 Some(gone) => return (*gone, self.insert(plan, shard, sight)),
                 None => self.insert(plan, shard, sight),
             },
+            47..55 => self.index_ready(shard, sight),
+            55..57 => ShardCommand::IndexDropped { index: self.index() },
             _ => self.insert(plan, shard, sight),
         };
         (shard, command)
@@ -175,6 +177,33 @@ impl Workload {
             is_upsert: self.rng.chance(45),
             request: self.request(),
         }
+    }
+
+    /// A builder that is done: mostly of a sealed segment, often late, twice or beaten by another one (I13).
+    fn index_ready(&mut self, shard: ShardId, sight: &Sight<'_>) -> ShardCommand {
+        let twin = &sight.twin.shards[&shard];
+        let builds: Vec<_> = twin.builds.iter().collect();
+        if let Some(((segment, _), build)) = self.rng.pick(&builds).filter(|_| self.rng.chance(15)) {
+            return ShardCommand::IndexReady { segment: *segment, build: **build };
+        }
+        let sealed: Vec<SegmentId> = twin.sealed.keys().copied().collect();
+        let segment = self.rng.pick(&sealed).copied().filter(|_| self.rng.chance(90));
+        let segment = segment.unwrap_or_else(|| SegmentId(self.rng.below(9)));
+        let build = IndexBuild {
+            index: self.index(),
+            field: FieldId(101),
+            version: self.rng.between(1, 3) as u32,
+            build: BuildId(u128::from(self.rng.next())),
+            // Builders of one segment often come to the same bytes.
+            checksum: self.rng.below(3),
+            file_bytes: self.rng.below(1 << 20),
+            over: segment.0,
+        };
+        ShardCommand::IndexReady { segment, build }
+    }
+
+    fn index(&mut self) -> IndexId {
+        IndexId(self.rng.between(1, 3))
     }
 
     fn delete_keys(&mut self, plan: &Plan, shard: ShardId, sight: &Sight<'_>) -> ShardCommand {

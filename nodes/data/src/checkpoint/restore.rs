@@ -7,7 +7,6 @@ use crate::replica::{GroupReplica, Held, Routes, ShardReplica};
 use std::sync::Arc;
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_segment::{Deletes, GrowingOptions, SealedSegment, Segment, ViewRegistry, decode_deletes};
-use vecraft_state::shard::SegmentPhase;
 use vecraft_storage::{Disk, KeyRange, Kv, Table};
 use vecraft_types::{GroupId, KeyIndex, SegmentId, ShardId};
 
@@ -82,8 +81,7 @@ fn restore_shard(
     let mut shard = ShardReplica::new(record.state.schema.clone());
     shard.checkpointed = replica.applied;
     for (segment, file) in record.files {
-        let is_growing =
-            record.state.segments.get(&segment).is_some_and(|s| s.phase == SegmentPhase::Growing);
+        let is_growing = record.state.segments.get(&segment).is_some_and(|s| s.phase.is_growing());
         let opened = if is_growing {
             let growing = vecraft_segment::restore(disk.as_ref(), &file, shard.schema.clone(), options)?;
             Segment::Growing(Arc::new(growing))

@@ -8,7 +8,7 @@ use crate::snapshot::pins::{Garbage, Pins};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use vecraft_segment::{SealedSegment, Segment, SegmentManifest, encode_deletes, write_segment};
-use vecraft_state::shard::{SegmentPhase, ShardState};
+use vecraft_state::shard::ShardState;
 use vecraft_storage::{Disk, KeyRange, Kv, Table, WriteBatch};
 use vecraft_types::{CollectionSchema, GroupId, LogPosition, SegmentId, ShardId, Timestamp};
 
@@ -79,7 +79,7 @@ impl GroupReplica {
                             id: *id,
                             segment: held.segment.clone(),
                             rows: segment.rows,
-                            is_sealed: segment.phase != SegmentPhase::Growing,
+                            is_sealed: !segment.phase.is_growing(),
                             file: held.file.clone(),
                         })
                     })

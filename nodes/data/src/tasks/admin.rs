@@ -17,18 +17,12 @@ impl ShardAdmin for DataNode {
     }
 
     async fn drop_shard(&self, group: GroupId, shard: ShardId) -> Result<()> {
-        let group = self.group(group)?;
-        let done = group.propose(shard, ShardCommand::Drop, DEADLINE).await;
-        group.segments_changed.notify_one();
-        done.map(drop)
+        self.group(group)?.propose(shard, ShardCommand::Drop, DEADLINE).await.map(drop)
     }
 
     async fn drop_partition(&self, group: GroupId, shard: ShardId, partition: PartitionId) -> Result<()> {
         let command = ShardCommand::DropPartition { partition };
-        let group = self.group(group)?;
-        let done = group.propose(shard, command, DEADLINE).await;
-        group.segments_changed.notify_one();
-        match done {
+        match self.group(group)?.propose(shard, command, DEADLINE).await {
             // The shard went with its collection: the partition is gone too.
             Err(error) if error.code == Code::ReplicaUnavailable => Ok(()),
             done => done.map(drop),

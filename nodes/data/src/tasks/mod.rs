@@ -3,4 +3,5 @@
 mod admin;
 mod barrier;
 mod delete_where;
+mod indexes;
 mod write;

@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 use vecraft_rpc::services::{RowChange, ShardStats, ShardWrite, ShardWriter, ShardWritten};
 use vecraft_segment::exec::{self, Cancel};
-use vecraft_state::shard::{Applied, SegmentPhase, ShardCommand};
+use vecraft_state::shard::{Applied, ShardCommand};
 use vecraft_types::{Code, Error, LogPosition, PrimaryKey, Result, ShardId};
 
 const STATS_DEADLINE: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ impl ShardWriter for DataNode {
         let machine = group.machine.lock();
         let state = machine.replica.state.shards.get(&shard).ok_or_else(gone)?;
         let figures = |(id, s): (&_, &vecraft_state::shard::SegmentState)| {
-            (*id, u64::from(s.rows), s.phase != SegmentPhase::Growing)
+            (*id, u64::from(s.rows), !s.phase.is_growing())
         };
         stats.segments = state.segments.iter().map(figures).collect();
         Ok(stats)

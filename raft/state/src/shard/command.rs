@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use vecraft_types::{
-    CollectionSchema, LogPosition, PartitionId, PrimaryKey, RequestId, RowRef, SegmentId, ShardId, Timestamp,
+    CollectionSchema, IndexBuild, IndexId, LogPosition, PartitionId, PrimaryKey, RequestId, RowRef,
+    SegmentId, ShardId, Timestamp,
 };
 
 /// One entry of a pool group's log.
@@ -17,7 +18,7 @@ pub struct ShardEntry {
     pub command: ShardCommand,
 }
 
-/// What an entry asks of a shard.
+/// What an entry asks of a shard. New commands are added at the end: old entries must decode for ever.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ShardCommand {
     /// The shard begins to exist. Repeating it changes nothing.
@@ -67,6 +68,19 @@ pub enum ShardCommand {
         /// The segment.
         segment: SegmentId,
     },
+    /// A build of an index is durable and may be the one that all replicas serve from (I13). The first of a version
+    /// is, and a higher version takes the place of a lower one.
+    IndexReady {
+        /// The sealed segment that it was built over.
+        segment: SegmentId,
+        /// The build.
+        build: IndexBuild,
+    },
+    /// Nobody wants the index any more: its builds are forgotten in all segments. Repeating it changes nothing.
+    IndexDropped {
+        /// The index, whose id is never used again.
+        index: IndexId,
+    },
 }
 
 /// What apply answers the proposer.
@@ -87,7 +101,7 @@ pub struct Applied {
     pub conflicts: u64,
 }
 
-/// An entry that changed nothing, and why.
+/// An entry that changed nothing, and why. Kept in dedup windows: new reasons are added at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// Not here (yet, or any more): refresh the route and try again (I11).
@@ -105,4 +119,8 @@ pub enum Refusal {
     OutcomeUnknown,
     /// The rows do not decode or do not fit the schema: a bug of the proposer.
     Malformed(String),
+    /// The segment has this build of the index already (I13): take its file, or propose the next version.
+    IndexInForce(Box<IndexBuild>),
+    /// The segment vanished or still takes rows: it has no index to be named (I13).
+    NotSealed,
 }

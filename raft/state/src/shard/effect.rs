@@ -54,4 +54,9 @@ pub enum Effect {
         /// The segments.
         segments: Vec<SegmentId>,
     },
+    /// Other index builds are in force than before (I13): files may be due to be opened, fetched or removed.
+    BuildsChanged {
+        /// The shard.
+        shard: ShardId,
+    },
 }

@@ -83,6 +83,8 @@ impl ShardState {
             }
             ShardCommand::DropPartition { partition } => self.drop_partition(partition, applied, keys),
             ShardCommand::Seal { segment } => self.seal(segment, applied),
+            ShardCommand::IndexReady { segment, build } => self.index_ready(segment, build, applied),
+            ShardCommand::IndexDropped { index } => self.index_dropped(index, applied),
             // Dispatched by GroupState::apply.
             ShardCommand::Create { .. } | ShardCommand::Drop => {
                 Outcome { reply: Ok(applied), effects: Vec::new() }
@@ -109,7 +111,7 @@ impl ShardState {
     pub(super) fn seal(&mut self, id: SegmentId, applied: Applied) -> Outcome {
         let mut effects = Vec::new();
         if let Some(segment) = self.segments.get_mut(&id)
-            && segment.phase == SegmentPhase::Growing
+            && segment.phase.is_growing()
         {
             segment.phase = SegmentPhase::Sealed(applied.position);
             effects.push(Effect::Sealed { shard: self.id, segment: id });

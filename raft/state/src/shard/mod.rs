@@ -2,16 +2,18 @@
 //!
 //! ```text
 //! entry -> GroupState::apply -> reply for the proposer
-//!                            -> effects: append rows, mark rows deleted, seal, drop
+//!                            -> effects: append rows, mark rows deleted, seal, drop, name an index
 //! ```
 //! Apply reads the primary-key index and its own state, nothing else (I12), and gives every entry a timestamp
-//! larger than all before it (I9). A retried request is answered from the dedup window (I10).
+//! larger than all before it (I9). A retried request is answered from the dedup window (I10). Which index file a sealed
+//! segment is served from is part of the state (I13).
 
 mod command;
 mod dedup;
 mod delete;
 mod effect;
 mod group;
+mod index;
 mod insert;
 mod state;
 

@@ -3,7 +3,7 @@
 use super::DedupWindow;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use vecraft_types::{CollectionSchema, LogPosition, PartitionId, SegmentId, ShardId};
+use vecraft_types::{CollectionSchema, IndexBuild, IndexId, LogPosition, PartitionId, SegmentId, ShardId};
 
 /// Rows at which a segment is sealed by apply itself, whatever the leader's policy: engine/segment holds 2^28.
 const SEGMENT_ROWS_MAX: u32 = 1 << 27;
@@ -40,13 +40,41 @@ pub struct SegmentState {
     pub phase: SegmentPhase,
 }
 
-/// `Growing -> Sealed -> (dropped)`. Flushing to files and indexing are this replica's own affair (I13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// ```text
+/// Growing -> Sealed -> Indexed -> (dropped)
+///              ^ ......... |   its last index was dropped
+/// ```
+/// Flushing to files is this replica's own affair (I13). New phases are added at the end: checkpoints hold them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SegmentPhase {
     /// Takes rows.
     Growing,
     /// Takes no more rows since this entry; its column files depend only on the log up to here (I22).
     Sealed(LogPosition),
+    /// Sealed, and the log names index files for it (I13).
+    Indexed {
+        /// The entry that sealed it.
+        sealed: LogPosition,
+        /// The build in force of each index; never empty.
+        builds: BTreeMap<IndexId, IndexBuild>,
+    },
+}
+
+impl SegmentPhase {
+    /// True while it takes rows.
+    pub fn is_growing(&self) -> bool {
+        matches!(self, SegmentPhase::Growing)
+    }
+
+    /// The builds in force.
+    pub fn builds(&self) -> impl Iterator<Item = &IndexBuild> {
+        match self {
+            SegmentPhase::Indexed { builds, .. } => Some(builds.values()),
+            SegmentPhase::Growing | SegmentPhase::Sealed(_) => None,
+        }
+        .into_iter()
+        .flatten()
+    }
 }
 
 impl ShardState {
@@ -64,8 +92,7 @@ impl ShardState {
 
     /// The partition's segment that takes rows, if there is one.
     pub fn growing(&self, partition: PartitionId) -> Option<SegmentId> {
-        let grows =
-            |segment: &SegmentState| segment.partition == partition && segment.phase == SegmentPhase::Growing;
+        let grows = |segment: &SegmentState| segment.partition == partition && segment.phase.is_growing();
         self.segments.iter().find(|(_, segment)| grows(segment)).map(|(id, _)| *id)
     }
 
@@ -87,6 +114,11 @@ impl ShardState {
             id
         });
         (id, self.segments.get(&id).map_or(0, |segment| segment.rows))
+    }
+
+    /// The index builds in force (I13).
+    pub fn builds(&self) -> impl Iterator<Item = (SegmentId, &IndexBuild)> {
+        self.segments.iter().flat_map(|(id, segment)| segment.phase.builds().map(|build| (*id, build)))
     }
 
     /// The partition of a segment.

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+mod index;
+
 use super::*;
 use std::collections::BTreeMap;
 use vecraft_types::*;

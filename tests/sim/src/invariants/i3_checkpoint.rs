@@ -61,13 +61,14 @@ pub fn replayed(position: LogPosition, seen: &str, expected: &str) -> Check {
     })
 }
 
-/// The rows and timestamps of all published views.
+/// The rows of all published views and the index builds in force.
 fn of_shards(here: &Shards) -> Check<Hash> {
     let mut hash = Hash::default();
     for view in here.views.list() {
         let rows =
             picture::of(&view).map_err(|what| broken(NAME, format!("shard {}: {what}", view.shard)))?;
-        write(&mut hash, format!("{} {:?}", view.shard, picture::hash(&rows)));
+        let builds = here.replica.builds(view.shard).unwrap_or_default();
+        write(&mut hash, format!("{} {:?} {builds:?}", view.shard, picture::hash(&rows)));
     }
     Ok(hash)
 }
@@ -76,7 +77,8 @@ fn of_shards(here: &Shards) -> Check<Hash> {
 pub fn of_twin(twin: &Twin) -> Hash {
     let mut hash = Hash::default();
     for (shard, twin) in &twin.shards {
-        write(&mut hash, format!("{shard} {:?}", picture::hash(&twin.sorted())));
+        let builds = twin.builds();
+        write(&mut hash, format!("{shard} {:?} {builds:?}", picture::hash(&twin.sorted())));
     }
     hash
 }

@@ -7,6 +7,7 @@ pub mod i10_retries;
 pub mod i11_shard_logs;
 pub mod i12_resolved_deletes;
 pub mod i13_files;
+pub mod i13_indexes;
 pub mod i15_views;
 pub mod i20_rows;
 pub mod i3_checkpoint;

@@ -2,7 +2,9 @@
 
 use super::{Simulation, Step, Stop};
 use crate::history::Known;
-use crate::invariants::{broken, i10_retries, i11_shard_logs, i12_resolved_deletes, i15_views, i20_rows};
+use crate::invariants::{
+    broken, i10_retries, i11_shard_logs, i12_resolved_deletes, i13_indexes, i15_views, i20_rows,
+};
 use crate::node::{BYSTANDER, MAIN};
 use crate::picture;
 use crate::workload::Sight;
@@ -11,7 +13,7 @@ use vecraft_log_store::{EntryId, EntryKind, GroupKey, LogEntry, Record, VoteStat
 use vecraft_rpc::codec;
 use vecraft_segment::ShardView;
 use vecraft_state::shard::{ShardCommand, ShardEntry};
-use vecraft_types::LogPosition;
+use vecraft_types::{IndexBuild, LogPosition};
 
 impl Simulation {
     /// One batch of proposals.
@@ -72,6 +74,9 @@ impl Simulation {
         if !is_retry {
             i12_resolved_deletes::check(command, &reply, &before, &after)?;
         }
+        self.named.answered(command, &reply);
+        i13_indexes::check(&life.shards, &self.twin, command.shard)?;
+        self.named.seen(&life.shards, command.shard)?;
         i15_views::published(&life.shards, command, &reply)?;
         if let Some(known) = self.main.entries.get_mut(entry.id.index as usize) {
             known.reply = Some(reply);
@@ -174,5 +179,10 @@ fn describe(command: &ShardCommand) -> String {
         ShardCommand::DeleteKeys { keys, .. } => format!("delete {} keys{request}", keys.len()),
         ShardCommand::DeleteVersions { rows, .. } => format!("delete {} versions{request}", rows.len()),
         ShardCommand::Seal { segment } => format!("seal {segment}"),
+        ShardCommand::IndexReady { segment, build } => {
+            let IndexBuild { index, version, build, .. } = build;
+            format!("index {index} of {segment} ready, version {version}, build {build}")
+        }
+        ShardCommand::IndexDropped { index } => format!("drop index {index}"),
     }
 }

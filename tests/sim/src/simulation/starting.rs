@@ -87,6 +87,7 @@ impl Simulation {
         let reply = self.twin.apply(position, &entry);
         self.stamps.answered(position, entry.suggested, &reply)?;
         self.answers.answered(&entry, &reply, Default::default())?;
+        self.named.answered(&entry, &reply);
         known.reply = Some(reply);
         Ok(())
     }

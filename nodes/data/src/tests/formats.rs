@@ -1,0 +1,66 @@
+//! Bytes of earlier programs: log entries and checkpoints written before indexes were named by the log.
+
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use vecraft_rpc::codec;
+use vecraft_state::shard::{DedupWindow, SegmentPhase, SegmentState, ShardCommand, ShardState};
+use vecraft_types::*;
+
+/// The state of a shard as it was; field by field what an older program encoded.
+#[derive(Serialize)]
+struct OldShardState {
+    id: ShardId,
+    schema: CollectionSchema,
+    segments: BTreeMap<SegmentId, OldSegmentState>,
+    next_segment: SegmentId,
+    dropped_partitions: BTreeSet<PartitionId>,
+    dedup: DedupWindow,
+    last_position: LogPosition,
+}
+
+#[derive(Serialize)]
+struct OldSegmentState {
+    partition: PartitionId,
+    rows: u32,
+    bytes: u64,
+    phase: OldPhase,
+}
+
+#[derive(Serialize)]
+enum OldPhase {
+    Growing,
+    Sealed(LogPosition),
+}
+
+#[test]
+fn a_checkpoint_without_index_builds_decodes() {
+    let segment = |phase| OldSegmentState { partition: PartitionId(1), rows: 10, bytes: 100, phase };
+    let old = OldShardState {
+        id: ShardId { collection: CollectionId(3), index: 0 },
+        schema: CollectionSchema::new(vec![FieldSchema::new("id", DataType::Int64).primary(false)]),
+        segments: BTreeMap::from([
+            (SegmentId(1), segment(OldPhase::Sealed(LogPosition(7)))),
+            (SegmentId(2), segment(OldPhase::Growing)),
+        ]),
+        next_segment: SegmentId(3),
+        dropped_partitions: BTreeSet::from([PartitionId(5)]),
+        dedup: DedupWindow::default(),
+        last_position: LogPosition(9),
+    };
+    let new: ShardState = codec::decode(&codec::encode(&old).unwrap()).unwrap();
+    let segment = |phase| SegmentState { partition: PartitionId(1), rows: 10, bytes: 100, phase };
+    let expected = BTreeMap::from([
+        (SegmentId(1), segment(SegmentPhase::Sealed(LogPosition(7)))),
+        (SegmentId(2), segment(SegmentPhase::Growing)),
+    ]);
+    assert_eq!((new.segments, new.last_position), (expected, LogPosition(9)));
+}
+
+#[test]
+fn commands_keep_their_numbers() {
+    // version of the codec, number of the command, its fields
+    let seal = ShardCommand::Seal { segment: SegmentId(5) };
+    assert_eq!(codec::encode(&seal).unwrap(), [codec::VERSION, 6, 5]);
+    let dropped = ShardCommand::IndexDropped { index: IndexId(5) };
+    assert_eq!(codec::encode(&dropped).unwrap(), [codec::VERSION, 8, 5]);
+}
