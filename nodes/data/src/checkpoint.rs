@@ -19,6 +19,7 @@ mod write;
 pub(crate) use record::{GroupRecord, ShardRecord, decode, encode, group_dir, group_key, shard_key};
 pub(crate) use restore::load;
 pub use restore::{checkpointed_shards, restore};
+pub use unnamed::{Named, remove_unnamed};
 pub(crate) use unnamed::{remove, unnamed};
 pub(crate) use write::paths;
 pub use write::{Capture, Written, write};

@@ -2,7 +2,7 @@
 
 use crate::checkpoint;
 use crate::error::{Error, Result};
-use crate::machine::{DataMachine, Pressure};
+use crate::machine::{DataMachine, LastWrite, Pressure};
 use crate::snapshot::Source;
 use crate::snapshot::pins::Garbage;
 use bytes::Bytes;
@@ -29,8 +29,8 @@ pub struct DataGroup {
     kv: Arc<dyn Kv>,
     pub(crate) io: IoPool,
     pub(crate) segments_changed: Arc<Notify>,
-    /// One checkpoint at a time; shared with the machine, which installs snapshots.
-    writing: Arc<tokio::sync::Mutex<()>>,
+    /// One checkpoint or clean-up at a time; shared with the machine, which installs snapshots.
+    writing: Arc<tokio::sync::Mutex<LastWrite>>,
     /// When this replica last asked for a read index that it then published (I17), on the monotonic clock.
     pub(crate) asked: Mutex<Option<Duration>>,
 }
@@ -129,7 +129,7 @@ impl DataGroup {
     }
 
     async fn write_checkpoint(&self) -> Result<Option<Mark>> {
-        let one_at_a_time = self.writing.clone().lock_owned().await;
+        let mut last = self.writing.clone().lock_owned().await;
         let unflushed = self.pressure.unflushed_bytes.load(Ordering::Relaxed);
         let (capture, mark) = {
             let machine = self.machine.lock();
@@ -150,7 +150,7 @@ impl DataGroup {
         // The whole of it, and the lock, on an I/O thread: once begun it ends, even when this future is dropped (a flush
         // whose client went away). A snapshot installed in the middle would be overwritten in part.
         let writing = move || {
-            let _one_at_a_time = one_at_a_time;
+            last.is_in_doubt = true;
             let written = checkpoint::write(&disk, kv.as_ref(), capture, &bytes)?;
             let garbage = {
                 let mut machine = machine.lock();
@@ -159,12 +159,39 @@ impl DataGroup {
                 pressure.file_bytes.store(machine.replica.file_bytes(), Ordering::Relaxed);
                 machine.replica.pins.removable(garbage)
             };
+            last.is_in_doubt = false;
             segments_changed.notify_one();
             pressure.unflushed_bytes.fetch_sub(unflushed, Ordering::Relaxed);
             checkpoint::remove(disk.as_ref(), &garbage);
+            drop(last);
             Ok(Some(mark))
         };
         self.io.run(writing).await.map_err(|e| Error::Broken(format!("checkpoint thread: {e}")))?
+    }
+
+    /// Removes files that no checkpoint names and no snapshot pins (I13); answers how many. Waits for a checkpoint under
+    /// way, whose files are not named yet; after one that failed nothing is removed, because the store may name its
+    /// files after all.
+    pub(crate) async fn remove_unnamed(&self) -> Result<usize> {
+        let last = self.writing.clone().lock_owned().await;
+        if last.is_in_doubt {
+            return Ok(0);
+        }
+        let (named, pins) = {
+            let machine = self.machine.lock();
+            if let Some(why) = &machine.broken {
+                return Err(Error::Broken(why.clone()));
+            }
+            (machine.replica.named(), machine.replica.pins.clone())
+        };
+        let disk = self.disk.clone();
+        let removing = move || {
+            let _no_checkpoint = last;
+            let garbage = pins.unheld(checkpoint::unnamed(disk.as_ref(), &named)?);
+            checkpoint::remove(disk.as_ref(), &garbage);
+            Ok(garbage.len())
+        };
+        self.io.run(removing).await.map_err(|e| Error::Broken(format!("clean-up thread: {e}")))?
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `checkpoint/` | durable positions (I3): capture, write, restore |
 //! | `machine` | the replica behind Raft |
 //! | `failures` | entries that could not be applied, or are to be skipped (I24) |
+//! | `clean_up` | removing files that nothing names, once an hour (I13) |
 //! | `governor` | who may have how much memory (I21) |
 //! | `group` | proposing and writing checkpoints |
 //! | `maintenance`, `ages` | sealing and checkpoints by size and age |
@@ -24,6 +25,7 @@
 
 mod ages;
 mod checkpoint;
+mod clean_up;
 mod error;
 mod failures;
 mod governor;
@@ -40,7 +42,10 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use checkpoint::{Capture, Written, checkpointed_shards, restore, write as write_checkpoint};
+pub use checkpoint::{
+    Capture, Named, Written, checkpointed_shards, remove_unnamed, restore, write as write_checkpoint,
+};
+pub use clean_up::clean_up;
 pub use error::{Error, Result};
 pub use failures::{FailedEntry, Failures, failed_entry, skip_entry};
 pub use governor::Governor;

@@ -29,8 +29,8 @@ pub struct DataMachine {
     pressure: Arc<Pressure>,
     failures: Failures,
     pub(crate) around: Surroundings,
-    /// One checkpoint, or installing of a snapshot, at a time.
-    pub(crate) writing: Arc<tokio::sync::Mutex<()>>,
+    /// One checkpoint, installing of a snapshot, or clean-up at a time.
+    pub(crate) writing: Arc<tokio::sync::Mutex<LastWrite>>,
     /// Keeps the files of a snapshot that was fetched and is not installed yet.
     pub(crate) fetched: Option<Pin>,
 }
@@ -47,6 +47,13 @@ pub struct Pressure {
     pub file_bytes: AtomicU64,
     /// Something was applied.
     pub applied: Notify,
+}
+
+/// How the last checkpoint or snapshot ended.
+#[derive(Default)]
+pub(crate) struct LastWrite {
+    /// It failed: the store may name files that the replica does not know of.
+    pub is_in_doubt: bool,
 }
 
 impl DataMachine {

@@ -31,6 +31,8 @@ use vecraft_types::{ClientId, GroupId};
 
 /// Threads that may wait for files at one time.
 const IO_THREADS: usize = 8;
+/// How often files that nothing names are looked for (I13). An idle node wakes for it, once an hour.
+const CLEAN_UP_EVERY: Duration = Duration::from_secs(3_600);
 /// How long the checkpoint at shutdown may take.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(15);
 /// How long reads under way may take at shutdown.
@@ -175,6 +177,8 @@ impl Roles {
             .await
             .map_err(Error::other("start the index role"))?;
 
+        clean_up(ground, &data);
+
         let local = NodeServices {
             writer: Arc::new(IndexedWriter::new(shards.clone(), index.clone())),
             reader: query.clone(),
@@ -282,6 +286,12 @@ fn watch_metastore(ground: &Ground, metastore: Metastore) {
         metastore.ended().await;
         if stopping.is_triggered() { Ok(()) } else { Err("its replica stopped; the log lines above say why") }
     });
+}
+
+/// Files that nothing names go by the hour (I13).
+fn clean_up(ground: &Ground, data: &DataNode) {
+    let files = vecraft_data::clean_up(data.clone(), CLEAN_UP_EVERY, ground.shutdown.child());
+    ground.tasks.spawn(TaskKind::CleanUp, "column files", files);
 }
 
 /// The index role over what the data role publishes and the catalogue wants.

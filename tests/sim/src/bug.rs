@@ -14,12 +14,19 @@ pub enum Bug {
     DropDeleteOnReplay,
     /// The log is purged up to the applied entry instead of the checkpoint (against I4).
     PurgeAboveCheckpoint,
+    /// Unnamed files are removed while a checkpoint is being written (against I13).
+    CleanUpUnderCheckpoint,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 4] =
-        [Bug::SkipFsync, Bug::SkipKvSync, Bug::DropDeleteOnReplay, Bug::PurgeAboveCheckpoint];
+    pub const ALL: [Bug; 5] = [
+        Bug::SkipFsync,
+        Bug::SkipKvSync,
+        Bug::DropDeleteOnReplay,
+        Bug::PurgeAboveCheckpoint,
+        Bug::CleanUpUnderCheckpoint,
+    ];
 
     /// Name on the command line.
     pub fn name(self) -> &'static str {
@@ -28,6 +35,7 @@ impl Bug {
             Bug::SkipKvSync => "skip-kv-sync",
             Bug::DropDeleteOnReplay => "drop-delete-on-replay",
             Bug::PurgeAboveCheckpoint => "purge-above-checkpoint",
+            Bug::CleanUpUnderCheckpoint => "clean-up-under-checkpoint",
         }
     }
 }

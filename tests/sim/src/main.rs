@@ -23,7 +23,8 @@ struct Options {
     /// The first seed [default: 1].
     #[arg(long)]
     seed: Option<u64>,
-    /// Plant a bug: skip-fsync, skip-kv-sync, drop-delete-on-replay, purge-above-checkpoint.
+    /// Plant a bug: skip-fsync, skip-kv-sync, drop-delete-on-replay, purge-above-checkpoint,
+    /// clean-up-under-checkpoint.
     #[arg(long)]
     bug: Option<Bug>,
     /// Go on after a failure and count.

@@ -54,6 +54,8 @@ pub struct Simulation {
     pub(crate) workload: Workload,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) stage: Stage,
+    /// A checkpoint failed since the last good one: the store may name its files (I13).
+    pub(crate) is_in_doubt: bool,
     pub(crate) answers: Answers,
     pub(crate) stamps: Timestamps,
     pub(crate) named: Named,
@@ -83,6 +85,7 @@ impl Simulation {
             twin: Twin::default(),
             checkpoints: Checkpoints::default(),
             stage: Stage::Idle,
+            is_in_doubt: false,
             answers: Answers::default(),
             stamps: Timestamps::default(),
             named: Named::default(),
@@ -159,6 +162,7 @@ impl Simulation {
             0 => self.hold_a_view(),
             1 => self.bystander_writes(),
             2 => self.mark(),
+            3 => self.clean_up(),
             _ => self.propose(),
         }
     }
@@ -210,6 +214,7 @@ impl Simulation {
         self.trace.note(format!("dead, power cut: {is_power_cut}"));
         self.life = None;
         self.stage = Stage::Idle;
+        self.is_in_doubt = false;
         self.held.clear();
         self.machine.settle(is_power_cut);
         if is_power_cut {

@@ -41,3 +41,8 @@ fn a_delete_dropped_on_replay_is_found() {
 fn a_purge_above_the_checkpoint_is_found() {
     check(Bug::PurgeAboveCheckpoint, 40);
 }
+
+#[test]
+fn a_clean_up_under_a_checkpoint_is_found() {
+    check(Bug::CleanUpUnderCheckpoint, 40);
+}

@@ -1,7 +1,7 @@
 //! From the newest checkpoint back to a replica.
 
 use super::record::*;
-use super::unnamed::{remove, unnamed};
+use super::unnamed::remove_unnamed;
 use crate::error::Result;
 use crate::replica::{GroupReplica, Held, Routes, ShardReplica};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub fn restore(
     options: GrowingOptions,
 ) -> Result<(GroupReplica, Option<Vec<u8>>)> {
     let (replica, mark) = load(disk, kv, group, routes, views, options)?;
-    remove(disk.as_ref(), &unnamed(disk, &replica)?);
+    remove_unnamed(disk.as_ref(), &replica.named())?;
     replica.publish_all();
     Ok((replica, mark))
 }

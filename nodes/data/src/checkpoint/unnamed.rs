@@ -5,35 +5,61 @@ use crate::error::Result;
 use crate::replica::GroupReplica;
 use crate::snapshot::pins::Garbage;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use vecraft_storage::Disk;
 
-/// What is in the group's directory and not named by the checkpoint that the replica was made of.
+/// The files of a group that count, held still. It may grow old without harm as long as no checkpoint is written:
+/// entries only take names away.
+pub struct Named {
+    root: String,
+    /// Directories of the shards here.
+    shards: BTreeSet<String>,
+    /// Directories of shards dropped since the newest checkpoint: all in them stays until the next.
+    dropped: BTreeSet<String>,
+    files: BTreeSet<String>,
+}
+
+impl GroupReplica {
+    /// What the newest checkpoint names. Shards and segments dropped since then still count: a crash brings their
+    /// records back, and the log drops them again.
+    pub fn named(&self) -> Named {
+        let mut files = self.named_files();
+        files.extend(self.vanished.iter().cloned());
+        Named {
+            root: group_dir(self.group),
+            shards: self.shards.keys().map(|id| shard_dir(self.group, *id)).collect(),
+            dropped: self.dropped.iter().map(|id| shard_dir(self.group, *id)).collect(),
+            files,
+        }
+    }
+}
+
+/// What is in the group's directory and not named.
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub fn unnamed(disk: &Arc<dyn Disk>, replica: &GroupReplica) -> Result<Vec<Garbage>> {
+pub(crate) fn unnamed(disk: &dyn Disk, named: &Named) -> Result<Vec<Garbage>> {
     let mut garbage = Vec::new();
-    let root = group_dir(replica.group);
-    if !disk.exists(&root)? {
+    if !disk.exists(&named.root)? {
         return Ok(garbage);
     }
-    let named = replica.named_files();
-    let shards: BTreeSet<String> = replica.shards.keys().map(|id| shard_dir(replica.group, *id)).collect();
-    for dir in disk.list(&root)?.into_iter().filter(|entry| entry.is_dir) {
-        let path = format!("{root}/{}", dir.name);
-        if !shards.contains(&path) {
+    for dir in disk.list(&named.root)?.into_iter().filter(|entry| entry.is_dir) {
+        let path = format!("{}/{}", named.root, dir.name);
+        if named.dropped.contains(&path) {
+            continue;
+        }
+        if !named.shards.contains(&path) {
             garbage.push(Garbage::Dir(path));
             continue;
         }
         let files = disk.list(&path)?.into_iter().map(|file| format!("{path}/{}", file.name));
-        garbage.extend(files.filter(|file| !named.contains(file)).map(Garbage::File));
+        garbage.extend(files.filter(|file| !named.files.contains(file)).map(Garbage::File));
     }
     Ok(garbage)
 }
 
-/// Removes what nothing names. What stays, because the disk refuses, is removed at the next start.
-pub fn remove(disk: &dyn Disk, garbage: &[Garbage]) {
+/// Removes what nothing names. What stays, because the disk refuses, is removed another time. Views that readers still
+/// hold are safe: a removed file that is mapped stays readable until the last of them lets go.
+pub(crate) fn remove(disk: &dyn Disk, garbage: &[Garbage]) {
     for garbage in garbage {
         let (path, removed) = match garbage {
             Garbage::File(path) => (path, disk.remove_file(path)),
@@ -46,4 +72,14 @@ pub fn remove(disk: &dyn Disk, garbage: &[Garbage]) {
             _ => tracing::debug!(path, "removed what no checkpoint names"),
         }
     }
+}
+
+/// Removes what is in the group's directory and not named, where nothing is pinned; answers how many names there were.
+///
+/// # Errors
+/// A directory that cannot be read.
+pub fn remove_unnamed(disk: &dyn Disk, named: &Named) -> Result<usize> {
+    let garbage = unnamed(disk, named)?;
+    remove(disk, &garbage);
+    Ok(garbage.len())
 }

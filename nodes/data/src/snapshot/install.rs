@@ -29,11 +29,14 @@ pub(crate) async fn install(machine: Arc<Mutex<DataMachine>>, snapshot: Incoming
         let machine = machine.lock();
         (machine.around.clone(), machine.writing.clone())
     };
-    let no_checkpoint = writing.lock_owned().await;
+    let mut no_checkpoint = writing.lock_owned().await;
     let io = around.io.clone();
     on(&io, move || {
-        let _no_checkpoint = no_checkpoint;
-        replace(&machine, &around, &snapshot)
+        // Until the replica is the one of the records, nobody may remove what it does not name (I13).
+        no_checkpoint.is_in_doubt = true;
+        replace(&machine, &around, &snapshot)?;
+        no_checkpoint.is_in_doubt = false;
+        Ok(())
     })
     .await
 }
@@ -53,7 +56,7 @@ fn replace(machine: &Mutex<DataMachine>, around: &Surroundings, snapshot: &Incom
     let unnamed = {
         let mut machine = machine.lock();
         machine.become_snapshot(replica, snapshot.mark.clone());
-        let unnamed = checkpoint::unnamed(&around.disk, &machine.replica);
+        let unnamed = checkpoint::unnamed(around.disk.as_ref(), &machine.replica.named());
         unnamed.map(|unnamed| machine.replica.pins.removable(unnamed))
     };
     around.segments_changed.notify_one();

@@ -57,6 +57,13 @@ impl Pins {
         free.into_iter().collect()
     }
 
+    /// What may be removed now of this garbage. The rest is not remembered: a clean-up looks again, and by then a
+    /// checkpoint may have given it a name.
+    pub fn unheld(&self, garbage: Vec<Garbage>) -> Vec<Garbage> {
+        let table = self.0.lock();
+        garbage.into_iter().filter(|one| !table.is_held(one)).collect()
+    }
+
     /// These files have a name again: a snapshot was installed that needs what had been superseded here.
     pub fn spare(&self, named: &BTreeSet<String>) {
         self.0.lock().waiting.retain(|garbage| match garbage {
@@ -118,6 +125,15 @@ mod tests {
         assert_eq!(pins.removable([dir("g/3-0"), dir("g/3-01"), dir("g/3")]), [dir("g/3"), dir("g/3-01")]);
         drop(pin);
         assert_eq!(pins.removable([]), [dir("g/3-0")]);
+    }
+
+    #[test]
+    fn i13_what_a_clean_up_may_not_remove_is_not_remembered() {
+        let pins = Arc::new(Pins::default());
+        let pin = pins.pin(["g/3-0/a".to_owned()]);
+        assert_eq!(pins.unheld(vec![file("g/3-0/a"), file("g/3-0/b")]), [file("g/3-0/b")]);
+        drop(pin);
+        assert!(pins.removable([]).is_empty());
     }
 
     #[test]

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
-//! Tests of the crate from within.
+//! The role over a real group with one voter, on a disk and a store that lose power on request.
 
+mod clean_up;
 mod formats;
+mod rig;

@@ -8,7 +8,7 @@ use super::{Simulation, Step, Stop};
 use crate::bug::Bug;
 use crate::invariants::i3_checkpoint;
 use crate::node::MAIN;
-use vecraft_data::{Capture, Written};
+use vecraft_data::{Capture, Written, remove_unnamed};
 use vecraft_log_store::EntryId;
 use vecraft_storage::Disk;
 
@@ -62,6 +62,7 @@ impl Simulation {
             Ok(written) => {
                 self.trace.note(format!("checkpoint {position} is durable"));
                 (self.checkpoints.durable, self.checkpoints.in_flight) = (Some(position), None);
+                self.is_in_doubt = false;
                 self.stage = Stage::Written(written);
             }
             Err(_) if self.machine.fuse.is_blown() => return Err(Stop::Died),
@@ -69,7 +70,24 @@ impl Simulation {
                 // A full disk, a failed sync, a store that refuses: the old one stays and the log keeps everything.
                 self.trace.note(format!("no checkpoint {position}: {error}"));
                 self.checkpoints.in_flight = None;
+                self.is_in_doubt = true;
             }
+        }
+        Ok(())
+    }
+
+    /// The hour is over: what nothing names goes. Not while a checkpoint is being written, whose files are not named yet,
+    /// and not after one in doubt (I13).
+    pub(crate) fn clean_up(&mut self) -> Step {
+        let Some(life) = &self.life else { return Ok(()) };
+        let is_writing = matches!(self.stage, Stage::Captured(_) | Stage::Written(_));
+        if (is_writing || self.is_in_doubt) && self.bug != Some(Bug::CleanUpUnderCheckpoint) {
+            return Ok(());
+        }
+        match remove_unnamed(&self.machine.disk, &life.shards.replica.named()) {
+            _ if self.machine.fuse.is_blown() => return Err(Stop::Died),
+            Ok(names) => self.trace.note(format!("{names} unnamed files removed")),
+            Err(error) => self.trace.note(format!("cannot clean up: {error}")),
         }
         Ok(())
     }
