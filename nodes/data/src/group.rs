@@ -91,7 +91,7 @@ impl DataGroup {
         self.machine.lock().broken.clone()
     }
 
-    /// Proposes a command for a shard and waits until it is applied here.
+    /// Proposes a command for a shard and waits until it is applied here. A refusal is an error.
     pub(crate) async fn propose(
         &self,
         shard: ShardId,
@@ -109,13 +109,23 @@ impl DataGroup {
         command: ShardCommand,
         deadline: Duration,
     ) -> vecraft_types::Result<(LogPosition, Applied)> {
+        let (position, reply) = self.ask(shard, command, deadline).await?;
+        reply.map(|applied| (position, applied)).map_err(|refusal| refused(shard, refusal))
+    }
+
+    /// Proposes a command for a shard and returns its position and the machine's answer.
+    pub(crate) async fn ask(
+        &self,
+        shard: ShardId,
+        command: ShardCommand,
+        deadline: Duration,
+    ) -> vecraft_types::Result<(LogPosition, ShardReply)> {
         let suggested = Timestamp::from_millis(self.clock.now_ms());
         let bytes = codec::encode(&ShardEntry { shard, suggested, command })
             .map_err(|e| vecraft_types::Error::internal(e.to_string()))?;
         let done = self.raft.propose(Bytes::from(bytes), deadline).await?;
-        let reply: ShardReply =
-            codec::decode(&done.reply).map_err(|e| vecraft_types::Error::internal(e.to_string()))?;
-        reply.map(|applied| (done.position, applied)).map_err(|refusal| refused(shard, refusal))
+        let reply = codec::decode(&done.reply).map_err(|e| vecraft_types::Error::internal(e.to_string()))?;
+        Ok((done.position, reply))
     }
 
     /// Writes a checkpoint of everything applied so far and lets the log below go. Returns at once when there is
@@ -196,7 +206,7 @@ impl DataGroup {
 }
 
 /// A refusal in the words users get.
-fn refused(shard: ShardId, refusal: Refusal) -> vecraft_types::Error {
+pub(crate) fn refused(shard: ShardId, refusal: Refusal) -> vecraft_types::Error {
     use vecraft_types::{Code, Error};
     match refusal {
         Refusal::UnknownShard => {

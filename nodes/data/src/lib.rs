@@ -13,7 +13,7 @@
 //! | `snapshot/` | a checkpoint for a replica that the log does not reach: offered, fetched, installed (I5) |
 //! | `outage` | groups out of service on this node, and why |
 //! | `metrics` | what is here, in figures |
-//! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`] |
+//! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`], [`IndexLedger`] |
 //! | `actor` | the role's life: starting groups, draining, checkpoint at the end |
 //!
 //! It does *not* search (the query role reads the views it publishes), and it does not know names: the catalogue
@@ -22,6 +22,7 @@
 //! [`ShardWriter`]: vecraft_rpc::services::ShardWriter
 //! [`ShardAdmin`]: vecraft_rpc::services::ShardAdmin
 //! [`ReadBarrier`]: vecraft_rpc::services::ReadBarrier
+//! [`IndexLedger`]: vecraft_rpc::services::IndexLedger
 
 mod ages;
 mod checkpoint;
@@ -57,3 +58,4 @@ pub use metrics::{DataFigures, GroupFigures, SegmentFigures};
 pub use node::{DataNode, Space, WriteLimits};
 pub use replica::{Faults, GroupReplica, Routes};
 pub use snapshot::{DiskFiles, Source, Throttle};
+pub use tasks::ShardLedger;

@@ -1,14 +1,15 @@
-//! One index: built or read, made durable, put to use.
+//! One index: built or read, made durable, named by the shard's log, put to use (I13).
 
 use crate::error::{Error, Result};
-use crate::node::{Built, Failure, IndexNode, RETRY_MAX};
-use crate::store::IndexRecord;
-use crate::survey::{Work, WorkKind};
+use crate::node::{InUse, IndexNode, Undone};
+use crate::plan::JobKind;
+use crate::survey::Work;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vecraft_index::{BuildMonitor, VectorIndex};
 use vecraft_rpc::memory::Room;
 use vecraft_runtime::shutdown::Shutdown;
+use vecraft_types::{BuildId, IndexBuild};
 
 /// Set when nobody wants the index any more. Looked at between batches of rows.
 #[derive(Clone, Default)]
@@ -34,10 +35,9 @@ impl IndexNode {
     /// Does one job. Changes are looked at meanwhile: what was dropped goes at once, and the job itself is
     /// cancelled when it is no longer in the plan. Returns when nothing of it runs any more.
     /// `room` is for the index: held as long as searches use it, else given back.
-    pub(crate) async fn do_while_wanted(&self, work: Work, mut room: Room, stop: &Shutdown) {
+    pub(crate) async fn do_while_wanted(&self, work: Work, room: Room, stop: &Shutdown) {
         let unwanted = Unwanted::default();
-        let target = work.job.target;
-        self.state.lock().report.working_on = Some(target);
+        self.state.lock().report.working_on = Some(work.job.target);
         let done = {
             let making = self.make(&work, &unwanted);
             tokio::pin!(making);
@@ -50,96 +50,176 @@ impl IndexNode {
                         if !survey.wants(&work.job) {
                             unwanted.set();
                         }
-                        self.drop_unwanted(&survey.plan.drops).await;
+                        self.let_go(&survey).await;
                     }
                 }
             }
         };
-        let now = self.clock.monotonic();
-        let mut state = self.state.lock();
-        state.report.working_on = None;
         match done {
-            Ok((built, bytes)) => {
-                room.settle(bytes);
-                match work.kind {
-                    WorkKind::Open => state.report.opened += 1,
-                    WorkKind::Build => state.report.built += 1,
-                }
-                state.failures.remove(&target);
-                state.built.insert(target, Built { _room: Some(room), ..built });
+            Ok(Some((used, bytes))) => self.took(&work, used, bytes, room).await,
+            Ok(None) => {
+                tracing::info!(target_index = %work.job.target, "another build is in force, or none can be")
             }
-            Err(error) if error.is_cancelled() => {
-                tracing::info!(%target, "index no longer wanted, cancelled")
+            Err(error) => self.failed(&work, error),
+        }
+        self.state.lock().report.working_on = None;
+    }
+
+    async fn took(&self, work: &Work, used: InUse, bytes: u64, mut room: Room) {
+        room.settle(bytes);
+        let (target, build) = (work.job.target, used.build);
+        let is_replacement = {
+            let mut state = self.state.lock();
+            match work.job.kind {
+                JobKind::Open(_) => state.report.opened += 1,
+                JobKind::Build { .. } => state.report.built += 1,
             }
-            Err(error) if work.kind == WorkKind::Open && error.is_unusable_file() => {
+            state.failures.remove(&Undone::of(&work.job));
+            let lost = state.unusable.remove(&target);
+            let used = InUse { _room: Some(room), ..used };
+            state.in_use.insert(target, used).is_some() || lost.is_some()
+        };
+        if is_replacement {
+            self.remove_files(target, Some(&build)).await;
+        }
+    }
+
+    fn failed(&self, work: &Work, error: Error) {
+        let target = work.job.target;
+        match &work.job.kind {
+            _ if error.is_cancelled() => tracing::info!(%target, "index no longer wanted, cancelled"),
+            JobKind::Open(build) if error.is_unusable_file() => {
+                // Usually the vectors come to the same bytes again, which is no slower than fetching them.
                 tracing::error!(%target, %error, "index file is of no use, building it again from the vectors");
+                let mut state = self.state.lock();
                 state.report.unusable += 1;
-                // Without this the planner finds no index here. The new file takes the old one's name and record.
-                state.built.remove(&target);
+                state.unusable.insert(target, *build);
             }
-            Err(error) => {
-                let failure = state.failures.entry(target).or_insert(Failure { times: 0, retry_at: now });
-                let pause = (self.config.retry_first * (1 << failure.times.min(16))).min(RETRY_MAX);
-                (failure.times, failure.retry_at) = (failure.times + 1, now + pause);
+            _ => {
+                let pause = self.put_off(Undone::of(&work.job));
                 tracing::error!(%target, %error, ?pause, "no index, searches scan; trying again after the pause");
-                state.report.failed += 1;
             }
         }
     }
 
-    /// The index, and the bytes of memory it holds.
-    async fn make(&self, work: &Work, unwanted: &Unwanted) -> Result<(Built, u64)> {
+    /// The build in use and the bytes of memory it holds; none when the index is not ours to attach: another build is in
+    /// force, or the segment vanished.
+    async fn make(&self, work: &Work, unwanted: &Unwanted) -> Result<Option<(InUse, u64)>> {
         let started = self.clock.monotonic();
-        let (index, record) = match work.kind {
-            WorkKind::Open => self.open(work).await?,
-            WorkKind::Build => self.build(work, unwanted).await?,
+        let (index, build) = match &work.job.kind {
+            JobKind::Open(build) => {
+                let index = self.open(work, *build).await?;
+                unwanted.check()?;
+                (index, *build)
+            }
+            JobKind::Build { over, replaces, .. } => {
+                let (index, build) = self.durable(work, *over, *replaces, unwanted).await?;
+                unwanted.check()?;
+                let Some(build) = self.named(work, build, *replaces).await? else { return Ok(None) };
+                (index, build)
+            }
         };
-        unwanted.check()?;
-        // With replicas the IndexReady entry goes here, between durable and in use (I13).
         let (kind, bytes) = (index.kind().name(), index.memory_bytes() as u64);
         work.segment.attach_index(work.job.field, index)?;
         tracing::info!(
             target_index = %work.job.target,
-            how = ?work.kind,
             kind,
+            version = build.version,
+            build = %build.build,
+            is_new = matches!(work.job.kind, JobKind::Build { .. }),
             rows = work.job.rows,
-            bytes = record.file_bytes,
+            bytes = build.file_bytes,
             took = ?self.clock.monotonic().saturating_sub(started),
             "index in use"
         );
-        Ok((Built { record, attached: Some(Arc::downgrade(&work.segment)), _room: None }, bytes))
+        Ok(Some((InUse { build, segment: Arc::downgrade(&work.segment), _room: None }, bytes)))
     }
 
-    async fn open(&self, work: &Work) -> Result<(Arc<dyn VectorIndex>, IndexRecord)> {
-        let record = self.state.lock().built.get(&work.job.target).map(|built| built.record.clone());
-        let record = record.ok_or(Error::Cancelled)?;
-        let (store, segment, field) = (self.store.clone(), work.segment.clone(), work.job.field);
-        let reading = move || {
-            let index = store.load(&record, segment.vector_rows(field)?)?;
-            Ok((index, record))
-        };
-        self.io.run(reading).await?
+    async fn open(&self, work: &Work, build: IndexBuild) -> Result<Arc<dyn VectorIndex>> {
+        let (store, segment, target) = (self.store.clone(), work.segment.clone(), work.job.target);
+        let field = work.job.field;
+        self.io.run(move || store.load(target, &build, segment.vector_rows(field)?)).await?
     }
 
-    async fn build(&self, work: &Work, unwanted: &Unwanted) -> Result<(Arc<dyn VectorIndex>, IndexRecord)> {
-        let (segment, field, unwanted) = (work.segment.clone(), work.job.field, unwanted.clone());
-        let (spec, metric) = (work.job.spec.clone(), work.job.metric);
-        let building = {
-            let (segment, unwanted) = (segment.clone(), unwanted.clone());
-            move || -> Result<Arc<dyn VectorIndex>> {
-                unwanted.check()?;
-                let rows = segment.vector_rows(field)?;
-                Ok(vecraft_index::build(&spec, metric, rows, &unwanted)?)
-            }
-        };
-        let index = self.pool.run(building).await??;
-        let (store, target) = (self.store.clone(), work.job.target);
-        let over = segment.manifest().files.first().map_or(0, |file| file.checksum);
+    /// An index whose file is durable here: from an attempt that could not name it, or built now.
+    async fn durable(
+        &self,
+        work: &Work,
+        over: u64,
+        replaces: Option<IndexBuild>,
+        unwanted: &Unwanted,
+    ) -> Result<(Arc<dyn VectorIndex>, IndexBuild)> {
+        let earlier = self.unnamed.lock().get(&work.job.target).copied();
+        if let Some(build) = earlier.filter(|build| build.over == over)
+            && let Ok(index) = self.open(work, build).await
+        {
+            return Ok((index, build));
+        }
+        let index = self.build(work, unwanted).await?;
+        let (target, field, unnamed) = (work.job.target, work.job.field, self.unnamed.clone());
+        let (store, unwanted) = (self.store.clone(), unwanted.clone());
+        let (id, version) = (BuildId(self.random.next_u128()), replaces.map_or(1, |old| old.version + 1));
         let saving = move || {
             unwanted.check()?;
-            let record = store.save(target, field, over, index.as_ref())?;
-            Ok((index, record))
+            let build = store.save(target, index.as_ref(), |file| {
+                let (checksum, file_bytes) = (file.checksum, file.file_bytes);
+                let build =
+                    IndexBuild { index: target.index, field, version, build: id, checksum, file_bytes, over };
+                match replaces {
+                    Some(old) if old.is_same_file(&build) => old,
+                    _ => {
+                        unnamed.lock().insert(target, build);
+                        build
+                    }
+                }
+            })?;
+            Ok((index, build))
         };
         self.io.run(saving).await?
+    }
+
+    async fn build(&self, work: &Work, unwanted: &Unwanted) -> Result<Arc<dyn VectorIndex>> {
+        let JobKind::Build { spec, metric, .. } = work.job.kind.clone() else { return Err(Error::Cancelled) };
+        let (segment, field, unwanted) = (work.segment.clone(), work.job.field, unwanted.clone());
+        let building = move || -> Result<Arc<dyn VectorIndex>> {
+            unwanted.check()?;
+            let rows = segment.vector_rows(field)?;
+            Ok(vecraft_index::build(&spec, metric, rows, &unwanted)?)
+        };
+        self.pool.run(building).await?
+    }
+
+    /// Between durable and in use: the shard's log names the build (I13). The log's word counts: none when it named
+    /// another one, whose file comes next, or when there is no segment to index any more.
+    ///
+    /// The seam for several voters: before the entry is proposed, a majority of them holds the file. One voter is its
+    /// own majority; several each build their own as long as files are not fetched.
+    async fn named(
+        &self,
+        work: &Work,
+        build: IndexBuild,
+        replaces: Option<IndexBuild>,
+    ) -> Result<Option<IndexBuild>> {
+        if replaces == Some(build) {
+            // Built again to the same bytes: the log names this file already.
+            return Ok(Some(build));
+        }
+        let target = work.job.target;
+        // The next version is for a file that is lost. Others may have it: then a replica that makes other bytes (another
+        // program version did) must not take it away from them.
+        let in_force = match replaces.filter(|_| self.ledger.has_others(target.shard)) {
+            Some(old) => Some(old),
+            None => self.ledger.index_ready(target.shard, target.segment, build).await?,
+        };
+        self.unnamed.lock().remove(&target);
+        if let Some(in_force) = in_force.filter(|in_force| in_force.is_same_file(&build)) {
+            return Ok(Some(in_force));
+        }
+        self.remove_files(target, in_force.as_ref()).await;
+        if let Some(other) = in_force.filter(|_| self.ledger.has_others(target.shard)) {
+            tracing::error!(%target, build = %other.build, "the index in force has other bytes than this node makes, searches scan");
+            self.state.lock().elsewhere.insert(target, other);
+        }
+        Ok(None)
     }
 }

@@ -12,18 +12,18 @@ pub enum Error {
     /// The index could not be built or read.
     #[error(transparent)]
     Index(#[from] vecraft_index::Error),
-    /// A record does not decode.
-    #[error("record of an index file is unreadable: {0}")]
-    Record(String),
-    /// The file is whole, but not the one that was recorded.
-    #[error("{path} has checksum {found:016x}, recorded is {recorded:016x}")]
+    /// A shard's log or the catalogue gives no answer.
+    #[error("the shard's log: {0}")]
+    Ledger(#[from] vecraft_types::Error),
+    /// The file is whole, but not the one that the log names.
+    #[error("{path} has checksum {found:016x}, the log names {named:016x}")]
     OtherFile {
         /// The file.
         path: String,
         /// Its checksum.
         found: u64,
-        /// What the record says.
-        recorded: u64,
+        /// What the log says.
+        named: u64,
     },
     /// A thread pool gave no answer.
     #[error("index thread: {0}")]

@@ -1,20 +1,31 @@
 //! The index role: gives every sealed segment the index that the catalogue wants for it.
 //!
 //! ```text
-//!  catalogue changed, segments changed, start
+//!  catalogue changed, segments changed, other builds in force, start
 //!        | wake
 //!        v
-//!  survey (views, catalogue, what is built) --> plan (pure) --> drops: detach, forget the record, remove the file
-//!                                                          +--> opens: read what an earlier life built
-//!                                                          `--> builds: CPU pool --> file --> record --> attach
+//!  survey (views, catalogue, logs, what is here) --> plan (pure)
+//!        +--> forgets: detach --> IndexDropped --> remove the files
+//!        +--> opens: read the file that the log names --> attach
+//!        `--> builds: CPU pool --> file, durable --> IndexReady --> attach
 //! ```
 //! One index at a time, on a CPU pool of its own; a reader notices nothing but the swap of a pointer, apply nothing
 //! at all. Without work the role waits and costs nothing (P11).
 //!
-//! What holds at all times: a file is whole and durable before a record names it, and recorded before a search uses
-//! it; a file that is missing, damaged or made for other rows is built again from the segment's vectors and never
-//! served; a file that no record names goes at the next start (I13); a build whose index, segment or collection is
-//! dropped, or whose node stops, ends within a batch and leaves nothing behind.
+//! What holds at all times (I13): the shard's log alone says which build counts, and nothing beside it is remembered
+//! here; a file is whole and durable before `IndexReady` names it, and named before a search uses it; a file that is
+//! missing, damaged or made for other rows is built again from the segment's vectors and never served; a file that no
+//! log names is removed at start and every hour ([`clean_up`]); a build whose index, segment or collection is dropped,
+//! or whose node stops, ends within a batch.
+//!
+//! | what the log names | what is here | what happens |
+//! |---|---|---|
+//! | nothing | nothing | built, named as version 1, attached |
+//! | nothing | a durable file whose entry could not be proposed | named, attached |
+//! | a build | its file | opened, attached |
+//! | a build | no file, or a damaged one | built again: the same bytes are attached, other bytes named as the next version |
+//! | a build that other replicas may have | no file, and other bytes when built again | left to be fetched |
+//! | another build than the one in use | | opened, takes its place |
 //!
 //! | message of [`IndexActor`] | what it does |
 //! |---|---|
@@ -23,16 +34,18 @@
 //!
 //! An index for which memory has no room waits, and searches scan (I21, [`room`]).
 //!
-//! What it does *not* do: it does not decide which index (the catalogue does), seals nothing (a flush does), searches
-//! nothing, and moves no rows.
+//! What it does *not* do: it does not decide which index (the catalogue does) nor which build (the log does), seals
+//! nothing (a flush does), searches nothing, and moves no rows.
 //!
-//! **Open until there are replicas** (I13): with several voters an index is built by one of them, fetched by the
-//! others, and named by an `IndexReady` entry of the shard's log. With one voter the only copy is the local one, so
-//! the records of [`store`] take the entry's place: they are this node's, not the shard's. The seam is
-//! [`IndexNode`]'s step from "file durable" to "attached": the entry goes between them.
+//! **Open with several voters** (I13): each replica builds its own file; the first is named, and since equal rows give
+//! equal bytes the others find theirs in force. Two seams are left. Before `IndexReady` is proposed a majority should hold
+//! the file (`build.rs`): needed once files are fetched. And a replica whose bytes differ from those in force should fetch
+//! them from another by checksum (`plan.rs`): until then its searches scan, and it never takes the others' file away by
+//! naming a next version, which is for files that are lost.
 
 mod actor;
 mod build;
+mod clean_up;
 mod drops;
 mod error;
 mod messages;
@@ -46,8 +59,9 @@ mod survey;
 mod tests;
 
 pub use actor::IndexActor;
+pub use clean_up::clean_up;
 pub use error::{Error, Result};
 pub use messages::{Drain, IndexReport, Report};
 pub use node::{IndexConfig, IndexNode, IndexParts};
-pub use plan::{BuiltIndex, IndexTarget, Job, Plan, SealedHere, WantedIndex, plan};
+pub use plan::{Here, IndexTarget, Job, JobKind, Plan, SealedHere, WantedIndex, plan};
 pub use services::{CatalogueWatch, IndexedWriter};

@@ -1,9 +1,8 @@
 //! The role: one loop that looks what is missing and does it, one index at a time.
 
-use crate::error::Result;
 use crate::messages::IndexReport;
-use crate::plan::{BuiltIndex, IndexTarget, to_build};
-use crate::store::{IndexRecord, IndexStore};
+use crate::plan::{Here, IndexTarget, Job, JobKind, to_build};
+use crate::store::IndexStore;
 use crate::survey::wanted_of;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +10,14 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 use vecraft_rpc::memory::{MemoryGovernor, Room};
-use vecraft_rpc::services::{Catalogue, ShardStats};
+use vecraft_rpc::services::{Catalogue, IndexLedger, ShardStats};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::{CpuPool, IoPool};
+use vecraft_runtime::random::Random;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_segment::{SealedSegment, ViewRegistry};
-use vecraft_storage::{Disk, Kv};
-use vecraft_types::ShardId;
+use vecraft_storage::Disk;
+use vecraft_types::{IndexBuild, IndexId, ShardId};
 
 /// Options of the index role, checked by `vecraft-config` before they come here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,22 +43,24 @@ pub(crate) const RETRY_MAX: Duration = Duration::from_secs(300);
 pub struct IndexParts {
     /// What is wanted.
     pub catalogue: Arc<dyn Catalogue>,
+    /// What the shards' logs name.
+    pub ledger: Arc<dyn IndexLedger>,
     /// The views that the data role publishes: its sealed segments take the indexes.
     pub views: Arc<ViewRegistry>,
-    /// Told when segments of a shard came or went; one permit stands for any number of changes.
+    /// Told when segments of a shard came or went, or other builds count; one permit stands for any number of changes.
     pub changed: Arc<Notify>,
     /// Whether memory has room for an index.
     pub memory: Arc<dyn MemoryGovernor>,
     /// Index files.
     pub disk: Arc<dyn Disk>,
-    /// Their records.
-    pub kv: Arc<dyn Kv>,
     /// Where builds run.
     pub pool: CpuPool,
     /// Where files are read and written.
     pub io: IoPool,
     /// For pauses and measured times.
     pub clock: Arc<dyn Clock>,
+    /// For the ids of builds.
+    pub random: Arc<dyn Random>,
     /// Options.
     pub config: IndexConfig,
 }
@@ -66,6 +68,7 @@ pub struct IndexParts {
 /// The role; see the crate's page. Shared as `Arc<IndexNode>`.
 pub struct IndexNode {
     pub(crate) catalogue: Arc<dyn Catalogue>,
+    pub(crate) ledger: Arc<dyn IndexLedger>,
     pub(crate) views: Arc<ViewRegistry>,
     changed: Arc<Notify>,
     pub(crate) memory: Arc<dyn MemoryGovernor>,
@@ -73,69 +76,108 @@ pub struct IndexNode {
     pub(crate) pool: CpuPool,
     pub(crate) io: IoPool,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
     pub(crate) config: IndexConfig,
     pub(crate) state: Mutex<State>,
+    /// Builds whose file is durable and which no log names yet: kept, so that a proposal that failed is repeated and
+    /// not the build.
+    pub(crate) unnamed: Arc<Mutex<BTreeMap<IndexTarget, IndexBuild>>>,
 }
 
 /// What the role knows. Everything but the counts can be found out again.
 #[derive(Default)]
 pub(crate) struct State {
-    /// The records were read.
-    is_open: bool,
-    pub built: BTreeMap<IndexTarget, Built>,
-    pub failures: BTreeMap<IndexTarget, Failure>,
+    pub in_use: BTreeMap<IndexTarget, InUse>,
+    /// Builds in force whose file is missing or damaged here.
+    pub unusable: BTreeMap<IndexTarget, IndexBuild>,
+    /// Builds in force that cannot be made here and that others may have.
+    pub elsewhere: BTreeMap<IndexTarget, IndexBuild>,
+    pub failures: BTreeMap<Undone, Failure>,
     /// Indexes that memory has no room for.
     pub waiting: BTreeSet<IndexTarget>,
     pub report: IndexReport,
 }
 
-/// An index whose file is durable.
-pub(crate) struct Built {
-    pub record: IndexRecord,
-    /// The segment whose searches use it.
-    pub attached: Option<Weak<SealedSegment>>,
+/// A build that searches of a segment use, as long as the segment lives.
+pub(crate) struct InUse {
+    pub build: IndexBuild,
+    pub segment: Weak<SealedSegment>,
     /// What it takes of the memory meanwhile.
     pub _room: Option<Room>,
 }
 
-/// An index that could not be built or opened.
+/// Work that is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Undone {
+    /// An index could not be built or named.
+    Build(IndexTarget),
+    /// An index could not be opened.
+    Open(IndexTarget),
+    /// The log could not be told to forget an index.
+    Forget(ShardId, IndexId),
+}
+
+impl Undone {
+    pub(crate) fn of(job: &Job) -> Undone {
+        match job.kind {
+            JobKind::Build { .. } => Undone::Build(job.target),
+            JobKind::Open(_) => Undone::Open(job.target),
+        }
+    }
+}
+
+/// How often it failed.
 pub(crate) struct Failure {
-    pub times: u32,
+    times: u32,
     /// On the monotonic clock.
     pub retry_at: Duration,
 }
 
-impl Built {
-    pub(crate) fn is_attached(&self) -> bool {
-        self.attached.as_ref().is_some_and(|segment| segment.strong_count() > 0)
+impl State {
+    pub(crate) fn is_in_use(&self, target: &IndexTarget) -> bool {
+        self.in_use.get(target).is_some_and(|used| used.segment.strong_count() > 0)
+    }
+
+    /// Forgets troubles with builds that are not in force any more.
+    pub(crate) fn keep_only(&mut self, is_in_force: impl Fn(&IndexTarget, &IndexBuild) -> bool) {
+        self.unusable.retain(|target, build| is_in_force(target, build));
+        self.elsewhere.retain(|target, build| is_in_force(target, build));
+    }
+
+    pub(crate) fn is_due(&self, work: Undone, now: Duration) -> bool {
+        self.failures.get(&work).is_none_or(|failure| failure.retry_at <= now)
     }
 }
 
 impl IndexNode {
     /// A role over these parts; nothing happens before an actor runs it.
     pub fn new(parts: IndexParts) -> IndexNode {
-        let IndexParts { catalogue, views, changed, memory, disk, kv, pool, io, clock, config } = parts;
-        let store = IndexStore::new(disk, kv);
+        let IndexParts { catalogue, ledger, views, changed, memory, disk, pool, io, clock, random, config } =
+            parts;
         IndexNode {
             catalogue,
+            ledger,
             views,
             changed,
             memory,
-            store,
+            store: IndexStore::new(disk),
             pool,
             io,
             clock,
+            random,
             config,
             state: Mutex::default(),
+            unnamed: Arc::default(),
         }
     }
 
     /// How the role is, for health, metrics and tests.
     pub fn report(&self) -> IndexReport {
         let state = self.state.lock();
-        let attached = state.built.values().filter(|built| built.is_attached()).count();
-        let file_bytes = state.built.values().map(|built| built.record.file_bytes).sum();
-        IndexReport { attached, file_bytes, waiting: state.waiting.len(), ..state.report.clone() }
+        let attached = state.in_use.keys().filter(|target| state.is_in_use(target)).count();
+        let file_bytes = state.in_use.values().map(|used| used.build.file_bytes).sum();
+        let (elsewhere, waiting) = (state.elsewhere.len(), state.waiting.len());
+        IndexReport { attached, elsewhere, waiting, file_bytes, ..state.report.clone() }
     }
 
     /// Something changed: look again. Never blocks, and many calls make one look.
@@ -148,11 +190,12 @@ impl IndexNode {
         let Some(collection) = self.catalogue.by_id(shard.collection) else { return };
         let state = self.state.lock();
         for index in wanted_of(&collection) {
+            let Some(spec) = &index.spec else { continue };
             let waiting = stats.segments.iter().filter(|(segment, rows, is_sealed)| {
                 let target = IndexTarget { shard, segment: *segment, index: index.index };
                 *is_sealed
-                    && to_build(&index.spec, *rows, self.config.flat_rows_max).is_some()
-                    && !state.built.get(&target).is_some_and(Built::is_attached)
+                    && to_build(spec, *rows, self.config.flat_rows_max).is_some()
+                    && !state.is_in_use(&target)
             });
             let rows = waiting.map(|(_, rows, _)| *rows).sum();
             stats.pending_index_rows.insert(index.index, rows);
@@ -162,13 +205,8 @@ impl IndexNode {
     /// Looks, works, waits; until asked to stop.
     pub(crate) async fn run(&self, stop: &Shutdown) {
         while !stop.is_triggered() {
-            if let Err(error) = self.read_records().await {
-                tracing::error!(%error, "cannot read the records of index files, searches scan meanwhile");
-                let _ = stop.unless_triggered(tokio::time::sleep(self.config.retry_first)).await;
-                continue;
-            }
             let survey = self.survey();
-            self.drop_unwanted(&survey.plan.drops).await;
+            self.let_go(&survey).await;
             match self.next_job(&survey) {
                 Some((work, room)) => self.do_while_wanted(work, room, stop).await,
                 None => {
@@ -176,19 +214,6 @@ impl IndexNode {
                 }
             }
         }
-    }
-
-    async fn read_records(&self) -> Result<()> {
-        if self.state.lock().is_open {
-            return Ok(());
-        }
-        let store = self.store.clone();
-        let records = self.io.run(move || store.records()).await??;
-        let mut state = self.state.lock();
-        let unused = |record| Built { record, attached: None, _room: None };
-        state.built = records.into_iter().map(|(target, record)| (target, unused(record))).collect();
-        state.is_open = true;
-        Ok(())
     }
 
     /// A change, or the time to try something again.
@@ -214,12 +239,31 @@ impl IndexNode {
         self.changed.notified().await;
     }
 
+    /// Remembers to try again; answers after which pause.
+    pub(crate) fn put_off(&self, work: Undone) -> Duration {
+        let now = self.clock.monotonic();
+        let mut state = self.state.lock();
+        let failure = state.failures.entry(work).or_insert(Failure { times: 0, retry_at: now });
+        let pause = (self.config.retry_first * (1 << failure.times.min(16))).min(RETRY_MAX);
+        (failure.times, failure.retry_at) = (failure.times + 1, now + pause);
+        state.report.failed += 1;
+        pause
+    }
+
     /// What the planner is told about the files here.
-    pub(crate) fn built_here(&self) -> BTreeMap<IndexTarget, BuiltIndex> {
+    pub(crate) fn here(&self) -> BTreeMap<IndexTarget, Here> {
         let state = self.state.lock();
-        let here = |(target, built): (&IndexTarget, &Built)| {
-            (*target, BuiltIndex { over: built.record.over, is_attached: built.is_attached() })
+        let known = state.in_use.keys().chain(state.unusable.keys()).chain(state.elsewhere.keys());
+        let targets: BTreeSet<IndexTarget> = known.copied().collect();
+        let here = |target: IndexTarget| {
+            let used = state.in_use.get(&target).filter(|_| state.is_in_use(&target));
+            let here = Here {
+                in_use: used.map(|used| used.build),
+                unusable: state.unusable.get(&target).copied(),
+                elsewhere: state.elsewhere.get(&target).copied(),
+            };
+            (target, here)
         };
-        state.built.iter().map(here).collect()
+        targets.into_iter().map(here).collect()
     }
 }

@@ -1,9 +1,9 @@
-//! Which segment wants which index, and what there is to do about it. Pure.
+//! Which segment wants which index, which build the log names, and what there is to do about it. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use vecraft_index::IndexSpec;
-use vecraft_types::{CollectionId, FieldId, IndexId, Metric, SegmentId, ShardId};
+use vecraft_types::{CollectionId, FieldId, IndexBuild, IndexId, Metric, SegmentId, ShardId};
 
 /// Names one index of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,8 +31,9 @@ pub struct WantedIndex {
     pub field: FieldId,
     /// How distances are taken.
     pub metric: Metric,
-    /// Type and build parameters.
-    pub spec: IndexSpec,
+    /// Type and build parameters; none when this program does not know the type (a newer one wrote the catalogue):
+    /// searches scan, which is right if slow, and what others built is left alone.
+    pub spec: Option<IndexSpec>,
 }
 
 /// A sealed segment that this node serves from its file.
@@ -48,13 +49,15 @@ pub struct SealedHere {
     pub checksum: u64,
 }
 
-/// An index whose file is durable here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BuiltIndex {
-    /// Checksum of the column file it was built over.
-    pub over: u64,
-    /// True when searches use it.
-    pub is_attached: bool,
+/// What this node knows about its own file of an index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Here {
+    /// Searches use this build. None when there was one, and the segment that used it went.
+    pub in_use: Option<IndexBuild>,
+    /// The file of this build is missing or damaged here.
+    pub unusable: Option<IndexBuild>,
+    /// This build cannot be made here: its vectors come to other bytes. Another replica may have its file.
+    pub elsewhere: Option<IndexBuild>,
 }
 
 /// One index to build or to open.
@@ -64,18 +67,36 @@ pub struct Job {
     pub target: IndexTarget,
     /// Its vector field.
     pub field: FieldId,
-    /// How distances are taken.
-    pub metric: Metric,
-    /// What to build; never FLAT or AUTOINDEX.
-    pub spec: IndexSpec,
     /// Rows of the segment.
     pub rows: u32,
+    /// How the index comes to be.
+    pub kind: JobKind,
 }
 
-/// The difference between what should be and what is. Drops come first.
+/// How an index comes to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// From the file that the log names.
+    Open(IndexBuild),
+    /// From the vectors.
+    Build {
+        /// What to build; never FLAT or AUTOINDEX.
+        spec: IndexSpec,
+        /// How distances are taken.
+        metric: Metric,
+        /// Checksum of the column file.
+        over: u64,
+        /// The build in force, when it is of no use here. Only other bytes need a new version.
+        replaces: Option<IndexBuild>,
+    },
+}
+
+/// The difference between what should be and what is. What goes comes first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Files that nobody wants, or that were built over another column file.
+    /// Indexes that the log names and the catalogue does not want: the log must forget them.
+    pub forgets: BTreeSet<(ShardId, IndexId)>,
+    /// Indexes known here that the log does not name (any more).
     pub drops: Vec<IndexTarget>,
     /// Files to read and use. Largest segment first.
     pub opens: Vec<Job>,
@@ -83,39 +104,75 @@ pub struct Plan {
     pub builds: Vec<Job>,
 }
 
-/// Compares what the catalogue wants with what is built here.
+impl Plan {
+    /// Opening before building, because it is quick and helps as much.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.opens.iter().chain(&self.builds)
+    }
+}
+
+/// Compares what the catalogue wants with what the logs name and what is here.
 ///
-/// `flat_rows_max`: `AUTOINDEX` scans segments with fewer rows.
+/// `wanted` holds only collections that the catalogue knows: about another one, which is being created or dropped,
+/// nothing is decided. `named` are the builds in force of all shards here. `flat_rows_max`: `AUTOINDEX` scans segments
+/// with fewer rows; a build that the log names is used whatever this node's limit is.
 pub fn plan(
     wanted: &BTreeMap<CollectionId, Vec<WantedIndex>>,
     sealed: &[SealedHere],
-    built: &BTreeMap<IndexTarget, BuiltIndex>,
+    named: &BTreeMap<IndexTarget, IndexBuild>,
+    here: &BTreeMap<IndexTarget, Here>,
     flat_rows_max: u64,
 ) -> Plan {
     let mut plan = Plan::default();
-    let mut kept = BTreeSet::new();
-    for here in sealed {
-        for index in wanted.get(&here.shard.collection).into_iter().flatten() {
-            let Some(spec) = to_build(&index.spec, u64::from(here.rows), flat_rows_max) else { continue };
-            let target = IndexTarget { shard: here.shard, segment: here.segment, index: index.index };
-            let job = Job { target, field: index.field, metric: index.metric, spec, rows: here.rows };
-            match built.get(&target) {
-                Some(there) if there.over == here.checksum => {
-                    kept.insert(target);
-                    if !there.is_attached {
-                        plan.opens.push(job);
-                    }
+    for segment in sealed {
+        for index in wanted.get(&segment.shard.collection).into_iter().flatten() {
+            let target = IndexTarget { shard: segment.shard, segment: segment.segment, index: index.index };
+            let (named, here) = (named.get(&target), here.get(&target).copied().unwrap_or_default());
+            if let Some(job) = missing(segment, index, target, named, here, flat_rows_max) {
+                match job.kind {
+                    JobKind::Open(_) => plan.opens.push(job),
+                    JobKind::Build { .. } => plan.builds.push(job),
                 }
-                // Another column file under the same name: the old index is dropped below.
-                _ => plan.builds.push(job),
             }
         }
     }
-    plan.drops = built.keys().filter(|target| !kept.contains(target)).copied().collect();
+    let is_unwanted = |target: &&IndexTarget| {
+        let indexes = wanted.get(&target.shard.collection);
+        indexes.is_some_and(|indexes| indexes.iter().all(|index| index.index != target.index))
+    };
+    plan.forgets = named.keys().filter(is_unwanted).map(|target| (target.shard, target.index)).collect();
+    plan.drops = here.keys().filter(|target| !named.contains_key(target)).copied().collect();
     for jobs in [&mut plan.opens, &mut plan.builds] {
         jobs.sort_by(|a, b| b.rows.cmp(&a.rows).then(a.target.cmp(&b.target)));
     }
     plan
+}
+
+/// What one segment lacks for one wish.
+fn missing(
+    segment: &SealedHere,
+    index: &WantedIndex,
+    target: IndexTarget,
+    named: Option<&IndexBuild>,
+    here: Here,
+    flat_rows_max: u64,
+) -> Option<Job> {
+    let spec = index.spec.as_ref()?;
+    let job = |kind| Job { target, field: index.field, rows: segment.rows, kind };
+    if let Some(build) = named {
+        let is = |other: Option<IndexBuild>| other.is_some_and(|other| other.is_same_file(build));
+        // The seam for several voters: a file that others have is to be fetched by its checksum. Until then searches scan.
+        if is(here.in_use) || is(here.elsewhere) {
+            return None;
+        }
+        // A build over another column file under the same name is of no use here.
+        if build.over == segment.checksum && !is(here.unusable) {
+            return Some(job(JobKind::Open(*build)));
+        }
+    }
+    let spec = to_build(spec, u64::from(segment.rows), flat_rows_max)?;
+    let (metric, over) = (index.metric, segment.checksum);
+    Some(job(JobKind::Build { spec, metric, over, replaces: named.copied() }))
 }
 
 /// What a segment of `rows` rows gets for a wish; none when an exact scan is what was asked for, or as good.

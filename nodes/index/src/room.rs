@@ -4,31 +4,32 @@
 //! now is looked at again after a pause, and told once.
 
 use crate::node::IndexNode;
-use crate::plan::{IndexTarget, Job};
-use crate::survey::{Survey, WorkKind};
+use crate::plan::{IndexTarget, Job, JobKind};
+use crate::survey::Survey;
 use vecraft_rpc::memory::Room;
 use vecraft_segment::SealedSegment;
 use vecraft_types::Result;
 
 impl IndexNode {
     /// Room for a job's index at its peak.
-    pub(crate) fn room_for(&self, job: &Job, kind: WorkKind, segment: &SealedSegment) -> Result<Room> {
-        let bytes = match kind {
+    pub(crate) fn room_for(&self, job: &Job, segment: &SealedSegment) -> Result<Room> {
+        let bytes = match &job.kind {
             // A file holds little more than what it becomes in memory.
-            WorkKind::Open => {
+            JobKind::Open(build) => {
                 let mut state = self.state.lock();
-                let Some(built) = state.built.get_mut(&job.target) else {
-                    return self.memory.room_for_index(0);
-                };
-                // Its segment went, and with it the index that had this room.
-                built._room = None;
-                built.record.file_bytes
+                if !state.is_in_use(&job.target)
+                    && let Some(used) = state.in_use.get_mut(&job.target)
+                {
+                    // Its segment went, and with it the index that had this room.
+                    used._room = None;
+                }
+                build.file_bytes
             }
-            WorkKind::Build => {
+            JobKind::Build { spec, metric, .. } => {
                 let field = segment.schema().field_by_id(job.field);
                 let dim = field.and_then(|field| field.data_type.dim()).unwrap_or(0) as usize;
                 let rows = job.rows as usize;
-                vecraft_index::build_bytes(&job.spec, job.metric, rows, dim, self.pool.threads())
+                vecraft_index::build_bytes(spec, *metric, rows, dim, self.pool.threads())
             }
         };
         self.memory.room_for_index(bytes)
@@ -43,9 +44,7 @@ impl IndexNode {
 
     /// Forgets those that nobody wants any more.
     pub(crate) fn forget_waiting(&self, survey: &Survey) {
-        let plan = &survey.plan;
-        let wants =
-            |target: &IndexTarget| plan.opens.iter().chain(&plan.builds).any(|job| job.target == *target);
+        let wants = |target: &IndexTarget| survey.plan.jobs().any(|job| job.target == *target);
         self.state.lock().waiting.retain(wants);
     }
 }

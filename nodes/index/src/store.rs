@@ -1,140 +1,136 @@
-//! Index files and the records that name them.
+//! Index files: written, read, removed. Which of them count is the logs' word, not this module's.
 //!
 //! ```text
-//! indexes/COLLECTION-SHARD/SEGMENT-INDEX.idx    block file of kind VIDX around the bytes of `VectorIndex::save`
-//! Table::Job, "index" COLLECTION SHARD SEGMENT INDEX -> IndexRecord
+//! indexes/COLLECTION-SHARD/SEGMENT-INDEX-CHECKSUM.idx   block file of kind VIDX around the bytes of `VectorIndex::save`
+//! indexes/COLLECTION-SHARD/SEGMENT-INDEX.new            the same, before its name is known
 //! ```
-//! Order: file and directory synced, then the record, synced. So a record's file was once whole; a file without a
-//! record is what a crash left.
+//! A name says which bytes it must hold, so it follows from what the log says, equal builds of two replicas have equal
+//! names, and a file built again over a damaged one takes its place. Files are made and removed one at a time.
 
 use crate::error::{Error, Result};
 use crate::plan::IndexTarget;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
 use vecraft_index::{VectorIndex, VectorRows};
-use vecraft_rpc::codec;
-use vecraft_storage::{BlockFile, BlockWriter, Disk, KeyRange, Kv, Table, WriteBatch};
-use vecraft_types::{CollectionId, FieldId, IndexId, SegmentId, ShardId};
+use vecraft_storage::{BlockFile, BlockFileInfo, BlockWriter, Disk};
+use vecraft_types::{CollectionId, IndexBuild, ShardId};
 
 /// Directory of all index files.
 const ROOT: &str = "indexes";
 const KIND: [u8; 4] = *b"VIDX";
 /// Newest layout of the envelope's content.
 const FORMAT: u32 = 1;
-const PREFIX: &[u8] = b"index";
 
-/// A durable index file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct IndexRecord {
-    /// The vector field.
-    pub field: FieldId,
-    /// Path below the disk's root.
-    pub path: String,
-    /// Bytes on disk.
-    pub file_bytes: u64,
-    /// Stands for every byte of the file.
-    pub checksum: u64,
-    /// Checksum of the column file it was built over.
-    pub over: u64,
-}
-
-/// Where index files are kept.
+/// Where index files are kept. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct IndexStore {
     disk: Arc<dyn Disk>,
-    kv: Arc<dyn Kv>,
+    /// Held while files are made or removed, so that nobody removes what another one just made.
+    one_at_a_time: Arc<Mutex<()>>,
 }
 
 impl IndexStore {
-    pub(crate) fn new(disk: Arc<dyn Disk>, kv: Arc<dyn Kv>) -> IndexStore {
-        IndexStore { disk, kv }
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> IndexStore {
+        IndexStore { disk, one_at_a_time: Arc::default() }
     }
 
-    /// All records, after removing files that none of them names (I13).
-    pub(crate) fn records(&self) -> Result<BTreeMap<IndexTarget, IndexRecord>> {
-        let mut records = BTreeMap::new();
-        for (key, bytes) in self.kv.scan(Table::Job, &KeyRange::prefix(PREFIX))? {
-            match (target_of(&key), codec::decode(&bytes)) {
-                (Some(target), Ok(record)) => {
-                    records.insert(target, record);
-                }
-                // Its file goes with the unnamed ones, and the index is built again.
-                (target, _) => tracing::error!(?target, "record of an index file is unreadable, ignoring it"),
-            }
-        }
-        self.sweep(&records)?;
-        Ok(records)
-    }
-
-    fn sweep(&self, records: &BTreeMap<IndexTarget, IndexRecord>) -> Result<()> {
-        if !self.disk.exists(ROOT)? {
-            return Ok(());
-        }
-        let named: BTreeSet<&str> = records.values().map(|record| record.path.as_str()).collect();
-        for dir in self.disk.list(ROOT)?.into_iter().filter(|entry| entry.is_dir) {
-            let dir = format!("{ROOT}/{}", dir.name);
-            for file in self.disk.list(&dir)? {
-                let path = format!("{dir}/{}", file.name);
-                if !named.contains(path.as_str()) {
-                    tracing::info!(path, "removing an index file that no record names");
-                    self.disk.remove_file(&path)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes an index durable: file, then record.
-    pub(crate) fn save(
+    /// Makes an index durable: file and directory are synced when this returns. `keep` is told of the file before
+    /// anybody else may look at the directory.
+    pub(crate) fn save<T>(
         &self,
         target: IndexTarget,
-        field: FieldId,
-        over: u64,
         index: &dyn VectorIndex,
-    ) -> Result<IndexRecord> {
+        keep: impl FnOnce(BlockFileInfo) -> T,
+    ) -> Result<T> {
+        let _alone = self.one_at_a_time.lock();
         let dir = shard_dir(target.shard);
         self.disk.create_dir_all(&dir)?;
-        let path = format!("{dir}/{}-{}.idx", target.segment, target.index);
+        let new = format!("{dir}/{}.new", stem(target));
         let mut out =
-            Out { file: BlockWriter::create(self.disk.clone(), &path, KIND, FORMAT)?, refused: None };
+            Out { file: BlockWriter::create(self.disk.clone(), &new, KIND, FORMAT)?, refused: None };
         if let Err(error) = index.save(&mut out) {
             // The storage's own error says more (a full disk) than the one that went through `io::Write`.
             return Err(out.refused.map_or(Error::Index(error), Error::Storage));
         }
         let info = out.file.finish()?;
-        let record = IndexRecord { field, path, file_bytes: info.file_bytes, checksum: info.checksum, over };
-        let bytes = codec::encode(&record).map_err(|error| Error::Record(error.to_string()))?;
-        self.kv.put(Table::Job, &key_of(target), &bytes, true)?;
-        Ok(record)
+        self.disk.rename(&new, &path(target, info.checksum))?;
+        self.disk.sync_dir(&dir)?;
+        Ok(keep(info))
     }
 
-    /// Reads a recorded file; every byte is verified before one is used.
-    pub(crate) fn load(&self, record: &IndexRecord, rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
-        let file = BlockFile::open(self.disk.as_ref(), &record.path, KIND, FORMAT)?;
+    /// Reads a build's file; every byte is verified before one is used.
+    pub(crate) fn load(
+        &self,
+        target: IndexTarget,
+        build: &IndexBuild,
+        rows: VectorRows,
+    ) -> Result<Arc<dyn VectorIndex>> {
+        let path = path(target, build.checksum);
+        let file = BlockFile::open(self.disk.as_ref(), &path, KIND, FORMAT)?;
         let info = file.info();
-        if info.checksum != record.checksum {
-            let path = record.path.clone();
-            return Err(Error::OtherFile { path, found: info.checksum, recorded: record.checksum });
+        if info.checksum != build.checksum {
+            return Err(Error::OtherFile { path, found: info.checksum, named: build.checksum });
         }
         Ok(vecraft_index::open(file.bytes(0..info.data_bytes)?, rows)?)
     }
 
-    /// Forgets an index and removes its file. What a crash in between leaves is found at the next start.
-    pub(crate) fn remove(&self, target: IndexTarget, record: &IndexRecord) -> Result<()> {
-        let mut batch = WriteBatch::new();
-        batch.delete(Table::Job, key_of(target));
-        self.kv.write(&batch, false)?;
-        match self.disk.remove_file(&record.path) {
-            Err(error) if !error.is_not_found() => return Err(error.into()),
-            _ => {}
-        }
+    /// Removes the target's files but the one of `kept`; answers how many went.
+    pub(crate) fn remove(&self, target: IndexTarget, kept: Option<&IndexBuild>) -> Result<usize> {
+        let _alone = self.one_at_a_time.lock();
+        let kept = kept.map(|build| path(target, build.checksum));
+        let is_of_target = |name: &str| {
+            let rest = name.strip_prefix(&stem(target));
+            rest.is_some_and(|rest| rest.starts_with(['-', '.']))
+        };
         let dir = shard_dir(target.shard);
-        if self.disk.exists(&dir)? && self.disk.list(&dir)?.is_empty() {
-            self.disk.remove_dir_all(&dir)?;
+        if !self.disk.exists(&dir)? {
+            return Ok(0);
         }
-        Ok(())
+        self.remove_in(&dir, |name| is_of_target(name) && kept.as_deref() != Some(&format!("{dir}/{name}")))
+    }
+
+    /// Removes every file that `counts` does not know; answers how many went. `counts` is given the shard that a
+    /// directory's name says and answers the builds whose files stay, or none when nobody can say, so that all stay. It
+    /// is asked while no file is made.
+    pub(crate) fn sweep(
+        &self,
+        counts: impl Fn(ShardId) -> Option<Vec<(IndexTarget, IndexBuild)>>,
+    ) -> Result<usize> {
+        let mut removed = 0;
+        if !self.disk.exists(ROOT)? {
+            return Ok(removed);
+        }
+        for entry in self.disk.list(ROOT)?.into_iter().filter(|entry| entry.is_dir) {
+            let _alone = self.one_at_a_time.lock();
+            let named = match shard_of(&entry.name).map(&counts) {
+                Some(None) => continue,
+                Some(Some(named)) => named,
+                // No shard has such a name.
+                None => Vec::new(),
+            };
+            let dir = format!("{ROOT}/{}", entry.name);
+            let stays = |name: &str| {
+                let file = format!("{dir}/{name}");
+                named.iter().any(|(target, build)| path(*target, build.checksum) == file)
+            };
+            removed += self.remove_in(&dir, |name| !stays(name))?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes the files of a directory that are `unwanted`, and the directory when none is left.
+    fn remove_in(&self, dir: &str, unwanted: impl Fn(&str) -> bool) -> Result<usize> {
+        let files = self.disk.list(dir)?;
+        let doomed: Vec<_> = files.iter().filter(|file| unwanted(&file.name)).collect();
+        for file in &doomed {
+            tracing::info!(dir, file = file.name, "removing an index file that no log names");
+            self.disk.remove_file(&format!("{dir}/{}", file.name))?;
+        }
+        if doomed.len() == files.len() {
+            self.disk.remove_dir_all(dir)?;
+        }
+        Ok(doomed.len())
     }
 }
 
@@ -163,25 +159,17 @@ fn shard_dir(shard: ShardId) -> String {
     format!("{ROOT}/{}-{}", shard.collection, shard.index)
 }
 
-fn key_of(target: IndexTarget) -> Vec<u8> {
-    let mut key = PREFIX.to_vec();
-    key.extend_from_slice(&target.shard.collection.0.to_be_bytes());
-    key.extend_from_slice(&target.shard.index.to_be_bytes());
-    key.extend_from_slice(&target.segment.0.to_be_bytes());
-    key.extend_from_slice(&target.index.0.to_be_bytes());
-    key
+/// The other way round.
+fn shard_of(dir: &str) -> Option<ShardId> {
+    let (collection, index) = dir.split_once('-')?;
+    let shard = ShardId { collection: CollectionId(collection.parse().ok()?), index: index.parse().ok()? };
+    (shard_dir(shard).strip_prefix(ROOT)?.strip_prefix('/') == Some(dir)).then_some(shard)
 }
 
-fn target_of(key: &[u8]) -> Option<IndexTarget> {
-    let rest = key.strip_prefix(PREFIX)?;
-    let (collection, rest) = rest.split_first_chunk::<8>()?;
-    let (shard, rest) = rest.split_first_chunk::<4>()?;
-    let (segment, rest) = rest.split_first_chunk::<8>()?;
-    let (index, rest) = rest.split_first_chunk::<8>()?;
-    let collection = CollectionId(u64::from_be_bytes(*collection));
-    rest.is_empty().then_some(IndexTarget {
-        shard: ShardId { collection, index: u32::from_be_bytes(*shard) },
-        segment: SegmentId(u64::from_be_bytes(*segment)),
-        index: IndexId(u64::from_be_bytes(*index)),
-    })
+fn stem(target: IndexTarget) -> String {
+    format!("{}-{}", target.segment, target.index)
+}
+
+fn path(target: IndexTarget, checksum: u64) -> String {
+    format!("{}/{}-{checksum:016x}.idx", shard_dir(target.shard), stem(target))
 }

@@ -1,57 +1,86 @@
 //! Gathering what the planner needs to know, and choosing the next job.
 
-use crate::node::IndexNode;
-use crate::plan::{Job, Plan, SealedHere, WantedIndex, plan};
-use std::collections::BTreeMap;
+use crate::node::{IndexNode, Undone};
+use crate::plan::{IndexTarget, Job, Plan, SealedHere, WantedIndex, plan};
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
 use std::sync::Arc;
 use vecraft_index::IndexSpec;
 use vecraft_rpc::memory::Room;
+use vecraft_rpc::services::IndexLedger;
 use vecraft_segment::{SealedSegment, Segment};
-use vecraft_types::{CollectionDescriptor, CollectionId, SegmentId, ShardId};
+use vecraft_types::{CollectionDescriptor, CollectionId, IndexBuild, IndexDescriptor, SegmentId, ShardId};
 
-/// The plan of this moment, with the segments it speaks of.
+/// The plan of this moment, with what it speaks of.
 pub(crate) struct Survey {
     pub plan: Plan,
+    /// The builds in force of all shards here that have sealed segments or used to.
+    pub named: BTreeMap<IndexTarget, IndexBuild>,
+    /// Shards whose group is out of service (I24): nothing of theirs is touched.
+    pub silent: BTreeSet<ShardId>,
     segments: BTreeMap<(ShardId, SegmentId), Arc<SealedSegment>>,
+}
+
+/// What the logs say, shard by shard.
+#[derive(Default)]
+struct Logs {
+    read: BTreeSet<ShardId>,
+    named: BTreeMap<IndexTarget, IndexBuild>,
+    silent: BTreeSet<ShardId>,
+}
+
+impl Logs {
+    fn read(&mut self, ledger: &dyn IndexLedger, shard: ShardId) {
+        if !self.read.insert(shard) {
+            return;
+        }
+        match ledger.builds(shard) {
+            Ok(builds) => self.named.extend(targets(shard, builds)),
+            Err(_) => {
+                self.silent.insert(shard);
+            }
+        }
+    }
+}
+
+/// The builds in force of a shard, by target.
+pub(crate) fn targets(
+    shard: ShardId,
+    builds: Option<Vec<(SegmentId, IndexBuild)>>,
+) -> impl Iterator<Item = (IndexTarget, IndexBuild)> {
+    let builds = builds.into_iter().flatten();
+    builds.map(move |(segment, build)| (IndexTarget { shard, segment, index: build.index }, build))
 }
 
 /// A job with all it needs.
 pub(crate) struct Work {
     pub job: Job,
     pub segment: Arc<SealedSegment>,
-    pub kind: WorkKind,
-}
-
-/// How the index comes to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WorkKind {
-    /// From the file of an earlier life.
-    Open,
-    /// From the vectors.
-    Build,
 }
 
 impl Survey {
-    /// Whether a job is still in the plan.
+    /// Whether a job is still in the plan, and to be done in the same way.
     pub(crate) fn wants(&self, job: &Job) -> bool {
-        self.plan.opens.iter().chain(&self.plan.builds).any(|other| other.target == job.target)
+        let is_it =
+            |other: &Job| other.target == job.target && discriminant(&other.kind) == discriminant(&job.kind);
+        self.plan.jobs().any(is_it)
     }
 }
 
 impl IndexNode {
-    /// Compares the catalogue, the views and the files as they are now. Memory only.
+    /// Compares the catalogue, the views, the logs and the files as they are now. Memory only.
     pub(crate) fn survey(&self) -> Survey {
         let mut wanted: BTreeMap<CollectionId, Vec<WantedIndex>> = BTreeMap::new();
         let mut sealed = Vec::new();
         let mut segments = BTreeMap::new();
+        let mut here = self.here();
+        let mut logs = Logs::default();
+        for shard in here.keys().map(|target| target.shard) {
+            logs.read(self.ledger.as_ref(), shard);
+        }
         for view in self.views.list() {
             let shard = view.shard;
-            let indexes = wanted.entry(shard.collection).or_insert_with(|| {
-                self.catalogue.by_id(shard.collection).map(|row| wanted_of(&row)).unwrap_or_default()
-            });
-            if indexes.is_empty() {
-                continue;
-            }
+            let known = sealed.len();
             for shown in &view.segments {
                 let Segment::Sealed(segment) = &shown.segment else { continue };
                 let Some(file) = segment.manifest().files.first() else { continue };
@@ -59,34 +88,50 @@ impl IndexNode {
                 sealed.push(SealedHere { shard, segment: id, rows, checksum: file.checksum });
                 segments.insert((shard, id), segment.clone());
             }
+            // Ten thousand shards without a sealed segment cost a look at their views.
+            if sealed.len() == known {
+                continue;
+            }
+            if !wanted.contains_key(&shard.collection)
+                && let Some(row) = self.catalogue.by_id(shard.collection)
+            {
+                wanted.insert(shard.collection, wanted_of(&row));
+            }
+            logs.read(self.ledger.as_ref(), shard);
         }
-        let plan = plan(&wanted, &sealed, &self.built_here(), self.config.flat_rows_max);
-        self.state.lock().report.pending = plan.opens.len() + plan.builds.len();
-        Survey { plan, segments }
+        let Logs { named, silent, .. } = logs;
+        sealed.retain(|segment| !silent.contains(&segment.shard));
+        here.retain(|target, _| !silent.contains(&target.shard));
+        let plan = {
+            let mut state = self.state.lock();
+            state.keep_only(|target, build| {
+                silent.contains(&target.shard) || named.get(target) == Some(build)
+            });
+            let plan = plan(&wanted, &sealed, &named, &here, self.config.flat_rows_max);
+            state.report.pending = plan.opens.len() + plan.builds.len();
+            plan
+        };
+        Survey { plan, named, silent, segments }
     }
 
-    /// The first job whose time has come and for which memory has room: opening before building, because it is quick
-    /// and helps as much.
+    /// The first job whose time has come and for which memory has room.
     pub(crate) fn next_job(&self, survey: &Survey) -> Option<(Work, Room)> {
         self.forget_waiting(survey);
         let now = self.clock.monotonic();
-        let due: Vec<(&Job, WorkKind)> = {
+        let due: Vec<&Job> = {
             let mut state = self.state.lock();
-            state.failures.retain(|target, _| {
-                survey.plan.opens.iter().chain(&survey.plan.builds).any(|job| job.target == *target)
+            state.failures.retain(|work, _| match work {
+                Undone::Forget(shard, index) => survey.plan.forgets.contains(&(*shard, *index)),
+                job => survey.plan.jobs().any(|other| Undone::of(other) == *job),
             });
-            let is_due =
-                |job: &&Job| state.failures.get(&job.target).is_none_or(|failure| failure.retry_at <= now);
-            let opens = survey.plan.opens.iter().filter(is_due).map(|job| (job, WorkKind::Open));
-            let builds = survey.plan.builds.iter().filter(is_due).map(|job| (job, WorkKind::Build));
-            opens.chain(builds).collect()
+            survey.plan.jobs().filter(|job| state.is_due(Undone::of(job), now)).collect()
         };
-        for (job, kind) in due {
+        for job in due {
             let segment = survey.segments.get(&(job.target.shard, job.target.segment))?.clone();
-            match self.room_for(job, kind, &segment) {
+            match self.room_for(job, &segment) {
                 Ok(room) => {
                     self.state.lock().waiting.remove(&job.target);
-                    return Some((Work { job: job.clone(), segment, kind }, room));
+                    return Some((Work { job: job.clone(), segment }, room));
                 }
                 Err(why) => self.wait_for_room(job.target, &why),
             }
@@ -95,20 +140,14 @@ impl IndexNode {
     }
 }
 
-/// The indexes a collection wants. One whose type this program does not know (a newer one wrote the catalogue) is
-/// left out: searches on it scan, which is right if slow.
+/// The indexes a collection wants.
 pub(crate) fn wanted_of(collection: &CollectionDescriptor) -> Vec<WantedIndex> {
-    let read = |index: &vecraft_types::IndexDescriptor| {
+    let read = |index: &IndexDescriptor| {
         let spec = IndexSpec::parse(&index.spec.index_type, &index.spec.params);
         let spec = spec.inspect_err(|error| {
             tracing::debug!(collection = %collection.id, index = %index.id, %error, "index of an unknown kind");
         });
-        Some(WantedIndex {
-            index: index.id,
-            field: index.spec.field,
-            metric: index.spec.metric,
-            spec: spec.ok()?,
-        })
+        WantedIndex { index: index.id, field: index.spec.field, metric: index.spec.metric, spec: spec.ok() }
     };
-    collection.indexes.iter().filter_map(read).collect()
+    collection.indexes.iter().map(read).collect()
 }

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use vecraft_config::Config;
 use vecraft_coordinator::{Coordinator, CoordinatorClient, META_REPLICA, Metastore};
-use vecraft_data::DataNode;
+use vecraft_data::{DataNode, ShardLedger};
 use vecraft_index_node::{CatalogueWatch, IndexActor, IndexConfig, IndexNode, IndexParts, IndexedWriter};
 use vecraft_proxy::routing::{AdminRouter, CatalogueRouter, ReadRouter, WriteRouter};
 use vecraft_proxy::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
@@ -135,10 +135,15 @@ impl Roles {
             )),
             None => shards.clone(),
         };
-        let coordinator =
-            Coordinator::start(&actors, &ground.tasks, ground.shutdown.child(), metastore.clone(), admin)
-                .await
-                .map_err(Error::other("start the coordinator"))?;
+        let coordinator = Coordinator::start(
+            &actors,
+            &ground.tasks,
+            ground.shutdown.child(),
+            metastore.clone(),
+            admin.clone(),
+        )
+        .await
+        .map_err(Error::other("start the coordinator"))?;
         metastore.spawn_checkpoints(&ground.tasks, ground.shutdown.child());
 
         let pool = CpuPool::new("search", config.query.search_threads as usize)
@@ -148,9 +153,12 @@ impl Roles {
             config,
             ground,
             &metastore,
-            views.clone(),
-            segments_changed,
-            shards.clone(),
+            Shards {
+                data: shards.clone(),
+                leaders: admin.clone(),
+                views: views.clone(),
+                changed: segments_changed,
+            },
         )?;
         let query = Arc::new(QueryNode::new(QueryParts {
             views,
@@ -177,7 +185,7 @@ impl Roles {
             .await
             .map_err(Error::other("start the index role"))?;
 
-        clean_up(ground, &data);
+        clean_up(ground, &data, &index);
 
         let local = NodeServices {
             writer: Arc::new(IndexedWriter::new(shards.clone(), index.clone())),
@@ -288,10 +296,21 @@ fn watch_metastore(ground: &Ground, metastore: Metastore) {
     });
 }
 
-/// Files that nothing names go by the hour (I13).
-fn clean_up(ground: &Ground, data: &DataNode) {
+/// Files that nothing names go at start and by the hour (I13).
+fn clean_up(ground: &Ground, data: &DataNode, index: &Arc<IndexNode>) {
     let files = vecraft_data::clean_up(data.clone(), CLEAN_UP_EVERY, ground.shutdown.child());
     ground.tasks.spawn(TaskKind::CleanUp, "column files", files);
+    let files = vecraft_index_node::clean_up(index.clone(), CLEAN_UP_EVERY, ground.shutdown.child());
+    ground.tasks.spawn(TaskKind::CleanUp, "index files", files);
+}
+
+/// What the index role is given of the shards.
+struct Shards {
+    data: Arc<DataNode>,
+    /// The way to the leaders of their groups.
+    leaders: Arc<dyn ShardAdmin>,
+    views: Arc<ViewRegistry>,
+    changed: Arc<Notify>,
 }
 
 /// The index role over what the data role publishes and the catalogue wants.
@@ -300,9 +319,7 @@ fn index_node(
     config: &Config,
     ground: &Ground,
     metastore: &Metastore,
-    views: Arc<ViewRegistry>,
-    changed: Arc<Notify>,
-    memory: Arc<DataNode>,
+    shards: Shards,
 ) -> Result<Arc<IndexNode>, Error> {
     let threads = match config.index.build_threads as usize {
         0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
@@ -311,14 +328,15 @@ fn index_node(
     let pool = CpuPool::new("index", threads).map_err(Error::other("start index threads"))?;
     Ok(Arc::new(IndexNode::new(IndexParts {
         catalogue: Arc::new(metastore.catalogue()),
-        views,
-        changed,
-        memory,
+        ledger: Arc::new(ShardLedger::new((*shards.data).clone(), shards.leaders)),
+        views: shards.views,
+        changed: shards.changed,
+        memory: shards.data,
         disk: directory.disk.clone(),
-        kv: directory.kv.clone(),
         pool,
         io: ground.io.clone(),
         clock: ground.clock.clone(),
+        random: ground.random.clone(),
         config: IndexConfig { flat_rows_max: config.index.autoindex_flat_rows_max, ..IndexConfig::default() },
     })))
 }

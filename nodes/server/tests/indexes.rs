@@ -36,12 +36,14 @@ async fn i13_an_index_is_built_kept_mended_and_dropped() {
     // A damaged file is not served: it is built again.
     rig.stop().await;
     rig.flip_a_byte(&files[0].path);
+    rig.leave_beside(&files[0].path);
     rig.start_again().await;
     assert!(rig.recall(&[("ef", "64")]).await >= 0.95, "right while it is being built");
     rig.wait_until_built().await;
-    let rebuilt = rig.index_files();
-    assert_eq!(rebuilt.len(), 1);
-    assert_ne!(rebuilt, files);
+    // What no log names is swept; the rebuilt file has the bytes that the log names, so it has the same name.
+    let rebuilt = rig.wait_until_one_file().await;
+    assert_eq!(rebuilt.path, files[0].path);
+    assert_ne!(rebuilt, files[0]);
     assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
 
     // Without an index every answer is exact.

@@ -2,7 +2,7 @@
 //!
 //! Which question it answers: do the promises of a cluster hold as a client sees them, when nodes come and go in order?
 //! What it does *not* do: it kills no process and cuts no cable (`tests/chaos` does), and looks at nothing that a client
-//! cannot see.
+//! cannot see, but for the names of index files (I13).
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use futures::future::join_all;

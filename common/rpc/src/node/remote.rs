@@ -9,7 +9,9 @@ use std::time::Duration;
 use tarpc::client::RpcError;
 use tarpc::context::{self, Context};
 use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
-use vecraft_types::{Code, Error, GroupId, NodeId, PartitionId, Result, ShardId};
+use vecraft_types::{
+    Code, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
+};
 
 /// Longest wait for calls that carry no deadline of their own.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
@@ -140,6 +142,9 @@ plain! {
         create_shard(group: GroupId, creation: ShardCreation) -> () => create_shard;
         drop_shard(group: GroupId, shard: ShardId) -> () => drop_shard;
         drop_partition(group: GroupId, shard: ShardId, partition: PartitionId) -> () => drop_shard_partition;
+        index_ready(group: GroupId, shard: ShardId, segment: SegmentId, build: IndexBuild) -> Option<IndexBuild>
+            => index_ready;
+        index_dropped(group: GroupId, shard: ShardId, index: IndexId) -> () => index_dropped;
     }
     /// What another node holds is not asked for placement; the metastore knows it.
     fn groups(&self) -> Vec<(GroupId, usize)> {

@@ -11,7 +11,7 @@ use tarpc::context::Context;
 use tarpc::server::{BaseChannel, Channel, Config, limits::requests_per_channel::MaxRequests};
 use tarpc::{ClientMessage, Response, Transport};
 use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
-use vecraft_types::{Error, GroupId, PartitionId, Result, ShardId};
+use vecraft_types::{Error, GroupId, IndexBuild, IndexId, PartitionId, Result, SegmentId, ShardId};
 
 /// Calls of one peer under way at once; further ones are answered "busy".
 const IN_FLIGHT_MAX: usize = 1_024;
@@ -90,4 +90,7 @@ door! {
     drop_index(request: DropIndex) -> () => catalogue.drop_index;
     set_loaded(request: SetLoaded) -> () => catalogue.set_loaded;
     allocate_ids(count: u64) -> i64 => catalogue.allocate_ids;
+    index_ready(group: GroupId, shard: ShardId, segment: SegmentId, build: IndexBuild) -> Option<IndexBuild>
+        => admin.index_ready;
+    index_dropped(group: GroupId, shard: ShardId, index: IndexId) -> () => admin.index_dropped;
 }

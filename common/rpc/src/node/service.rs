@@ -5,7 +5,7 @@
 
 use crate::services::*;
 use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
-use vecraft_types::{GroupId, PartitionId, Result, ShardId};
+use vecraft_types::{GroupId, IndexBuild, IndexId, PartitionId, Result, SegmentId, ShardId};
 
 /// See the traits of [`crate::services`], method by method.
 #[tarpc::service]
@@ -42,4 +42,13 @@ pub trait NodeService {
     async fn set_loaded(request: SetLoaded) -> Result<()>;
     /// [`CatalogueWriter::allocate_ids`].
     async fn allocate_ids(count: u64) -> Result<i64>;
+    /// [`ShardAdmin::index_ready`].
+    async fn index_ready(
+        group: GroupId,
+        shard: ShardId,
+        segment: SegmentId,
+        build: IndexBuild,
+    ) -> Result<Option<IndexBuild>>;
+    /// [`ShardAdmin::index_dropped`].
+    async fn index_dropped(group: GroupId, shard: ShardId, index: IndexId) -> Result<()>;
 }

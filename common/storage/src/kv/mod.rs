@@ -37,7 +37,7 @@ pub enum Table {
     Deletes = 5,
     /// Per group: applied membership and other state-machine facts of the Raft host.
     Group = 6,
-    /// Local jobs that may be redone: index builds, fetches, tail files.
+    /// Local jobs that may be redone: fetches, tail files. (Records of index files stood here before the logs named them.)
     Job = 7,
 }
 

@@ -11,7 +11,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use vecraft_raft_host::{Error as LogError, Failed, Mark, Part, Standing};
 use vecraft_rpc::services::{ShardAdmin, ShardCreation};
-use vecraft_types::{Code, Error, GroupId, LogPosition, PartitionId, Result, ShardId};
+use vecraft_types::{
+    Code, Error, GroupId, IndexBuild, IndexId, LogPosition, PartitionId, Result, SegmentId, ShardId,
+};
 
 /// A log whose entries are applied at once.
 pub struct MemoryLog {
@@ -148,6 +150,20 @@ impl ShardAdmin for FakeShards {
             assert_eq!(shards.live[&shard].0, group);
             shards.dropped_partitions.insert((shard, partition));
         })
+    }
+
+    async fn index_ready(
+        &self,
+        _: GroupId,
+        _: ShardId,
+        _: SegmentId,
+        _: IndexBuild,
+    ) -> Result<Option<IndexBuild>> {
+        panic!("the coordinator names no index builds");
+    }
+
+    async fn index_dropped(&self, _: GroupId, _: ShardId, _: IndexId) -> Result<()> {
+        panic!("the coordinator names no index builds");
     }
 
     fn groups(&self) -> Vec<(GroupId, usize)> {

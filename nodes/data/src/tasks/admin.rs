@@ -1,11 +1,13 @@
-//! Serving [`ShardAdmin`]: shards and partitions begin and end as entries of the shard's own log (I11).
+//! Serving [`ShardAdmin`]: shards and partitions begin and end as entries of the shard's own log (I11), which also names
+//! index builds (I13).
 
+use crate::group::refused;
 use crate::node::DataNode;
 use async_trait::async_trait;
 use std::time::Duration;
 use vecraft_rpc::services::{ShardAdmin, ShardCreation};
-use vecraft_state::shard::ShardCommand;
-use vecraft_types::{Code, GroupId, PartitionId, Result, ShardId};
+use vecraft_state::shard::{Refusal, ShardCommand};
+use vecraft_types::{Code, GroupId, IndexBuild, IndexId, PartitionId, Result, SegmentId, ShardId};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -26,6 +28,30 @@ impl ShardAdmin for DataNode {
             // The shard went with its collection: the partition is gone too.
             Err(error) if error.code == Code::ReplicaUnavailable => Ok(()),
             done => done.map(drop),
+        }
+    }
+
+    async fn index_ready(
+        &self,
+        group: GroupId,
+        shard: ShardId,
+        segment: SegmentId,
+        build: IndexBuild,
+    ) -> Result<Option<IndexBuild>> {
+        let command = ShardCommand::IndexReady { segment, build };
+        match self.group(group)?.ask(shard, command, DEADLINE).await?.1 {
+            Ok(_) => Ok(Some(build)),
+            Err(Refusal::IndexInForce(other)) => Ok(Some(*other)),
+            Err(Refusal::NotSealed | Refusal::UnknownShard) => Ok(None),
+            Err(refusal) => Err(refused(shard, refusal)),
+        }
+    }
+
+    async fn index_dropped(&self, group: GroupId, shard: ShardId, index: IndexId) -> Result<()> {
+        match self.group(group)?.ask(shard, ShardCommand::IndexDropped { index }, DEADLINE).await?.1 {
+            // The shard went with its collection: its indexes are gone too.
+            Ok(_) | Err(Refusal::UnknownShard) => Ok(()),
+            Err(refusal) => Err(refused(shard, refusal)),
         }
     }
 

@@ -5,3 +5,5 @@ mod barrier;
 mod delete_where;
 mod indexes;
 mod write;
+
+pub use indexes::ShardLedger;

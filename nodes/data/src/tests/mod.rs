@@ -3,4 +3,5 @@
 
 mod clean_up;
 mod formats;
+mod indexes;
 mod rig;

@@ -1,5 +1,6 @@
 //! A node with one shard, whose disk and store lose power on request.
 
+use super::ledger::Ledger;
 use crate::{IndexActor, IndexConfig, IndexNode, IndexParts, IndexReport};
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -14,11 +15,12 @@ use vecraft_rpc::services::Catalogue;
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RolePolicy};
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::pools::{CpuPool, IoPool};
+use vecraft_runtime::random::OsRandom;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_segment::{
     Deletes, GrowingSegment, SealedSegment, Segment, SegmentManifest, ShardView, ViewRegistry, write_segment,
 };
-use vecraft_storage::{Disk, SimDisk, SimKv};
+use vecraft_storage::{Disk, SimDisk};
 use vecraft_types::schema::IndexSpec;
 use vecraft_types::*;
 
@@ -30,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What survives a restart.
 pub struct Rig {
     pub disk: SimDisk,
-    kv: SimKv,
+    pub ledger: Arc<Ledger>,
     pub wishes: Arc<Wishes>,
     pub memory: Arc<Memory>,
     manifests: Vec<SegmentManifest>,
@@ -60,42 +62,54 @@ impl MemoryGovernor for Memory {
     }
 }
 
-/// A catalogue of one collection.
+/// A catalogue of one collection: what this node sees, and what it sees after it asked for the newest.
 #[derive(Default)]
-pub struct Wishes(Mutex<Option<Arc<CollectionDescriptor>>>);
+pub struct Wishes(Mutex<Row>, Mutex<Option<Row>>);
+
+type Row = Option<Arc<CollectionDescriptor>>;
 
 impl Wishes {
     pub fn set(&self, indexes: &[(u64, &str)]) {
-        let index = |(id, index_type): &(u64, &str)| IndexDescriptor {
-            id: IndexId(*id),
-            spec: IndexSpec {
-                name: "v".into(),
-                field: VECTOR,
-                index_type: (*index_type).into(),
-                metric: Metric::L2,
-                params: BTreeMap::new(),
-            },
-            created: Timestamp(1),
-        };
-        *self.0.lock() = Some(Arc::new(CollectionDescriptor {
-            id: SHARD.collection,
-            name: "c".into(),
-            schema: (*schema()).clone(),
-            shards: vec![],
-            partitions: vec![],
-            indexes: indexes.iter().map(index).collect(),
-            properties: BTreeMap::new(),
-            default_consistency: 0,
-            is_loaded: true,
-            created: Timestamp(1),
-            updated: Timestamp(1),
-            phase: DdlPhase::Ready,
-        }));
+        *self.0.lock() = row(indexes);
+    }
+
+    /// This node's catalogue is behind: it knows no index before its next barrier.
+    pub fn set_after_barrier(&self, indexes: &[(u64, &str)]) {
+        self.set(&[]);
+        *self.1.lock() = Some(row(indexes));
     }
 
     pub fn drop_collection(&self) {
         *self.0.lock() = None;
     }
+}
+
+fn row(indexes: &[(u64, &str)]) -> Row {
+    let index = |(id, index_type): &(u64, &str)| IndexDescriptor {
+        id: IndexId(*id),
+        spec: IndexSpec {
+            name: "v".into(),
+            field: VECTOR,
+            index_type: (*index_type).into(),
+            metric: Metric::L2,
+            params: BTreeMap::new(),
+        },
+        created: Timestamp(1),
+    };
+    Some(Arc::new(CollectionDescriptor {
+        id: SHARD.collection,
+        name: "c".into(),
+        schema: (*schema()).clone(),
+        shards: vec![],
+        partitions: vec![],
+        indexes: indexes.iter().map(index).collect(),
+        properties: BTreeMap::new(),
+        default_consistency: 0,
+        is_loaded: true,
+        created: Timestamp(1),
+        updated: Timestamp(1),
+        phase: DdlPhase::Ready,
+    }))
 }
 
 #[async_trait]
@@ -110,6 +124,9 @@ impl Catalogue for Wishes {
         self.0.lock().clone().into_iter().collect()
     }
     async fn barrier(&self) -> Result<()> {
+        if let Some(row) = self.1.lock().take() {
+            *self.0.lock() = row;
+        }
         Ok(())
     }
 }
@@ -129,14 +146,10 @@ pub fn vector(row: usize) -> [f32; DIM] {
 
 impl Rig {
     pub fn new() -> Rig {
+        let ledger = Arc::new(Ledger::default());
+        ledger.create((*schema()).clone());
         let memory = Arc::new(Memory { limit: AtomicU64::new(u64::MAX), used: Arc::default() });
-        Rig {
-            disk: SimDisk::new(1),
-            kv: SimKv::new(1),
-            wishes: Arc::default(),
-            memory,
-            manifests: Vec::new(),
-        }
+        Rig { disk: SimDisk::new(1), ledger, wishes: Arc::default(), memory, manifests: Vec::new() }
     }
 
     pub fn files(&self) -> Arc<dyn Disk> {
@@ -157,11 +170,11 @@ impl Rig {
         self.files().create_dir_all("groups").unwrap();
         let path = format!("groups/{segment}.seg");
         self.manifests.push(write_segment(&self.files(), &path, &growing, rows as u32).unwrap());
+        self.ledger.seal(segment, rows);
     }
 
     pub fn crash(&self) {
         self.disk.crash();
-        self.kv.crash();
     }
 
     /// Shows all segments but those in `hidden`.
@@ -187,16 +200,19 @@ impl Rig {
         let views = Arc::new(ViewRegistry::new());
         self.show(&views, &[]);
         let clock = SystemClock::shared();
+        let changed = Arc::new(Notify::new());
+        self.ledger.watched_by(changed.clone());
         let node = Arc::new(IndexNode::new(IndexParts {
             catalogue: self.wishes.clone(),
+            ledger: self.ledger.clone(),
             views: views.clone(),
-            changed: Arc::new(Notify::new()),
+            changed,
             memory: self.memory.clone(),
             disk: self.files(),
-            kv: Arc::new(self.kv.clone()),
             pool: CpuPool::new("test-index", 1).unwrap(),
             io: IoPool::new("test-io", Handle::current(), 2),
             clock: clock.clone(),
+            random: OsRandom::shared(),
             config: IndexConfig { flat_rows_max: 100, retry_first: Duration::from_millis(5) },
         }));
         let actors = ActorHost::new(Handle::current(), clock).await.unwrap();
@@ -209,6 +225,18 @@ impl Rig {
             .await
             .unwrap();
         Life { node, views, role, _actors: actors }
+    }
+
+    /// Checksum of a segment's column file.
+    pub fn column_file(&self, segment: u64) -> u64 {
+        let manifest = self.manifests.iter().find(|manifest| manifest.segment.0 == segment).unwrap();
+        manifest.files[0].checksum
+    }
+
+    /// Path of the file of the build in force.
+    pub fn named_file(&self, segment: u64, index: u64) -> String {
+        let build = self.ledger.build(segment, index).unwrap();
+        format!("indexes/3-0/{segment}-{index}-{:016x}.idx", build.checksum)
     }
 
     /// Paths of the index files there are.

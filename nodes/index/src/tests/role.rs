@@ -17,8 +17,7 @@ async fn i13_a_built_index_is_opened_after_a_power_cut_and_answers() {
     let report = life.until(|report| report.attached == 1).await;
     assert_eq!((report.built, report.opened, report.failed), (1, 0, 0));
     life.end().await;
-    let files = rig.index_files();
-    assert_eq!(files, ["indexes/3-0/1-1.idx"]);
+    assert_eq!(rig.index_files(), [rig.named_file(1, 1)]);
 
     rig.crash();
     let life = rig.live().await;
@@ -55,6 +54,7 @@ async fn a_damaged_or_missing_file_is_built_again_and_never_served() {
     let report = life.until(|report| report.attached == 1).await;
     assert_eq!((report.unusable, report.built, report.opened), (1, 1, 0));
     life.end().await;
+    assert_eq!(rig.ledger.entries(), 1, "the same bytes need no new version");
 }
 
 #[tokio::test]
@@ -67,9 +67,9 @@ async fn dropped_indexes_segments_and_collections_take_their_files_along() {
     life.until(|report| report.attached == 2).await;
 
     rig.show(&life.views, &[2]);
-    life.node.wake();
+    rig.ledger.drop_segment(2);
     life.until(|report| report.dropped == 1).await;
-    assert_eq!(rig.index_files(), ["indexes/3-0/1-1.idx"]);
+    assert_eq!(rig.index_files(), [rig.named_file(1, 1)]);
 
     // Another index on the same field: the old one goes, the new one comes.
     rig.wishes.set(&[(2, "IVF_FLAT")]);
@@ -77,13 +77,19 @@ async fn dropped_indexes_segments_and_collections_take_their_files_along() {
     let report = life.until(|report| report.attached == 1 && report.built == 3).await;
     assert_eq!(report.dropped, 2);
     assert_eq!(life.segment(1).index(VECTOR).unwrap().kind(), IndexKind::IvfFlat);
-    assert_eq!(rig.index_files(), ["indexes/3-0/1-2.idx"]);
+    assert_eq!(rig.index_files(), [rig.named_file(1, 2)]);
+    assert_eq!(rig.ledger.build(1, 1), None, "the log forgot it");
 
+    // A collection takes its shards along, and they take their indexes: that is no business of index entries.
+    let (segment, entries) = (life.segment(1), rig.ledger.entries());
     rig.wishes.drop_collection();
+    rig.ledger.drop_shard();
+    life.views.remove(SHARD);
     life.node.wake();
     life.until(|report| report.dropped == 3).await;
-    assert!(life.segment(1).index(VECTOR).is_none());
+    assert!(segment.index(VECTOR).is_none());
     assert!(rig.index_files().is_empty());
+    assert_eq!(rig.ledger.entries(), entries);
     life.end().await;
 }
 
@@ -100,7 +106,9 @@ async fn what_was_dropped_while_the_node_was_down_goes_at_start() {
     rig.wishes.set(&[]);
     let life = rig.live().await;
     life.until(|report| report.dropped == 1).await;
+    life.node.sweep().await.unwrap();
     assert!(rig.index_files().is_empty(), "{:?}", rig.index_files());
+    assert_eq!(rig.ledger.build(1, 1), None);
     life.end().await;
 }
 
@@ -128,6 +136,7 @@ async fn a_build_nobody_wants_any_more_is_cancelled() {
     let node = life.node.clone();
     life.end().await;
     assert_eq!((node.report().built, node.report().working_on), (0, None));
+    assert_eq!(rig.ledger.entries(), 0);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
-//! Writes, and life and death of shards: at the group's leader.
+//! Writes, life and death of shards, names of index files: at the group's leader.
 
 use super::Everywhere;
 use async_trait::async_trait;
 use vecraft_rpc::services::{ShardAdmin, ShardCreation, ShardStats, ShardWrite, ShardWriter, ShardWritten};
-use vecraft_types::{GroupId, PartitionId, Result, ShardId};
+use vecraft_types::{GroupId, IndexBuild, IndexId, PartitionId, Result, SegmentId, ShardId};
 
 /// Hands each write to its shard's leader.
 pub struct WriteRouter(pub Everywhere<dyn ShardWriter>);
@@ -24,7 +24,7 @@ impl ShardWriter for WriteRouter {
     }
 }
 
-/// Hands each entry of the coordinator to the group's leader.
+/// Hands each entry of the coordinator and of index roles to the group's leader.
 pub struct AdminRouter(pub Everywhere<dyn ShardAdmin>);
 
 #[async_trait]
@@ -39,6 +39,20 @@ impl ShardAdmin for AdminRouter {
 
     async fn drop_partition(&self, group: GroupId, shard: ShardId, partition: PartitionId) -> Result<()> {
         self.0.at_leader(group)?.drop_partition(group, shard, partition).await
+    }
+
+    async fn index_ready(
+        &self,
+        group: GroupId,
+        shard: ShardId,
+        segment: SegmentId,
+        build: IndexBuild,
+    ) -> Result<Option<IndexBuild>> {
+        self.0.at_leader(group)?.index_ready(group, shard, segment, build).await
+    }
+
+    async fn index_dropped(&self, group: GroupId, shard: ShardId, index: IndexId) -> Result<()> {
+        self.0.at_leader(group)?.index_dropped(group, shard, index).await
     }
 
     fn groups(&self) -> Vec<(GroupId, usize)> {

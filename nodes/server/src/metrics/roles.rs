@@ -33,6 +33,8 @@ pub fn index(figures: &mut Figures, index: &IndexReport) {
     figures.gauge("vecraft_index_pending", "indexes still to be opened or built", &[], index.pending);
     let help = "indexes of those that memory has no room for; searches scan";
     figures.gauge("vecraft_index_waiting", help, &[], index.waiting);
+    let help = "indexes whose file in force has other bytes than this node can make; searches scan";
+    figures.gauge("vecraft_index_elsewhere", help, &[], index.elsewhere);
     let help = "1 while an index is opened or built";
     figures.gauge("vecraft_index_working", help, &[], index.working_on.is_some());
 }

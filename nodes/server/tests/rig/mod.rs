@@ -207,6 +207,26 @@ impl Rig {
         tokio::time::timeout(PATIENCE, gone).await.expect("index files stay");
     }
 
+    pub async fn wait_until_one_file(&self) -> IndexFile {
+        let swept = async {
+            loop {
+                match self.index_files().as_slice() {
+                    [file] => return file.clone(),
+                    _ => tokio::time::sleep(LOOK_EVERY).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, swept).await.expect("files that nobody names stay")
+    }
+
+    /// An index file as a crash leaves it: durable, and named by no log.
+    pub fn leave_beside(&self, path: &str) {
+        let (dir, _) = path.rsplit_once('/').unwrap();
+        let bytes = self.disk.read_all(path).unwrap();
+        let file = self.disk.open(&format!("{dir}/77-1-0123456789abcdef.idx"), OpenMode::Create).unwrap();
+        file.write_at(0, &bytes).unwrap();
+    }
+
     pub fn flip_a_byte(&self, path: &str) {
         let file = self.disk.open(path, OpenMode::Write).unwrap();
         let middle = file.len().unwrap() / 2;
