@@ -1,7 +1,9 @@
 //! How fresh a read must be: Milvus's three fields as one [`Consistency`].
 
-use vecraft_types::api::Consistency;
-use vecraft_types::{Error, Result, Timestamp};
+use crate::call::Context;
+use std::sync::Arc;
+use vecraft_types::api::{CollectionName, Consistency};
+use vecraft_types::{CollectionDescriptor, Error, Result, Timestamp};
 
 /// What Bounded means when nobody says more, in milliseconds.
 const BOUNDED_MS: u64 = 5_000;
@@ -21,6 +23,27 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// The collection of a read and the freshness meant. A read that may be old takes the collection as this node knows
+    /// it (I19): asking for the newest costs more than such a read, and cannot be answered without a majority.
+    ///
+    /// # Errors
+    /// No such collection, an unknown level.
+    pub async fn of_collection(
+        &self,
+        cx: &Context,
+        name: &str,
+    ) -> Result<(Arc<CollectionDescriptor>, Consistency)> {
+        let name = || CollectionName::Name(name.to_owned());
+        let known = cx.db.known_collection(cx.call.clone(), name()).await?;
+        let level = self.resolve(known.default_consistency)?;
+        if level != Consistency::Strong {
+            return Ok((known, level));
+        }
+        let newest = cx.db.describe_collection(cx.call.clone(), name()).await?;
+        let level = self.resolve(newest.default_consistency)?;
+        Ok((Arc::new(newest), level))
+    }
+
     /// The freshness meant. `default_level` is the collection's.
     ///
     /// The client's last write comes along with the default level; it is honoured at every level, so that one's

@@ -5,7 +5,7 @@ use crate::columns;
 use crate::consistency::Wanted;
 use crate::params::{Params, refuse};
 use crate::proto::milvus as pb;
-use vecraft_types::api::{CollectionName, NamedRows, QueryRequest};
+use vecraft_types::api::{NamedRows, QueryRequest};
 use vecraft_types::limits::{META_FIELD, TOPK_MAX};
 use vecraft_types::{Column, ColumnData, Error, FieldId, Result};
 
@@ -25,12 +25,12 @@ pub(crate) async fn query(cx: Context, request: pb::QueryRequest) -> Result<pb::
     .map_err(in_collection)?;
     let params = Params::new("query parameter", request.query_params)?;
     let (limit, offset) = page(params).map_err(in_collection)?;
-    let found = cx.db.describe_collection(cx.call.clone(), CollectionName::Name(name.clone())).await?;
     let wanted = Wanted {
         level: request.consistency_level,
         use_default: request.use_default_consistency,
         guarantee: request.guarantee_timestamp,
     };
+    let (found, consistency) = wanted.of_collection(&cx, &name).await?;
     let query = QueryRequest {
         collection: request.collection_name,
         partitions: request.partition_names,
@@ -38,7 +38,7 @@ pub(crate) async fn query(cx: Context, request: pb::QueryRequest) -> Result<pb::
         output_fields: request.output_fields,
         limit,
         offset,
-        consistency: wanted.resolve(found.default_consistency)?,
+        consistency,
     };
     let reply = cx.db.query(cx.call, query).await?;
     let (rows, output_fields) = match reply.count {

@@ -12,7 +12,7 @@ use crate::schema::type_name;
 use crate::{columns, query};
 use prost::Message;
 use std::collections::BTreeMap;
-use vecraft_types::api::{CollectionName, SearchReply, SearchRequest};
+use vecraft_types::api::{SearchReply, SearchRequest};
 use vecraft_types::limits::NQ_MAX;
 use vecraft_types::{CollectionSchema, Error, Metric, Result};
 
@@ -26,12 +26,12 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
     let options =
         Options::read(Params::new("search parameter", request.search_params)?).map_err(in_collection)?;
     let (dim, vectors, queries) = vectors(request.search_input, request.nq).map_err(in_collection)?;
-    let found = cx.db.describe_collection(cx.call.clone(), CollectionName::Name(name.clone())).await?;
     let wanted = Wanted {
         level: request.consistency_level,
         use_default: request.use_default_consistency,
         guarantee: request.guarantee_timestamp,
     };
+    let (found, consistency) = wanted.of_collection(&cx, &name).await?;
     let search = SearchRequest {
         collection: request.collection_name,
         partitions: request.partition_names,
@@ -44,7 +44,7 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
         filter: request.dsl,
         params: options.params,
         output_fields: request.output_fields,
-        consistency: wanted.resolve(found.default_consistency)?,
+        consistency,
     };
     let reply = cx.db.search(cx.call, search).await?;
     if reply.counts.len() != queries {

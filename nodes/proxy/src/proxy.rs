@@ -139,6 +139,10 @@ impl Database for Proxy {
         self.one_collection(call, name).await
     }
 
+    async fn known_collection(&self, call: Call, name: CollectionName) -> Result<Arc<CollectionDescriptor>> {
+        self.one_known_collection(call, name).await
+    }
+
     async fn list_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>> {
         self.all_collections(call).await
     }

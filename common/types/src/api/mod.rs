@@ -14,6 +14,7 @@ pub use read::*;
 use crate::{CollectionDescriptor, Result, RowBatch};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What travels beside every request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,11 @@ pub trait Database: Send + Sync + 'static {
     async fn drop_collection(&self, call: Call, name: String) -> Result<()>;
     /// One collection.
     async fn describe_collection(&self, call: Call, name: CollectionName) -> Result<CollectionDescriptor>;
+    /// One collection as this node knows it, perhaps a moment old; only a miss is looked up anew (I19). For a door that
+    /// needs the schema of a read: where it costs a question to another node, the read may be cheaper than that.
+    async fn known_collection(&self, call: Call, name: CollectionName) -> Result<Arc<CollectionDescriptor>> {
+        Ok(Arc::new(self.describe_collection(call, name).await?))
+    }
     /// All collections of the database, by name.
     async fn list_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>>;
     /// Exact number of rows that can be read, of the whole collection or of one partition.

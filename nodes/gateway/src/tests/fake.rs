@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use vecraft_types::api::*;
 use vecraft_types::*;
@@ -116,6 +117,13 @@ impl Database for Fake {
             CollectionName::Name(name) if name != "books" => Err(missing(&name)),
             CollectionName::Id(id) if id != CollectionId(7) => Err(missing(&id.to_string())),
             _ => Ok(books()),
+        }
+    }
+    async fn known_collection(&self, call: Call, name: CollectionName) -> Result<Arc<CollectionDescriptor>> {
+        self.note("known_collection", call);
+        match name {
+            CollectionName::Name(name) if name != "books" => Err(missing(&name)),
+            _ => Ok(Arc::new(books())),
         }
     }
     async fn list_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>> {

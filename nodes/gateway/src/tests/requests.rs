@@ -66,6 +66,22 @@ async fn a_search_arrives_whole() {
     assert_eq!(asked.consistency, Consistency::Session(Timestamp(900)), "the collection's level");
 }
 
+#[tokio::test]
+async fn only_strong_reads_ask_for_the_newest_collection() {
+    let asked = |level: i32, guarantee: u64| async move {
+        let fake = Arc::new(Fake::default());
+        let mut request = search_request(&[]);
+        (request.use_default_consistency, request.consistency_level) = (false, level);
+        request.guarantee_timestamp = guarantee;
+        search::search(context(&fake), request).await.unwrap();
+        fake.verbs.lock().clone()
+    };
+    for (level, guarantee) in [(3, 1), (2, 2), (1, 900)] {
+        assert_eq!(asked(level, guarantee).await, ["known_collection", "search"], "level {level}");
+    }
+    assert_eq!(asked(0, 0).await, ["known_collection", "describe_collection", "search"]);
+}
+
 /// The search must be refused, naming what, before the database hears of it.
 async fn refuses(names: &[&str], request: pb::SearchRequest) {
     let fake = Arc::new(Fake::default());

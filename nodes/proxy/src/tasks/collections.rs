@@ -4,6 +4,7 @@ use crate::Proxy;
 use crate::deadline::is_unavailable;
 use crate::names::{NameFreshness, check_database, partition_id};
 use futures::future::try_join_all;
+use std::sync::Arc;
 use vecraft_rpc::services::ShardStats;
 use vecraft_types::api::{Call, CollectionName, CreateCollection, RowCount, SetLoaded};
 use vecraft_types::limits::SHARDS_MAX;
@@ -43,6 +44,15 @@ impl Proxy {
         let look_up = || self.collection(&call, &name, NameFreshness::Latest);
         let found = self.deadline(&call).retry("describe collection", is_unavailable, look_up).await?;
         Ok((*found).clone())
+    }
+
+    pub(crate) async fn one_known_collection(
+        &self,
+        call: Call,
+        name: CollectionName,
+    ) -> Result<Arc<CollectionDescriptor>> {
+        let look_up = || self.collection(&call, &name, NameFreshness::AsKnown);
+        self.deadline(&call).retry("looking up the collection", is_unavailable, look_up).await
     }
 
     pub(crate) async fn all_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>> {

@@ -31,6 +31,18 @@ async fn writes_and_strong_reads_take_the_barrier_others_only_before_not_found()
 }
 
 #[tokio::test]
+async fn a_door_may_look_at_what_is_known_without_a_barrier() {
+    let bench = Bench::new(schema(), 1);
+    let known = |name: &str| bench.proxy.known_collection(Call::default(), CollectionName::Name(name.into()));
+    assert_eq!(known("docs").await.unwrap().name, "docs");
+    assert_eq!(*bench.cluster.barriers.lock(), 0);
+    bench.cluster.forget();
+    assert_eq!(known("docs").await.unwrap().name, "docs");
+    assert_eq!(known("nothing").await.unwrap_err().code, Code::CollectionNotFound);
+    assert_eq!(*bench.cluster.barriers.lock(), 2);
+}
+
+#[tokio::test]
 async fn collections_that_are_not_ready_cannot_be_used() {
     let bench = Bench::new(schema(), 1);
     for phase in [DdlPhase::Creating, DdlPhase::Dropping] {
