@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod closing;
 mod columns;
 mod fake;
 mod port;

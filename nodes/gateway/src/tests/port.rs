@@ -1,11 +1,11 @@
-//! The port itself, through sockets: gRPC, plain HTTP, limits, deadlines, shutdown.
+//! The port itself, through sockets: gRPC, plain HTTP, limits, deadlines.
 
 use super::fake::Fake;
 use crate::proto::milvus as pb;
 use crate::proto::milvus::milvus_service_client::MilvusServiceClient;
 use crate::proto::milvus::milvus_service_server::MilvusService;
 use crate::service::Service;
-use crate::{Gateway, Health, Options, serve_http};
+use crate::{Gateway, Options};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
-struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<std::io::Result<()>>,
+pub(super) struct Running {
+    pub(super) address: SocketAddr,
+    pub(super) stop: oneshot::Sender<()>,
+    pub(super) task: JoinHandle<std::io::Result<()>>,
 }
 
-async fn start(fake: &Arc<Fake>, options: Options) -> Running {
+pub(super) async fn start(fake: &Arc<Fake>, options: Options) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -31,14 +31,14 @@ async fn start(fake: &Arc<Fake>, options: Options) -> Running {
     Running { address, stop, task }
 }
 
-async fn client(running: &Running) -> (MilvusServiceClient<Channel>, Channel) {
+pub(super) async fn client(running: &Running) -> (MilvusServiceClient<Channel>, Channel) {
     let channel =
         Endpoint::from_shared(format!("http://{}", running.address)).unwrap().connect().await.unwrap();
     let client = MilvusServiceClient::new(channel.clone()).max_encoding_message_size(usize::MAX);
     (client, channel)
 }
 
-async fn plain_http(address: SocketAddr, request: &str) -> String {
+pub(super) async fn plain_http(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut reply = String::new();
@@ -208,50 +208,6 @@ async fn pings_are_answered_while_a_call_holds_its_thread() {
 }
 
 #[tokio::test]
-async fn shutdown_lets_calls_finish() {
-    let fake = Arc::new(Fake { delay: Duration::from_millis(200), ..Fake::default() });
-    let running = start(&fake, Options::default()).await;
-    let (mut client, _) = client(&running).await;
-    let call = tokio::spawn(async move {
-        client
-            .get_collection_statistics(pb::GetCollectionStatisticsRequest::default())
-            .await
-            .unwrap()
-            .into_inner()
-    });
-    while !fake.verbs.lock().contains(&"row_count") {
-        tokio::task::yield_now().await;
-    }
-    running.stop.send(()).unwrap();
-    assert_eq!(call.await.unwrap().stats[0].value, "42");
-    running.task.await.unwrap().unwrap();
-    assert!(TcpStream::connect(running.address).await.is_err(), "nobody listens any more");
-}
-
-#[tokio::test]
-async fn a_call_that_does_not_end_is_cut_off_and_holds_nothing() {
-    let fake = Arc::new(Fake { delay: Duration::from_secs(60), ..Fake::default() });
-    let running = start(&fake, Options { drain_max: Duration::from_millis(50), ..Options::default() }).await;
-    let (mut client, _) = client(&running).await;
-    let call = tokio::spawn(async move {
-        client.get_collection_statistics(pb::GetCollectionStatisticsRequest::default()).await
-    });
-    while !fake.verbs.lock().contains(&"row_count") {
-        tokio::task::yield_now().await;
-    }
-    running.stop.send(()).unwrap();
-    running.task.await.unwrap().unwrap();
-    assert!(call.await.unwrap().is_err());
-    // The call's own task notices that its connection has gone.
-    let let_go = tokio::time::timeout(Duration::from_secs(5), async {
-        while Arc::strong_count(&fake) > 1 {
-            tokio::task::yield_now().await;
-        }
-    });
-    assert!(let_go.await.is_ok(), "{} still hold it", Arc::strong_count(&fake));
-}
-
-#[tokio::test]
 async fn bulk_is_refused_when_too_much_is_in_flight() {
     use crate::server::tests_only::{BytesInFlight, Counted, RequestBytes};
     use http_body_util::{BodyExt, Full};
@@ -272,37 +228,4 @@ async fn bulk_is_refused_when_too_much_is_in_flight() {
     receive(1 << 10).await.admit().unwrap();
     drop(first);
     second.admit().unwrap();
-}
-
-#[tokio::test]
-async fn the_health_port_has_two_pages() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let sick = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let look = Arc::clone(&sick);
-    let health = move || match look.load(std::sync::atomic::Ordering::Relaxed) {
-        false => Health::Healthy,
-        true => Health::Unhealthy(vec!["data: no leader".to_owned()]),
-    };
-    let (stop, stopped) = oneshot::channel::<()>();
-    let task =
-        tokio::spawn(serve_http(listener, health, || "rows 3\n".to_owned(), async { _ = stopped.await }));
-    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    let reply = plain_http(address, &get("/healthz")).await;
-    assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with("OK"), "{reply}");
-    assert!(plain_http(address, &get("/metrics")).await.ends_with("rows 3\n"));
-    assert!(plain_http(address, &get("/other")).await.starts_with("HTTP/1.1 404"));
-    sick.store(true, std::sync::atomic::Ordering::Relaxed);
-    let reply = plain_http(address, &get("/healthz")).await;
-    assert!(reply.starts_with("HTTP/1.1 503") && reply.ends_with("no leader"), "{reply}");
-    // A scraper keeps its connection. When the port closes it must not keep what the callbacks hold.
-    let mut scraper = TcpStream::connect(address).await.unwrap();
-    scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let mut reply = [0; 12];
-    scraper.read_exact(&mut reply).await.unwrap();
-    assert_eq!(&reply, b"HTTP/1.1 200");
-    assert!(Arc::strong_count(&sick) > 1);
-    stop.send(()).unwrap();
-    task.await.unwrap().unwrap();
-    assert_eq!(Arc::strong_count(&sick), 1);
 }
