@@ -32,20 +32,21 @@ pub struct Plan {
 impl Plan {
     /// Draws a plan.
     pub fn draw(rng: &mut Rng) -> Plan {
-        let segment_bytes = rng.between(4 << 10, 256 << 10);
-        Plan {
+        let mut plan = Plan {
             ops: rng.between(100, 220),
             // Now and then segments so large that graphs are walked and lists left out.
             rows_max: if rng.chance(15) { rng.between(150, 500) } else { rng.between(4, 60) },
             restarts: rng.between(1, 4),
             groups: rng.between(1, 3),
-            segment_bytes,
+            segment_bytes: rng.between(4 << 10, 256 << 10),
             checkpoint_bytes: rng.between(8 << 10, 512 << 10),
             age_s: if rng.chance(50) { 1 } else { 600 },
-            chunk_bytes: rng.between(4 << 10, 64 << 10).min(segment_bytes),
+            chunk_bytes: rng.between(4 << 10, 64 << 10),
             entry_bytes: if rng.chance(25) { rng.between(1 << 10, 8 << 10) } else { 2 << 20 },
             flat_rows: rng.between(8, 60),
-        }
+        };
+        plan.chunk_bytes = plan.chunk_bytes.min(plan.segment_bytes);
+        plan
     }
 
     /// A node's configuration. The thresholds are as low as the configuration allows, so that a life of a few seconds
