@@ -7,16 +7,18 @@ use crate::checkpoint::paths;
 use crate::error::{Error, Result};
 use crate::key_index::MemoryKeyIndex;
 use crate::snapshot::pins::Pins;
-use parking_lot::RwLock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use vecraft_segment::{
-    GrowingOptions, GrowingSegment, SealedSegment, Segment, SegmentManifest, ShardView, ViewRegistry,
-};
+use vecraft_segment::{GrowingOptions, Segment, ViewRegistry};
 use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply};
-use vecraft_types::{
-    CollectionSchema, GroupId, LogPosition, PartitionId, RowBatch, RowRef, SegmentId, ShardId, Timestamp,
-};
+use vecraft_types::{GroupId, LogPosition, SegmentId, ShardId};
+
+mod routes;
+mod shard;
+
+pub use routes::Routes;
+use shard::append;
+pub(crate) use shard::{Held, ShardReplica};
 
 /// The shards of one group as this node holds them.
 pub struct GroupReplica {
@@ -38,51 +40,11 @@ pub struct GroupReplica {
     pub(crate) pins: Arc<Pins>,
 }
 
-/// Which group of this node holds which shard; kept by the replicas, read by the services.
-#[derive(Debug, Default)]
-pub struct Routes(RwLock<BTreeMap<ShardId, GroupId>>);
-
-impl Routes {
-    pub(crate) fn add(&self, shard: ShardId, group: GroupId) {
-        self.0.write().insert(shard, group);
-    }
-
-    fn remove(&self, shard: ShardId) {
-        self.0.write().remove(&shard);
-    }
-
-    /// The shards of a group.
-    pub(crate) fn of_group(&self, group: GroupId) -> Vec<ShardId> {
-        self.0.read().iter().filter(|(_, of)| **of == group).map(|(shard, _)| *shard).collect()
-    }
-
-    /// The group of a shard that is here.
-    pub fn group_of(&self, shard: ShardId) -> Option<GroupId> {
-        self.0.read().get(&shard).copied()
-    }
-}
-
 /// Bugs that the simulation plants to see whether it finds them. All off in a real node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Forget the deletes of every entry that is applied.
     pub drop_deletes: bool,
-}
-
-/// One shard's rows on this node.
-pub(crate) struct ShardReplica {
-    pub schema: Arc<CollectionSchema>,
-    pub keys: MemoryKeyIndex,
-    pub segments: BTreeMap<SegmentId, Held>,
-    /// Position of the shard's newest checkpoint (I3).
-    pub checkpointed: LogPosition,
-}
-
-/// A segment and the file that holds it, if one does.
-pub(crate) struct Held {
-    pub segment: Segment,
-    /// File named by the newest checkpoint: column file of a sealed segment or tail of a growing one.
-    pub file: Option<SegmentManifest>,
 }
 
 impl GroupReplica {
@@ -261,69 +223,4 @@ impl GroupReplica {
         };
         segments.into_iter().flatten().filter(is_due).map(|(id, _)| *id).collect()
     }
-}
-
-impl ShardReplica {
-    pub(crate) fn new(schema: CollectionSchema) -> ShardReplica {
-        ShardReplica {
-            schema: Arc::new(schema),
-            keys: MemoryKeyIndex::default(),
-            segments: BTreeMap::new(),
-            checkpointed: LogPosition(0),
-        }
-    }
-
-    fn growing(
-        &mut self,
-        id: SegmentId,
-        partition: PartitionId,
-        options: GrowingOptions,
-    ) -> Result<Arc<GrowingSegment>> {
-        let schema = &self.schema;
-        let held = self.segments.entry(id).or_insert_with(|| {
-            let segment = GrowingSegment::with_options(id, partition, schema.clone(), options);
-            Held { segment: Segment::Growing(Arc::new(segment)), file: None }
-        });
-        match &held.segment {
-            Segment::Growing(growing) => Ok(growing.clone()),
-            Segment::Sealed(_) => Err(Error::Broken(format!("rows for segment {id}, which is sealed"))),
-        }
-    }
-
-    fn delete(&mut self, rows: &[RowRef], position: LogPosition) -> Result<()> {
-        for row in rows {
-            let held = self.segments.get(&row.segment);
-            let held = held.ok_or_else(|| Error::Broken(format!("delete in unknown {}", row.segment)))?;
-            held.segment.deletes().delete(row.row, position);
-        }
-        Ok(())
-    }
-
-    /// The shard's rows as of `position`.
-    pub(crate) fn view(&self, id: ShardId, position: LogPosition, timestamp: Timestamp) -> ShardView {
-        let segments = self.segments.values().map(|held| held.segment.clone());
-        ShardView::of(id, position, timestamp, self.schema.clone(), segments)
-    }
-
-    /// Puts a durable file in the place of a sealed segment's memory. Deletes are shared by both.
-    pub(crate) fn swap_in(&mut self, id: SegmentId, sealed: Arc<SealedSegment>) {
-        if let Some(held) = self.segments.get_mut(&id) {
-            held.segment = Segment::Sealed(sealed);
-        }
-    }
-}
-
-fn append(
-    growing: &GrowingSegment,
-    first_row: u32,
-    batch: &RowBatch,
-    position: LogPosition,
-    timestamp: Timestamp,
-) -> Result<()> {
-    let got = growing.append(batch, position, timestamp)?;
-    if got != first_row {
-        let what = format!("segment {} appended at row {got}, the log says {first_row}", growing.id());
-        return Err(Error::Broken(what));
-    }
-    Ok(())
 }

@@ -13,7 +13,7 @@
 //! concerns the whole node (the store, the log) still stops the node.
 
 use crate::directory::Directory;
-use crate::roles::Ground;
+use crate::ground::Ground;
 use crate::{Error, limits};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;

@@ -16,12 +16,13 @@ mod directory;
 mod doors;
 mod error;
 mod forming;
+mod ground;
 mod identity;
+mod index_role;
 mod limits;
 mod log_seen;
 mod metrics;
 mod node_door;
-
 mod roles;
 mod run_file;
 mod server;

@@ -4,14 +4,16 @@ use crate::Error;
 use crate::cluster::{self, Cluster, Ways};
 use crate::data_role::{self, Seams};
 use crate::directory::Directory;
+use crate::ground::{Ground, clean_up, watch, watch_metastore};
+use crate::index_role::{Shards, index_node};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use vecraft_config::Config;
 use vecraft_coordinator::{Coordinator, CoordinatorClient, META_REPLICA, Metastore};
-use vecraft_data::{DataNode, ShardLedger};
-use vecraft_index_node::{CatalogueWatch, IndexActor, IndexConfig, IndexNode, IndexParts, IndexedWriter};
+use vecraft_data::DataNode;
+use vecraft_index_node::{CatalogueWatch, IndexActor, IndexNode, IndexedWriter};
 use vecraft_proxy::routing::{AdminRouter, CatalogueRouter, ReadRouter, WriteRouter};
 use vecraft_proxy::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
 use vecraft_query::{QueryActor, QueryConfig, QueryNode, QueryParts};
@@ -19,20 +21,12 @@ use vecraft_raft_host::{Birth, GroupSpec, Host, Network};
 use vecraft_rpc::files::NobodyElse;
 use vecraft_rpc::node::NodeServices;
 use vecraft_rpc::services::ShardAdmin;
-use vecraft_runtime::actors::{ActorHost, RoleAddr, RoleEnd, RolePolicy};
-use vecraft_runtime::clock::Clock;
-use vecraft_runtime::pools::{CpuPool, IoPool};
-use vecraft_runtime::random::Random;
-use vecraft_runtime::shutdown::Shutdown;
-use vecraft_runtime::tasks::{TaskKind, Tasks};
+use vecraft_runtime::actors::{ActorHost, RoleAddr, RolePolicy};
+use vecraft_runtime::pools::CpuPool;
 use vecraft_segment::ViewRegistry;
 use vecraft_state::meta::{ClusterId, NodeRow};
 use vecraft_types::{ClientId, GroupId};
 
-/// Threads that may wait for files at one time.
-const IO_THREADS: usize = 8;
-/// How often files that nothing names are looked for (I13). An idle node wakes for it, once an hour.
-const CLEAN_UP_EVERY: Duration = Duration::from_secs(3_600);
 /// How long the checkpoint at shutdown may take.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(15);
 /// How long reads under way may take at shutdown.
@@ -54,27 +48,6 @@ pub struct Roles {
     index_role: RoleAddr<IndexActor>,
     /// The actors live as long as this does.
     _actors: ActorHost,
-}
-
-/// What every role is given.
-#[derive(Clone)]
-pub struct Ground {
-    pub clock: Arc<dyn Clock>,
-    pub random: Arc<dyn Random>,
-    pub shutdown: Shutdown,
-    pub tasks: Tasks,
-    pub io: IoPool,
-}
-
-impl Ground {
-    pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>, shutdown: Shutdown) -> Ground {
-        let tasks = Tasks::new(Handle::current(), shutdown.clone(), {
-            let shutdown = shutdown.clone();
-            // A replica of the pool leaves service by itself (data_role.rs); what comes here has nobody to stand in.
-            move |failure| shutdown.trigger(failure.to_string())
-        });
-        Ground { clock, random, shutdown, tasks, io: IoPool::new("io", Handle::current(), IO_THREADS) }
-    }
 }
 
 impl Roles {
@@ -273,70 +246,4 @@ fn everywhere(ways: &Ways, local: &NodeServices) -> NodeServices {
         admin: Arc::new(AdminRouter(ways.everywhere(local.admin.clone(), |node| Arc::new(node)))),
         catalogue: Arc::new(CatalogueRouter(ways.everywhere(local.catalogue.clone(), |node| Arc::new(node)))),
     }
-}
-
-/// Stops the process when a role ended by itself: a node without it would look alive and serve nobody.
-fn watch(ground: &Ground, name: &'static str, end: impl Future<Output = RoleEnd> + Send + 'static) {
-    let stopping = ground.shutdown.clone();
-    ground.tasks.spawn(TaskKind::Guardian, name, async move {
-        match end.await {
-            RoleEnd::Asked => Ok(()),
-            _ if stopping.is_triggered() => Ok(()),
-            end => Err(format!("the role ended: {end:?}")),
-        }
-    });
-}
-
-/// Without the metastore's replica a node knows no names: it stops loudly.
-fn watch_metastore(ground: &Ground, metastore: Metastore) {
-    let stopping = ground.shutdown.clone();
-    ground.tasks.spawn(TaskKind::Guardian, "metastore", async move {
-        metastore.ended().await;
-        if stopping.is_triggered() { Ok(()) } else { Err("its replica stopped; the log lines above say why") }
-    });
-}
-
-/// Files that nothing names go at start and by the hour (I13).
-fn clean_up(ground: &Ground, data: &DataNode, index: &Arc<IndexNode>) {
-    let files = vecraft_data::clean_up(data.clone(), CLEAN_UP_EVERY, ground.shutdown.child());
-    ground.tasks.spawn(TaskKind::CleanUp, "column files", files);
-    let files = vecraft_index_node::clean_up(index.clone(), CLEAN_UP_EVERY, ground.shutdown.child());
-    ground.tasks.spawn(TaskKind::CleanUp, "index files", files);
-}
-
-/// What the index role is given of the shards.
-struct Shards {
-    data: Arc<DataNode>,
-    /// The way to the leaders of their groups.
-    leaders: Arc<dyn ShardAdmin>,
-    views: Arc<ViewRegistry>,
-    changed: Arc<Notify>,
-}
-
-/// The index role over what the data role publishes and the catalogue wants.
-fn index_node(
-    directory: &Directory,
-    config: &Config,
-    ground: &Ground,
-    metastore: &Metastore,
-    shards: Shards,
-) -> Result<Arc<IndexNode>, Error> {
-    let threads = match config.index.build_threads as usize {
-        0 => std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
-        threads => threads,
-    };
-    let pool = CpuPool::new("index", threads).map_err(Error::other("start index threads"))?;
-    Ok(Arc::new(IndexNode::new(IndexParts {
-        catalogue: Arc::new(metastore.catalogue()),
-        ledger: Arc::new(ShardLedger::new((*shards.data).clone(), shards.leaders)),
-        views: shards.views,
-        changed: shards.changed,
-        memory: shards.data,
-        disk: directory.disk.clone(),
-        pool,
-        io: ground.io.clone(),
-        clock: ground.clock.clone(),
-        random: ground.random.clone(),
-        config: IndexConfig { flat_rows_max: config.index.autoindex_flat_rows_max, ..IndexConfig::default() },
-    })))
 }

@@ -3,9 +3,10 @@
 use crate::cluster;
 use crate::directory::Directory;
 use crate::doors::listen;
+use crate::ground::Ground;
 use crate::metrics::{self, About, Parts};
 use crate::node_door::NodeDoor;
-use crate::roles::{Ground, Roles};
+use crate::roles::Roles;
 use crate::run_file::RunFile;
 use crate::{Error, limits};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod indexes;
 mod model;
 
 use super::*;
@@ -62,4 +63,8 @@ fn ready(state: &mut MetaState, name: &str) -> CollectionId {
     assert_eq!(phase, DdlPhase::Creating);
     ok(state, MetaChange::CollectionReady(id));
     id
+}
+
+fn properties(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }

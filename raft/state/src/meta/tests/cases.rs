@@ -2,11 +2,7 @@
 
 use super::*;
 use std::sync::Arc;
-use vecraft_types::{Code, Error, FieldId, GroupId, Metric, PartitionId, PkConflict, ReplicaId};
-
-fn properties(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
-}
+use vecraft_types::{Code, GroupId, PartitionId, PkConflict, ReplicaId};
 
 #[test]
 fn i1_bootstrap_happens_once_and_nothing_before_it() {
@@ -228,101 +224,6 @@ fn a_collection_takes_1024_partitions() {
     (1..1_024).for_each(|i| _ = ok(&mut state, make(i)));
     let error = err(&mut state, make(1_024));
     assert!(error.detail.contains("at most 1024"), "{error}");
-}
-
-#[test]
-fn one_index_a_field() {
-    let mut state = bootstrapped();
-    let id = ready(&mut state, "a");
-    let make =
-        |field: &str, name: &str, kind: &str, metric, pairs: &[(&str, &str)]| MetaChange::CreateIndex {
-            collection: id,
-            field: field.to_owned(),
-            name: name.to_owned(),
-            index_type: kind.to_owned(),
-            metric,
-            params: properties(pairs),
-        };
-    let ivf = make("vector", "", "ivf_flat", Some(Metric::L2), &[("nlist", "128")]);
-    let MetaOutcome::Index(first) = ok(&mut state, ivf.clone()) else { panic!() };
-    let index = state.collection(id).unwrap().index_on(FieldId(102)).unwrap().clone();
-    assert_eq!((&index.spec.name[..], &index.spec.index_type[..]), ("vector", "IVF_FLAT"));
-    assert_eq!(ok(&mut state, ivf), MetaOutcome::Index(first));
-    for other in [
-        make("vector", "", "HNSW", Some(Metric::L2), &[]),
-        make("vector", "", "IVF_FLAT", Some(Metric::Ip), &[("nlist", "128")]),
-        make("vector", "", "IVF_FLAT", Some(Metric::L2), &[("nlist", "64")]),
-        make("vector", "other", "IVF_FLAT", Some(Metric::L2), &[("nlist", "128")]),
-    ] {
-        let error = err(&mut state, other);
-        assert!(error.detail.contains("at most one distinct index is allowed per field"), "{error}");
-    }
-    let drop = |field: &str, name: &str| MetaChange::DropIndex {
-        collection: id,
-        field: field.into(),
-        name: name.into(),
-    };
-    assert_eq!(ok(&mut state, drop("title", "")), MetaOutcome::Done);
-    assert_eq!(ok(&mut state, drop("vector", "")), MetaOutcome::Index(first));
-    let MetaOutcome::Index(second) = ok(&mut state, make("vector", "mine", "", None, &[])) else { panic!() };
-    assert!(second > first);
-    let spec = state.collection(id).unwrap().indexes[0].spec.clone();
-    assert_eq!((&spec.index_type[..], spec.metric), ("AUTOINDEX", Metric::Cosine));
-    assert_eq!(ok(&mut state, drop("", "mine")), MetaOutcome::Index(second));
-    assert_eq!(ok(&mut state, drop("", "mine")), MetaOutcome::Done);
-}
-
-#[test]
-fn bad_indexes_say_what_is_allowed() {
-    let mut state = bootstrapped();
-    let id = ready(&mut state, "a");
-    let mut check = |field: &str, kind: &str, pairs: &[(&str, &str)], expected: Option<&str>| {
-        let change = MetaChange::CreateIndex {
-            collection: id,
-            field: field.to_owned(),
-            name: String::new(),
-            index_type: kind.to_owned(),
-            metric: None,
-            params: properties(pairs),
-        };
-        match (expected, reply(&mut state, change).outcome) {
-            (None, outcome) => assert!(outcome.is_ok(), "{outcome:?}"),
-            (Some(part), Err(error)) => assert!(error.to_string().contains(part), "{error}"),
-            (Some(_), outcome) => panic!("{outcome:?}"),
-        }
-        ok(&mut state, MetaChange::DropIndex { collection: id, field: "vector".into(), name: String::new() });
-    };
-    check("vector", "DISKANN", &[], Some("supported are FLAT, IVF_FLAT, HNSW, HNSWLIB, AUTOINDEX"));
-    check("vector", "FLAT", &[("nlist", "1")], Some("which takes none"));
-    check("vector", "IVF_FLAT", &[("nlist", "0")], Some("from 1 to 65536"));
-    check("vector", "IVF_FLAT", &[("nlist", "65537")], Some("65537"));
-    check("vector", "IVF_FLAT", &[("nlist", "many")], Some("\"many\""));
-    check("vector", "HNSW", &[("M", "1")], Some("from 2 to 2048"));
-    check("vector", "HNSW", &[("M", "30"), ("efconstruction", "9")], Some("M, efConstruction"));
-    check("vector", "HNSW", &[("M", "30"), ("efConstruction", "360")], None);
-    check("vector", "hnswlib", &[], None);
-    check("title", "INVERTED", &[], Some("VarChar"));
-    check("missing", "FLAT", &[], Some("field not found"));
-}
-
-#[test]
-fn an_index_name_is_unique_in_its_collection() {
-    let mut state = bootstrapped();
-    let mut two = request("a");
-    two.schema.fields.insert(3, FieldSchema::new("second", DataType::FloatVector { dim: 8 }));
-    let MetaOutcome::Collection { id, .. } = ok(&mut state, create(two)) else { panic!() };
-    ok(&mut state, MetaChange::CollectionReady(id));
-    let make = |field: &str| MetaChange::CreateIndex {
-        collection: id,
-        field: field.to_owned(),
-        name: "same".to_owned(),
-        index_type: "FLAT".to_owned(),
-        metric: None,
-        params: BTreeMap::new(),
-    };
-    ok(&mut state, make("vector"));
-    let error: Error = err(&mut state, make("second"));
-    assert_eq!(error.code, Code::IndexDuplicate);
 }
 
 #[test]
