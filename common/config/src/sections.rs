@@ -45,7 +45,8 @@ section! {
         /// Copies of everything; the number of voters is the smaller of this and the nodes. 3 survive the loss
         /// of one node, 5 of two. An even number survives no more than the odd one below it.
         replication: u64 = 3, 1..=7;
-        /// Reserved: a secret between nodes. It is not built, and setting it is an error.
+        /// A file of mode 0600 with the same random text, 16 bytes or more, on every node (`openssl rand -hex 32 > FILE`):
+        /// nodes prove with it that they belong together. Needed as soon as a host is not loopback.
         secret_file: Option<PathBuf> = None;
     }
 }

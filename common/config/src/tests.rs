@@ -120,13 +120,13 @@ fn a_wrong_value_is_an_error_with_what_is_allowed() {
 }
 
 #[test]
-fn a_reserved_key_is_refused_and_not_ignored() {
+fn a_secret_is_a_file() {
+    let with = |file: &str| format!("{MINIMAL}[cluster]\nsecret_file = \"{file}\"\n");
+    let config = Config::from_toml(&with("key"), "c.toml").unwrap();
+    assert_eq!(config.cluster.secret_file.as_deref(), Some(Path::new("key")));
     refused(
-        &format!("{MINIMAL}[cluster]\nsecret_file = \"key\"\n"),
-        &[
-            "line 5: cluster.secret_file: is reserved: secrets between nodes are not built yet, and ignoring it would \
-           look like protection; remove it",
-        ],
+        &with(""),
+        &["line 5: cluster.secret_file: is empty; name a file of mode 0600, or leave the key out"],
     );
 }
 

@@ -48,11 +48,8 @@ fn cluster(config: &Config, problems: &mut Problems) {
         problems
             .add("cluster.name", format!("{name:?} is not a name, allowed: 1 to 63 letters, digits, - or _"));
     }
-    if config.cluster.secret_file.is_some() {
-        problems.add(
-            "cluster.secret_file",
-            "is reserved: secrets between nodes are not built yet, and ignoring it would look like protection; remove it",
-        );
+    if config.cluster.secret_file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
+        problems.add("cluster.secret_file", "is empty; name a file of mode 0600, or leave the key out");
     }
     if config.nodes.is_empty() {
         problems.add("node", "there is no node, add [[node]] with id and data_dir");

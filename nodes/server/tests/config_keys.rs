@@ -7,13 +7,6 @@
 use std::path::Path;
 use vecraft_config::Config;
 
-/// Keys that the wiring does not read, and why that is no lie.
-const NOT_READ: &[(&str, &str)] = &[
-    ("cluster.secret_file", "setting it is an error until secrets are built"),
-    ("node.roles", "a lone node that lacks one is refused when the configuration is checked"),
-    ("node.node_port", "its comment says that a lone node leaves it closed"),
-];
-
 /// Keys that are read through a method of another name.
 const READ_AS: &[(&str, &str)] = &[("cluster.replication", "voters()")];
 
@@ -67,10 +60,6 @@ fn every_key_is_read_or_refused() {
         has_word(&text, &format!(".{name}"))
             || duration.into_iter().chain(other).any(|word| text.contains(&word))
     };
-    let dead: Vec<_> =
-        keys.iter().filter(|key| !is_read(key) && !NOT_READ.iter().any(|(known, _)| known == key)).collect();
+    let dead: Vec<_> = keys.iter().filter(|key| !is_read(key)).collect();
     assert!(dead.is_empty(), "nothing reads {dead:?}: read them, refuse them or remove them");
-    for (key, why) in NOT_READ {
-        assert!(keys.iter().any(|known| known == key), "there is no {key} any more ({why})");
-    }
 }
