@@ -7,6 +7,18 @@ use vecraft_types::{CollectionSchema, Column, ColumnData, Error, FieldId, FieldS
 /// The word that means all fields.
 const ALL: &str = "*";
 
+/// Refuses what can only be meant as an expression: taken as the name of a dynamic key it would bring nothing, silently.
+fn check_dynamic_key(name: &str) -> Result<()> {
+    if !name.contains(['[', ']', '(', ')', '"', '\'', '*']) {
+        return Ok(());
+    }
+    let hint = match name {
+        "count(*)" => "count(*) counts the rows of a query and stands alone there",
+        _ => "name a field or a dynamic key; parts of JSON values are not supported by this version",
+    };
+    Err(Error::invalid(format!("output field {name:?} is an expression: {hint}")))
+}
+
 /// The columns of a reply.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Output<'a> {
@@ -26,6 +38,7 @@ impl<'a> Output<'a> {
             } else if let Some(field) = schema.field(name) {
                 output.add(field, name);
             } else if let Some(dynamic) = schema.dynamic_field().filter(|_| !name.is_empty()) {
+                check_dynamic_key(name)?;
                 output.add(dynamic, name);
             } else {
                 return Err(field_not_found(schema, name));

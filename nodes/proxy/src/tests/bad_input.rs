@@ -222,6 +222,16 @@ async fn output_fields_without_dynamic_fields_must_exist() {
 }
 
 #[tokio::test]
+async fn an_expression_is_not_taken_for_a_dynamic_key() {
+    let bench = Bench::new(schema(), 1);
+    for (asked, word) in [("count(*)", "query"), ("color[\"deep\"]", "JSON"), ("$meta['color']", "JSON")] {
+        let error = bench.search(|r| r.output_fields = vec![asked.into()]).await.unwrap_err();
+        says(&error, Code::InvalidParameter, &[word, "expression"]);
+    }
+    bench.search(|r| r.output_fields = vec!["first-colour".into()]).await.unwrap();
+}
+
+#[tokio::test]
 async fn queries_and_deletes_are_checked() {
     let bench = Bench::new(schema(), 2);
     let count = vec!["count(*)".to_owned()];
