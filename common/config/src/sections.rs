@@ -125,6 +125,9 @@ section! {
         search_threads: u64 = 0, 0..=1_024;
         /// Searches waiting for a thread. More are answered `busy`, which beats a queue that outlives its callers.
         searches_waiting_max: u64 = 256, 1..=1_000_000;
+        /// Memory that all reads together may hold for the rows they gather, in bytes; 0 means an eighth of the machine's
+        /// (or the cgroup's). More is answered `rate limited`, and a read that alone wants more is refused.
+        answer_bytes_max: u64 = 0, 0..=1 << 46;
     }
 }
 

@@ -28,6 +28,8 @@ pub const COLLECTIONS_MAX: usize = 65_536;
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Largest request that a configuration may allow, in bytes.
 pub const MESSAGE_BYTES_CEILING: usize = 256 << 20;
+/// Largest answer to a read, in bytes of its rows.
+pub const REPLY_BYTES_MAX: usize = 256 << 20;
 /// Partition that holds the rows whose partition was not named.
 pub const DEFAULT_PARTITION: &str = "_default";
 /// The only database so far.

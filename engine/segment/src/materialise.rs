@@ -15,20 +15,55 @@ pub(crate) fn materialise(
 ) -> Result<RowBatch> {
     let mut columns = Vec::with_capacity(fields.len());
     for &id in fields {
-        let unknown = || Error::Field { field: id, what: "is not in the schema".to_owned() };
-        let field = schema.field_by_id(id).ok_or_else(unknown)?;
+        let field = schema.field_by_id(id).ok_or_else(|| unknown(id))?;
         columns.push(column(field, blocks, rows)?);
     }
     Ok(RowBatch { rows: rows.len(), columns })
 }
 
-fn column(field: &FieldSchema, blocks: &[Block], rows: &[(usize, usize)]) -> Result<Column> {
+/// Bytes of what [`materialise`] would make.
+pub(crate) fn bytes(
+    schema: &CollectionSchema,
+    blocks: &[Block],
+    rows: &[(usize, usize)],
+    fields: &[FieldId],
+) -> Result<u64> {
+    let mut all = 0u64;
+    for &id in fields {
+        let field = schema.field_by_id(id).ok_or_else(|| unknown(id))?;
+        let width = match field.data_type {
+            DataType::Bool | DataType::Int8 => 1,
+            DataType::Int16 => 2,
+            DataType::Int32 | DataType::Float => 4,
+            DataType::Int64 | DataType::Double => 8,
+            DataType::FloatVector { dim } => 4 * u64::from(dim),
+            DataType::VarChar { .. } | DataType::Json => {
+                let from = picker(field, blocks, rows)?;
+                all += from.each_text().map(|text| text.len() as u64).sum::<u64>();
+                4
+            }
+        };
+        all += width * rows.len() as u64;
+    }
+    Ok(all)
+}
+
+fn unknown(field: FieldId) -> Error {
+    Error::Field { field, what: "is not in the schema".to_owned() }
+}
+
+/// The field's values in these rows.
+fn picker<'a>(field: &'a FieldSchema, blocks: &'a [Block], rows: &'a [(usize, usize)]) -> Result<Picker<'a>> {
     let mut views = Vec::with_capacity(blocks.len());
     for block in blocks {
         let view = block.column(field.id)?.filter(|view| view.values.is_of(&field.data_type));
         views.push(view);
     }
-    let from = Picker { views, rows, default: field.default_value.as_ref() };
+    Ok(Picker { views, rows, default: field.default_value.as_ref() })
+}
+
+fn column(field: &FieldSchema, blocks: &[Block], rows: &[(usize, usize)]) -> Result<Column> {
+    let from = picker(field, blocks, rows)?;
     let int = match field.default_value {
         Some(Value::Int(value)) => value,
         _ => 0,
@@ -82,15 +117,19 @@ impl<'a> Picker<'a> {
     }
 
     fn texts(&self) -> StrColumn {
+        self.each_text().collect()
+    }
+
+    fn each_text(&self) -> impl Iterator<Item = &str> {
         let default = match self.default {
             Some(Value::Str(text) | Value::Json(text)) => text.as_str(),
             _ => "",
         };
-        let text = |&(block, row): &(usize, usize)| match &self.views[block] {
+        let text = move |&(block, row): &(usize, usize)| match &self.views[block] {
             Some(ColumnValues { values: Values::VarChar(texts) | Values::Json(texts), .. }) => texts.get(row),
             _ => default,
         };
-        self.rows.iter().map(text).collect()
+        self.rows.iter().map(text)
     }
 
     fn vectors(&self, dim: usize) -> Vec<f32> {

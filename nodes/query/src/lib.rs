@@ -14,7 +14,7 @@
 //! | [`Report`] | says how many reads are under way, were refused, and which shards are out of service |
 //!
 //! What holds at all times: a view is loaded after the barrier, never before (I15); an answer covers the whole view
-//! or is an error (P5); a shard whose files turned out damaged answers no more until a restart; work nobody waits
+//! or is an error (P5); memory for an answer is taken before the answer is gathered (I21); a shard whose files turned out damaged answers no more until a restart; work nobody waits
 //! for (caller gone, deadline passed) ends within about a millisecond of computing.
 //!
 //! What it does *not* do: it owns no rows, publishes no views, talks to no other node and merges no shards.
@@ -24,6 +24,7 @@ mod gate;
 mod messages;
 mod node;
 mod params;
+mod room;
 mod tasks;
 #[cfg(test)]
 mod tests;

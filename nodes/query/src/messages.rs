@@ -24,6 +24,8 @@ pub struct RoleReport {
     pub places: usize,
     /// Reads turned away since the start of the process.
     pub refused: u64,
+    /// Bytes of memory that reads hold for their answers.
+    pub answer_bytes: u64,
     /// Shards with damaged files, and what was found where; they answer no more until a restart.
     pub out_of_service: Vec<(ShardId, String)>,
 }

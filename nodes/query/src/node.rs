@@ -2,6 +2,7 @@
 
 use crate::gate::Gate;
 use crate::messages::RoleReport;
+use crate::room::{AnswerMemory, AnswerRoom};
 use crate::tasks::{query, search};
 use crate::wanted::{Wanted, Watch};
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::{Cancelled, CpuPool};
 use vecraft_segment::{ShardView, ViewRegistry};
 use vecraft_types::api::Consistency;
+use vecraft_types::limits::REPLY_BYTES_MAX;
 use vecraft_types::{Code, Error, Result, ShardId};
 
 /// Options of the query role, checked by `vecraft-config` before they come here.
@@ -26,12 +28,22 @@ pub struct QueryConfig {
     /// Hits that one search may gather (queries times limit, never more than there are rows). A hit takes about 32
     /// bytes, and nobody can use more in one answer.
     pub hits_max: usize,
+    /// Memory that all reads together may hold for hits and rows, in bytes (I21).
+    pub answer_bytes_max: u64,
+    /// Bytes that the rows of one shard's answer may have.
+    pub reply_bytes_max: u64,
 }
 
 impl Default for QueryConfig {
-    /// 1,024 reads, 50 ms, 16 Mi hits.
+    /// 1,024 reads, 50 ms, 16 Mi hits, 1 GiB together, 256 MiB each.
     fn default() -> QueryConfig {
-        QueryConfig { reads_max: 1_024, retry_after: Duration::from_millis(50), hits_max: 16 << 20 }
+        QueryConfig {
+            reads_max: 1_024,
+            retry_after: Duration::from_millis(50),
+            hits_max: 16 << 20,
+            answer_bytes_max: 1 << 30,
+            reply_bytes_max: REPLY_BYTES_MAX as u64,
+        }
     }
 }
 
@@ -58,6 +70,7 @@ pub struct QueryNode {
     clock: Arc<dyn Clock>,
     config: QueryConfig,
     gate: Gate,
+    answers: Arc<AnswerMemory>,
     out_of_service: RwLock<BTreeMap<ShardId, String>>,
 }
 
@@ -66,7 +79,18 @@ impl QueryNode {
     pub fn new(parts: QueryParts) -> QueryNode {
         let QueryParts { views, barrier, pool, clock, config } = parts;
         let gate = Gate::new(config.reads_max, config.retry_after);
-        QueryNode { views, barrier, pool, clock, config, gate, out_of_service: RwLock::default() }
+        let retry_ms = u64::try_from(config.retry_after.as_millis()).unwrap_or(u64::MAX);
+        let answers = AnswerMemory::new(config.answer_bytes_max, config.reply_bytes_max, retry_ms);
+        QueryNode {
+            views,
+            barrier,
+            pool,
+            clock,
+            config,
+            gate,
+            answers: Arc::new(answers),
+            out_of_service: RwLock::default(),
+        }
     }
 
     /// How the role is, for health and metrics.
@@ -76,6 +100,7 @@ impl QueryNode {
             running: self.gate.running(),
             places: self.gate.places(),
             refused: self.gate.refused(),
+            answer_bytes: self.answers.taken_bytes(),
             out_of_service: self.out_of_service.read().iter().map(|(id, why)| (*id, why.clone())).collect(),
         }
     }
@@ -84,7 +109,8 @@ impl QueryNode {
         &self.gate
     }
 
-    /// Waits for the barrier, loads the view, runs `work` on the CPU pool.
+    /// Waits for the barrier, loads the view, runs `work` on the CPU pool. What `work` takes of the room is given back when
+    /// the answer is.
     async fn read<T, F>(
         &self,
         shard: ShardId,
@@ -94,7 +120,7 @@ impl QueryNode {
     ) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&ShardView, &Watch) -> vecraft_segment::Result<Result<T>> + Send + 'static,
+        F: FnOnce(&ShardView, &Watch, &mut AnswerRoom) -> vecraft_segment::Result<Result<T>> + Send + 'static,
     {
         let place = self.gate.enter()?;
         let wanted = Wanted::new(&self.clock, deadline_ms);
@@ -105,14 +131,16 @@ impl QueryNode {
         let view = self.view(shard)?;
         let watch = wanted.watch();
         let runner = self.gate.runner();
+        let mut room = self.answers.room();
         let job = move || {
             let (_place, _running) = (place, runner.begin());
-            work(&view, &watch)
+            let answer = work(&view, &watch, &mut room);
+            (answer, room)
         };
         let answer = async {
             match self.pool.run(job).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(error)) => Err(self.broken(shard, error)),
+                Ok((Ok(answer), _room)) => answer,
+                Ok((Err(error), _)) => Err(self.broken(shard, error)),
                 Err(Cancelled::Panicked { text, .. }) => {
                     Err(Error::internal(format!("the read panicked: {text}")))
                 }
@@ -147,13 +175,17 @@ impl ShardReader for QueryNode {
     async fn search(&self, asked: ShardSearch) -> Result<ShardHits> {
         let (shard, hits_max) = (asked.shard, self.config.hits_max);
         let (level, deadline_ms) = (asked.consistency, asked.deadline_ms);
-        let work = move |view: &ShardView, watch: &Watch| search::run(view, &asked, hits_max, watch);
+        let work = move |view: &ShardView, watch: &Watch, room: &mut AnswerRoom| {
+            search::run(view, &asked, hits_max, watch, room)
+        };
         self.read(shard, level, deadline_ms, work).await.map_err(|error| error.with("shard", shard))
     }
 
     async fn query(&self, asked: ShardQuery) -> Result<ShardRows> {
         let (shard, level, deadline_ms) = (asked.shard, asked.consistency, asked.deadline_ms);
-        let work = move |view: &ShardView, watch: &Watch| query::run(view, &asked, watch);
+        let work = move |view: &ShardView, watch: &Watch, room: &mut AnswerRoom| {
+            query::run(view, &asked, watch, room)
+        };
         self.read(shard, level, deadline_ms, work).await.map_err(|error| error.with("shard", shard))
     }
 }

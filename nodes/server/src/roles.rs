@@ -1,11 +1,11 @@
 //! Starting the roles of a node, bottom up, and stopping them, top down.
 
-use crate::Error;
 use crate::cluster::{self, Cluster, Ways};
 use crate::data_role::{self, Seams};
 use crate::directory::Directory;
 use crate::ground::{Ground, clean_up, watch, watch_metastore};
 use crate::index_role::{Shards, index_node};
+use crate::{Error, limits};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -140,6 +140,10 @@ impl Roles {
             clock: ground.clock.clone(),
             config: QueryConfig {
                 reads_max: config.query.searches_waiting_max as usize,
+                answer_bytes_max: match config.query.answer_bytes_max {
+                    0 => limits::memory_bytes() / 8,
+                    bytes => bytes,
+                },
                 ..QueryConfig::default()
             },
         }));
@@ -188,6 +192,7 @@ impl Roles {
                 bytes_in_flight_max: config.data.inflight_bytes_max as usize,
                 piece_bytes_max: config.proxy.entry_bytes_max as usize,
                 message_bytes_max: config.proxy.message_bytes_max as usize,
+                flat_rows_max: config.index.autoindex_flat_rows_max,
                 ..ProxyConfig::default()
             },
         }));

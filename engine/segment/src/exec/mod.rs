@@ -16,7 +16,7 @@ mod search;
 mod tests;
 mod written;
 
-pub use fetch::fetch;
+pub use fetch::{fetch, fetch_bytes};
 pub use scan::{KeyedRow, ScanPlan, count, keys, scan, visit_keys};
 pub use search::{Hit, SearchPlan, search};
 pub use written::written_by;

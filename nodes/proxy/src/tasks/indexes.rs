@@ -4,6 +4,7 @@ use crate::Proxy;
 use crate::deadline::is_unavailable;
 use crate::names::{NameFreshness, field_not_found};
 use vecraft_index::IndexSpec;
+use vecraft_rpc::services::ShardStats;
 use vecraft_types::api::{Call, CreateIndex, DropIndex, IndexInfo};
 use vecraft_types::schema::check_name;
 use vecraft_types::{Code, Error, Result};
@@ -44,9 +45,7 @@ impl Proxy {
         let Some(index) = field.and_then(|field| collection.index_on(field)) else { return };
         let Ok(stats) = self.shard_stats(call, &collection).await else { return };
         for (placement, shard) in collection.shards.iter().zip(stats) {
-            let in_memory = shard.segments.iter().any(|(_, rows, is_sealed)| {
-                !is_sealed && *rows >= vecraft_index::AUTOINDEX_FLAT_BELOW as u64
-            });
+            let in_memory = self.growing_rows(&shard) > 0;
             let waiting = shard.pending_index_rows.get(&index.id).is_some_and(|rows| *rows > 0);
             if index.spec.index_type != "FLAT" && (in_memory || waiting) {
                 let attempt = || self.shard_writer.flush(placement.shard);
@@ -74,18 +73,31 @@ impl Proxy {
         let stats = self.shard_stats(&call, &collection).await?;
         let total_rows: u64 = stats.iter().flat_map(|shard| shard.rows.values()).sum();
         let infos = collection.indexes.iter().map(|index| {
+            let growing: u64 = stats.iter().map(|shard| self.growing_rows(shard)).sum();
             let pending =
                 stats.iter().filter_map(|shard| shard.pending_index_rows.get(&index.id)).sum::<u64>();
             let field = collection.schema.field_by_id(index.spec.field);
             IndexInfo {
                 index: index.clone(),
                 field: field.map(|field| field.name.clone()).unwrap_or_default(),
-                // Pending rows are counted by segment and may include deleted ones.
-                indexed_rows: total_rows.saturating_sub(pending),
+                // Pending and growing rows are counted by segment and may include deleted ones.
+                indexed_rows: total_rows.saturating_sub(pending + growing),
                 total_rows,
                 pending_rows: pending,
             }
         });
         Ok(infos.collect())
+    }
+
+    /// Rows of segments that are still in memory and large enough for a graph: a flush, or sealing by size or age, brings
+    /// them one. Smaller ones are scanned, which is their index.
+    fn growing_rows(&self, shard: &ShardStats) -> u64 {
+        let large = |rows: u64| rows >= self.config.flat_rows_max.max(1);
+        shard
+            .segments
+            .iter()
+            .filter(|(_, rows, is_sealed)| !is_sealed && large(*rows))
+            .map(|(_, rows, _)| rows)
+            .sum()
     }
 }

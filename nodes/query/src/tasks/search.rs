@@ -2,6 +2,7 @@
 
 use super::{parse_filter, partitions};
 use crate::params;
+use crate::room::AnswerRoom;
 use crate::wanted::Watch;
 use vecraft_expr::Filter;
 use vecraft_index::SearchParams;
@@ -10,13 +11,19 @@ use vecraft_segment::ShardView;
 use vecraft_segment::exec::{self, Cancel, RowAddress, SearchPlan};
 use vecraft_types::{Code, Error, Result};
 
+/// What one hit takes while hits are compared, in bytes.
+const HIT_BYTES: u64 = 32;
+
 pub(crate) fn run(
     view: &ShardView,
     asked: &ShardSearch,
     hits_max: usize,
     watch: &Watch,
+    room: &mut AnswerRoom,
 ) -> vecraft_segment::Result<Result<ShardHits>> {
-    let (filter, params) = match check(view, asked, hits_max) {
+    let checked = check(view, asked, hits_max)
+        .and_then(|checked| room.for_hits(most_hits(view, asked) as u64 * HIT_BYTES).map(|()| checked));
+    let (filter, params) = match checked {
         Ok(checked) => checked,
         Err(error) => return Ok(Err(error)),
     };
@@ -34,6 +41,9 @@ pub(crate) fn run(
     let counts = found.iter().map(Vec::len).collect();
     let addresses: Vec<RowAddress> = found.iter().flatten().map(|hit| hit.address).collect();
     let scores = found.iter().flatten().map(|hit| hit.score).collect();
+    if let Err(error) = room.for_rows(exec::fetch_bytes(view, &addresses, &asked.output)?) {
+        return Ok(Err(error));
+    }
     let rows = exec::fetch(view, &addresses, &asked.output)?;
     Ok(Ok(ShardHits { counts, scores, rows, timestamp: view.timestamp }))
 }
@@ -46,10 +56,8 @@ fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<(Opti
             format!("the queries have {} dimensions, field {} has {dim:?} here", asked.dim, asked.field);
         return Err(Error::new(Code::SchemaMismatch, text));
     }
-    let queries = asked.vectors.len() / asked.dim as usize;
-    let rows: usize = view.segments.iter().map(|shown| shown.rows as usize).sum();
-    let hits = queries.saturating_mul(asked.k.min(rows));
-    if hits > hits_max {
+    if most_hits(view, asked) > hits_max {
+        let queries = asked.vectors.len() / asked.dim as usize;
         let text = format!(
             "{queries} queries with up to {} hits each, at most {hits_max} hits are allowed in one search",
             asked.k
@@ -57,4 +65,11 @@ fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<(Opti
         return Err(Error::new(Code::ParameterTooLarge, text));
     }
     Ok((parse_filter(&asked.filter, &view.schema)?, params::read(&asked.params)?))
+}
+
+/// Hits that the search may come to: not more a query than there are rows.
+fn most_hits(view: &ShardView, asked: &ShardSearch) -> usize {
+    let queries = asked.vectors.len() / asked.dim.max(1) as usize;
+    let rows: usize = view.segments.iter().map(|shown| shown.rows as usize).sum();
+    queries.saturating_mul(asked.k.min(rows))
 }

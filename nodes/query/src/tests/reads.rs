@@ -97,6 +97,31 @@ async fn what_does_not_fit_the_view_is_refused() {
 }
 
 #[tokio::test]
+async fn i21_an_answer_that_would_take_too_much_is_refused_before_it_is_gathered() {
+    // A row of the answer has a key and a year: 16 bytes.
+    let bench = bench(20, QueryConfig { reply_bytes_max: 159, ..QueryConfig::default() });
+    let wide = |limit| ShardQuery { output: vec![KEY, YEAR], limit: Some(limit), ..query("") };
+    assert_eq!(bench.node.query(wide(9)).await.unwrap().rows.rows, 9);
+    let error = bench.node.query(wide(10)).await.unwrap_err();
+    assert_eq!(error.code, Code::ParameterTooLarge);
+    assert!(error.detail.contains("160 bytes") && error.detail.contains("159"), "{error}");
+    let error = bench.node.search(ShardSearch { k: 10, ..search(0.0) }).await.unwrap_err();
+    assert_eq!(error.code, Code::ParameterTooLarge, "{error}");
+    assert_eq!(bench.node.search(ShardSearch { k: 9, ..search(0.0) }).await.unwrap().counts, [9]);
+    assert_eq!(bench.node.report().answer_bytes, 0, "room is given back, whatever the answer was");
+}
+
+#[tokio::test]
+async fn i21_hits_need_room_before_they_are_looked_for() {
+    let bench = bench(20, QueryConfig { answer_bytes_max: 1 << 10, ..QueryConfig::default() });
+    // Two queries for 20 rows each, 32 bytes a hit.
+    let two = ShardSearch { vectors: Arc::new(vec![0.0; 4]), k: 20, ..search(0.0) };
+    let error = bench.node.search(two).await.unwrap_err();
+    assert_eq!(error.code, Code::ParameterTooLarge, "{error}");
+    assert!(error.detail.contains("query.answer_bytes_max"), "{error}");
+}
+
+#[tokio::test]
 async fn too_many_reads_are_refused_and_places_come_back() {
     let bench = bench(0, QueryConfig { reads_max: 2, ..QueryConfig::default() });
     let waiting = || ShardQuery { deadline_ms: 40, ..query("") };
@@ -141,12 +166,14 @@ fn work_nobody_waits_for_stops() {
     let clock = SimClock::new(0);
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let view = view(20, 90);
-    let run = |wanted: &Wanted| tasks::search::run(&view, &search(0.0), 1_000, &wanted.watch());
+    let memory = Arc::new(crate::room::AnswerMemory::new(1 << 20, 1 << 20, 50));
+    let run =
+        |wanted: &Wanted| tasks::search::run(&view, &search(0.0), 1_000, &wanted.watch(), &mut memory.room());
     let wanted = Wanted::new(&shared, 100);
     assert!(run(&wanted).unwrap().is_ok());
     let watch = wanted.watch();
     drop(wanted);
-    let cancelled = tasks::query::run(&view, &query(""), &watch).unwrap_err();
+    let cancelled = tasks::query::run(&view, &query(""), &watch, &mut memory.room()).unwrap_err();
     assert!(matches!(cancelled, vecraft_segment::Error::Cancelled), "{cancelled}");
     let late = Wanted::new(&shared, 100);
     clock.advance(Duration::from_millis(100));

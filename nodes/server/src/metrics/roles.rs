@@ -17,6 +17,8 @@ pub fn query(figures: &mut Figures, reads: &RoleReport) {
     figures.gauge("vecraft_reads_limit", "reads that may wait or run at once", &[], reads.places);
     let help = "reads turned away because too many waited, or the node was stopping";
     figures.counter("vecraft_reads_refused_total", help, &[], reads.refused);
+    let help = "memory that reads hold for their answers";
+    figures.gauge("vecraft_reads_answer_bytes", help, &[], reads.answer_bytes);
     let help = "shards with damaged files, which answer no more";
     figures.gauge("vecraft_shards_out_of_service", help, &[], reads.out_of_service.len());
 }

@@ -233,7 +233,9 @@ impl Shard {
         for column in &mut wanted.columns {
             column.validity.take_if(|valid| valid.all());
         }
-        assert_eq!(fetch(view, &addresses, &fields).unwrap(), wanted);
+        let fetched = fetch(view, &addresses, &fields).unwrap();
+        assert_eq!(fetch_bytes(view, &addresses, &fields).unwrap(), fetched.bytes() as u64);
+        assert_eq!(fetched, wanted);
     }
 }
 
