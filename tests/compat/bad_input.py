@@ -197,7 +197,7 @@ def bad_ddl():
     wrong(1100, "no.such.property", properties={"no.such.property": 1})
     wrong("(1100|1102)", "17", "16", shards_num=17)
     wrong(800, "nowhere", db_name="nowhere")
-    refused(stub.CreateCollection(create(NAME, fields()[:1] + fields()[4:])), "(1|65535|1100)", NAME)
+    refused(stub.CreateCollection(create(NAME, fields()[:1] + fields()[4:])), 1100, NAME)
     equal(good(stub.ShowCollections(milvus_pb2.ShowCollectionsRequest())).collection_names, before, "collections")
     good(stub.CreateCollection(create(NAME, fields())))
     step("collections: names, limits, keys, types and features that are not built; the same one again is fine")
@@ -208,7 +208,7 @@ def bad_ddl():
     partition = {"collection_name": NAME, "partition_name": "a-b"}
     refused(stub.CreatePartition(milvus_pb2.CreatePartitionRequest(**partition)), 1100, "partition", "-")
     partition["partition_name"] = "_default"
-    refused(stub.DropPartition(milvus_pb2.DropPartitionRequest(**partition)), "1.*", "_default")
+    refused(stub.DropPartition(milvus_pb2.DropPartitionRequest(**partition)), 1100, "_default")
     index = {"collection_name": NAME, "field_name": "vector", "index_name": "other"}
     for extra, *words in [
         ({"index_type": "NO_SUCH"}, "NO_SUCH"),
@@ -236,7 +236,7 @@ def strict_and_unique():
     refused(stub.Query(query(name, "id > 0")), 101, name)
     good(stub.LoadCollection(milvus_pb2.LoadCollectionRequest(collection_name=name)))
     good(stub.Insert(insert(columns(), collection_name=name)))
-    refused(stub.Insert(insert(columns((2, 3)), collection_name=name)), "1.*", "2")
+    refused(stub.Insert(insert(columns((2, 3)), collection_name=name)), 1100, "2")
     rows = good(stub.Query(query(name, "id > 0", ["id"]))).fields_data[0].scalars.long_data.data
     equal(list(rows), [1, 2], "rows after a refused insert")
     good(stub.ReleaseCollection(milvus_pb2.ReleaseCollectionRequest(collection_name=name)))

@@ -130,6 +130,8 @@ def deadline():
         stub.ShowCollections(milvus_pb2.ShowCollectionsRequest(), timeout=0.000_01)
     except grpc.RpcError as error:
         equal(error.code(), grpc.StatusCode.DEADLINE_EXCEEDED, "deadline")
+    else:
+        raise AssertionError("a call whose deadline had passed was answered")
     equal(stub.ShowCollections(milvus_pb2.ShowCollectionsRequest(), timeout=5).status.code, 0, "the next call")
     channel.close()
     step("deadlines")

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use vecraft_client::types::api::{Call, CreateIndex, DropIndex, IndexInfo};
 use vecraft_client::types::{CollectionSchema, DataType, FieldSchema, Metric};
 use vecraft_client::{Client, Rows};
@@ -40,7 +42,11 @@ async fn i21_inserts_past_the_memory_limit_are_taken_again_without_help() {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), filling).await.expect("inserts stayed refused");
+    let filled = tokio::time::timeout(Duration::from_secs(120), filling);
+    let (filled, most) = with_most_memory(&server, filled).await;
+    filled.expect("inserts stayed refused");
+    // Without a limit all 128 MiB would lie in memory: a segment is sealed by size at 122 only.
+    assert!(most < LIMIT_BYTES / 4 * 5, "{} MiB of rows in memory", most >> 20);
     assert_eq!(wide.count().await.unwrap(), batches as u64 * 100);
     server.stop("the test is over").await;
 }
@@ -138,7 +144,39 @@ async fn i21_many_writers_at_once_are_held_to_the_limit_and_all_get_through() {
         }
     });
     let all = futures::future::join_all(writers);
-    tokio::time::timeout(Duration::from_secs(120), all).await.expect("inserts stayed refused");
+    let all = tokio::time::timeout(Duration::from_secs(120), all);
+    let (all, most) = with_most_memory(&server, all).await;
+    all.expect("inserts stayed refused");
+    // All together are 75 MiB; admission lets one request too many in, not eight.
+    assert!(most < LIMIT_BYTES / 2 + (8 << 20), "{} MiB of rows in memory", most >> 20);
     assert_eq!(wide.count().await.unwrap(), 2_400);
     server.stop("the test is over").await;
+}
+
+/// Does the work, and answers with the most bytes of rows and keys that `/metrics` showed meanwhile.
+async fn with_most_memory<T>(server: &Server, work: impl Future<Output = T>) -> (T, u64) {
+    let address = server.addresses().http.clone();
+    let mut most = 0;
+    let watching = async {
+        loop {
+            most = most.max(memory_bytes(&address).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let done = tokio::select! {
+        done = work => done,
+        never = watching => never,
+    };
+    assert!(most > 0, "no figure was seen");
+    (done, most)
+}
+
+async fn memory_bytes(address: &str) -> u64 {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let figure = answer.lines().find_map(|line| line.strip_prefix("vecraft_memory_bytes "));
+    figure.unwrap_or_else(|| panic!("no vecraft_memory_bytes in {answer}")).parse().unwrap()
 }
