@@ -236,6 +236,29 @@ pub trait Topology: Send + Sync {
     fn nodes_of(&self, group: GroupId) -> Vec<NodeId>;
 }
 
+/// What one replica of a group holds, in numbers that others compare (I22, I23).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupDigest {
+    /// Its hash at positions of the log, oldest first.
+    pub marks: Vec<(LogPosition, u64)>,
+    /// Checksums of the column files of sealed segments.
+    pub files: Vec<(ShardId, SegmentId, u64)>,
+}
+
+/// What this node's replicas hold. Served by the data role.
+#[async_trait]
+pub trait GroupDigests: Send + Sync {
+    /// The digest of this node's replica.
+    async fn digest(&self, group: GroupId) -> Result<GroupDigest>;
+}
+
+/// What other nodes' replicas hold.
+#[async_trait]
+pub trait DigestsElsewhere: Send + Sync {
+    /// As [`GroupDigests::digest`] on that node.
+    async fn digest(&self, node: NodeId, group: GroupId) -> Result<GroupDigest>;
+}
+
 /// Life and death of shards, and which index files count: entries of the shard's own log (I11, I13). Served by the data
 /// role that leads the shard's group, asked by the coordinator and by index roles; every call may be repeated.
 #[async_trait]

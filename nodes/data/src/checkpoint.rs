@@ -21,8 +21,8 @@ pub(crate) use restore::load;
 pub use restore::{checkpointed_shards, restore};
 pub use unnamed::{Named, remove_unnamed};
 pub(crate) use unnamed::{remove, unnamed};
-pub(crate) use write::paths;
 pub use write::{Capture, Written, write};
+pub(crate) use write::{paths, put_digest, read_digest};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@
 //!    fails again ─────────────────────────> quarantined: not started by this program version
 //! `vecraft group skip --unsafe` ──────────> passed over, for ever; loudly
 //! ```
+//! A replica that differs from the majority of its group (I22) is condemned the same way: it is not started again.
+//!
 //! A skipped entry changes nothing, so every replica of the group must skip the same one: replicas that disagree
 //! diverge (P2).
 
@@ -39,6 +41,7 @@ pub struct Failures {
     group: GroupId,
     failed: Option<FailedEntry>,
     skipped: BTreeSet<LogPosition>,
+    condemned: Option<String>,
 }
 
 impl Failures {
@@ -49,11 +52,15 @@ impl Failures {
     pub fn load(kv: Arc<dyn Kv>, group: GroupId) -> Result<Failures> {
         let failed = read(kv.as_ref(), &failed_key(group))?;
         let skipped = read(kv.as_ref(), &skipped_key(group))?.unwrap_or_default();
-        Ok(Failures { kv, group, failed, skipped })
+        let condemned = read(kv.as_ref(), &condemned_key(group))?;
+        Ok(Failures { kv, group, failed, skipped, condemned })
     }
 
     /// Why the group must not start, if so.
     pub fn quarantine(&self) -> Option<String> {
+        if self.condemned.is_some() {
+            return self.condemned.clone();
+        }
         let failed = self.failed.as_ref()?;
         let is_over = failed.times >= TRIES
             && failed.version == env!("CARGO_PKG_VERSION")
@@ -66,6 +73,16 @@ impl Failures {
                 failed.times
             )
         })
+    }
+
+    /// Remembers, synced, why this replica may not serve again (I22).
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn condemn(&mut self, why: &str) -> Result<()> {
+        self.condemned = Some(why.to_owned());
+        let bytes = encode("a verdict", &why)?;
+        Ok(self.kv.put(Table::Node, &condemned_key(self.group), &bytes, true)?)
     }
 
     /// Whether an entry is to be passed over.
@@ -129,6 +146,10 @@ fn skipped_key(group: GroupId) -> Vec<u8> {
     format!("skipped entries of group {group}").into_bytes()
 }
 
+fn condemned_key(group: GroupId) -> Vec<u8> {
+    format!("verdict on group {group}").into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -155,6 +176,16 @@ mod tests {
         let lifted = load();
         assert!(lifted.quarantine().is_none() && lifted.is_skipped(LogPosition(7)));
         assert!(!lifted.is_skipped(LogPosition(8)));
+    }
+
+    #[test]
+    fn i22_a_condemned_replica_is_not_started_again() {
+        let kv = Arc::new(SimKv::new(1));
+        Failures::load(kv.clone(), GROUP).unwrap().condemn("it differs").unwrap();
+        kv.crash();
+        let mut failures = Failures::load(kv, GROUP).unwrap();
+        failures.passed(LogPosition(9));
+        assert_eq!(failures.quarantine().as_deref(), Some("it differs"));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | `governor` | who may have how much memory (I21) |
 //! | `group` | proposing and writing checkpoints |
 //! | `maintenance`, `ages` | sealing and checkpoints by size and age |
+//! | `digest/` | whether the replicas of a group hold the same (I22, I23) |
 //! | `snapshot/` | a checkpoint for a replica that the log does not reach: offered, fetched, installed (I5) |
 //! | `outage` | groups out of service on this node, and why |
 //! | `metrics` | what is here, in figures |
@@ -27,6 +28,7 @@
 mod ages;
 mod checkpoint;
 mod clean_up;
+mod digest;
 mod error;
 mod failures;
 mod governor;
@@ -47,6 +49,7 @@ pub use checkpoint::{
     Capture, Named, Written, checkpointed_shards, remove_unnamed, restore, write as write_checkpoint,
 };
 pub use clean_up::clean_up;
+pub use digest::compare as compare_replicas;
 pub use error::{Error, Result};
 pub use failures::{FailedEntry, Failures, failed_entry, skip_entry};
 pub use governor::Governor;

@@ -87,6 +87,14 @@ impl DataMachine {
         self.broken.as_deref()
     }
 
+    /// Remembers that this replica differs from the majority of its group: it is not started again (I22).
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn condemn(&mut self, why: &str) -> crate::Result<()> {
+        self.failures.condemn(why)
+    }
+
     /// A snapshot was installed: the replica restored from it takes the old one's place, under the caller's lock.
     pub(crate) fn become_snapshot(&mut self, replica: GroupReplica, mark: Mark) {
         let old = std::mem::replace(&mut self.replica, replica);

@@ -37,6 +37,8 @@ pub struct DataFigures {
     pub groups: Vec<GroupFigures>,
     /// Groups out of service here (I24).
     pub outages: u64,
+    /// Replicas elsewhere that differ from the majority of their group (I22).
+    pub differing: u64,
 }
 
 /// Some segments together.
@@ -90,6 +92,7 @@ impl DataNode {
             in_flight_bytes: self.in_flight_bytes(),
             in_flight_bytes_max: self.limits.in_flight_bytes_max as u64,
             file_bytes: groups.iter().map(|group| group.pressure.file_bytes.load(Ordering::Relaxed)).sum(),
+            differing: self.differing(),
             outages: self.outages().len() as u64,
             groups: groups.iter().map(|group| group.figures()).collect(),
             ..DataFigures::default()

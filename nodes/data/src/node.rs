@@ -19,6 +19,8 @@ use vecraft_types::{Code, Error, GroupId, NodeId, Result, ShardId};
 pub struct DataNode {
     pub(crate) groups: Arc<RwLock<BTreeMap<GroupId, Arc<DataGroup>>>>,
     pub(crate) outages: Arc<Outages>,
+    /// Replicas elsewhere that differ from the majority, by group (I22).
+    differing: Arc<RwLock<BTreeMap<GroupId, u64>>>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) views: Arc<ViewRegistry>,
     pub(crate) limits: WriteLimits,
@@ -57,13 +59,22 @@ impl DataNode {
     pub fn new(routes: Arc<Routes>, views: Arc<ViewRegistry>, limits: WriteLimits, space: Space) -> DataNode {
         let in_flight = Arc::new(tokio::sync::Semaphore::new(limits.in_flight_bytes_max / UNIT));
         let governor = Arc::new(Governor::new(limits.memory_bytes_max));
-        let (groups, outages) = (Arc::default(), Arc::default());
-        DataNode { groups, outages, routes, views, limits, in_flight, governor, space }
+        let (groups, outages, differing) = (Arc::default(), Arc::default(), Arc::default());
+        DataNode { groups, outages, differing, routes, views, limits, in_flight, governor, space }
     }
 
     /// Who may have how much memory here.
     pub fn governor(&self) -> Arc<Governor> {
         self.governor.clone()
+    }
+
+    pub(crate) fn set_differing(&self, group: GroupId, replicas: u64) {
+        self.differing.write().insert(group, replicas);
+    }
+
+    /// Replicas elsewhere that this node found to differ from the majority of their group (I22).
+    pub(crate) fn differing(&self) -> u64 {
+        self.differing.read().values().sum()
     }
 
     /// Adds a started group.

@@ -4,6 +4,7 @@
 //! ([`crate::checkpoint`]) captures a position here and writes elsewhere.
 
 use crate::checkpoint::paths;
+use crate::digest::{Digest, outcome};
 use crate::error::{Error, Result};
 use crate::key_index::MemoryKeyIndex;
 use crate::snapshot::pins::Pins;
@@ -36,6 +37,8 @@ pub struct GroupReplica {
     pub(crate) views: Arc<ViewRegistry>,
     pub(crate) options: GrowingOptions,
     faults: Faults,
+    /// What the other replicas are compared by (I23).
+    pub(crate) digest: Digest,
     /// Files that stay although no checkpoint names them (I5).
     pub(crate) pins: Arc<Pins>,
 }
@@ -67,6 +70,7 @@ impl GroupReplica {
             views,
             options,
             faults: Faults::default(),
+            digest: Digest::new(),
             pins: Arc::default(),
         }
     }
@@ -81,19 +85,21 @@ impl GroupReplica {
     /// # Errors
     /// [`Error::Broken`] when the entry's effects do not fit what this replica holds: it must stop (I24).
     pub fn apply(&mut self, position: LogPosition, entry: ShardEntry) -> Result<ShardReply> {
+        self.mark_before(position);
         let shard = entry.shard;
         let mut nothing = MemoryKeyIndex::default();
         let keys = self.shards.get_mut(&shard).map_or(&mut nothing, |shard| &mut shard.keys);
-        let outcome = self.state.apply(position, entry, keys);
+        let decided = self.state.apply(position, entry, keys);
+        self.absorb(position, &outcome(position, &decided.reply, &decided.effects)?);
         self.applied = position;
-        let has_effects = !outcome.effects.is_empty();
-        for effect in outcome.effects {
+        let has_effects = !decided.effects.is_empty();
+        for effect in decided.effects {
             self.perform(position, effect)?;
         }
         if has_effects {
             self.publish(shard, position);
         }
-        Ok(outcome.reply)
+        Ok(decided.reply)
     }
 
     /// Remembers that an entry without a command was committed.

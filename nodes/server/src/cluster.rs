@@ -4,6 +4,7 @@ use crate::Error;
 use crate::directory::Directory;
 use crate::identity::Identity;
 use crate::topology::NodeTopology;
+use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use vecraft_raft_host::{Birth, GroupSpec, Network};
 use vecraft_rpc::files::{FilesElsewhere, PeerFiles};
 use vecraft_rpc::node::{Dial, PeerDial, RemoteNode};
 use vecraft_rpc::peer::Peers;
-use vecraft_rpc::services::Topology;
+use vecraft_rpc::services::{DigestsElsewhere, GroupDigest, GroupDigests, Topology};
 use vecraft_state::meta::{ClusterId, NodeRow, meta_replicas, meta_voters};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
@@ -47,6 +48,7 @@ impl Cluster {
 }
 
 /// See [`Cluster::ways`].
+#[derive(Clone)]
 pub struct Ways {
     topology: Arc<dyn Topology>,
     dial: Arc<dyn Dial>,
@@ -64,6 +66,13 @@ impl Ways {
     {
         let dial = self.dial.clone();
         Everywhere::new(self.topology.clone(), local, move |node| of(RemoteNode::new(node, dial.clone())))
+    }
+}
+
+#[async_trait]
+impl DigestsElsewhere for Ways {
+    async fn digest(&self, node: NodeId, group: GroupId) -> vecraft_types::Result<GroupDigest> {
+        RemoteNode::new(node, self.dial.clone()).digest(group).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every role stands on: clock, randomness, shutdown, tasks and I/O threads of the node, and the tasks that watch
 //! over roles. It knows no role from inside.
 
+use crate::cluster::Ways;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -13,9 +14,12 @@ use vecraft_runtime::pools::IoPool;
 use vecraft_runtime::random::Random;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_runtime::tasks::{TaskKind, Tasks};
+use vecraft_types::NodeId;
 
 /// Threads that may wait for files at one time.
 const IO_THREADS: usize = 8;
+/// How often replicas with a thousand new entries are compared with those of other nodes (I22).
+const COMPARE_EVERY: Duration = Duration::from_secs(10);
 /// How often files that nothing names are looked for (I13). An idle node wakes for it, once an hour.
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -59,6 +63,18 @@ pub fn watch_metastore(ground: &Ground, metastore: Metastore) {
         metastore.ended().await;
         if stopping.is_triggered() { Ok(()) } else { Err("its replica stopped; the log lines above say why") }
     });
+}
+
+/// Replicas here leave service when they differ from the majority (I22).
+pub fn compare_replicas(ground: &Ground, data: &DataNode, own: NodeId, ways: Ways) {
+    let work = vecraft_data::compare_replicas(
+        data.clone(),
+        own,
+        Arc::new(ways),
+        COMPARE_EVERY,
+        ground.shutdown.child(),
+    );
+    ground.tasks.spawn(TaskKind::CleanUp, "comparing replicas", work);
 }
 
 /// Files that nothing names go at start and by the hour (I13).

@@ -3,7 +3,7 @@
 use crate::cluster::{self, Cluster, Ways};
 use crate::data_role::{self, Seams};
 use crate::directory::Directory;
-use crate::ground::{Ground, clean_up, watch, watch_metastore};
+use crate::ground::{Ground, clean_up, compare_replicas, watch, watch_metastore};
 use crate::index_role::{Shards, index_node};
 use crate::{Error, limits};
 use std::sync::Arc;
@@ -163,11 +163,15 @@ impl Roles {
             .map_err(Error::other("start the index role"))?;
 
         clean_up(ground, &data, &index);
+        if let Some(ways) = &ways {
+            compare_replicas(ground, &data, node, ways.clone());
+        }
 
         let local = NodeServices {
             writer: Arc::new(IndexedWriter::new(shards.clone(), index.clone())),
             reader: query.clone(),
-            admin: shards,
+            admin: shards.clone(),
+            digests: shards,
             catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
         };
         let asked = match &ways {
@@ -250,5 +254,6 @@ fn everywhere(ways: &Ways, local: &NodeServices) -> NodeServices {
         reader: Arc::new(ReadRouter(ways.everywhere(local.reader.clone(), |node| Arc::new(node)))),
         admin: Arc::new(AdminRouter(ways.everywhere(local.admin.clone(), |node| Arc::new(node)))),
         catalogue: Arc::new(CatalogueRouter(ways.everywhere(local.catalogue.clone(), |node| Arc::new(node)))),
+        digests: local.digests.clone(),
     }
 }

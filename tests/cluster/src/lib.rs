@@ -84,6 +84,11 @@ impl Sandbox {
         Client::embedded(self.server(id).expect("runs").database()).unwrap()
     }
 
+    /// The address of a node's health and metrics.
+    pub fn http_address(&self, id: u64) -> String {
+        self.server(id).expect("runs").addresses().http.clone()
+    }
+
     /// The address of a node's client door.
     pub fn client_address(&self, id: u64) -> String {
         self.server(id).expect("runs").addresses().client.clone()

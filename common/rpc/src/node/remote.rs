@@ -151,3 +151,9 @@ plain! {
         Vec::new()
     }
 }
+
+plain! {
+    GroupDigests {
+        digest(group: GroupId) -> GroupDigest => digest;
+    }
+}

@@ -25,6 +25,8 @@ pub struct NodeServices {
     pub reader: Arc<dyn ShardReader>,
     /// Life and death of shards here.
     pub admin: Arc<dyn ShardAdmin>,
+    /// What the replicas here hold.
+    pub digests: Arc<dyn GroupDigests>,
     /// The coordinator here: refuses unless this node leads the metastore.
     pub catalogue: Arc<dyn CatalogueWriter>,
 }
@@ -93,4 +95,5 @@ door! {
     index_ready(group: GroupId, shard: ShardId, segment: SegmentId, build: IndexBuild) -> Option<IndexBuild>
         => admin.index_ready;
     index_dropped(group: GroupId, shard: ShardId, index: IndexId) -> () => admin.index_dropped;
+    digest(group: GroupId) -> GroupDigest => digests.digest;
 }

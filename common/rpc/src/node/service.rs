@@ -51,4 +51,6 @@ pub trait NodeService {
     ) -> Result<Option<IndexBuild>>;
     /// [`ShardAdmin::index_dropped`].
     async fn index_dropped(group: GroupId, shard: ShardId, index: IndexId) -> Result<()>;
+    /// [`GroupDigests::digest`].
+    async fn digest(group: GroupId) -> Result<GroupDigest>;
 }

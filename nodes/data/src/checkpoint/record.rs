@@ -33,6 +33,12 @@ pub fn group_key(group: GroupId) -> Vec<u8> {
     group.0.to_be_bytes().to_vec()
 }
 
+/// Where the group's running hash at C is: eight bytes; not there when nobody can say (I23). A record of its own, so that
+/// checkpoints of programs without one stay readable.
+pub fn digest_key(group: GroupId) -> Vec<u8> {
+    [&group_key(group)[..], b"digest"].concat()
+}
+
 pub fn shard_key(group: GroupId, shard: ShardId) -> Vec<u8> {
     let mut key = group_key(group);
     key.extend_from_slice(&shard.collection.0.to_be_bytes());

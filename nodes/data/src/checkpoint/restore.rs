@@ -1,7 +1,9 @@
 //! From the newest checkpoint back to a replica.
 
+use super::read_digest;
 use super::record::*;
 use super::unnamed::remove_unnamed;
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::replica::{GroupReplica, Held, Routes, ShardReplica};
 use std::sync::Arc;
@@ -47,6 +49,7 @@ pub(crate) fn load(
         let record: GroupRecord = decode(&format!("group {group}"), &bytes)?;
         replica.applied = record.position;
         replica.state.last_timestamp = record.last_timestamp;
+        replica.digest = Digest::restored(record.position, read_digest(kv, group)?);
         mark = Some(record.mark);
         for (_, bytes) in kv.scan(Table::Shard, &KeyRange::prefix(&group_key(group)))? {
             restore_shard(

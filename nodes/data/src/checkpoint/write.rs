@@ -17,6 +17,7 @@ pub struct Capture {
     group: GroupId,
     position: LogPosition,
     last_timestamp: Timestamp,
+    chain: Option<u64>,
     shards: Vec<ShardCapture>,
     dropped: Vec<ShardId>,
     vanished: usize,
@@ -90,6 +91,7 @@ impl GroupReplica {
             group: self.group,
             position: self.applied,
             last_timestamp: self.state.last_timestamp,
+            chain: self.digest.chain(),
             shards: dirty.collect(),
             dropped: self.dropped.clone(),
             vanished: self.vanished.len(),
@@ -173,12 +175,30 @@ pub fn write(disk: &Arc<dyn Disk>, kv: &dyn Kv, capture: Capture, mark: &[u8]) -
         mark: mark.to_vec(),
     };
     batch.put(Table::Group, group_key(group), encode("a group", &record)?);
+    put_digest(&mut batch, group, capture.chain);
     // I3: files and directories are synced by now; this is the one moment the checkpoint comes to be.
     kv.write(&batch, true)?;
     let dirs = capture.dropped.iter().map(|id| Garbage::Dir(shard_dir(group, *id)));
     remove(disk.as_ref(), &capture.pins.removable(dirs));
     let (position, dropped, vanished) = (capture.position, capture.dropped.len(), capture.vanished);
     Ok(Written { position, dropped, vanished, shards })
+}
+
+/// The running hash at C, in the same batch as C.
+pub(crate) fn put_digest(batch: &mut WriteBatch, group: GroupId, chain: Option<u64>) {
+    match chain {
+        Some(chain) => batch.put(Table::Group, digest_key(group), chain.to_be_bytes().to_vec()),
+        None => batch.delete(Table::Group, digest_key(group)),
+    };
+}
+
+/// See [`put_digest`].
+///
+/// # Errors
+/// Storage errors.
+pub(crate) fn read_digest(kv: &dyn Kv, group: GroupId) -> Result<Option<u64>> {
+    let bytes = kv.get(Table::Group, &digest_key(group))?;
+    Ok(bytes.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?))))
 }
 
 fn write_one(

@@ -2,7 +2,7 @@
 
 use super::files::is_of_group;
 use super::pins::{Pin, Pins};
-use crate::checkpoint::{GroupRecord, ShardRecord, decode, encode, group_key, shard_key};
+use crate::checkpoint::{GroupRecord, ShardRecord, decode, encode, group_key, read_digest, shard_key};
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ const READ_TRIES: u32 = 8;
 pub(crate) struct Content {
     pub group: GroupId,
     pub record: GroupRecord,
+    /// The running hash at its position (I23).
+    pub chain: Option<u64>,
     pub shards: Vec<ShardRecord>,
     /// Rows of `Table::Deletes`, key and value as they are: ids of groups, shards and segments are the same everywhere.
     pub deletes: Vec<(Vec<u8>, Vec<u8>)>,
@@ -54,6 +56,7 @@ impl Content {
         let key = group_key(group);
         for _ in 0..READ_TRIES {
             let Some(before) = kv.get(Table::Group, &key)? else { return Ok(None) };
+            let chain = read_digest(kv, group)?;
             let shards = kv.scan(Table::Shard, &KeyRange::prefix(&key))?;
             let deletes = kv.scan(Table::Deletes, &KeyRange::prefix(&key))?;
             if kv.get(Table::Group, &key)?.as_ref() != Some(&before) {
@@ -62,6 +65,7 @@ impl Content {
             let shards = shards.iter().map(|(_, bytes)| decode(&format!("a shard of group {group}"), bytes));
             return Ok(Some(Content {
                 group,
+                chain,
                 record: decode(&format!("group {group}"), &before)?,
                 shards: shards.collect::<Result<_>>()?,
                 deletes,

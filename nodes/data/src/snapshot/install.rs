@@ -82,5 +82,6 @@ fn records(content: &Content) -> Result<WriteBatch> {
         batch.put(Table::Deletes, key.clone(), list.clone());
     }
     batch.put(Table::Group, group_key(group), encode("a group", &content.record)?);
+    checkpoint::put_digest(&mut batch, group, content.chain);
     Ok(batch)
 }
