@@ -92,7 +92,8 @@ impl Life {
             {
                 return broken(format!("{spec:?} is told of {index:?}"));
             }
-            if info.total_rows != rows || info.indexed_rows != rows.saturating_sub(info.pending_rows) {
+            // Rows of large segments that still grow are neither: nobody waits for them, and they have no index.
+            if info.total_rows != rows || info.indexed_rows > rows.saturating_sub(info.pending_rows) {
                 return broken(format!("{info:?} is told of {rows} rows"));
             }
         }
