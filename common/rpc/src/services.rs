@@ -79,6 +79,8 @@ pub struct ShardStats {
     pub segments: Vec<(SegmentId, u64, bool)>,
     /// Rows in sealed segments whose index is wanted but not ready, by index.
     pub pending_index_rows: BTreeMap<IndexId, u64>,
+    /// What is damaged of the shard's files on the leader's node; nothing is built over those.
+    pub damage: Option<String>,
     /// Position the figures belong to.
     pub position: LogPosition,
     /// Timestamp the figures belong to.

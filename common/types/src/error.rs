@@ -115,9 +115,12 @@ impl Error {
         Error::invalid(format!("{what} is not supported by this version of Vecraft"))
     }
 
-    /// Adds a named thing.
+    /// Adds a named thing; once, whoever else on the way up adds it too.
     pub fn with(mut self, key: &str, value: impl fmt::Display) -> Error {
-        self.context.push((key.to_owned(), value.to_string()));
+        let thing = (key.to_owned(), value.to_string());
+        if !self.context.contains(&thing) {
+            self.context.push(thing);
+        }
         self
     }
 

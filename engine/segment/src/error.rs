@@ -80,6 +80,14 @@ impl Error {
                 | Error::Index(vecraft_index::Error::Corrupt(_) | vecraft_index::Error::OtherRows(_))
         )
     }
+
+    /// The file that is not what was written, when the error is about one.
+    pub fn damaged_file(&self) -> Option<&str> {
+        match self {
+            Error::Storage(vecraft_storage::Error::Corrupt { path, .. }) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 impl From<Error> for vecraft_types::Error {

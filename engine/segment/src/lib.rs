@@ -6,7 +6,7 @@
 //! | [`GrowingSegment`] | rows in memory; append and delete while readers read | data (apply) |
 //! | [`SealedSegment`], [`write_segment`], [`restore`] | one checksummed, mapped column file; indexes | data (seal, checkpoint, start) |
 //! | [`Deletes`] | which row was deleted by which entry | both phases |
-//! | [`ShardView`], [`ViewRegistry`] | a shard at one applied position | data publishes, query reads |
+//! | [`ShardView`], [`ViewRegistry`] | a shard at one applied position, and whether its files are whole | data publishes, query reads |
 //! | [`exec`] | search, scan, count, keys, fetch over a view | query, data (delete by filter) |
 //!
 //! What holds:
@@ -22,6 +22,7 @@
 
 mod block;
 mod buffer;
+mod damage;
 mod deletes;
 mod error;
 pub mod exec;

@@ -3,6 +3,7 @@
 //! Order (I15): apply changes segments, publishes the changed views here, then the group's published index, then
 //! answers the client. A reader that waited for the index and loads the view afterwards sees the write.
 
+use crate::damage::Damage;
 use crate::{Error, Result, Segment};
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
@@ -93,10 +94,15 @@ impl ShardView {
 
 /// The current view of every shard of this node: written by the data actor, read by the query actor, made by
 /// the wiring. Reading takes a short shared lock and a reference count; it never waits for apply.
+///
+/// Beside each view stands whether a file of it is known to be damaged ([`ViewRegistry::report_damage`]).
 #[derive(Default)]
 pub struct ViewRegistry {
     views: RwLock<BTreeMap<ShardId, Arc<ArcSwap<ShardView>>>>,
+    pub(crate) damages: RwLock<Damages>,
 }
+
+pub(crate) type Damages = BTreeMap<ShardId, Damage>;
 
 impl ViewRegistry {
     /// No shards.
@@ -107,6 +113,11 @@ impl ViewRegistry {
     /// Shows a view from now on; adds the shard when it is new.
     pub fn publish(&self, view: ShardView) {
         let view = Arc::new(view);
+        self.show(view.clone());
+        self.forget_damage_outside(&view);
+    }
+
+    fn show(&self, view: Arc<ShardView>) {
         if let Some(slot) = self.views.read().get(&view.shard) {
             return slot.store(view);
         }
@@ -118,9 +129,10 @@ impl ViewRegistry {
         self.views.read().get(&shard).map(|slot| slot.load_full())
     }
 
-    /// Stops showing a shard. Views already held stay readable.
+    /// Stops showing a shard. Views already held stay readable; what was known of its files is forgotten.
     pub fn remove(&self, shard: ShardId) {
         self.views.write().remove(&shard);
+        self.damages.write().remove(&shard);
     }
 
     /// The shards shown, in order.

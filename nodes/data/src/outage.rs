@@ -1,9 +1,10 @@
-//! Groups that left service on this node while the others serve (I24).
+//! What left service on this node while the rest serves (I24): whole groups, and shards with a damaged file.
 
+use crate::group::DataGroup;
 use crate::node::DataNode;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
-use vecraft_types::{Code, Error, GroupId, ShardId};
+use vecraft_types::{Code, Error, GroupId, Result, ShardId};
 
 /// Why each group is out of service here.
 #[derive(Debug, Default)]
@@ -24,6 +25,25 @@ impl Outages {
 }
 
 impl DataNode {
+    /// Refuses a write to a shard that a damaged file took out of service. A lone replica takes none: nobody could read it,
+    /// and the way back may be an older copy of the directory. With others the log brings it to healthy replicas, which
+    /// read; only what must read here first (delete by filter) is refused.
+    pub(crate) fn check_files(&self, group: &DataGroup, shard: ShardId, must_read: bool) -> Result<()> {
+        let is_alone = || group.raft.members().is_alone(group.raft.replica());
+        match self.views.refusal(shard) {
+            Some(refusal) if must_read || is_alone() => Err(refusal.with("shard", shard)),
+            _ => Ok(()),
+        }
+    }
+
+    /// An error of reading a shard's files here.
+    pub(crate) fn unreadable(&self, shard: ShardId, error: vecraft_segment::Error) -> Error {
+        if self.views.report_damage(shard, &error) {
+            tracing::error!(%shard, %error, "damaged file, this replica of the shard leaves service");
+        }
+        Error::from(error).with("shard", shard)
+    }
+
     /// Takes a group out of service: its shards answer with the reason from now on, the other groups go on. Its files,
     /// its checkpoint and its log stay as they are.
     pub fn take_out(&self, group: GroupId, shards: impl IntoIterator<Item = ShardId>, why: String) {

@@ -49,7 +49,7 @@ pub(crate) async fn describe(
     Ok(pb::DescribeIndexResponse { index_descriptions, ..Default::default() })
 }
 
-fn description(info: IndexInfo) -> pb::IndexDescription {
+pub(crate) fn description(info: IndexInfo) -> pb::IndexDescription {
     let spec = info.index.spec;
     let mut params =
         vec![pair("index_type", &spec.index_type), pair("metric_type", spec.metric.name().to_owned())];
@@ -58,7 +58,11 @@ fn description(info: IndexInfo) -> pb::IndexDescription {
             spec.params.iter().map(|(key, value)| (key.clone(), json(value))).collect();
         params.push(pair("params", serde_json::Value::Object(object)));
     }
-    let state = if info.pending_rows == 0 { IndexState::Finished } else { IndexState::InProgress };
+    let state = match (&info.failure, info.pending_rows) {
+        (Some(_), _) => IndexState::Failed,
+        (None, 0) => IndexState::Finished,
+        (None, _) => IndexState::InProgress,
+    };
     pb::IndexDescription {
         index_name: spec.name,
         index_id: wire_id(info.index.id.0),
@@ -67,8 +71,8 @@ fn description(info: IndexInfo) -> pb::IndexDescription {
         indexed_rows: wire_id(info.indexed_rows),
         total_rows: wire_id(info.total_rows),
         state: state.into(),
+        index_state_fail_reason: info.failure.unwrap_or_default(),
         pending_index_rows: wire_id(info.pending_rows),
-        ..Default::default()
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use vecraft_index::{BuildMonitor, VectorIndex};
 use vecraft_rpc::memory::Room;
 use vecraft_runtime::shutdown::Shutdown;
-use vecraft_types::{BuildId, IndexBuild};
+use vecraft_types::{BuildId, IndexBuild, ShardId};
 
 /// Set when nobody wants the index any more. Looked at between batches of rows.
 #[derive(Clone, Default)]
@@ -96,9 +96,20 @@ impl IndexNode {
                 state.unusable.insert(target, *build);
             }
             _ => {
+                self.tell_damage(target.shard, &error);
                 let pause = self.put_off(Undone::of(&work.job));
                 tracing::error!(%target, %error, ?pause, "no index, searches scan; trying again after the pause");
             }
+        }
+    }
+
+    /// A column file that is damaged takes its shard out of service, whoever reads it first (I24).
+    fn tell_damage(&self, shard: ShardId, error: &Error) {
+        if let Error::Segment(error) = error
+            && error.damaged_file().is_some()
+            && self.views.report_damage(shard, error)
+        {
+            tracing::error!(%shard, %error, "damaged file, this replica of the shard leaves service");
         }
     }
 

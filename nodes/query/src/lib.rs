@@ -14,8 +14,9 @@
 //! | [`Report`] | says how many reads are under way, were refused, and which shards are out of service |
 //!
 //! What holds at all times: a view is loaded after the barrier, never before (I15); an answer covers the whole view
-//! or is an error (P5); memory for an answer is taken before the answer is gathered (I21); a shard whose files turned out damaged answers no more until a restart; work nobody waits
-//! for (caller gone, deadline passed) ends within about a millisecond of computing.
+//! or is an error (P5); memory for an answer is taken before the answer is gathered (I21); a shard with a damaged file
+//! answers no more as long as its view shows that file (I24); work nobody waits for (caller gone, deadline passed) ends
+//! within about a millisecond of computing.
 //!
 //! What it does *not* do: it owns no rows, publishes no views, talks to no other node and merges no shards.
 

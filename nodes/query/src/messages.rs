@@ -26,6 +26,6 @@ pub struct RoleReport {
     pub refused: u64,
     /// Bytes of memory that reads hold for their answers.
     pub answer_bytes: u64,
-    /// Shards with damaged files, and what was found where; they answer no more until a restart.
+    /// Shards with damaged files, whoever found them, and what was found where; they answer no more.
     pub out_of_service: Vec<(ShardId, String)>,
 }

@@ -6,8 +6,6 @@ use crate::room::{AnswerMemory, AnswerRoom};
 use crate::tasks::{query, search};
 use crate::wanted::{Wanted, Watch};
 use async_trait::async_trait;
-use parking_lot::RwLock;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use vecraft_rpc::services::{ReadBarrier, ShardHits, ShardQuery, ShardReader, ShardRows, ShardSearch};
@@ -71,7 +69,6 @@ pub struct QueryNode {
     config: QueryConfig,
     gate: Gate,
     answers: Arc<AnswerMemory>,
-    out_of_service: RwLock<BTreeMap<ShardId, String>>,
 }
 
 impl QueryNode {
@@ -81,16 +78,7 @@ impl QueryNode {
         let gate = Gate::new(config.reads_max, config.retry_after);
         let retry_ms = u64::try_from(config.retry_after.as_millis()).unwrap_or(u64::MAX);
         let answers = AnswerMemory::new(config.answer_bytes_max, config.reply_bytes_max, retry_ms);
-        QueryNode {
-            views,
-            barrier,
-            pool,
-            clock,
-            config,
-            gate,
-            answers: Arc::new(answers),
-            out_of_service: RwLock::default(),
-        }
+        QueryNode { views, barrier, pool, clock, config, gate, answers: Arc::new(answers) }
     }
 
     /// How the role is, for health and metrics.
@@ -101,7 +89,7 @@ impl QueryNode {
             places: self.gate.places(),
             refused: self.gate.refused(),
             answer_bytes: self.answers.taken_bytes(),
-            out_of_service: self.out_of_service.read().iter().map(|(id, why)| (*id, why.clone())).collect(),
+            out_of_service: self.views.damaged(),
         }
     }
 
@@ -153,18 +141,17 @@ impl QueryNode {
     }
 
     fn view(&self, shard: ShardId) -> Result<Arc<ShardView>> {
-        if let Some(why) = self.out_of_service.read().get(&shard) {
-            return Err(Error::new(Code::Io, format!("this replica is out of service: {why}")));
+        if let Some(refusal) = self.views.refusal(shard) {
+            return Err(refusal);
         }
         self.views.get(shard).ok_or_else(|| self.barrier.absent(shard))
     }
 
-    /// An error of the engine. Damaged files end the service of this shard here: what else they hold cannot be
+    /// An error of the engine. A damaged file ends the service of this shard here (I24): what else it holds cannot be
     /// trusted either.
     fn broken(&self, shard: ShardId, error: vecraft_segment::Error) -> Error {
-        if error.is_corrupt() {
+        if self.views.report_damage(shard, &error) {
             tracing::error!(%shard, %error, "damaged file, this replica of the shard leaves service");
-            self.out_of_service.write().entry(shard).or_insert_with(|| error.to_string());
         }
         error.into()
     }

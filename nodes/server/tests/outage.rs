@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use vecraft_client::types::{CollectionSchema, DataType, FieldSchema};
+use vecraft_client::types::{CollectionSchema, DataType, FieldSchema, Metric};
 use vecraft_client::{Client, Collection, Rows};
 use vecraft_config::Config;
 use vecraft_server::Server;
@@ -61,7 +61,12 @@ impl Node {
     }
 
     async fn insert(&self, name: &str, first: i64) -> Result<(), String> {
-        let rows = Rows::new().int64("id", first..first + ROWS).vectors("v", 4, vec![0.5; 4 * ROWS as usize]);
+        self.insert_many(name, first, ROWS).await
+    }
+
+    async fn insert_many(&self, name: &str, first: i64, count: i64) -> Result<(), String> {
+        let rows = Rows::new().int64("id", first..first + count);
+        let rows = rows.vectors("v", 4, vec![0.5; 4 * count as usize]);
         self.collection(name).insert(rows).await.map(drop).map_err(|e| e.to_string())
     }
 
@@ -92,11 +97,19 @@ impl Node {
 
 /// The first column or tail file below a directory.
 fn a_segment_file(dir: &Path) -> Option<PathBuf> {
+    a_segment_file_of(dir, 0)
+}
+
+/// The first with so many bytes.
+fn a_segment_file_of(dir: &Path, bytes_min: u64) -> Option<PathBuf> {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(dir).ok()?.map(|e| e.unwrap().path()).collect();
     entries.sort();
     entries.into_iter().find_map(|path| match path.is_dir() {
-        true => a_segment_file(&path),
-        false => path.extension().is_some_and(|e| e == "seg").then_some(path),
+        true => a_segment_file_of(&path, bytes_min),
+        false => {
+            let is_it = path.extension().is_some_and(|e| e == "seg");
+            (is_it && path.metadata().unwrap().len() >= bytes_min).then_some(path)
+        }
     })
 }
 
@@ -138,6 +151,49 @@ async fn i24_a_damaged_file_takes_one_group_out_and_says_which_file_and_where() 
     counts.sort();
     assert_eq!(counts, [(ROWS as u64, false), (2 * ROWS as u64, true)]);
     assert!(node.health().await.contains(" 200 "));
+    node.stop().await;
+}
+
+/// So many that the vectors have 64 KiB blocks of their own, and that a flush seals them.
+const MANY: i64 = 12_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i24_a_damaged_block_is_told_by_whoever_meets_it_first_and_forgotten_with_its_collection() {
+    let _one = ONE.lock().await;
+    let mut node = Node::start().await;
+    node.insert_many(NAMES[0], 1_000, MANY).await.unwrap();
+    node.collection(NAMES[0]).flush().await.unwrap();
+    node.stop().await;
+    let file = a_segment_file_of(&node.path().join("groups"), 24 * MANY as u64).unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[200_000] ^= 0x40;
+    std::fs::write(&file, &bytes).unwrap();
+
+    node.start_again().await;
+    assert!(node.health().await.contains(" 200 "), "opening reads keys, not vectors");
+    let first = node.collection(NAMES[0]);
+    first.index("v", "HNSW", Metric::L2).await.unwrap();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let failure = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Some(failure) = first.indexes().await.unwrap().remove(0).failure {
+                return failure;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let failure = failure.await.expect("the index says for ever that it is being built");
+    assert!(failure.contains(name) && failure.contains("at byte"), "{failure}");
+    let health = node.health().await;
+    assert!(health.contains(" 503 ") && health.contains(name), "{health}");
+    for refused in [node.insert(NAMES[0], 0).await, node.count(NAMES[0]).await.map(drop)] {
+        let why = refused.unwrap_err();
+        assert!(why.contains("out of service") && why.contains(name), "{why}");
+    }
+    assert_eq!(node.count(NAMES[1]).await, Ok(ROWS as u64));
+
+    first.drop().await.unwrap();
+    assert!(node.health().await.contains(" 200 "), "nothing is damaged any more");
     node.stop().await;
 }
 

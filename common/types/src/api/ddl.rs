@@ -87,6 +87,8 @@ pub struct IndexInfo {
     pub total_rows: u64,
     /// Rows of segments that still wait for their index.
     pub pending_rows: u64,
+    /// Why pending rows will get none before somebody acts: a damaged file. None while the index is built or ready.
+    pub failure: Option<String>,
 }
 
 /// Sets or clears the load flag.

@@ -79,6 +79,6 @@ impl DataNode {
         let view = self.views.get(shard).ok_or_else(gone)?;
         let filter = Filter::parse(filter, &view.schema)?;
         let only = (!partitions.is_empty()).then_some(partitions);
-        Ok(exec::keys(&view, only, Some(&filter), Cancel::never())?)
+        exec::keys(&view, only, Some(&filter), Cancel::never()).map_err(|error| self.unreadable(shard, error))
     }
 }

@@ -19,6 +19,7 @@ impl ShardWriter for DataNode {
         let adds_rows = matches!(write.change, RowChange::Insert { .. });
         let _room = self.admit(bytes_of(&write.change), adds_rows)?;
         let group = self.group_of(write.shard)?;
+        self.check_files(&group, write.shard, matches!(write.change, RowChange::DeleteWhere { .. }))?;
         let deadline = time_left(write.deadline_ms);
         let request = write.request;
         let command = match write.change {
@@ -64,12 +65,17 @@ impl ShardWriter for DataNode {
         group.raft.wait_published(at, STATS_DEADLINE).await?;
         let gone = || Error::new(Code::ReplicaUnavailable, "the shard was dropped").with("shard", shard);
         let view = self.views.get(shard).ok_or_else(gone)?;
-        let mut stats =
-            ShardStats { position: view.position, timestamp: view.timestamp, ..ShardStats::default() };
+        let mut stats = ShardStats {
+            position: view.position,
+            timestamp: view.timestamp,
+            damage: self.views.damage(shard),
+            ..ShardStats::default()
+        };
         for shown in &view.segments {
             let partition = shown.segment.partition();
             if let Entry::Vacant(new) = stats.rows.entry(partition) {
-                new.insert(exec::count(&view, Some(&[partition]), None, Cancel::never())?);
+                let counted = exec::count(&view, Some(&[partition]), None, Cancel::never());
+                new.insert(counted.map_err(|error| self.unreadable(shard, error))?);
             }
         }
         let machine = group.machine.lock();
@@ -92,7 +98,8 @@ impl DataNode {
     ) -> Result<Vec<PrimaryKey>> {
         let Some(view) = self.views.get(shard) else { return Ok(Vec::new()) };
         let reading = group.io.run(move || exec::written_by(&view, position)).await;
-        Ok(reading.map_err(|e| Error::internal(e.to_string()))??)
+        let read = reading.map_err(|e| Error::internal(e.to_string()))?;
+        read.map_err(|error| self.unreadable(shard, error))
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use vecraft_log_store::{LogOptions, NodeLog};
 use vecraft_raft_host::{Birth, GroupSpec, Host, Mark};
-use vecraft_rpc::services::{RowChange, ShardAdmin, ShardCreation, ShardWrite, ShardWriter};
+use vecraft_rpc::services::{RowChange, ShardAdmin, ShardCreation, ShardWrite, ShardWriter, ShardWritten};
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::pools::IoPool;
 use vecraft_segment::{GrowingOptions, ViewRegistry};
@@ -126,6 +126,7 @@ impl Rig {
         let schema = CollectionSchema::new(vec![
             FieldSchema::new("id", DataType::Int64).primary(false),
             FieldSchema::new("v", DataType::FloatVector { dim: 2 }),
+            FieldSchema::new("n", DataType::Int64),
         ]);
         node.create_shard(GROUP, ShardCreation { shard: SHARD, schema }).await.unwrap();
         Rig { disk, kv, gate, changed, node, host, sequence: 0 }
@@ -141,21 +142,26 @@ impl Rig {
     }
 
     pub async fn insert(&mut self, keys: std::ops::Range<i64>) {
-        self.sequence += 1;
         let values = keys.clone().flat_map(|key| [key as f32, 1.0]).collect();
         let batch = RowBatch::new(vec![
-            Column::new(FieldId(100), ColumnData::Int64(keys.collect())),
+            Column::new(FieldId(100), ColumnData::Int64(keys.clone().collect())),
             Column::new(FieldId(101), ColumnData::FloatVector { dim: 2, values }),
+            Column::new(FieldId(102), ColumnData::Int64(keys.collect())),
         ]);
         let batch = batch.unwrap().encode();
+        self.write(RowChange::Insert { partition: PARTITION, batch, is_upsert: false }).await.unwrap();
+    }
+
+    pub async fn write(&mut self, change: RowChange) -> Result<ShardWritten> {
+        self.sequence += 1;
         let write = ShardWrite {
             shard: SHARD,
             schema_version: 1,
             request: RequestId { client: ClientId(1), sequence: self.sequence, part: 0 },
             deadline_ms: PATIENCE.as_millis() as u64,
-            change: RowChange::Insert { partition: PARTITION, batch, is_upsert: false },
+            change,
         };
-        self.node.write(write).await.unwrap();
+        self.node.write(write).await
     }
 
     /// Seals what grows and writes a checkpoint.

@@ -156,16 +156,7 @@ impl Database for Fake {
     }
     async fn describe_indexes(&self, call: Call, _: String) -> Result<Vec<IndexInfo>> {
         self.note("describe_indexes", call);
-        let spec = schema::IndexSpec {
-            name: "by_vector".to_owned(),
-            field: FieldId(102),
-            index_type: "IVF_FLAT".to_owned(),
-            metric: Metric::L2,
-            params: BTreeMap::from([("nlist".to_owned(), "128".to_owned())]),
-        };
-        let index = IndexDescriptor { id: IndexId(3), spec, created: Timestamp::from_millis(1_000) };
-        let field = "vector".to_owned();
-        Ok(vec![IndexInfo { index, field, indexed_rows: 1, total_rows: 3, pending_rows: 2 }])
+        Ok(vec![index()])
     }
     async fn set_loaded(&self, call: Call, request: SetLoaded) -> Result<()> {
         self.note("set_loaded", call);
@@ -232,5 +223,25 @@ impl Database for Fake {
             reasons: Vec::new(),
             now: Timestamp::from_millis(9_000),
         })
+    }
+}
+
+/// The index that is described.
+pub fn index() -> IndexInfo {
+    let spec = schema::IndexSpec {
+        name: "by_vector".to_owned(),
+        field: FieldId(102),
+        index_type: "IVF_FLAT".to_owned(),
+        metric: Metric::L2,
+        params: BTreeMap::from([("nlist".to_owned(), "128".to_owned())]),
+    };
+    let index = IndexDescriptor { id: IndexId(3), spec, created: Timestamp::from_millis(1_000) };
+    IndexInfo {
+        index,
+        field: "vector".to_owned(),
+        indexed_rows: 1,
+        total_rows: 3,
+        pending_rows: 2,
+        failure: None,
     }
 }

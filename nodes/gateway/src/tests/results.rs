@@ -115,3 +115,17 @@ async fn flush_names_segments_and_is_done_at_once() {
     assert!(flush::flush_state(context(&fake), state(5_000 << 18)).await.unwrap().flushed);
     assert!(!flush::flush_state(context(&fake), state(10_000 << 18)).await.unwrap().flushed);
 }
+
+#[test]
+fn an_index_that_a_damaged_file_keeps_from_being_built_has_failed_and_says_why() {
+    use crate::proto::common::IndexState;
+    use vecraft_types::api::IndexInfo;
+    let state = |pending_rows: u64, failure: Option<&str>| {
+        let info = IndexInfo { pending_rows, failure: failure.map(str::to_owned), ..super::fake::index() };
+        let told = crate::index::description(info);
+        (told.state(), told.index_state_fail_reason)
+    };
+    assert_eq!(state(0, None), (IndexState::Finished, String::new()));
+    assert_eq!(state(2, None), (IndexState::InProgress, String::new()));
+    assert_eq!(state(2, Some("corrupt x")), (IndexState::Failed, "corrupt x".to_owned()));
+}

@@ -194,6 +194,23 @@ async fn i21_an_index_waits_for_room_in_memory_and_gives_it_back() {
 }
 
 #[tokio::test]
+async fn i24_a_column_file_that_no_index_can_be_built_over_takes_its_shard_out() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW")]);
+    // Keys take 8 bytes a row, vectors 16: this byte is in a block that holds vectors only.
+    rig.seal(1, 20_000);
+    rig.disk.corrupt("groups/1.seg", 300_000, 0x40).unwrap();
+    let life = rig.live().await;
+    let report = life.until(|report| report.failed > 0).await;
+    assert_eq!((report.attached, report.built), (0, 0));
+    let [(shard, why)] = &life.views.damaged()[..] else { panic!("nobody was told") };
+    assert!(*shard == SHARD && why.contains("groups/1.seg at byte"), "{why}");
+    rig.show(&life.views, &[1]);
+    assert_eq!(life.views.damaged(), [], "the segment is gone");
+    life.end().await;
+}
+
+#[tokio::test]
 async fn pending_rows_are_those_of_sealed_segments_without_their_index() {
     let mut rig = Rig::new();
     rig.wishes.set(&[(1, "AUTOINDEX")]);

@@ -76,6 +76,9 @@ impl Proxy {
             let growing: u64 = stats.iter().map(|shard| self.growing_rows(shard)).sum();
             let pending =
                 stats.iter().filter_map(|shard| shard.pending_index_rows.get(&index.id)).sum::<u64>();
+            let waits =
+                |shard: &&ShardStats| shard.pending_index_rows.get(&index.id).is_some_and(|rows| *rows > 0);
+            let failure = stats.iter().filter(waits).find_map(|shard| shard.damage.clone());
             let field = collection.schema.field_by_id(index.spec.field);
             IndexInfo {
                 index: index.clone(),
@@ -84,6 +87,7 @@ impl Proxy {
                 indexed_rows: total_rows.saturating_sub(pending + growing),
                 total_rows,
                 pending_rows: pending,
+                failure,
             }
         });
         Ok(infos.collect())

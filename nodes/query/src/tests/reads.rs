@@ -198,7 +198,11 @@ async fn damaged_files_end_the_service_of_the_shard() {
         opened.ok()
     });
     let segment = Segment::Sealed(Arc::new(damaged.unwrap()));
-    bench.views.publish(ShardView::of(SHARD, LogPosition(9), Timestamp(1), schema(), [segment]));
+    let show = |position: u64| {
+        let segments = [segment.clone()];
+        bench.views.publish(ShardView::of(SHARD, LogPosition(position), Timestamp(1), schema(), segments));
+    };
+    show(9);
     let all = ShardQuery { output: vec![KEY, YEAR, VECTOR], ..query("year > 0") };
     let error = bench.node.query(all).await.unwrap_err();
     assert_eq!(error.code, Code::Io, "{error}");
@@ -206,9 +210,15 @@ async fn damaged_files_end_the_service_of_the_shard() {
     let report = bench.node.report();
     assert_eq!(report.out_of_service.len(), 1);
     assert!(report.out_of_service[0].1.contains("segment"), "{report:?}");
-    // Nor for what the damage does not touch, nor under a newer view.
-    bench.views.publish(view(20, 90));
-    let error = bench.node.query(ShardQuery { output: vec![], ..query("") }).await.unwrap_err();
+    // Nor for what the damage does not touch, nor under a newer view of the same file.
+    show(10);
+    let count = || ShardQuery { output: vec![], ..query("") };
+    let error = bench.node.query(count()).await.unwrap_err();
     assert_eq!(error.code, Code::Io);
     assert!(error.to_string().contains("out of service"), "{error}");
+    assert_eq!(error.context.iter().filter(|(key, _)| key == "shard").count(), 1, "{error}");
+    // The file is gone (its segment was dropped, or a snapshot brought another): the damage is, too.
+    bench.views.publish(view(20, 90));
+    assert_eq!(bench.node.query(count()).await.unwrap().count, 20);
+    assert!(bench.node.report().out_of_service.is_empty());
 }
