@@ -31,6 +31,8 @@ impl Proxy {
 
     pub(crate) async fn remove_collection(&self, call: Call, name: String) -> Result<()> {
         check_database(&call)?;
+        // Dropping what is not there succeeds; a text that can be no name is a slip.
+        check_name("collection", &name)?;
         let deadline = self.deadline(&call);
         let attempt = || self.catalogue_writer.drop_collection(name.clone());
         deadline.retry("drop collection", is_unavailable, attempt).await
@@ -70,11 +72,14 @@ impl Proxy {
     }
 
     pub(crate) async fn count_rows(&self, call: Call, asked: RowCount) -> Result<u64> {
+        if let Some(name) = &asked.partition {
+            // An empty name is not "all": whoever lost a name would get a figure of something else.
+            check_name("partition", name)?;
+        }
         let deadline = self.deadline(&call);
         let collection =
             self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
-        let name = asked.partition.as_deref().filter(|name| !name.is_empty());
-        let only = name.map(|name| partition_id(&collection, name)).transpose()?;
+        let only = asked.partition.as_deref().map(|name| partition_id(&collection, name)).transpose()?;
         let stats = self.shard_stats(&call, &collection).await?;
         let rows = stats.iter().flat_map(|shard| &shard.rows);
         Ok(rows.filter(|(id, _)| only.is_none_or(|only| only == **id)).map(|(_, count)| count).sum())

@@ -58,6 +58,11 @@ impl Proxy {
         if asked.field.is_empty() && asked.name.is_empty() {
             return Err(Error::new(Code::MissingParameter, "dropping an index needs its name or its field"));
         }
+        for (what, name) in [("field", &asked.field), ("index", &asked.name)] {
+            if !name.is_empty() {
+                check_name(what, name)?;
+            }
+        }
         let deadline = self.deadline(&call);
         self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
         let attempt = || self.catalogue_writer.drop_index(asked.clone());

@@ -26,6 +26,7 @@ impl Proxy {
     }
 
     pub(crate) async fn remove_partition(&self, call: Call, asked: PartitionRequest) -> Result<()> {
+        check_name("partition", &asked.partition)?;
         if asked.partition == DEFAULT_PARTITION {
             return Err(
                 Error::invalid("the default partition cannot be dropped").with("partition", &asked.partition)

@@ -88,6 +88,35 @@ async fn bad_ddl_never_reaches_the_coordinator() {
 }
 
 #[tokio::test]
+async fn dropping_what_is_not_there_succeeds_and_what_can_be_no_name_is_refused() {
+    let bench = Bench::new(schema(), 1);
+    let drop = |name: &str| bench.proxy.drop_collection(Call::default(), name.into());
+    let drop_partition = |name: &str| {
+        let request = PartitionRequest { collection: "docs".into(), partition: name.into() };
+        bench.proxy.drop_partition(Call::default(), request)
+    };
+    let drop_index = |field: &str, name: &str| {
+        let request = DropIndex { collection: "docs".into(), field: field.into(), name: name.into() };
+        bench.proxy.drop_index(Call::default(), request)
+    };
+    for bad in ["", "a b", "9lives"] {
+        for refused in [drop(bad).await, drop_partition(bad).await] {
+            assert_eq!(refused.unwrap_err().code, Code::InvalidParameter, "{bad:?}");
+        }
+    }
+    for (field, name) in [("a b", ""), ("", "a-b"), ("vector", "a b")] {
+        let error = drop_index(field, name).await.unwrap_err();
+        assert_eq!(error.code, Code::InvalidParameter, "{field:?} {name:?}");
+    }
+    assert_eq!(*bench.cluster.ddl.lock(), Vec::<String>::new());
+    drop("nothing").await.unwrap();
+    drop_partition("nothing").await.unwrap();
+    drop_index("nothing", "").await.unwrap();
+    drop_index("", "nothing").await.unwrap();
+    assert_eq!(bench.cluster.ddl.lock().len(), 4, "the coordinator answers for what is not there");
+}
+
+#[tokio::test]
 async fn good_ddl_does() {
     let bench = Bench::new(schema(), 1);
     let properties = BTreeMap::from([
@@ -122,6 +151,7 @@ async fn figures_are_summed_over_shards() {
     assert_eq!(count(Some("_default")).await.unwrap(), 40);
     assert_eq!(count(Some("old")).await.unwrap(), 10);
     assert_eq!(count(Some("nowhere")).await.unwrap_err().code, Code::PartitionNotFound);
+    assert_eq!(count(Some("")).await.unwrap_err().code, Code::InvalidParameter, "not the whole collection");
     bench.cluster.add_index(Metric::L2, "HNSW");
     let infos = bench.proxy.describe_indexes(Call::default(), "docs".into()).await.unwrap();
     let [info] = &infos[..] else { panic!("{infos:?}") };
