@@ -14,6 +14,8 @@ pub const SHARDS_MAX: u32 = 16;
 pub const NAME_CHARS_MAX: usize = 255;
 /// Longest `max_length` of a varchar, in bytes.
 pub const VARCHAR_BYTES_MAX: u32 = 65_535;
+/// Longest text of a key that the server makes: a 64-bit number in decimals.
+pub const AUTO_ID_BYTES_MAX: u32 = 19;
 /// Longest JSON value, in bytes.
 pub const JSON_BYTES_MAX: usize = 65_536;
 /// Most rows returned (`limit`, and `offset + limit`).

@@ -57,6 +57,15 @@ fn check_field(field: &FieldSchema) -> Result<()> {
         if field.nullable || field.default_value.is_some() {
             return illegal("a primary key can neither be nullable nor have a default".into());
         }
+        if let DataType::VarChar { max_length } = field.data_type
+            && field.auto_id
+            && max_length < AUTO_ID_BYTES_MAX
+        {
+            return illegal(format!(
+                "max_length is {max_length}, but the server makes these keys (auto_id), and they have up to \
+                 {AUTO_ID_BYTES_MAX} bytes"
+            ));
+        }
     } else if field.auto_id {
         return illegal("auto_id is only for the primary key".into());
     }
@@ -103,4 +112,29 @@ pub fn check_name(what: &str, name: &str) -> Result<()> {
         return Ok(());
     };
     Err(Error::invalid(rule))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_key_that_the_server_makes_needs_room_for_any_of_them() {
+        let longest = i64::MAX.to_string().len() as u32;
+        assert_eq!(longest, AUTO_ID_BYTES_MAX);
+        let check = |max_length: u32, auto_id: bool| {
+            let schema = CollectionSchema::new(vec![
+                FieldSchema::new("k", DataType::VarChar { max_length }).primary(auto_id),
+                FieldSchema::new("v", DataType::FloatVector { dim: 2 }),
+            ]);
+            schema.check()
+        };
+        let error = check(longest - 1, true).unwrap_err();
+        assert_eq!(error.code, Code::IllegalSchema);
+        assert!(error.detail.contains("max_length is 18") && error.detail.contains("19 bytes"), "{error}");
+        assert_eq!(error.context, [("field".to_owned(), "k".to_owned())]);
+        check(longest, true).unwrap();
+        check(1, false).unwrap();
+    }
 }
