@@ -6,6 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tonic_prost_build::configure()
         .build_client(true)
         .build_transport(false)
+        .codec_path("crate::codec::WeighingCodec")
         .bytes(".milvus.proto.common.PlaceholderValue")
         .bytes(".milvus.proto.milvus.SearchRequest")
         .bytes(".milvus.proto.schema.JSONArray")

@@ -1,6 +1,7 @@
 //! What travels beside a request: the database, the deadline, and the bytes it occupies.
 
 use crate::proto::milvus as pb;
+use crate::weigh;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::metadata::MetadataMap;
@@ -22,6 +23,11 @@ pub(crate) trait InDatabase {
     /// The name given.
     fn database(&self) -> &str {
         ""
+    }
+
+    /// Memory that it takes beyond its length on the wire, when that can be much (I21).
+    fn extra_bytes(&self) -> usize {
+        0
     }
 }
 
@@ -53,7 +59,6 @@ in_database!(
     GetPartitionStatisticsRequest,
     HasCollectionRequest,
     HasPartitionRequest,
-    InsertRequest,
     LoadCollectionRequest,
     LoadPartitionsRequest,
     QueryRequest,
@@ -62,8 +67,23 @@ in_database!(
     SearchRequest,
     ShowCollectionsRequest,
     ShowPartitionsRequest,
-    UpsertRequest,
 );
+
+macro_rules! with_rows {
+    ($($request:ident),+) => {
+        $(impl InDatabase for pb::$request {
+            fn database(&self) -> &str {
+                &self.db_name
+            }
+
+            fn extra_bytes(&self) -> usize {
+                weigh::extra_bytes(&self.fields_data)
+            }
+        })+
+    };
+}
+
+with_rows!(InsertRequest, UpsertRequest);
 
 impl InDatabase for pb::ConnectRequest {}
 impl InDatabase for pb::GetVersionRequest {}

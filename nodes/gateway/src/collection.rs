@@ -4,7 +4,7 @@ use crate::call::Context;
 use crate::params::{Params, pair, refuse};
 use crate::proto::milvus as pb;
 use crate::proto::schema as wire;
-use crate::schema;
+use crate::{schema, weigh};
 use prost::Message;
 use std::collections::BTreeMap;
 use vecraft_types::api::{CollectionName, CreateCollection, RowCount};
@@ -17,6 +17,7 @@ const STRICT_LOAD: &str = "milvus.strict_load";
 const SHOW_LOADED: i32 = 1;
 
 pub(crate) async fn create(cx: Context, request: pb::CreateCollectionRequest) -> Result<()> {
+    weigh::check(&request.schema, weigh::SCHEMA)?;
     let mut wire = wire::CollectionSchema::decode(request.schema.as_slice())
         .map_err(|error| Error::invalid(format!("the schema cannot be decoded: {error}")))?;
     if !wire.name.is_empty() && wire.name != request.collection_name {

@@ -10,6 +10,7 @@
 
 mod call;
 mod calls;
+mod codec;
 mod collection;
 mod columns;
 mod connect;
@@ -30,6 +31,7 @@ mod service;
 mod status;
 #[cfg(test)]
 mod tests;
+mod weigh;
 
 pub use calls::CallStats;
 pub use options::Options;

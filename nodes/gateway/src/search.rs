@@ -9,7 +9,7 @@ use crate::proto::milvus as pb;
 use crate::proto::milvus::search_request::SearchInput;
 use crate::proto::schema::{DataType as WireType, SearchResultData};
 use crate::schema::type_name;
-use crate::{columns, query};
+use crate::{columns, query, weigh};
 use prost::Message;
 use std::collections::BTreeMap;
 use vecraft_types::api::{SearchReply, SearchRequest};
@@ -161,6 +161,7 @@ fn vectors(input: Option<SearchInput>, nq: i64) -> Result<(u32, Vec<f32>, usize)
         Some(SearchInput::Ids(_)) => return Err(Error::not_built("search by primary keys")),
         None => return Err(Error::invalid("the search has no query vectors")),
     };
+    weigh::check(&bytes, weigh::QUERIES)?;
     let group = PlaceholderGroup::decode(bytes)
         .map_err(|error| Error::invalid(format!("the query vectors cannot be decoded: {error}")))?;
     let [placeholder] = group.placeholders.as_slice() else {

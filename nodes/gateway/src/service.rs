@@ -2,6 +2,7 @@
 //!
 //! | common step | why |
 //! |---|---|
+//! | weight of the bytes (`weigh.rs`, in the codec) | two bytes can decode to two hundred (I21) |
 //! | admission by bytes | a flood of large requests must not end in the kernel's memory killer (I21) |
 //! | database | in the body or the metadata; only `default` exists |
 //! | deadline | the caller's patience; work is dropped when it ends, and told to the database before |
@@ -82,6 +83,7 @@ impl Service {
         W: Future<Output = Result<R>>,
     {
         if let Some(bytes) = request.extensions().get::<RequestBytes>() {
+            bytes.add(request.get_ref().extra_bytes());
             bytes.admit()?;
         }
         let call = call(request.metadata(), request.get_ref().database())?;

@@ -7,6 +7,7 @@ use crate::proto::schema as wire;
 use crate::proto::schema::DataType as WireType;
 use crate::proto::schema::{field_data::Field, scalar_field::Data as Scalar, vector_field::Data as Vector};
 use crate::schema::type_name;
+use crate::weigh;
 use vecraft_types::api::NamedRows;
 use vecraft_types::limits::{JSON_BYTES_MAX, META_FIELD};
 use vecraft_types::{Bitmap, Column, ColumnData, Error, FieldId, Result, StrColumn};
@@ -23,6 +24,7 @@ pub(crate) fn rows(fields: Vec<wire::FieldData>, num_rows: u32) -> Result<NamedR
     if fields.is_empty() {
         return Err(Error::invalid("the request has no columns"));
     }
+    check_spread(&fields, rows)?;
     let mut columns: Vec<(String, Column)> = Vec::with_capacity(fields.len());
     for field in fields {
         let name = if field.is_dynamic { META_FIELD.to_owned() } else { field.field_name.clone() };
@@ -33,6 +35,39 @@ pub(crate) fn rows(fields: Vec<wire::FieldData>, num_rows: u32) -> Result<NamedR
         columns.push((name, column));
     }
     NamedRows::new(columns).ok_or_else(|| Error::internal("checked columns differ in length"))
+}
+
+/// Null rows come without a value, a byte each on the wire: what they take once each row has one is asked before (I21).
+fn check_spread(fields: &[wire::FieldData], rows: usize) -> Result<()> {
+    let missing = fields.iter().map(|field| {
+        let given = match &field.field {
+            Some(Field::Scalars(wire::ScalarField { data: Some(data), .. })) => values(data),
+            Some(Field::Vectors(_) | Field::StructArrays(_)) => rows,
+            _ => 0,
+        };
+        let width = match WireType::try_from(field.data_type) {
+            Ok(WireType::VarChar) => size_of::<String>(),
+            Ok(WireType::Json) => size_of::<bytes::Bytes>(),
+            _ => size_of::<i64>(),
+        };
+        // With any value missing, all are laid out anew.
+        if given < rows { rows.saturating_mul(width) } else { 0 }
+    });
+    let bytes = missing.fold(0usize, usize::saturating_add);
+    if bytes <= weigh::EXTRA_BYTES_MAX { Ok(()) } else { Err(weigh::too_much_memory()) }
+}
+
+fn values(data: &Scalar) -> usize {
+    match data {
+        Scalar::BoolData(v) => v.data.len(),
+        Scalar::IntData(v) => v.data.len(),
+        Scalar::LongData(v) => v.data.len(),
+        Scalar::FloatData(v) => v.data.len(),
+        Scalar::DoubleData(v) => v.data.len(),
+        Scalar::StringData(v) => v.data.len(),
+        Scalar::JsonData(v) => v.data.len(),
+        _ => 0,
+    }
 }
 
 fn column(field: wire::FieldData, rows: usize) -> Result<Column> {

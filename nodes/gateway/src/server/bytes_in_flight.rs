@@ -53,7 +53,8 @@ impl RequestBytes {
         RequestBytes(Arc::new(Share { total, here: AtomicUsize::new(0), too_long: AtomicUsize::new(0) }))
     }
 
-    fn add(&self, bytes: usize) {
+    /// Counts bytes that arrived, and memory beyond them that the decoded request takes.
+    pub fn add(&self, bytes: usize) {
         self.0.here.fetch_add(bytes, Ordering::Relaxed);
         self.0.total.now.fetch_add(bytes, Ordering::Relaxed);
     }

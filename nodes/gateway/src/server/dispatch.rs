@@ -73,12 +73,18 @@ fn is_unknown(response: &Response<Body>) -> bool {
         .is_some_and(|status| status.code() == tonic::Code::Unimplemented && status.message().is_empty())
 }
 
-/// What is wrong with a request that could not be decoded. Handlers never answer with a gRPC error, so an internal one
-/// comes from decoding.
+/// What is wrong with a request that could not be decoded, or was not because of what it would become (I21). Handlers
+/// never answer with a gRPC error, so these come from the codec.
 fn undecodable(response: &Response<Body>) -> Option<Error> {
     let status = tonic::Status::from_header_map(response.headers())?;
-    (status.code() == tonic::Code::Internal)
-        .then(|| Error::invalid(format!("the request cannot be decoded: {}", status.message())))
+    match status.code() {
+        tonic::Code::Internal => {
+            Some(Error::invalid(format!("the request cannot be decoded: {}", status.message())))
+        }
+        tonic::Code::InvalidArgument => Some(Error::invalid(status.message())),
+        tonic::Code::ResourceExhausted => Some(Error::new(Code::ParameterTooLarge, status.message())),
+        _ => None,
+    }
 }
 
 /// The answer to a request that was not even decoded: a whole reply with a status, as the client expects it, because
