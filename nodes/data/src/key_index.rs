@@ -12,6 +12,8 @@ pub struct MemoryKeyIndex {
     keys: HashMap<PrimaryKey, Rows>,
     rows: usize,
     text_bytes: usize,
+    /// Of the lists of keys with several rows.
+    list_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -27,12 +29,21 @@ impl Rows {
             Rows::Many(rows) => rows,
         }
     }
+
+    fn list_bytes(&self) -> usize {
+        match self {
+            Rows::One(_) => 0,
+            Rows::Many(rows) => rows.capacity() * size_of::<RowRef>(),
+        }
+    }
 }
 
 impl MemoryKeyIndex {
     /// Approximate bytes in memory, for the memory governor (I21).
     pub fn bytes(&self) -> usize {
-        self.keys.capacity() * (size_of::<PrimaryKey>() + size_of::<Rows>() + 1) + self.text_bytes
+        self.keys.capacity() * (size_of::<PrimaryKey>() + size_of::<Rows>() + 1)
+            + self.text_bytes
+            + self.list_bytes
     }
 }
 
@@ -59,21 +70,28 @@ impl KeyIndex for MemoryKeyIndex {
                 self.text_bytes += text_bytes(&key);
                 self.keys.insert(key, Rows::One(row));
             }
-            Some(Rows::Many(rows)) => rows.push(row),
-            Some(one) => *one = Rows::Many(one.as_slice().iter().copied().chain([row]).collect()),
+            Some(rows) => {
+                self.list_bytes -= rows.list_bytes();
+                match rows {
+                    Rows::Many(rows) => rows.push(row),
+                    Rows::One(first) => *rows = Rows::Many(vec![*first, row]),
+                }
+                self.list_bytes += rows.list_bytes();
+            }
         }
     }
 
     fn remove(&mut self, key: &PrimaryKey) -> Vec<RowRef> {
         let Some(rows) = self.keys.remove(key) else { return Vec::new() };
         self.text_bytes -= text_bytes(key);
+        self.list_bytes -= rows.list_bytes();
         let rows = rows.as_slice().to_vec();
         self.rows -= rows.len();
         rows
     }
 
     fn retain(&mut self, keep: &mut dyn FnMut(&PrimaryKey, &RowRef) -> bool) {
-        let (mut kept, mut text) = (0, 0);
+        let (mut kept, mut text, mut lists) = (0, 0, 0);
         self.keys.retain(|key, rows| {
             let left: Vec<RowRef> = rows.as_slice().iter().copied().filter(|row| keep(key, row)).collect();
             kept += left.len();
@@ -83,10 +101,12 @@ impl KeyIndex for MemoryKeyIndex {
                 _ => *rows = Rows::Many(left),
             }
             text += text_bytes(key);
+            lists += rows.list_bytes();
             true
         });
         self.rows = kept;
         self.text_bytes = text;
+        self.list_bytes = lists;
     }
 
     fn len(&self) -> usize {
@@ -101,6 +121,20 @@ mod tests {
 
     fn row(n: u32) -> RowRef {
         RowRef { segment: SegmentId(u64::from(n) % 2), row: n, position: LogPosition(u64::from(n)) }
+    }
+
+    #[test]
+    fn i21_the_lists_of_keys_with_many_rows_count_as_memory() {
+        let mut index = MemoryKeyIndex::default();
+        let key = PrimaryKey::Int64(7);
+        index.add(key.clone(), row(0));
+        let one = index.bytes();
+        (1..1_000).for_each(|n| index.add(key.clone(), row(n)));
+        assert!(index.bytes() >= one + 1_000 * size_of::<RowRef>(), "{} after {one}", index.bytes());
+        index.retain(&mut |_, row| row.row < 2);
+        assert!(index.bytes() < one + 10 * size_of::<RowRef>());
+        index.remove(&key);
+        assert_eq!(index.bytes(), one);
     }
 
     #[test]

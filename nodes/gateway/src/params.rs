@@ -29,8 +29,11 @@ impl Params {
     pub fn add(&mut self, key: String, value: String) -> Result<()> {
         match self.values.get(&key) {
             Some(known) if !known.eq_ignore_ascii_case(&value) => Err(Error::invalid(format!(
-                "{} {key:?} is given twice, as {known:?} and as {value:?}",
-                self.what
+                "{} {} is given twice, as {} and as {}",
+                self.what,
+                shown(&key),
+                shown(known),
+                shown(&value)
             ))),
             _ => {
                 self.values.insert(key, value);
@@ -50,7 +53,7 @@ impl Params {
         let read = |text: String| {
             text.trim()
                 .parse()
-                .map_err(|_| Error::invalid(format!("{what} {key:?} is {text:?}, not an integer")))
+                .map_err(|_| Error::invalid(format!("{what} {key:?} is {}, not an integer", shown(&text))))
         };
         self.take(key).map(read).transpose()
     }
@@ -60,7 +63,9 @@ impl Params {
         for key in keys {
             match self.take(key).as_deref() {
                 None | Some("False" | "false" | "0") => {}
-                Some(value) => return Err(Error::not_built(format!("{} {key:?} = {value:?}", self.what))),
+                Some(value) => {
+                    return Err(Error::not_built(format!("{} {key:?} = {}", self.what, shown(value))));
+                }
             }
         }
         Ok(())
@@ -79,12 +84,30 @@ impl Params {
         self.values
     }
 
-    /// Refuses what is left.
+    /// Lets features go that are known and asked for with nothing: an empty value is absent.
+    pub fn forget_empty(&mut self, keys: &[&str]) {
+        self.values.retain(|key, value| !(value.is_empty() && keys.contains(&key.as_str())));
+    }
+
+    /// Refuses what is left, whatever its value: a slip in a name is one also without a value.
     pub fn finish(self) -> Result<()> {
-        match self.values.iter().find(|(_, value)| !value.is_empty()) {
+        match self.values.first_key_value() {
             None => Ok(()),
-            Some((key, value)) => Err(Error::not_built(format!("{} {key:?} = {value:?}", self.what))),
+            Some((key, value)) => {
+                Err(Error::not_built(format!("{} {} = {}", self.what, shown(key), shown(value))))
+            }
         }
+    }
+}
+
+/// Characters of a client's own text that an error repeats: enough to find it again, not the whole request.
+const SHOWN_CHARS: usize = 100;
+
+/// A text in quotes, cut when it is long.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        None => format!("{text:?}"),
+        Some((at, _)) => format!("{:?}... ({} bytes)", &text[..at], text.len()),
     }
 }
 
@@ -96,8 +119,8 @@ fn object(what: &str, key: &str, text: &str) -> Result<BTreeMap<String, String>>
     };
     match serde_json::from_str(text) {
         Ok(Json::Object(map)) => Ok(map.into_iter().map(|(key, value)| (key, plain(value))).collect()),
-        Ok(_) => Err(Error::invalid(format!("{what} {key:?} is not a JSON object: {text}"))),
-        Err(error) => Err(Error::invalid(format!("{what} {key:?} is not JSON ({error}): {text}"))),
+        Ok(_) => Err(Error::invalid(format!("{what} {key:?} is not a JSON object: {}", shown(text)))),
+        Err(error) => Err(Error::invalid(format!("{what} {key:?} is not JSON ({error}): {}", shown(text)))),
     }
 }
 

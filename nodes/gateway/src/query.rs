@@ -69,7 +69,8 @@ fn page(mut params: Params) -> Result<(Option<usize>, usize)> {
     params.finish()?;
     match limit {
         Some(limit) => window(limit, offset).map(|(limit, offset)| (Some(limit), offset)),
-        None => window(1, offset).map(|(_, offset)| (None, offset)),
+        None if (0..TOPK_MAX as i64).contains(&offset) => Ok((None, offset as usize)),
+        None => Err(Error::invalid(format!("offset is {offset}, allowed is 0 to {}", TOPK_MAX - 1))),
     }
 }
 

@@ -122,6 +122,7 @@ impl Options {
         };
         let metric = given.take("metric_type").map(|name| metric(&name)).transpose()?;
         let field = given.take("anns_field").unwrap_or_default();
+        given.forget_empty(FEATURES);
         given.finish()?;
         Ok(Options { field, metric, limit, offset, round_decimal, params })
     }
@@ -201,7 +202,7 @@ fn vectors(input: Option<SearchInput>, nq: i64) -> Result<(u32, Vec<f32>, usize)
         values.extend(floats);
     }
     let dim = length / 4;
-    columns::finite(&values, dim, f32::is_finite)?;
+    columns::finite("query vector", &values, dim, f32::is_finite)?;
     let dim = u32::try_from(dim).map_err(|_| Error::invalid("the query vectors are too long"))?;
     Ok((dim, values, queries))
 }

@@ -113,7 +113,10 @@ fn lock(path: &Path) -> Result<DirLock, Error> {
 }
 
 /// Whether this is a node's directory, or may become one. Changes nothing.
-fn check_content(path: &Path, disk: &dyn Disk) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::NotOurs`], [`Error::Torn`].
+pub(crate) fn check_content(path: &Path, disk: &dyn Disk) -> Result<(), Error> {
     if disk.exists(KV)? {
         return Ok(());
     }

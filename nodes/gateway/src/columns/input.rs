@@ -170,13 +170,13 @@ fn scalar(data_type: i32, data: Option<Scalar>, valid: &Validity, is_dynamic: bo
         (WireType::Int64, None) => ColumnData::Int64(valid.spread(Vec::new())?),
         (WireType::Float, Some(Scalar::FloatData(v))) => {
             let values = valid.spread(v.data)?;
-            finite(&values, 1, |x| x.is_finite())?;
+            finite("row", &values, 1, |x| x.is_finite())?;
             ColumnData::Float(values)
         }
         (WireType::Float, None) => ColumnData::Float(valid.spread(Vec::new())?),
         (WireType::Double, Some(Scalar::DoubleData(v))) => {
             let values = valid.spread(v.data)?;
-            finite(&values, 1, |x| x.is_finite())?;
+            finite("row", &values, 1, |x| x.is_finite())?;
             ColumnData::Double(values)
         }
         (WireType::Double, None) => ColumnData::Double(valid.spread(Vec::new())?),
@@ -233,12 +233,13 @@ fn vector(data_type: i32, dim: i64, data: Option<Vector>, rows: usize) -> Result
             values.len()
         )));
     }
-    finite(&values, dim as usize, |x| x.is_finite())?;
+    finite("row", &values, dim as usize, |x| x.is_finite())?;
     Ok(ColumnData::FloatVector { dim, values })
 }
 
-/// Refuses NaN and infinity, naming the row. `width` values make a row.
+/// Refuses NaN and infinity, naming the row (or what else `width` values make).
 pub(crate) fn finite<T: Copy + std::fmt::Debug>(
+    what: &str,
     values: &[T],
     width: usize,
     is_finite: fn(T) -> bool,
@@ -250,7 +251,10 @@ pub(crate) fn finite<T: Copy + std::fmt::Debug>(
         }
         let at = block * 1_024 + chunk.iter().position(|value| !is_finite(*value)).unwrap_or(0);
         let row = at / width.max(1);
-        return Err(Error::invalid(format!("row {row} has the value {:?}, a number is needed", values[at])));
+        return Err(Error::invalid(format!(
+            "{what} {row} has the value {:?}, a number is needed",
+            values[at]
+        )));
     }
     Ok(())
 }

@@ -100,9 +100,14 @@ async fn search_parameters_that_are_not_built_are_named() {
         ("order_by_fields", "year:desc"),
         ("hints", "iterative_filter"),
         ("never_heard_of", "1"),
+        // A slip is one without a value, too.
+        ("never_heard_off", ""),
     ] {
         refuses(&[key], search_request(&[pair(key, value)])).await;
     }
+    // Asked for with nothing: as good as not asked.
+    let fake = Arc::new(Fake::default());
+    search::search(context(&fake), search_request(&[pair("group_by_field", "")])).await.unwrap();
     for inside in ["{\"radius\": 0}", "{\"range_filter\": 1.5}", "{\"page_retain_order\": true}"] {
         let name = inside.split('"').nth(1).unwrap();
         refuses(&[name], search_request(&[pair("params", inside)])).await;
@@ -135,12 +140,16 @@ async fn bad_searches_say_the_limit() {
     refuses(&["HAMMING"], search_request(&[pair("metric_type", "HAMMING"), pair("params", "{}")])).await;
     refuses(&["metric_type", "twice"], search_request(&[pair("metric_type", "IP")])).await;
     refuses(&["params", "JSON"], search_request(&[pair("params", "{nprobe}")])).await;
+    // A long text is not sent back.
+    let long = search_request(&[pair("params", "[".to_owned() + &"ü".repeat(50_000))]);
+    let error = search::search(context(&Arc::new(Fake::default())), long).await.unwrap_err();
+    assert!(error.detail.len() < 500 && error.detail.contains("100001 bytes"), "{error}");
     refuses(&["round_decimal"], search_request(&[pair("round_decimal", 9)])).await;
     let with = |input| pb::SearchRequest { search_input: input, nq: 0, ..search_request(&[]) };
     refuses(&["query vectors", "16384"], with(placeholder(101, &[]))).await;
     refuses(&["16385", "16384"], with(placeholder(101, &vec![&[1.0, 2.0][..]; 16_385]))).await;
     refuses(&["query vector 1", "3"], with(placeholder(101, &[&[1.0, 2.0], &[1.0, 2.0, 3.0]]))).await;
-    refuses(&["row 1", "NaN"], with(placeholder(101, &[&[1.0, 2.0], &[1.0, f32::NAN]]))).await;
+    refuses(&["query vector 1", "NaN"], with(placeholder(101, &[&[1.0, 2.0], &[1.0, f32::NAN]]))).await;
     refuses(&["no query vectors"], with(None)).await;
     refuses(&["nq is 2"], pb::SearchRequest { nq: 2, ..search_request(&[]) }).await;
 }
@@ -171,6 +180,9 @@ async fn a_query_arrives_whole() {
     }
     refused(query::query(context(&fake), ask(&[("limit", "16385")])).await, 1100, &["16385", "16384"]);
     refused(query::query(context(&fake), ask(&[("offset", "-1")])).await, 1100, &["offset"]);
+    let error =
+        refused(query::query(context(&fake), ask(&[("offset", "30000")])).await, 1100, &["30000", "16383"]);
+    assert!(!error.detail.contains("limit"), "none was given: {error}");
     assert!(fake.queried.lock().is_none());
 }
 

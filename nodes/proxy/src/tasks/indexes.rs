@@ -21,8 +21,8 @@ impl Proxy {
         let field = schema.field(&asked.field).ok_or_else(|| field_not_found(schema, &asked.field))?;
         if !field.data_type.is_vector() {
             let kind = if asked.index_type.is_empty() { "an index" } else { asked.index_type.as_str() };
-            let text =
-                format!("{kind} on a {} field is not supported by this version", field.data_type.name());
+            let data_type = field.data_type.name();
+            let text = format!("{kind} on a field of type {data_type} is not supported by this version");
             return Err(Error::invalid(text).with("field", &field.name));
         }
         IndexSpec::parse(&asked.index_type, &asked.params)

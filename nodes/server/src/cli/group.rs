@@ -29,7 +29,8 @@ impl GroupCommand {
                   tells the group to pass the entry over from its next start on. The change in that entry, which \
                   may have been acknowledged to a client, is lost.\n\nWith replicas, run it on every node that holds \
                   the group before any of them starts: a replica that does not skip what the others skip would \
-                  differ from them."
+                  differ from them.",
+    after_help = "Example, with the numbers that vecraft status names:\n  vecraft group skip --data-dir data --group 3 --entry 1042            says what would be lost\n  vecraft group skip --data-dir data --group 3 --entry 1042 --unsafe   loses it"
 )]
 pub struct Skip {
     /// Directory of the stopped node.

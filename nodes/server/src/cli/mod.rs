@@ -41,6 +41,9 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Print the effective configuration, every key with its meaning, unit and default.
+    #[command(
+        after_help = "Examples:\n  vecraft config print > cluster.toml              a file to start from\n  vecraft config print --config cluster.toml       what a file means, with every default"
+    )]
     Print {
         /// Start from this file instead of the defaults.
         #[arg(long, value_name = "FILE")]

@@ -10,12 +10,15 @@ use vecraft_runtime::telemetry::{LogFormat, LogOptions, init_logging};
 
 /// Options of `vecraft serve`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  vecraft serve                                     ./data on 127.0.0.1:19530, this machine only\n  vecraft serve --data-dir /srv/vecraft --listen 127.0.0.1:0\n  vecraft serve --listen 0.0.0.0:19530              for the network: there is no password yet\n  vecraft serve --config cluster.toml --node 1      one node of a cluster\n  vecraft serve --log-level info,vecraft_data=debug --log-file vecraft.log"
+)]
 pub struct Serve {
     /// Directory for everything it keeps; made when it is not there.
     #[arg(long, value_name = "DIR", default_value = "data", conflicts_with = "config")]
     data_dir: PathBuf,
-    /// Where Milvus's clients connect; port 0 takes a free one. Health and metrics then take a free port too
-    /// unless this is the default.
+    /// Where Milvus's clients connect; port 0 takes a free one. With another port than 19530 the other doors (Rust
+    /// clients; health and metrics) take free ports too, printed at the start.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
     listen: Option<String>,
     /// A cluster.toml; `vecraft config print` shows one.
@@ -83,6 +86,7 @@ async fn serve(config: &Config, node: u64) -> Result<(), String> {
     println!("  cluster          {} {}", config.cluster.name, server.cluster_id());
     println!("Ctrl-C stops it.");
     if !is_loopback(&addresses.milvus) {
+        println!("{}", open_to_all(&addresses.milvus));
         tracing::warn!(address = addresses.milvus, "open to the network without authentication");
     }
     let (reason, is_failure) = tokio::select! {
@@ -107,6 +111,14 @@ fn split_address(listen: &str) -> Result<(String, u16), String> {
         return Err(wrong());
     }
     Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
+}
+
+/// Said where the addresses are said: a log line may go to a file that nobody reads.
+fn open_to_all(address: &str) -> String {
+    format!(
+        "ATTENTION: {address} is open to the network, and there is no password: whoever reaches it may read, change and \
+         drop everything. Listen on 127.0.0.1, or keep others out with a firewall."
+    )
 }
 
 fn is_loopback(address: &str) -> bool {

@@ -18,6 +18,7 @@ mod tests;
 use super::stopping::{Stopped, end_at_once, stop};
 use crate::Server;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use data::DemoData;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ pub struct Demo {
     connect: Option<String>,
     /// A cluster of so many nodes on this machine, each a process; then each is killed once under inserts.
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["connect", "data_dir"],
-          value_parser = clap::value_parser!(u64).range(1..=cluster::NODES_MAX))]
+          value_parser = PossibleValuesParser::new(cluster::NODES).try_map(|count| count.parse::<u64>()))]
     nodes: u64,
     /// Keep the rows in this directory; without it a temporary one is used and removed.
     #[arg(long, value_name = "DIR")]

@@ -2,6 +2,7 @@
 
 use super::database::{self, CollectionLine};
 use super::health::{self, Answer};
+use crate::directory::check_content;
 use crate::{Addresses, RunFile};
 use serde::Serialize;
 use std::fmt::Write;
@@ -99,6 +100,10 @@ impl Report {
         }
         let disk = RealDisk::new(data_dir).map_err(|e| e.to_string())?;
         let run = RunFile::read(&disk).map_err(|e| e.to_string())?;
+        if run.is_none() {
+            // Somebody else's folder is not a stopped node.
+            check_content(data_dir, &disk).map_err(|e| e.to_string())?;
+        }
         let (state, mut reasons) = match &run {
             None => (State::Stopped, vec!["no process serves it".to_owned()]),
             Some(run) => ask_health(run).await,

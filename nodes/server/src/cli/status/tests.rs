@@ -58,6 +58,16 @@ async fn a_directory_is_stopped_dead_or_silent() {
     assert!(!dir.path().join("missing").exists(), "asking must not make the directory");
 }
 
+#[tokio::test]
+async fn somebody_elses_folder_is_not_a_stopped_node() {
+    let dir = tempfile::tempdir().unwrap();
+    // Tests may write files where no server is.
+    #[allow(clippy::disallowed_methods)]
+    std::fs::write(dir.path().join("letter.txt"), "dear").unwrap();
+    let why = Report::of_directory(dir.path()).await.unwrap_err();
+    assert!(why.contains("letter.txt"), "{why}");
+}
+
 fn books() -> CreateCollection {
     CreateCollection {
         name: "books".into(),
@@ -96,6 +106,12 @@ async fn a_running_node_is_serving_and_a_stopped_one_is_not() {
     assert_eq!(by_door.cluster_id.as_deref(), Some(server.cluster_id()));
     assert_eq!(by_door.cluster_name.as_deref(), Some("kitchen"));
     assert!(by_door.table().contains("books"), "{}", by_door.table());
+
+    // The likeliest slips: Milvus's port, and the one for health.
+    for door in [&server.addresses().milvus, &server.addresses().http] {
+        let why = Report::of_node(door).await.unwrap_err();
+        assert!(why.contains("no client door") && why.contains("19540"), "{why}");
+    }
 
     // The ports of a killed process may be given to another node; that one's answer is not about this directory.
     let other = tempfile::tempdir().unwrap();

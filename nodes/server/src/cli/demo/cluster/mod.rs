@@ -13,8 +13,8 @@ use std::path::Path;
 use vecraft_client::Client;
 use vecraft_runtime::signals::TerminationSignals;
 
-/// A cluster on one machine: more would only share its cores.
-pub const NODES_MAX: u64 = 5;
+/// How many nodes a cluster may have: what the configuration allows. More would only share the machine's cores.
+pub const NODES: [&str; 3] = ["1", "3", "5"];
 
 impl Demo {
     /// Starts the nodes, shows the passages, kills each node once.
