@@ -6,7 +6,7 @@ use super::handshake::{self, Failed};
 use super::hello::{Channel, Refusal};
 use super::identity::Identity;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -51,6 +51,23 @@ pub struct Peers {
     options: DialOptions,
     book: AddressBook,
     failures: Mutex<BTreeMap<NodeId, Failure>>,
+    reach: Mutex<Reach>,
+}
+
+/// Which nodes were reached when last tried: what changes here is news, the attempts between are not.
+#[derive(Debug, Default)]
+pub(super) struct Reach(BTreeSet<NodeId>);
+
+impl Reach {
+    /// True when the node could not be reached before, or was never tried.
+    pub(super) fn gained(&mut self, node: NodeId) -> bool {
+        self.0.insert(node)
+    }
+
+    /// True when the node was reached before. One that has not started yet is not missed.
+    pub(super) fn lost(&mut self, node: NodeId) -> bool {
+        self.0.remove(&node)
+    }
 }
 
 /// The last attempt, when it failed.
@@ -64,7 +81,13 @@ struct Failure {
 impl Peers {
     /// Nobody is known yet: fill the [`Peers::book`].
     pub fn new(identity: Identity, options: DialOptions) -> Arc<Peers> {
-        Arc::new(Peers { identity, options, book: AddressBook::default(), failures: Mutex::default() })
+        Arc::new(Peers {
+            identity,
+            options,
+            book: AddressBook::default(),
+            failures: Mutex::default(),
+            reach: Mutex::default(),
+        })
     }
 
     /// Who we are.
@@ -98,6 +121,9 @@ impl Peers {
     /// The node is alive: it has just answered or connected to us. The next attempt need not wait.
     pub fn heard_from(&self, node: NodeId) {
         self.failures.lock().remove(&node);
+        if self.reach.lock().gained(node) {
+            tracing::info!(%node, "node is reached");
+        }
     }
 
     async fn try_dial(&self, to: NodeId, channel: Channel, lane: u8) -> Result<PeerStream, Error> {
@@ -121,6 +147,9 @@ impl Peers {
     }
 
     fn failed(&self, to: NodeId, error: &Error) {
+        if matches!(error, Error::Unreachable { .. }) && self.reach.lock().lost(to) {
+            tracing::warn!(node = %to, %error, "node is out of reach; trying again, and telling when it is back");
+        }
         let mut failures = self.failures.lock();
         let last = failures.get(&to);
         // A refusal does not go away by itself: say it once, not at each attempt.

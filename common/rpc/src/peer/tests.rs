@@ -211,3 +211,13 @@ async fn a_call_without_an_answer_ends_in_time_and_a_silent_connection_is_given_
     assert!(matches!(patient, Err(Error::Closed { .. })), "{patient:?}");
     port.close().await;
 }
+
+#[test]
+fn a_node_that_goes_and_comes_back_is_news_once_each() {
+    let mut reach = peers::Reach::default();
+    let node = NodeId(2);
+    assert!(!reach.lost(node), "not started yet");
+    let news =
+        [reach.gained(node), reach.gained(node), reach.lost(node), reach.lost(node), reach.gained(node)];
+    assert_eq!(news, [true, false, true, false, true]);
+}
