@@ -139,14 +139,21 @@ impl Drop for PendingJob {
 #[derive(Clone)]
 pub struct IoPool {
     name: &'static str,
-    runtime: Handle,
+    /// `None`: no threads, the caller waits.
+    threads: Option<Handle>,
     slots: Arc<Semaphore>,
 }
 
 impl IoPool {
     /// A pool on the blocking threads of `runtime`, at most `limit` (at least 1) calls at once.
     pub fn new(name: &'static str, runtime: Handle, limit: usize) -> Self {
-        Self { name, runtime, slots: Arc::new(Semaphore::new(limit.max(1))) }
+        Self { name, threads: Some(runtime), slots: Arc::new(Semaphore::new(limit.max(1))) }
+    }
+
+    /// A pool without threads: a job runs inside the call, in one poll. For the simulation, where the same seed must do
+    /// the same thing and a thread would be a second source of order.
+    pub fn inline(name: &'static str) -> Self {
+        Self { name, threads: None, slots: Arc::new(Semaphore::new(1)) }
     }
 
     /// Runs `job` on a blocking thread. A job that has begun runs to its end even when the returned future is
@@ -160,11 +167,15 @@ impl IoPool {
         F: FnOnce() -> T + Send + 'static,
     {
         let closed = Cancelled::Closed { pool: self.name };
+        let Some(threads) = &self.threads else {
+            return catch_unwind(AssertUnwindSafe(job))
+                .map_err(|payload| Cancelled::Panicked { pool: self.name, text: panic_text(&*payload) });
+        };
         let Ok(slot) = self.slots.clone().acquire_owned().await else {
             return Err(closed);
         };
         let span = tracing::Span::current();
-        let running = self.runtime.spawn_blocking(move || {
+        let running = threads.spawn_blocking(move || {
             let _slot = slot;
             span.in_scope(job)
         });
@@ -229,6 +240,9 @@ mod tests {
         assert!(futures::future::join_all(jobs).await.iter().all(Result::is_ok));
         assert!(most.load(Ordering::SeqCst) <= 2);
         let failed = pool.run(|| -> () { panic!("bad sector") }).await;
+        let inline = IoPool::inline("test-io");
+        assert_eq!(inline.run(|| std::thread::current().id()).await, Ok(std::thread::current().id()));
+        assert_eq!(inline.run(|| -> () { panic!("bad sector") }).await, failed);
         assert_eq!(failed, Err(Cancelled::Panicked { pool: "test-io", text: "bad sector".into() }));
     }
 }

@@ -49,7 +49,7 @@ pub use hello::{Channel, Refusal};
 pub use identity::{Identity, Nonces, Secret, Trust};
 pub use lane::{Call, Lane};
 pub use listener::{Accepted, Door, ListenOptions, PeerListener};
-pub use peers::{DialOptions, PeerStream, Peers};
+pub use peers::{DialOptions, PeerStream, Peers, Roads};
 
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,10 @@ use super::error::Error;
 use super::handshake::{self, Failed};
 use super::hello::{Channel, Refusal};
 use super::identity::Identity;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,6 +22,25 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> ByteStream for S {}
 
 /// A stream whose handshake is done.
 pub type PeerStream = Box<dyn ByteStream>;
+
+/// How bytes get to an address: TCP, or a simulation's network.
+pub trait Roads: Send + Sync {
+    /// Connects to an address of the book. Limits of time are the caller's.
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<PeerStream>>;
+}
+
+/// The product's roads.
+struct Tcp;
+
+impl Roads for Tcp {
+    fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<PeerStream>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as PeerStream)
+        })
+    }
+}
 
 /// How hard we try.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +70,7 @@ impl Default for DialOptions {
 pub struct Peers {
     identity: Identity,
     options: DialOptions,
+    roads: Arc<dyn Roads>,
     book: AddressBook,
     failures: Mutex<BTreeMap<NodeId, Failure>>,
     reach: Mutex<Reach>,
@@ -81,9 +103,15 @@ struct Failure {
 impl Peers {
     /// Nobody is known yet: fill the [`Peers::book`].
     pub fn new(identity: Identity, options: DialOptions) -> Arc<Peers> {
+        Peers::over(identity, options, Arc::new(Tcp))
+    }
+
+    /// The same over other roads than TCP.
+    pub fn over(identity: Identity, options: DialOptions, roads: Arc<dyn Roads>) -> Arc<Peers> {
         Arc::new(Peers {
             identity,
             options,
+            roads,
             book: AddressBook::default(),
             failures: Mutex::default(),
             reach: Mutex::default(),
@@ -129,17 +157,16 @@ impl Peers {
     async fn try_dial(&self, to: NodeId, channel: Channel, lane: u8) -> Result<PeerStream, Error> {
         let unreachable = |why: String| Error::Unreachable { node: to, why };
         let address = self.book.get(to).ok_or_else(|| unreachable("its address is not known".to_owned()))?;
-        let connect = tokio::time::timeout(self.options.connect_max, TcpStream::connect(&address));
+        let connect = tokio::time::timeout(self.options.connect_max, self.roads.connect(&address));
         let mut stream = connect
             .await
             .map_err(|_| {
                 unreachable(format!("no connection to {address} in {:?}", self.options.connect_max))
             })?
             .map_err(|error| unreachable(format!("{address}: {error}")))?;
-        stream.set_nodelay(true).map_err(|error| unreachable(format!("{address}: {error}")))?;
         let greet = handshake::dial(&mut stream, &self.identity, to, channel, lane);
         match tokio::time::timeout(self.options.handshake_max, greet).await {
-            Ok(Ok(_level)) => Ok(Box::new(stream)),
+            Ok(Ok(_level)) => Ok(stream),
             Ok(Err(Failed::Refused(reason))) => Err(Error::Refused { node: to, reason }),
             Ok(Err(failed)) => Err(unreachable(format!("handshake with {address}: {failed}"))),
             Err(_) => Err(unreachable(format!("{address} did not finish the handshake"))),
