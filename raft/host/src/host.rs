@@ -38,6 +38,23 @@ pub struct Host {
     network: Network,
     config: Arc<Config>,
     followers_reserve_bytes: u64,
+    is_inline: bool,
+}
+
+/// How long a leader may be silent, in milliseconds. The product has one answer, [`Pace::default`]; a simulation draws
+/// its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// A leader says that it is alive this often.
+    pub heartbeat_ms: u64,
+    /// Shortest and longest wait before an election. A follower hopes for its leader for the longer one first.
+    pub election_ms: (u64, u64),
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { heartbeat_ms: HEARTBEAT_MS, election_ms: ELECTION_MS }
+    }
 }
 
 /// Which group to start, and as whom.
@@ -86,14 +103,22 @@ impl Host {
     /// # Errors
     /// [`Error::Stopped`] when openraft refuses our settings, a bug.
     pub fn with_network(log: NodeLog, network: Network) -> Result<Host, Error> {
+        Host::at_pace(log, network, Pace::default())
+    }
+
+    /// The same at another pace.
+    ///
+    /// # Errors
+    /// As [`Host::with_network`]; a pace that openraft refuses.
+    pub fn at_pace(log: NodeLog, network: Network, pace: Pace) -> Result<Host, Error> {
         let config = Config {
             cluster_name: "vecraft".to_owned(),
-            heartbeat_interval: HEARTBEAT_MS,
-            election_timeout_min: ELECTION_MS.0,
-            election_timeout_max: ELECTION_MS.1,
+            heartbeat_interval: pace.heartbeat_ms,
+            election_timeout_min: pace.election_ms.0,
+            election_timeout_max: pace.election_ms.1,
             enable_pre_vote: Some(true),
             // A leader without a majority falls silent, so that its followers elect another.
-            quorum_loss_probe_interval: Some(2 * ELECTION_MS.1),
+            quorum_loss_probe_interval: Some(2 * pace.election_ms.1),
             // A leader that comes back does not know what it acknowledged last: it must win a vote before it serves
             // reads (the saved commit index is written lazily).
             enable_leader_restore: Some(false),
@@ -109,7 +134,7 @@ impl Host {
         let config =
             config.validate().map_err(|e| Error::Stopped { group: GroupId::META, reason: e.to_string() })?;
         let followers_reserve_bytes = FOLLOWERS_RESERVE_BYTES;
-        Ok(Host { log, network, config: Arc::new(config), followers_reserve_bytes })
+        Ok(Host { log, network, config: Arc::new(config), followers_reserve_bytes, is_inline: false })
     }
 
     /// Bytes of log that groups of several keep below their checkpoints, 32 MiB unless told: a follower that is no
@@ -118,6 +143,13 @@ impl Host {
     #[must_use]
     pub fn keeping_for_followers(mut self, bytes: u64) -> Host {
         self.followers_reserve_bytes = bytes;
+        self
+    }
+
+    /// Blocks where it would hand work to a thread: for a simulation, which has one thread.
+    #[must_use]
+    pub fn inline(mut self) -> Host {
+        self.is_inline = true;
         self
     }
 
@@ -139,7 +171,7 @@ impl Host {
         let (publish, published) = watch::channel(Published { at: LogPosition(0), is_closed: false });
         let checkpoint = Arc::new(Mutex::new(None));
         let driver = Driver::new(group, machine.clone(), checkpoint.clone(), publish);
-        let network = GroupNetwork { network: self.network.clone(), group, me };
+        let network = GroupNetwork { network: self.network.clone(), group, me, is_inline: self.is_inline };
         let raft: Raft<M> = openraft::Raft::new(me.0, self.config.clone(), network, log.clone(), driver)
             .await
             .map_err(|e| stopped(e.to_string()))?;

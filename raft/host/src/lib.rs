@@ -26,7 +26,7 @@ mod state_machine;
 
 pub use error::Error;
 pub use group::{Group, Proposed};
-pub use host::{Birth, GroupSpec, Host};
+pub use host::{Birth, GroupSpec, Host, Pace};
 pub use machine::{Committed, Failed, Incoming, Machine, Mark, Offer};
 pub use network::Network;
 pub use standing::{Location, Members, MembershipId, Part, Progress, Standing};

@@ -104,7 +104,7 @@ impl GroupLog {
     }
 
     async fn read_entries(&self, start: u64, end: u64, bytes_max: usize) -> io::Result<Vec<Entry>> {
-        let entries = if self.is_in_memory(start, end) || self.shared.options.writer == WriterMode::Inline {
+        let entries = if self.is_in_memory(start, end) || self.shared.options.writer != WriterMode::Thread {
             self.read(start, end, bytes_max)?
         } else {
             let log = self.clone();

@@ -29,6 +29,7 @@ mod options;
 mod queue;
 mod raft_types;
 mod record;
+mod runtime;
 mod wal;
 mod writer;
 
@@ -41,4 +42,5 @@ pub use raft_types::{
     Vote,
 };
 pub use record::{EntryId, EntryKind, GroupKey, LogEntry, Record, VoteState};
+pub use runtime::draw_timeouts_from;
 pub use wal::{FORMAT_VERSION, GroupState, LogFiles, WriteAheadLog};

@@ -123,7 +123,7 @@ impl NodeLog {
         let (mode, generation) = (options.writer, wal.generation());
         let shared = Shared::new(wal, options, memory);
         let thread = match mode {
-            WriterMode::Inline => None,
+            WriterMode::Inline | WriterMode::Called => None,
             WriterMode::Thread => {
                 let shared = Arc::clone(&shared);
                 let started =
@@ -193,6 +193,16 @@ impl NodeLog {
     /// The simulation calls it as time passes; with [`WriterMode::Thread`] it is a flush for tests and shutdown.
     pub fn tick(&self) {
         self.inner.shared.tick();
+    }
+
+    /// Returns when somebody waits for what is queued, with [`WriterMode::Called`]; never with another writer.
+    pub async fn roused(&self) {
+        self.inner.shared.roused.notified().await;
+    }
+
+    /// Writes what somebody waits for in the calling thread, with [`WriterMode::Called`].
+    pub fn write_queued(&self) {
+        self.inner.shared.pump_until_full();
     }
 
     /// A picture for metrics.

@@ -14,6 +14,9 @@ pub enum WriterMode {
     Thread,
     /// The calling thread, inside each call: for the simulation, where nothing may run on its own.
     Inline,
+    /// Whoever calls [`crate::NodeLog::write_queued`] once [`crate::NodeLog::roused`] has returned: for a simulation in
+    /// which a disk takes its time, so that entries are in the log for a while before they are durable.
+    Called,
 }
 
 /// Sizes and behaviour. The default is the product's; tests shrink it.

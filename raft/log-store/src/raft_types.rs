@@ -54,6 +54,7 @@ openraft::declare_raft_types!(
         R = Reply,
         NodeId = u64,
         Node = Peer,
+        AsyncRuntime = crate::runtime::Runtime,
 );
 
 /// openraft's log id.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::error::{Error, Result};
 use crate::memory::Memory;
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub queue: Mutex<Queue>,
     pub room: Semaphore,
     wake: Condvar,
+    /// As `wake`, for [`WriterMode::Called`].
+    pub roused: Notify,
     pen: Mutex<Pen>,
     pub stalled: AtomicBool,
     pub batches: AtomicU64,
@@ -57,6 +59,7 @@ impl Shared {
             options,
             queue: Mutex::new(Queue { memory, ..Queue::default() }),
             wake: Condvar::new(),
+            roused: Notify::new(),
             pen: Mutex::new(Pen { wal, held: None }),
             stalled: AtomicBool::new(false),
             batches: AtomicU64::new(0),
@@ -108,7 +111,8 @@ impl Shared {
             WriterMode::Thread => {
                 self.wake.notify_one();
             }
-            WriterMode::Inline if lazy => {}
+            WriterMode::Inline | WriterMode::Called if lazy => {}
+            WriterMode::Called => self.roused.notify_one(),
             WriterMode::Inline => self.pump_until_full(),
         }
     }
@@ -124,7 +128,8 @@ impl Shared {
         }
     }
 
-    fn pump_until_full(&self) {
+    /// Writes what somebody waits for, in the calling thread.
+    pub(crate) fn pump_until_full(&self) {
         let _ = self.pump(&mut self.pen.lock());
     }
 

@@ -33,13 +33,16 @@ pub struct GroupNetwork {
     pub network: Network,
     pub group: GroupId,
     pub me: ReplicaId,
+    /// See [`crate::Host::inline`].
+    pub is_inline: bool,
 }
 
 impl GroupNetwork {
     fn target(&self, replica: u64, peer: &Peer, is_urgent: bool) -> Target {
         let node = NodeId(peer.node);
         let lanes = self.network.lanes(node);
-        Target { lanes, group: self.group, from: self.me, to: ReplicaId(replica), node, is_urgent }
+        let (from, to, is_inline) = (self.me, ReplicaId(replica), self.is_inline);
+        Target { lanes, group: self.group, from, to, node, is_urgent, is_inline }
     }
 }
 
@@ -64,6 +67,7 @@ pub struct Target {
     node: NodeId,
     /// Appends of this client are heartbeats.
     is_urgent: bool,
+    is_inline: bool,
 }
 
 type Rpc<T> = Result<T, RPCError<TypeConfig>>;
@@ -118,8 +122,12 @@ impl Target {
         let SnapshotFiles::Here(offer) = snapshot else {
             return Err(format!("group {}: a snapshot of another node", self.group));
         };
-        let offer = tokio::task::spawn_blocking(move || offer()).await;
-        let offer = offer.map_err(|e| format!("group {}: describing its checkpoint: {e}", self.group))?;
+        let offer = if self.is_inline {
+            offer()
+        } else {
+            let offer = tokio::task::spawn_blocking(move || offer()).await;
+            offer.map_err(|e| format!("group {}: describing its checkpoint: {e}", self.group))?
+        };
         match offer {
             Some(offer) if Some(offer.mark.log_id) == at => Ok(offer),
             Some(offer) => {
