@@ -5,6 +5,7 @@
 //! | `replica` | one group's shards: machine, key index, segments, published views; synchronous, simulated as it is |
 //! | `checkpoint/` | durable positions (I3): capture, write, restore |
 //! | `machine` | the replica behind Raft |
+//! | `faults` | bugs that the simulation plants |
 //! | `failures` | entries that could not be applied, or are to be skipped (I24) |
 //! | `clean_up` | removing files that nothing names, once an hour (I13) |
 //! | `governor` | who may have how much memory (I21) |
@@ -31,6 +32,7 @@ mod clean_up;
 mod digest;
 mod error;
 mod failures;
+mod faults;
 mod governor;
 mod group;
 mod key_index;
@@ -52,6 +54,7 @@ pub use clean_up::clean_up;
 pub use digest::compare as compare_replicas;
 pub use error::{Error, Result};
 pub use failures::{FailedEntry, Failures, failed_entry, skip_entry};
+pub use faults::Faults;
 pub use governor::Governor;
 pub use group::{DataGroup, Surroundings};
 pub use key_index::MemoryKeyIndex;
@@ -59,6 +62,6 @@ pub use machine::{DataMachine, Pressure};
 pub use maintenance::{MaintenancePolicy, maintain};
 pub use metrics::{DataFigures, GroupFigures, SegmentFigures};
 pub use node::{DataNode, Space, WriteLimits};
-pub use replica::{Faults, GroupReplica, Routes};
+pub use replica::{GroupReplica, Routes};
 pub use snapshot::{DiskFiles, Source, Throttle};
 pub use tasks::ShardLedger;

@@ -1,6 +1,7 @@
 //! The replica as Raft drives it.
 
 use crate::failures::Failures;
+use crate::faults::Faults;
 use crate::group::Surroundings;
 use crate::replica::GroupReplica;
 use crate::snapshot::pins::Pin;
@@ -93,6 +94,11 @@ impl DataMachine {
     /// Storage errors.
     pub fn condemn(&mut self, why: &str) -> crate::Result<()> {
         self.failures.condemn(why)
+    }
+
+    /// Plants or removes bugs (simulation only).
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.replica.set_faults(faults);
     }
 
     /// A snapshot was installed: the replica restored from it takes the old one's place, under the caller's lock.

@@ -6,6 +6,7 @@
 use crate::checkpoint::paths;
 use crate::digest::{Digest, outcome};
 use crate::error::{Error, Result};
+use crate::faults::Faults;
 use crate::key_index::MemoryKeyIndex;
 use crate::snapshot::pins::Pins;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,13 +42,6 @@ pub struct GroupReplica {
     pub(crate) digest: Digest,
     /// Files that stay although no checkpoint names them (I5).
     pub(crate) pins: Arc<Pins>,
-}
-
-/// Bugs that the simulation plants to see whether it finds them. All off in a real node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// Forget the deletes of every entry that is applied.
-    pub drop_deletes: bool,
 }
 
 impl GroupReplica {
@@ -87,6 +81,7 @@ impl GroupReplica {
     pub fn apply(&mut self, position: LogPosition, entry: ShardEntry) -> Result<ShardReply> {
         self.mark_before(position);
         let shard = entry.shard;
+        self.faults.strike(&mut self.state);
         let mut nothing = MemoryKeyIndex::default();
         let keys = self.shards.get_mut(&shard).map_or(&mut nothing, |shard| &mut shard.keys);
         let decided = self.state.apply(position, entry, keys);

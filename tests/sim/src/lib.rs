@@ -14,13 +14,15 @@
 //! | [`bug`] | bugs planted on purpose, each of which must be found |
 //! | [`report`] | running a seed and saying how to bring it back |
 //!
-//! With one voter a durable entry is committed: `propose` is append, sync, apply, answer. It does *not* simulate
-//! openraft, actix, RocksDB, gRPC or a network; those run in tests/chaos with real processes.
+//! With one voter a durable entry is committed: `propose` is append, sync, apply, answer. This part does *not* simulate
+//! openraft or a network; [`cluster`] does, with three or five nodes on virtual time. Neither simulates actix, RocksDB or
+//! gRPC; those run in tests/chaos with real processes.
 //!
 //! [`SimDisk`]: vecraft_storage::SimDisk
 //! [`SimKv`]: vecraft_storage::SimKv
 
 pub mod bug;
+pub mod cluster;
 pub mod history;
 pub mod invariants;
 pub mod node;

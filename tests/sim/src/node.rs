@@ -108,7 +108,10 @@ impl Machine {
         let disk = self.shared_disk();
         let (mut replica, mark) =
             restore(&disk, &self.kv, GROUP, routes.clone(), views.clone(), self.growing)?;
-        replica.set_faults(Faults { drop_deletes: self.bug == Some(Bug::DropDeleteOnReplay) });
+        replica.set_faults(Faults {
+            drop_deletes: self.bug == Some(Bug::DropDeleteOnReplay),
+            ..Faults::default()
+        });
         Ok(Shards { replica, views, routes, mark: mark.as_deref().and_then(read_mark) })
     }
 

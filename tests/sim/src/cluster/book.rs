@@ -1,0 +1,273 @@
+//! What must be true: one log, read a second time by the naive twin as soon as any replica applies an entry of it, and
+//! what clients were told.
+//!
+//! Replicas, clients and the fate write into it; the rules in [`super::invariants`] are asked on every such occasion.
+//! The first rule that does not hold ends the life.
+
+use super::invariants::{
+    durable_writes, i5_snapshot, i9_timestamps, i10_retries, i11_one_log, i17_reads, i20_views,
+};
+use crate::invariants::i10_retries::request;
+use crate::invariants::{Broken, Check};
+use crate::trace::Trace;
+use crate::twin::Twin;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::time::Instant;
+use vecraft_rpc::codec;
+use vecraft_rpc::services::ShardWritten;
+use vecraft_segment::{ShardView, ViewRegistry};
+use vecraft_state::shard::{ShardEntry, ShardReply};
+use vecraft_types::{LogPosition, RequestId, ShardId, Timestamp};
+
+/// An entry of the group's log, as the first replica that applied it had it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// Log id and members: equal on all replicas.
+    pub mark: Bytes,
+    /// The command; `None` for an entry without one.
+    pub command: Option<Bytes>,
+    /// What the proposer must hear.
+    pub reply: Option<ShardReply>,
+    /// Which write it is.
+    pub request: Option<(ShardId, RequestId)>,
+}
+
+/// A write that a client was told of.
+#[derive(Clone, Debug)]
+pub struct Ack {
+    /// The shard.
+    pub shard: ShardId,
+    /// The write.
+    pub request: RequestId,
+    /// Where it is.
+    pub position: LogPosition,
+    /// When the client heard.
+    pub at: Instant,
+    /// What it heard.
+    pub written: ShardWritten,
+}
+
+/// The pages of the book.
+pub struct Pages {
+    /// When the simulation began.
+    pub began: Instant,
+    /// What happened.
+    pub trace: Trace,
+    /// The first rule that did not hold.
+    pub broken: Option<Broken>,
+    /// The log, by index.
+    pub log: BTreeMap<LogPosition, Known>,
+    /// The twin after the newest entry.
+    pub twin: Twin,
+    /// The twin after each command.
+    pub states: BTreeMap<LogPosition, Arc<Twin>>,
+    /// Entries that changed rows.
+    pub changes: BTreeMap<ShardId, BTreeSet<LogPosition>>,
+    /// What clients were told, in order.
+    pub acks: Vec<Ack>,
+    /// Strong reads answered.
+    pub seen: i17_reads::Seen,
+    /// Answers by request.
+    pub retries: i10_retries::Retries,
+    /// Timestamps.
+    pub stamps: i9_timestamps::Stamps,
+    /// Figures for the report.
+    pub figures: Figures,
+}
+
+/// How much happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Writes acknowledged.
+    pub acked: u64,
+    /// Reads answered.
+    pub reads: u64,
+    /// Deaths of a process.
+    pub deaths: u64,
+    /// Snapshots installed.
+    pub snapshots: u64,
+    /// Replicas replaced after a wipe.
+    pub replaced: u64,
+    /// Troubles made.
+    pub troubles: u64,
+}
+
+/// The book. Clones are the same.
+#[derive(Clone)]
+pub struct Book(Arc<Mutex<Pages>>);
+
+impl Book {
+    /// An empty one.
+    pub fn new() -> Book {
+        Book(Arc::new(Mutex::new(Pages {
+            began: Instant::now(),
+            trace: Trace::default(),
+            broken: None,
+            log: BTreeMap::new(),
+            twin: Twin::default(),
+            states: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            acks: Vec::new(),
+            seen: i17_reads::Seen::default(),
+            retries: i10_retries::Retries::default(),
+            stamps: i9_timestamps::Stamps::default(),
+            figures: Figures::default(),
+        })))
+    }
+
+    /// Looks something up.
+    pub fn with<T>(&self, read: impl FnOnce(&mut Pages) -> T) -> T {
+        read(&mut self.0.lock())
+    }
+
+    /// Notes an event with its time.
+    pub fn note(&self, what: impl Into<String>) {
+        let mut pages = self.0.lock();
+        let at = pages.began.elapsed();
+        pages.trace.note(format!("{:>10} us  {}", at.as_micros(), what.into()));
+    }
+
+    /// Remembers the first rule that did not hold.
+    pub fn judge(&self, outcome: Check) {
+        if let Err(broken) = outcome {
+            let at = self.0.lock().began.elapsed();
+            self.0.lock().trace.note(format!("{:>10} us  BROKEN {}", at.as_micros(), broken.invariant));
+            self.0.lock().broken.get_or_insert(broken);
+        }
+    }
+
+    /// True once a rule did not hold.
+    pub fn is_over(&self) -> bool {
+        self.0.lock().broken.is_some()
+    }
+
+    /// A replica applied an entry, and answered so.
+    pub fn applied(
+        &self,
+        node: u64,
+        position: LogPosition,
+        mark: Bytes,
+        command: Option<&Bytes>,
+        reply: Option<&Bytes>,
+    ) {
+        let is_new = self.with(|pages| !pages.log.contains_key(&position));
+        if is_new {
+            self.note(format!("node {node} is the first to apply {position}"));
+        }
+        let outcome = self.with(|pages| pages.apply(node, position, mark, command, reply));
+        self.judge(outcome);
+    }
+
+    /// A client was told that its write is durable; `holders` of `voters` have it in their logs.
+    pub fn acked(&self, ack: Ack, (holders, voters): (usize, usize)) {
+        self.note(format!("acknowledged {:?} at {}", ack.request, ack.position));
+        let outcome = self.with(|pages| {
+            pages.figures.acked += 1;
+            durable_writes::majority(&ack, holders, voters)?;
+            durable_writes::in_the_log(&ack, &pages.log)?;
+            pages.acks.push(ack);
+            Ok(())
+        });
+        self.judge(outcome);
+    }
+
+    /// A view that readers of a node get is what the log says.
+    pub fn view(&self, node: u64, view: &ShardView) {
+        let outcome = self.with(|pages| i20_views::check(node, view, pages));
+        self.judge(outcome);
+    }
+
+    /// A snapshot was installed: every view is that of its position.
+    pub fn installed(&self, node: u64, at: LogPosition, views: &ViewRegistry) {
+        self.note(format!("node {node} installed a snapshot at {at}"));
+        let outcome = self.with(|pages| {
+            pages.figures.snapshots += 1;
+            i5_snapshot::check(node, at, views, pages)
+        });
+        self.judge(outcome);
+    }
+}
+
+impl Default for Book {
+    fn default() -> Book {
+        Book::new()
+    }
+}
+
+impl Pages {
+    fn apply(
+        &mut self,
+        node: u64,
+        position: LogPosition,
+        mark: Bytes,
+        command: Option<&Bytes>,
+        reply: Option<&Bytes>,
+    ) -> Check {
+        let reply =
+            reply.map(|bytes| i11_one_log::decode::<ShardReply>(node, position, bytes)).transpose()?;
+        if let Some(known) = self.log.get(&position) {
+            return i11_one_log::same(
+                node,
+                position,
+                known,
+                &Known { mark, command: command.cloned(), reply, request: known.request },
+            );
+        }
+        i11_one_log::next(node, position, self.log.last_key_value().map(|(at, _)| *at))?;
+        let mut known = Known { mark, command: command.cloned(), reply: None, request: None };
+        if let Some(bytes) = command {
+            let entry: ShardEntry = i11_one_log::decode(node, position, bytes)?;
+            known.request = request(&entry.command).map(|request| (entry.shard, request));
+            let before = self.twin.shards.get(&entry.shard).map(|shard| shard.rows.clone());
+            let expected = self.twin.apply(position, &entry);
+            let after = self.twin.shards.get(&entry.shard).map(|shard| shard.rows.clone());
+            let has_changed = before != after;
+            if has_changed {
+                self.changes.entry(entry.shard).or_default().insert(position);
+            }
+            self.states.insert(position, Arc::new(self.twin.clone()));
+            if let Some(seen) = &reply {
+                self.stamps.answered(position, entry.suggested, seen)?;
+                self.retries.answered(&entry, seen, &expected, has_changed)?;
+                i11_one_log::answer(node, position, seen, &expected)?;
+            }
+            known.reply = Some(expected);
+        }
+        self.log.insert(position, known);
+        Ok(())
+    }
+
+    /// What the log means up to a position.
+    pub fn at(&self, position: LogPosition) -> Arc<Twin> {
+        self.states.range(..=position).next_back().map(|(_, twin)| twin.clone()).unwrap_or_default()
+    }
+
+    /// The last entry up to a position that changed a shard's rows.
+    pub fn change_at(&self, shard: ShardId, position: LogPosition) -> LogPosition {
+        let changes = self.changes.get(&shard);
+        changes.and_then(|all| all.range(..=position).next_back().copied()).unwrap_or_default()
+    }
+
+    /// What a read must see of a shard that has to include all writes acknowledged before `moment`.
+    pub fn owed(&self, shard: ShardId, moment: Instant) -> LogPosition {
+        let owed = self.acks.iter().filter(|ack| ack.shard == shard && ack.at <= moment);
+        owed.map(|ack| self.change_at(shard, ack.position)).max().unwrap_or_default()
+    }
+
+    /// The same for a session that has seen a timestamp.
+    pub fn owed_session(&self, shard: ShardId, token: Timestamp) -> LogPosition {
+        let owed = self.acks.iter().filter(|ack| ack.shard == shard && ack.written.timestamp <= token);
+        owed.map(|ack| self.change_at(shard, ack.position)).max().unwrap_or_default()
+    }
+}
+
+/// Bytes of something that has a byte form.
+///
+/// # Panics
+/// Never for the types of this crate.
+pub fn bytes_of(mark: &vecraft_raft_host::Mark) -> Bytes {
+    mark.encode().unwrap_or_else(|error| Bytes::from(codec::encode(&error.to_string()).unwrap_or_default()))
+}

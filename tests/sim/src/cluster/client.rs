@@ -1,0 +1,283 @@
+//! Clients: they write through whoever leads and try again under the same name until they know; they read anywhere.
+
+use super::book::Ack;
+use super::bug::Bug;
+use super::invariants::i17_reads;
+use super::machine::World;
+use super::seats::Front;
+use crate::invariants::Check;
+use crate::node::GROUP;
+use crate::rng::Rng;
+use crate::rows::{self, Row};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+use vecraft_rpc::services::{ReadBarrier, RowChange, ShardAdmin, ShardCreation, ShardWrite, ShardWriter};
+use vecraft_types::api::Consistency;
+use vecraft_types::{
+    ClientId, Code, CollectionId, CollectionSchema, DataType, PartitionId, PrimaryKey, RequestId, ShardId,
+    Timestamp,
+};
+
+/// A client gives up after so long.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// Between two attempts, at most, in milliseconds.
+const RETRY_MS: u64 = 150;
+/// For one attempt, at most, in milliseconds.
+const ATTEMPT_MS: (u64, u64) = (200, 2_000);
+/// For a read, in milliseconds.
+const READ_MS: u64 = 1_500;
+const PARTITIONS: u64 = 3;
+
+/// The shards of a life.
+pub fn shards(world: &World) -> Vec<(ShardId, CollectionSchema)> {
+    let numbered = (1..).zip(&world.plan.shards);
+    let shard = |number| ShardId { collection: CollectionId(number), index: 0 };
+    numbered.map(|(number, (text, rule))| (shard(number), rows::schema(*text, *rule))).collect()
+}
+
+/// One client.
+pub struct Client {
+    /// What it lives in.
+    pub world: World,
+    /// Its dice.
+    pub rng: Rng,
+    /// Its name.
+    pub id: ClientId,
+    /// Row versions, unique over all clients.
+    pub versions: Arc<AtomicU64>,
+    /// Set when it is to end.
+    pub is_over: Arc<AtomicBool>,
+    sequence: u64,
+    /// The largest timestamp it was told.
+    token: Timestamp,
+}
+
+impl Client {
+    /// A client that has asked nothing yet.
+    pub fn new(
+        world: &World,
+        rng: Rng,
+        number: u64,
+        versions: &Arc<AtomicU64>,
+        is_over: &Arc<AtomicBool>,
+    ) -> Client {
+        Client {
+            world: world.clone(),
+            rng,
+            id: ClientId(u128::from(number)),
+            versions: versions.clone(),
+            is_over: is_over.clone(),
+            sequence: 0,
+            token: Timestamp::ZERO,
+        }
+    }
+
+    /// Writes, now and then reads its own writes, until told to end.
+    pub async fn write_on(mut self) {
+        let shards = shards(&self.world);
+        let mut last: Option<ShardWrite> = None;
+        while !self.is_over.load(Ordering::Relaxed) {
+            self.pause().await;
+            let Some((shard, schema)) = self.rng.pick(&shards).cloned() else { return };
+            let write = match last.take().filter(|_| self.rng.chance(8)) {
+                // The answer was lost on its way to the caller: the same once more (I10).
+                Some(again) => again,
+                None => self.draw(shard, &schema),
+            };
+            self.write(&write).await;
+            last = Some(write);
+            if self.rng.chance(15) {
+                self.read(shard, Consistency::Session(self.token)).await;
+            }
+        }
+    }
+
+    /// Reads at all levels, on any node, until told to end.
+    pub async fn read_on(mut self) {
+        let shards = shards(&self.world);
+        while !self.is_over.load(Ordering::Relaxed) {
+            self.pause().await;
+            let Some((shard, _)) = self.rng.pick(&shards).cloned() else { return };
+            let level = match self.rng.below(10) {
+                0..5 => Consistency::Strong,
+                5..8 => Consistency::Bounded(self.world.plan.bound_ms, Timestamp::ZERO),
+                _ => Consistency::Eventually,
+            };
+            self.read(shard, level).await;
+        }
+    }
+
+    /// Creates the shards; returns once that is acknowledged.
+    pub async fn create_shards(&mut self) -> bool {
+        for (shard, schema) in shards(&self.world) {
+            let began = Instant::now();
+            loop {
+                if began.elapsed() > 4 * PATIENCE {
+                    return false;
+                }
+                if let Some(front) = self.leader() {
+                    let creation = ShardCreation { shard, schema: schema.clone() };
+                    let created = front.answer(front.data.create_shard(GROUP, creation)).await;
+                    if matches!(created, Some(Ok(()))) {
+                        break;
+                    }
+                }
+                self.wait_a_little().await;
+            }
+        }
+        true
+    }
+
+    /// Writes until it is acknowledged or refused; false when patience ran out.
+    pub async fn write(&mut self, write: &ShardWrite) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            let Some(front) = self.leader() else {
+                self.wait_a_little().await;
+                continue;
+            };
+            let deadline_ms = self.rng.between(ATTEMPT_MS.0, ATTEMPT_MS.1);
+            let attempt = ShardWrite { deadline_ms, ..write.clone() };
+            match front.answer(front.data.write(attempt)).await {
+                Some(Ok(written)) => {
+                    self.token = self.token.max(written.timestamp);
+                    let position = written.position;
+                    let (shard, request, at) = (write.shard, write.request, Instant::now());
+                    let holders = self.world.seats.holders(&front, position);
+                    self.world.book.acked(Ack { shard, request, position, at, written }, holders);
+                    return true;
+                }
+                // Refused by the log itself: a key that exists, a partition that was dropped.
+                Some(Err(error))
+                    if matches!(error.code, Code::InvalidParameter | Code::PartitionNotFound) =>
+                {
+                    return true;
+                }
+                _ => self.wait_a_little().await,
+            }
+        }
+        false
+    }
+
+    /// The node to write to: mostly one that believes it leads.
+    fn leader(&mut self) -> Option<Front> {
+        let leaders = self.world.seats.leaders();
+        if self.rng.chance(95) || leaders.is_empty() {
+            return self.rng.pick(&leaders).cloned();
+        }
+        self.rng.pick(&self.world.seats.all()).cloned()
+    }
+
+    /// One read.
+    pub async fn read(&mut self, shard: ShardId, level: Consistency) -> bool {
+        let fronts = self.world.seats.all();
+        let Some(front) = self.rng.pick(&fronts).cloned() else { return false };
+        let began = Instant::now();
+        let owed = self.owed(shard, level, began);
+        let waited = match level {
+            Consistency::Bounded(bound, _) if self.trusts_heartbeats(&front, bound) => Some(Ok(())),
+            _ => front.answer(front.data.wait(shard, level, READ_MS)).await,
+        };
+        if !matches!(waited, Some(Ok(()))) {
+            return false;
+        }
+        let Some(view) = front.views.get(shard) else {
+            let created = self.world.book.with(|pages| pages.change_at(shard, owed.1));
+            self.judge(&front, level, owed, created.min(vecraft_types::LogPosition(0)));
+            return false;
+        };
+        self.world.book.view(front.node, &view);
+        let shown = self.world.book.with(|pages| {
+            pages.figures.reads += 1;
+            let shown = pages.change_at(shard, view.position);
+            if level == Consistency::Strong {
+                pages.seen.add(shard, shown);
+            }
+            shown
+        });
+        self.judge(&front, level, owed, shown);
+        true
+    }
+
+    /// Which rule says what the read owes, and the change it owes.
+    fn owed(
+        &self,
+        shard: ShardId,
+        level: Consistency,
+        began: Instant,
+    ) -> (&'static str, vecraft_types::LogPosition) {
+        self.world.book.with(|pages| match level {
+            Consistency::Strong => ("I16", pages.owed(shard, began).max(pages.seen.before(shard, began))),
+            Consistency::Session(token) => ("I20", pages.owed_session(shard, token)),
+            Consistency::Bounded(ms, _) => {
+                let moment =
+                    began.checked_sub(Duration::from_millis(ms)).filter(|moment| *moment >= pages.began);
+                ("I17", moment.map(|moment| pages.owed(shard, moment)).unwrap_or_default())
+            }
+            Consistency::Eventually => ("I20", vecraft_types::LogPosition(0)),
+        })
+    }
+
+    fn judge(
+        &self,
+        front: &Front,
+        level: Consistency,
+        (rule, owed): (&'static str, vecraft_types::LogPosition),
+        shown: vecraft_types::LogPosition,
+    ) {
+        let name = match level {
+            Consistency::Strong => "Strong",
+            Consistency::Session(_) => "Session",
+            Consistency::Bounded(..) => "Bounded",
+            Consistency::Eventually => "Eventually",
+        };
+        let outcome: Check = i17_reads::check(rule, front.node, name, owed, shown);
+        self.world.book.judge(outcome);
+    }
+
+    /// [`Bug::BoundedByHeartbeat`]: the leader was heard within the bound.
+    fn trusts_heartbeats(&self, front: &Front, bound_ms: u64) -> bool {
+        let Some(leader) = front.group.leader() else { return false };
+        let heard = self.world.net.heard_ago(front.node, leader.node.0);
+        self.world.bug == Some(Bug::BoundedByHeartbeat)
+            && heard.is_some_and(|ago| ago < Duration::from_millis(bound_ms))
+    }
+
+    /// A new write.
+    pub fn draw(&mut self, shard: ShardId, schema: &CollectionSchema) -> ShardWrite {
+        self.sequence += 1;
+        let request = RequestId { client: self.id, sequence: self.sequence, part: 0 };
+        let partition = PartitionId(self.rng.between(1, PARTITIONS));
+        let change = if self.rng.chance(30) {
+            let keys = (0..self.rng.between(1, 4)).map(|_| self.key(schema)).collect();
+            RowChange::DeleteKeys { partition: self.rng.chance(20).then_some(partition), keys }
+        } else {
+            let mut new: Vec<Row> = Vec::new();
+            for _ in 0..self.rng.between(1, self.world.plan.rows_max) {
+                let key = self.key(schema);
+                if new.iter().all(|row| row.key != key) {
+                    let version = self.versions.fetch_add(1, Ordering::Relaxed) as i64;
+                    new.push(Row { key, version });
+                }
+            }
+            let is_upsert = self.rng.chance(60);
+            RowChange::Insert { partition, batch: rows::encode(schema, &new), is_upsert }
+        };
+        ShardWrite { shard, schema_version: schema.version, request, deadline_ms: 0, change }
+    }
+
+    fn key(&mut self, schema: &CollectionSchema) -> PrimaryKey {
+        let has_text_keys = !matches!(schema.fields[0].data_type, DataType::Int64);
+        rows::key(has_text_keys, self.rng.below(self.world.plan.keys))
+    }
+
+    async fn pause(&mut self) {
+        tokio::time::sleep(Duration::from_millis(self.rng.between(1, self.world.plan.pause_ms_max))).await;
+    }
+
+    async fn wait_a_little(&mut self) {
+        tokio::time::sleep(Duration::from_millis(self.rng.between(5, RETRY_MS))).await;
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules that a cluster must keep, one file each, named as in the invariants page. Like those of one node they look
+//! from outside: at what clients are told, at what replicas apply, at published views.
+
+pub mod durable_writes;
+pub mod i10_retries;
+pub mod i11_one_log;
+pub mod i17_reads;
+pub mod i20_views;
+pub mod i4_purge;
+pub mod i5_snapshot;
+pub mod i7_votes;
+pub mod i9_timestamps;

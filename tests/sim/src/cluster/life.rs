@@ -1,0 +1,346 @@
+//! One life of a seed's cluster: form, live through trouble, heal, agree, lose all power, and still have everything.
+
+use super::book::Book;
+use super::bug::Bug;
+use super::client::{Client, shards};
+use super::machine::{Ailment, Machine, Started, World};
+use super::net::Net;
+use super::plan::Plan;
+use super::replacing::replace;
+use super::seats::Seats;
+use crate::invariants::{Broken, broken, ensure};
+use crate::rng::Rng;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use vecraft_raft_host::Birth;
+use vecraft_types::api::Consistency;
+use vecraft_types::{LogPosition, NodeId, ReplicaId};
+
+/// Without trouble a cluster is whole again within this.
+const HEAL_MAX: Duration = Duration::from_secs(90);
+/// Starts in a row that may die on their way.
+const DEADLY_STARTS: u64 = 2;
+
+/// Outcome of a part of a life.
+pub type Lived<T = ()> = Result<T, Broken>;
+
+/// A cluster in the middle of its life.
+pub struct Life {
+    pub(super) world: World,
+    pub(super) rng: Rng,
+    machines: Vec<Machine>,
+    /// When a dead node starts again.
+    starts: BTreeMap<u64, Instant>,
+    pub(super) mend_at: Option<Instant>,
+    next_replica: u64,
+    /// A replica that takes the place of a wiped one: one at a time (I2).
+    replacing: Option<JoinHandle<()>>,
+    versions: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<()>>,
+    is_troubled: bool,
+}
+
+impl Life {
+    /// A cluster that has not begun.
+    pub fn new(seed: u64, bug: Option<Bug>, book: Book) -> Life {
+        let mut rng = Rng::new(seed);
+        let mut plan = Plan::draw(&mut rng);
+        if let Some(bug) = bug {
+            bug.temper(&mut plan);
+        }
+        let net = Net::new(rng.fork(1), bug, plan.weather);
+        let world = World { bug, net, book, seats: Seats::default(), began: Instant::now(), plan };
+        let replica = |node: u64| ReplicaId(10 + node);
+        let voters: BTreeMap<_, _> =
+            (1..=world.plan.nodes).map(|node| (replica(node), NodeId(node))).collect();
+        let machines = (1..=world.plan.nodes)
+            .map(|id| Machine::new(id, replica(id), Birth::Form(voters.clone()), rng.fork(10 + id), &world))
+            .collect();
+        Life {
+            next_replica: 11 + world.plan.nodes,
+            world,
+            rng,
+            machines,
+            starts: BTreeMap::new(),
+            mend_at: None,
+            replacing: None,
+            versions: Arc::new(AtomicU64::new(1)),
+            is_over: Arc::default(),
+            clients: Vec::new(),
+            is_troubled: false,
+        }
+    }
+
+    /// Lives to the end.
+    ///
+    /// # Errors
+    /// The first rule that did not hold.
+    pub async fn run(&mut self) -> Lived {
+        for node in (1..=self.world.plan.nodes).rev() {
+            self.start(node).await?;
+        }
+        let mut first = self.client(1);
+        ensure(first.create_shards().await, "liveness", || "the group was not formed".to_owned())?;
+        for number in 0..self.world.plan.writers {
+            let client = self.client(100 + number);
+            self.clients.push(tokio::spawn(client.write_on()));
+        }
+        for number in 0..self.world.plan.readers {
+            let client = self.client(200 + number);
+            self.clients.push(tokio::spawn(client.read_on()));
+        }
+        self.is_troubled = true;
+        for _ in 0..self.world.plan.steps {
+            self.step().await?;
+        }
+        self.is_troubled = false;
+        self.heal().await?;
+        self.is_over.store(true, Ordering::Relaxed);
+        for client in std::mem::take(&mut self.clients) {
+            self.until_done(client).await?;
+        }
+        self.agree("after the trouble").await?;
+        self.world.book.note("everybody loses power");
+        (1..=self.world.plan.nodes).for_each(|node| self.kill(node, true));
+        self.heal().await?;
+        self.agree("after a power cut of everybody").await
+    }
+
+    fn client(&self, number: u64) -> Client {
+        Client::new(&self.world, self.rng.fork(1_000 + number), number, &self.versions, &self.is_over)
+    }
+
+    pub(super) fn machine(&mut self, node: u64) -> &mut Machine {
+        &mut self.machines[node as usize - 1]
+    }
+
+    /// Some time, and perhaps some trouble.
+    async fn step(&mut self) -> Lived {
+        self.pass().await?;
+        if self.rng.chance(self.world.plan.trouble)
+            && let Some(trouble) = self.draw_trouble()
+        {
+            self.make(trouble);
+        }
+        Ok(())
+    }
+
+    /// Lets time pass, starts whose time has come, looks at everybody.
+    async fn pass(&mut self) -> Lived {
+        let ms = self.rng.between(10, self.world.plan.step_ms_max);
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        let now = Instant::now();
+        if self.mend_at.is_some_and(|at| at <= now) {
+            self.mend();
+        }
+        let due: Vec<u64> = self.starts.iter().filter(|(_, at)| **at <= now).map(|(node, _)| *node).collect();
+        for node in due {
+            self.start(node).await?;
+        }
+        for node in 1..=self.world.plan.nodes {
+            let world = self.world.clone();
+            let machine = self.machine(node);
+            match machine.look(&world) {
+                None => {}
+                Some(Ailment::Dead) => self.kill_somehow(node),
+                Some(Ailment::LogFailed(why)) => {
+                    machine.excuse(&why)?;
+                    self.kill_somehow(node);
+                }
+                Some(Ailment::Ended(why)) => {
+                    machine.excuse(&why)?;
+                    self.kill_somehow(node);
+                }
+            }
+        }
+        self.verdict()
+    }
+
+    fn verdict(&self) -> Lived {
+        self.world.book.with(|pages| pages.broken.clone()).map_or(Ok(()), Err)
+    }
+
+    fn mend(&mut self) {
+        self.mend_at = None;
+        self.world.net.mend();
+        self.world.net.set_weather(self.world.plan.weather);
+        self.world.book.note("the network is mended");
+    }
+
+    fn kill_somehow(&mut self, node: u64) {
+        let is_power_cut = self.rng.chance(60);
+        self.kill(node, is_power_cut);
+    }
+
+    pub(super) fn kill(&mut self, node: u64, is_power_cut: bool) {
+        let world = self.world.clone();
+        self.machine(node).kill(&world, is_power_cut);
+        let after = if self.rng.chance(60) { self.rng.below(1_500) } else { self.rng.below(9_000) };
+        self.starts.insert(node, Instant::now() + Duration::from_millis(after));
+    }
+
+    async fn start(&mut self, node: u64) -> Lived {
+        self.starts.remove(&node);
+        let world = self.world.clone();
+        for attempt in 0.. {
+            let is_deadly = self.is_troubled && attempt < DEADLY_STARTS && self.rng.chance(15);
+            let operations = is_deadly.then(|| self.rng.below(60));
+            world.book.note(format!("node {node} starts as replica {}", self.machine(node).replica));
+            match self.machine(node).start(&world, operations).await? {
+                Started::Serves => break,
+                Started::Died => {
+                    let is_power_cut = self.rng.chance(60);
+                    self.machine(node).kill(&world, is_power_cut);
+                }
+            }
+        }
+        self.verdict()
+    }
+
+    /// A node loses everything; another replica starts there and takes the old one's place (I1, I2).
+    pub(super) fn wipe(&mut self, node: u64) {
+        if self.replacing.as_ref().is_some_and(|replacing| !replacing.is_finished()) {
+            return;
+        }
+        let Some(old) = self.formed_voter(node) else { return };
+        self.kill(node, true);
+        let is_reused = self.world.bug == Some(Bug::ReuseReplicaId);
+        let new = if is_reused { old } else { ReplicaId(self.next_replica) };
+        self.next_replica += 1;
+        let bug = self.world.bug;
+        let machine = self.machine(node);
+        machine.wipe(bug);
+        (machine.replica, machine.birth) = (new, Birth::Join);
+        self.world.book.note(format!("node {node} lost its disk, replica {new} takes the place of {old}"));
+        if !is_reused {
+            self.replacing =
+                Some(tokio::spawn(replace(self.world.clone(), node, old, new, self.rng.fork(new.0))));
+        }
+    }
+
+    /// The node's replica, when it is a voter of a group that is formed.
+    fn formed_voter(&mut self, node: u64) -> Option<ReplicaId> {
+        let replica = self.machine(node).replica;
+        let fronts = self.world.seats.all();
+        let knows = |front: &super::seats::Front| {
+            let members = front.group.members();
+            !members.is_joint && members.voters.contains_key(&replica)
+        };
+        fronts.iter().any(knows).then_some(replica)
+    }
+
+    pub(super) fn transfer(&mut self, node: u64) {
+        let to = self.machine(node).replica;
+        for front in self.world.seats.leaders() {
+            tokio::spawn(async move { front.group.transfer_leader(to, Duration::from_secs(2)).await });
+        }
+    }
+
+    /// No trouble from here on: everybody lives, everything is mended, and soon the group is whole.
+    async fn heal(&mut self) -> Lived {
+        self.world.book.note("no trouble from here on");
+        self.mend();
+        let began = Instant::now();
+        for node in 1..=self.world.plan.nodes {
+            self.machine(node).pace.recover();
+            if self.machine(node).process.is_none() {
+                self.starts.insert(node, began);
+            }
+        }
+        while let Err(why) = self.is_whole().await {
+            ensure(began.elapsed() < HEAL_MAX, "liveness", || {
+                format!("after {HEAL_MAX:?} without trouble {why}")
+            })?;
+            self.pass().await?;
+        }
+        Ok(())
+    }
+
+    /// Says what is missing for a whole group: every node serves a voter, one leads, all have published what it has.
+    async fn is_whole(&mut self) -> Result<(), String> {
+        if self.replacing.as_ref().is_some_and(|replacing| !replacing.is_finished()) {
+            return Err("a wiped replica is not replaced".to_owned());
+        }
+        let fronts = self.world.seats.all();
+        if fronts.len() as u64 != self.world.plan.nodes {
+            return Err(format!("{} nodes serve", fronts.len()));
+        }
+        for front in &fronts {
+            let members = front.group.members();
+            if members.is_joint || members.voters.len() as u64 != self.world.plan.nodes {
+                return Err(format!("node {} knows the members {members:?}", front.node));
+            }
+        }
+        let mut at = LogPosition(0);
+        for front in &fronts {
+            at = at.max(front.group.read_index().await.map_err(|e| format!("node {}: {e}", front.node))?);
+        }
+        for front in &fronts {
+            front.group.wait_published(at, Duration::from_millis(500)).await.map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    async fn until_done(&mut self, client: JoinHandle<()>) -> Lived {
+        let began = Instant::now();
+        while !client.is_finished() {
+            ensure(began.elapsed() < HEAL_MAX, "liveness", || "a client waits for ever".to_owned())?;
+            self.pass().await?;
+        }
+        client.await.map_err(|error| broken("no panic", format!("a client: {error}")))
+    }
+
+    /// Every replica shows everything that was acknowledged, and all show the same; a new write and a retry go through.
+    async fn agree(&mut self, when: &str) -> Lived {
+        self.world.book.note(format!("all must agree {when}"));
+        let mut client = self.client(300);
+        client.id = vecraft_types::ClientId(u128::from(self.rng.next()));
+        for (shard, schema) in shards(&self.world) {
+            let write = client.draw(shard, &schema);
+            for _ in 0..2 {
+                let is_written = client.write(&write).await;
+                ensure(is_written, "liveness", || format!("no write goes through {when}"))?;
+            }
+            for _ in 0..2 * self.world.plan.nodes {
+                client.read(shard, Consistency::Strong).await;
+            }
+        }
+        self.verdict()?;
+        self.heal().await?;
+        let last = self.world.book.with(|pages| {
+            for ack in &pages.acks {
+                super::invariants::durable_writes::in_the_log(ack, &pages.log)?;
+            }
+            Ok(pages.log.last_key_value().map(|(at, _)| *at).unwrap_or_default())
+        })?;
+        for front in self.world.seats.all() {
+            let node = front.node;
+            front.group.wait_published(last, Duration::from_secs(5)).await.map_err(|error| {
+                broken(
+                    "P1",
+                    format!("node {node} has not applied {last}, which was acknowledged, {when}: {error}"),
+                )
+            })?;
+            for (shard, _) in shards(&self.world) {
+                let view = front.views.get(shard);
+                let view =
+                    view.ok_or_else(|| broken("P1", format!("node {node} lost shard {shard} {when}")))?;
+                self.world.book.with(|pages| {
+                    let owed = pages.change_at(shard, last);
+                    ensure(pages.change_at(shard, view.position) == owed, "P1", || {
+                        format!(
+                            "node {node} shows shard {shard} as of {} {when}, it owes {owed}",
+                            view.position
+                        )
+                    })
+                })?;
+            }
+        }
+        self.verdict()
+    }
+}

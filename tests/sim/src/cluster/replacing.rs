@@ -1,0 +1,62 @@
+//! Putting a new replica in the place of a wiped one, as the coordinator does it: learner first, then one joint change,
+//! guarded by the members that were seen (I2).
+
+use super::machine::World;
+use super::seats::Front;
+use crate::rng::Rng;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use vecraft_raft_host::{Error, Location};
+use vecraft_types::{NodeId, ReplicaId};
+
+/// Entries that a learner may lack when it becomes a voter.
+const LAG_MAX: u64 = 20;
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// Works on it until it is done.
+pub async fn replace(world: World, node: u64, old: ReplicaId, new: ReplicaId, mut rng: Rng) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(rng.between(50, 400))).await;
+        let leaders = world.seats.leaders();
+        let Some(front) = rng.pick(&leaders).cloned() else { continue };
+        // What failed is looked at anew in the next round.
+        if let Some(Ok(true)) = front.answer(step(&front, node, old, new)).await {
+            world.book.note(format!("replica {new} is in the place of {old}"));
+            world.book.with(|pages| pages.figures.replaced += 1);
+            return;
+        }
+    }
+}
+
+/// The next step; true when nothing is left to be done.
+async fn step(front: &Front, node: u64, old: ReplicaId, new: ReplicaId) -> Result<bool, Error> {
+    let group = &front.group;
+    group.read_index().await?;
+    let members = group.members();
+    let Some(expected) = members.id else { return Ok(false) };
+    let wanted: BTreeSet<ReplicaId> =
+        members.voters.keys().copied().filter(|id| *id != old).chain([new]).collect();
+    if members.location(new).is_none() {
+        let learner = Location { replica: new, node: NodeId(node) };
+        group.add_learner(expected, learner, DEADLINE).await?;
+        return Ok(false);
+    }
+    if members.is_joint {
+        group.change_voters(expected, &wanted, DEADLINE).await?;
+        return Ok(false);
+    }
+    if !members.voters.contains_key(&new) {
+        let is_near = |progress: &vecraft_raft_host::Progress| {
+            progress.follower.replica == new && progress.lag <= LAG_MAX
+        };
+        if group.progress().iter().any(is_near) {
+            group.change_voters(expected, &wanted, DEADLINE).await?;
+        }
+        return Ok(false);
+    }
+    if members.learners.contains_key(&old) {
+        group.remove_learner(expected, old, DEADLINE).await?;
+        return Ok(false);
+    }
+    Ok(!members.voters.contains_key(&old))
+}

@@ -1,0 +1,131 @@
+//! A replica's machine with somebody looking over its shoulder.
+//!
+//! Between openraft's driver and the product's [`DataMachine`]: passes everything on, tells the book what was applied
+//! and answered, and is where some bugs are planted.
+
+use super::book::{Book, bytes_of};
+use super::bug::Bug;
+use super::kv::ForgetfulKv;
+use crate::power::Fuse;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use vecraft_data::{DataMachine, Faults};
+use vecraft_raft_host::{Committed, Failed, Incoming, Machine, Mark, Offer};
+use vecraft_segment::ViewRegistry;
+
+/// How late views are with [`Bug::ReadOnApplied`].
+const LATE: Duration = Duration::from_millis(3);
+
+/// The machine of one process.
+pub struct Witness {
+    /// The product's.
+    pub inner: Arc<Mutex<DataMachine>>,
+    /// Its node.
+    pub node: u64,
+    /// Blown when the process is dead: what it does then is nobody's business.
+    pub fuse: Fuse,
+    /// Where it is written down.
+    pub book: Book,
+    /// What was planted.
+    pub bug: Option<Bug>,
+    /// The views that the replica publishes.
+    pub views: Arc<ViewRegistry>,
+    /// Those that readers get; others only with [`Bug::ReadOnApplied`].
+    pub shown: Arc<ViewRegistry>,
+    /// What the checkpoints' records are read from.
+    pub kv: ForgetfulKv,
+    /// The last entry that an earlier process of the node applied.
+    pub applied_before: u64,
+    /// The last entry that any process of the node applied.
+    pub applied: Arc<AtomicU64>,
+    /// The last entry's mark.
+    pub mark: Option<Mark>,
+}
+
+impl Witness {
+    fn tell(&mut self, mark: Mark, command: Option<&Bytes>, reply: Option<&Bytes>) {
+        let position = mark.position();
+        let bytes = bytes_of(&mark);
+        self.mark = Some(mark);
+        if self.fuse.is_blown() {
+            return;
+        }
+        self.applied.fetch_max(position.0, Ordering::Relaxed);
+        self.book.applied(self.node, position, bytes, command, reply);
+    }
+
+    fn plant(&self, position: u64) {
+        let faults = match self.bug {
+            Some(Bug::DropDeleteOnReplay) => {
+                Faults { drop_deletes: position <= self.applied_before, ..Faults::default() }
+            }
+            Some(Bug::DoubleApply) => Faults { forget_requests: true, ..Faults::default() },
+            Some(Bug::TimestampBack) => Faults { forget_timestamp: true, ..Faults::default() },
+            _ => return,
+        };
+        self.inner.lock().set_faults(faults);
+    }
+
+    fn show(&self) {
+        if self.bug != Some(Bug::ReadOnApplied) {
+            return;
+        }
+        let (views, shown) = (self.views.clone(), self.shown.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(LATE).await;
+            views.list().iter().for_each(|view| shown.publish((**view).clone()));
+        });
+    }
+}
+
+impl Machine for Witness {
+    fn apply(&mut self, entry: Committed) -> Result<Bytes, Failed> {
+        self.plant(entry.position.0);
+        let (mark, command) = (entry.mark.clone(), entry.command.clone());
+        let reply = self.inner.lock().apply(entry)?;
+        self.tell(mark, Some(&command), Some(&reply));
+        self.show();
+        Ok(reply)
+    }
+
+    fn advance(&mut self, mark: Mark) {
+        self.inner.lock().advance(mark.clone());
+        self.tell(mark, None, None);
+    }
+
+    fn checkpoint(&self) -> Option<Mark> {
+        self.inner.lock().checkpoint()
+    }
+
+    fn offer(&self) -> Option<Offer> {
+        self.kv.set_forgetful(self.bug == Some(Bug::SnapshotWithoutDeletes));
+        let offer = self.inner.lock().offer();
+        self.kv.set_forgetful(false);
+        offer
+    }
+
+    fn fetch(machine: Arc<Mutex<Witness>>, snapshot: Incoming) -> BoxFuture<'static, Result<(), Failed>> {
+        let inner = machine.lock().inner.clone();
+        DataMachine::fetch(inner, snapshot)
+    }
+
+    fn install(machine: Arc<Mutex<Witness>>, snapshot: Incoming) -> BoxFuture<'static, Result<(), Failed>> {
+        Box::pin(async move {
+            let inner = machine.lock().inner.clone();
+            let at = snapshot.mark.position();
+            DataMachine::install(inner, snapshot.clone()).await?;
+            let mut witness = machine.lock();
+            witness.mark = Some(snapshot.mark);
+            if !witness.fuse.is_blown() {
+                witness.applied.fetch_max(at.0, Ordering::Relaxed);
+                witness.book.installed(witness.node, at, &witness.views);
+                witness.show();
+            }
+            Ok(())
+        })
+    }
+}
