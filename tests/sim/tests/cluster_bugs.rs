@@ -20,50 +20,50 @@ fn check(bug: Bug, budget: u64) {
 
 #[test]
 fn a_skipped_fsync_is_found() {
-    check(Bug::SkipFsync, 10);
+    check(Bug::SkipFsync, 30);
 }
 
 #[test]
 fn an_acknowledgement_before_the_majority_is_found() {
-    check(Bug::AckBeforeMajority, 10);
+    check(Bug::AckBeforeMajority, 30);
 }
 
 #[test]
 fn a_read_on_the_applied_instead_of_the_published_index_is_found() {
-    check(Bug::ReadOnApplied, 10);
+    check(Bug::ReadOnApplied, 30);
 }
 
 #[test]
 fn a_replica_id_used_again_after_a_wipe_is_found() {
-    check(Bug::ReuseReplicaId, 10);
+    check(Bug::ReuseReplicaId, 30);
 }
 
 #[test]
 fn a_purge_above_the_checkpoint_is_found() {
-    check(Bug::PurgeAboveCheckpoint, 10);
+    check(Bug::PurgeAboveCheckpoint, 30);
 }
 
 #[test]
 fn a_delete_dropped_on_replay_is_found() {
-    check(Bug::DropDeleteOnReplay, 10);
+    check(Bug::DropDeleteOnReplay, 30);
 }
 
 #[test]
 fn a_retry_applied_twice_is_found() {
-    check(Bug::DoubleApply, 10);
+    check(Bug::DoubleApply, 30);
 }
 
 #[test]
 fn a_bounded_read_that_trusts_heartbeats_is_found() {
-    check(Bug::BoundedByHeartbeat, 10);
+    check(Bug::BoundedByHeartbeat, 30);
 }
 
 #[test]
 fn a_snapshot_without_its_delete_log_is_found() {
-    check(Bug::SnapshotWithoutDeletes, 10);
+    check(Bug::SnapshotWithoutDeletes, 30);
 }
 
 #[test]
 fn a_timestamp_that_goes_back_is_found() {
-    check(Bug::TimestampBack, 10);
+    check(Bug::TimestampBack, 30);
 }

@@ -5,8 +5,8 @@
 use std::time::Instant;
 use vecraft_test_sim::cluster::report;
 
-/// Seeds of a usual run.
-const SEEDS: u64 = 12;
+/// Seeds of a usual run; about a minute.
+const SEEDS: u64 = 100;
 
 /// A number from the environment, so that a failing seed is brought back and a night runs longer.
 fn number(name: &str) -> Option<u64> {

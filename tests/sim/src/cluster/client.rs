@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use vecraft_rpc::services::{ReadBarrier, RowChange, ShardAdmin, ShardCreation, ShardWrite, ShardWriter};
 use vecraft_types::api::Consistency;
 use vecraft_types::{
-    ClientId, Code, CollectionId, CollectionSchema, DataType, PartitionId, PrimaryKey, RequestId, ShardId,
-    Timestamp,
+    ClientId, Code, CollectionId, CollectionSchema, DataType, LogPosition, PartitionId, PrimaryKey,
+    RequestId, ShardId, Timestamp,
 };
 
 /// A client gives up after so long.
@@ -37,6 +37,17 @@ pub fn shards(world: &World) -> Vec<(ShardId, CollectionSchema)> {
     numbered.map(|(number, (text, rule))| (shard(number), rows::schema(*text, *rule))).collect()
 }
 
+/// What all clients of a life share.
+#[derive(Clone, Default)]
+pub struct Common {
+    /// The version of the next row, unique over all clients.
+    pub version: Arc<AtomicU64>,
+    /// Partitions up to this one have been dropped; ids are never used again (I11).
+    pub dropped: Arc<AtomicU64>,
+    /// Set when clients are to end.
+    pub is_over: Arc<AtomicBool>,
+}
+
 /// One client.
 pub struct Client {
     /// What it lives in.
@@ -45,10 +56,7 @@ pub struct Client {
     pub rng: Rng,
     /// Its name.
     pub id: ClientId,
-    /// Row versions, unique over all clients.
-    pub versions: Arc<AtomicU64>,
-    /// Set when it is to end.
-    pub is_over: Arc<AtomicBool>,
+    common: Common,
     sequence: u64,
     /// The largest timestamp it was told.
     token: Timestamp,
@@ -56,19 +64,12 @@ pub struct Client {
 
 impl Client {
     /// A client that has asked nothing yet.
-    pub fn new(
-        world: &World,
-        rng: Rng,
-        number: u64,
-        versions: &Arc<AtomicU64>,
-        is_over: &Arc<AtomicBool>,
-    ) -> Client {
+    pub fn new(world: &World, rng: Rng, number: u64, common: &Common) -> Client {
         Client {
             world: world.clone(),
             rng,
             id: ClientId(u128::from(number)),
-            versions: versions.clone(),
-            is_over: is_over.clone(),
+            common: common.clone(),
             sequence: 0,
             token: Timestamp::ZERO,
         }
@@ -78,7 +79,7 @@ impl Client {
     pub async fn write_on(mut self) {
         let shards = shards(&self.world);
         let mut last: Option<ShardWrite> = None;
-        while !self.is_over.load(Ordering::Relaxed) {
+        while !self.common.is_over.load(Ordering::Relaxed) {
             self.pause().await;
             let Some((shard, schema)) = self.rng.pick(&shards).cloned() else { return };
             let write = match last.take().filter(|_| self.rng.chance(8)) {
@@ -88,6 +89,9 @@ impl Client {
             };
             self.write(&write).await;
             last = Some(write);
+            if self.rng.chance(1) {
+                self.drop_partition(shard).await;
+            }
             if self.rng.chance(15) {
                 self.read(shard, Consistency::Session(self.token)).await;
             }
@@ -97,7 +101,7 @@ impl Client {
     /// Reads at all levels, on any node, until told to end.
     pub async fn read_on(mut self) {
         let shards = shards(&self.world);
-        while !self.is_over.load(Ordering::Relaxed) {
+        while !self.common.is_over.load(Ordering::Relaxed) {
             self.pause().await;
             let Some((shard, _)) = self.rng.pick(&shards).cloned() else { return };
             let level = match self.rng.below(10) {
@@ -146,6 +150,10 @@ impl Client {
                     let position = written.position;
                     let (shard, request, at) = (write.shard, write.request, Instant::now());
                     let holders = self.world.seats.holders(&front, position);
+                    if position == LogPosition(0) {
+                        // A delete by filter that found nothing wrote nothing.
+                        return true;
+                    }
                     self.world.book.acked(Ack { shard, request, position, at, written }, holders);
                     return true;
                 }
@@ -159,6 +167,20 @@ impl Client {
             }
         }
         false
+    }
+
+    /// Drops the oldest partition; whoever still writes to it is refused.
+    async fn drop_partition(&mut self, shard: ShardId) {
+        let partition = PartitionId(self.common.dropped.fetch_add(1, Ordering::Relaxed) + 1);
+        for _ in 0..5 {
+            if let Some(front) = self.leader() {
+                let dropping = front.data.drop_partition(GROUP, shard, partition);
+                if matches!(front.answer(dropping).await, Some(Ok(()))) {
+                    return;
+                }
+            }
+            self.wait_a_little().await;
+        }
     }
 
     /// The node to write to: mostly one that believes it leads.
@@ -184,8 +206,8 @@ impl Client {
             return false;
         }
         let Some(view) = front.views.get(shard) else {
-            let created = self.world.book.with(|pages| pages.change_at(shard, owed.1));
-            self.judge(&front, level, owed, created.min(vecraft_types::LogPosition(0)));
+            // The shards are there before anybody reads.
+            self.judge(&front, level, owed, LogPosition(0));
             return false;
         };
         self.world.book.view(front.node, &view);
@@ -202,12 +224,7 @@ impl Client {
     }
 
     /// Which rule says what the read owes, and the change it owes.
-    fn owed(
-        &self,
-        shard: ShardId,
-        level: Consistency,
-        began: Instant,
-    ) -> (&'static str, vecraft_types::LogPosition) {
+    fn owed(&self, shard: ShardId, level: Consistency, began: Instant) -> (&'static str, LogPosition) {
         self.world.book.with(|pages| match level {
             Consistency::Strong => ("I16", pages.owed(shard, began).max(pages.seen.before(shard, began))),
             Consistency::Session(token) => ("I20", pages.owed_session(shard, token)),
@@ -216,7 +233,7 @@ impl Client {
                     began.checked_sub(Duration::from_millis(ms)).filter(|moment| *moment >= pages.began);
                 ("I17", moment.map(|moment| pages.owed(shard, moment)).unwrap_or_default())
             }
-            Consistency::Eventually => ("I20", vecraft_types::LogPosition(0)),
+            Consistency::Eventually => ("I20", LogPosition(0)),
         })
     }
 
@@ -224,8 +241,8 @@ impl Client {
         &self,
         front: &Front,
         level: Consistency,
-        (rule, owed): (&'static str, vecraft_types::LogPosition),
-        shown: vecraft_types::LogPosition,
+        (rule, owed): (&'static str, LogPosition),
+        shown: LogPosition,
     ) {
         let name = match level {
             Consistency::Strong => "Strong",
@@ -249,8 +266,12 @@ impl Client {
     pub fn draw(&mut self, shard: ShardId, schema: &CollectionSchema) -> ShardWrite {
         self.sequence += 1;
         let request = RequestId { client: self.id, sequence: self.sequence, part: 0 };
-        let partition = PartitionId(self.rng.between(1, PARTITIONS));
-        let change = if self.rng.chance(30) {
+        let dropped = self.common.dropped.load(Ordering::Relaxed);
+        let partition = PartitionId(dropped + self.rng.between(1, PARTITIONS));
+        let change = if self.rng.chance(5) {
+            let before = self.common.version.load(Ordering::Relaxed).saturating_sub(self.rng.below(40));
+            RowChange::DeleteWhere { partitions: Vec::new(), filter: format!("version < {before}") }
+        } else if self.rng.chance(30) {
             let keys = (0..self.rng.between(1, 4)).map(|_| self.key(schema)).collect();
             RowChange::DeleteKeys { partition: self.rng.chance(20).then_some(partition), keys }
         } else {
@@ -258,7 +279,7 @@ impl Client {
             for _ in 0..self.rng.between(1, self.world.plan.rows_max) {
                 let key = self.key(schema);
                 if new.iter().all(|row| row.key != key) {
-                    let version = self.versions.fetch_add(1, Ordering::Relaxed) as i64;
+                    let version = self.common.version.fetch_add(1, Ordering::Relaxed) as i64;
                     new.push(Row { key, version });
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::book::Book;
 use super::bug::Bug;
-use super::client::{Client, shards};
+use super::client::{Client, Common, shards};
 use super::machine::{Ailment, Machine, Started, World};
 use super::net::Net;
 use super::plan::Plan;
@@ -11,8 +11,7 @@ use super::seats::Seats;
 use crate::invariants::{Broken, broken, ensure};
 use crate::rng::Rng;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -39,8 +38,7 @@ pub struct Life {
     next_replica: u64,
     /// A replica that takes the place of a wiped one: one at a time (I2).
     replacing: Option<JoinHandle<()>>,
-    versions: Arc<AtomicU64>,
-    is_over: Arc<AtomicBool>,
+    common: Common,
     clients: Vec<JoinHandle<()>>,
     is_troubled: bool,
 }
@@ -69,8 +67,7 @@ impl Life {
             starts: BTreeMap::new(),
             mend_at: None,
             replacing: None,
-            versions: Arc::new(AtomicU64::new(1)),
-            is_over: Arc::default(),
+            common: Common::default(),
             clients: Vec::new(),
             is_troubled: false,
         }
@@ -100,7 +97,7 @@ impl Life {
         }
         self.is_troubled = false;
         self.heal().await?;
-        self.is_over.store(true, Ordering::Relaxed);
+        self.common.is_over.store(true, Ordering::Relaxed);
         for client in std::mem::take(&mut self.clients) {
             self.until_done(client).await?;
         }
@@ -112,7 +109,7 @@ impl Life {
     }
 
     fn client(&self, number: u64) -> Client {
-        Client::new(&self.world, self.rng.fork(1_000 + number), number, &self.versions, &self.is_over)
+        Client::new(&self.world, self.rng.fork(1_000 + number), number, &self.common)
     }
 
     pub(super) fn machine(&mut self, node: u64) -> &mut Machine {
@@ -169,7 +166,8 @@ impl Life {
         self.mend_at = None;
         self.world.net.mend();
         self.world.net.set_weather(self.world.plan.weather);
-        self.world.book.note("the network is mended");
+        self.machines.iter_mut().for_each(|machine| machine.limit(None));
+        self.world.book.note("the network is mended, disks have room");
     }
 
     fn kill_somehow(&mut self, node: u64) {

@@ -77,7 +77,7 @@ pub struct Machine {
     pub clock_error_ms: Arc<AtomicI64>,
     /// The process.
     pub process: Option<Process>,
-    /// Set when the disk or the store was made to refuse something: the process may end of it.
+    /// Set when the disk or the store was made to refuse something: the process may end of it, or not start.
     pub is_excused: bool,
     disk: SimDisk,
     kv: SimKv,
@@ -159,13 +159,22 @@ impl Machine {
         self.kv.fail_writes(1);
     }
 
-    /// Starts a process; `fuse` may be lit.
+    /// The disk has room for so many more bytes, or for everything again.
+    pub fn limit(&mut self, room: Option<u64>) {
+        const ALL: u64 = 1 << 40;
+        self.disk.set_capacity(Some(ALL));
+        let used = ALL - self.disk.free_bytes().unwrap_or(ALL);
+        self.disk.set_capacity(room.map(|room| used + room));
+        self.is_excused |= room.is_some();
+    }
+
+    /// Starts a process; with `operations` it dies after so many on its disk.
     ///
     /// # Errors
     /// A rule that did not hold.
     pub async fn start(&mut self, world: &World, operations: Option<u64>) -> Result<Started, Broken> {
         self.lives += 1;
-        let was_excused = std::mem::take(&mut self.is_excused);
+        let was_excused = self.is_excused;
         let fuse = Fuse::new(self.rng.fork(100 + self.lives));
         if let Some(operations) = operations {
             fuse.light(operations);
@@ -345,6 +354,8 @@ impl Machine {
         }
         self.disk.fail_syncs(0);
         self.kv.fail_writes(0);
+        self.disk.set_capacity(None);
+        self.is_excused = false;
     }
 
     fn remember(&mut self, process: &Process) {

@@ -31,6 +31,8 @@ pub enum Trouble {
     FailedSync,
     /// The store refuses a batch.
     FailedStore,
+    /// A disk has room for little more, for a while.
+    FullDisk,
     /// A node loses everything and comes back as another replica.
     Wipe,
     /// The leader hands over.
@@ -50,11 +52,12 @@ pub const ALL: [Trouble; KINDS] = [
     Trouble::ClockJump,
     Trouble::FailedSync,
     Trouble::FailedStore,
+    Trouble::FullDisk,
     Trouble::Wipe,
     Trouble::Transfer,
 ];
 /// How many kinds there are.
-pub const KINDS: usize = 13;
+pub const KINDS: usize = 14;
 
 impl Life {
     /// Draws a kind by the plan's weights.
@@ -138,6 +141,11 @@ impl Life {
             }
             Trouble::FailedSync => self.machine(node).fail_sync(),
             Trouble::FailedStore => self.machine(node).fail_store(),
+            Trouble::FullDisk => {
+                let room = self.rng.below(20_000);
+                self.machine(node).limit(Some(room));
+                self.mend_later();
+            }
             Trouble::Wipe => self.wipe(node),
             Trouble::Transfer => self.transfer(node),
         }

@@ -19,9 +19,16 @@ pub fn majority(ack: &Ack, holders: usize, voters: usize) -> Check {
 pub fn in_the_log(ack: &Ack, log: &BTreeMap<LogPosition, Known>) -> Check {
     let missing = || broken(NAME, format!("nobody applied {} for {:?}", ack.position, ack.request));
     let known = log.get(&ack.position).ok_or_else(missing)?;
-    ensure(known.request == Some((ack.shard, ack.request)), NAME, || {
+    let is_its = known.request.is_some_and(|(shard, found)| {
+        (shard, found.client, found.sequence) == (ack.shard, ack.request.client, ack.request.sequence)
+    });
+    ensure(is_its, NAME, || {
         format!("{:?} was acknowledged at {}, where {:?} is", ack.request, ack.position, known.request)
     })?;
+    if known.request != Some((ack.shard, ack.request)) {
+        // One of the entries of a delete by filter: the client heard of all of them together.
+        return Ok(());
+    }
     let heard = (ack.written.timestamp, ack.written.inserted, ack.written.deleted);
     let is_answer = known.reply.as_ref().is_some_and(|reply| {
         reply.as_ref().is_ok_and(|applied| (applied.timestamp, applied.inserted, applied.deleted) == heard)
