@@ -4,6 +4,7 @@
 //! PATH.CHECKSUM.part   written from front to back; its length is where the next attempt goes on
 //!   all bytes there ── sync ── verify every block ── rename to PATH ── sync the directory
 //! ```
+//! After a sync that failed nothing of the file is kept, nor its name after a directory's (I7).
 //! The checksum in the temporary name keeps attempts apart that want other bytes under the same name.
 
 use super::Source;
@@ -71,7 +72,11 @@ impl Pull {
     }
 
     fn end(&self, disk: &dyn Disk, file: &dyn DiskFile, part: &str) -> Result<()> {
-        file.sync_data()?;
+        if let Err(error) = file.sync_data() {
+            // What the kernel dropped is unknown, and a second sync may answer Ok without it (I7): all of it anew.
+            disk.remove_file(part)?;
+            return Err(error.into());
+        }
         let pulled = FileManifest { path: part.to_owned(), ..self.listed.clone() };
         if let Err(error) = verify_file(disk, &pulled) {
             // Nothing of it can be trusted: the next attempt begins with an empty file.
@@ -80,7 +85,12 @@ impl Pull {
         }
         failpoint::hit("snapshot.before_rename")?;
         disk.rename(part, &self.to)?;
-        Ok(disk.sync_dir(self.to.rsplit_once('/').map_or("", |(dir, _)| dir))?)
+        if let Err(error) = disk.sync_dir(self.to.rsplit_once('/').map_or("", |(dir, _)| dir)) {
+            // The next attempt would take the name for durable.
+            disk.remove_file(&self.to)?;
+            return Err(error.into());
+        }
+        Ok(())
     }
 
     fn failed(&self, why: String) -> Error {

@@ -56,6 +56,21 @@ async fn wrong_bytes_are_never_taken_for_the_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i7_a_file_whose_sync_failed_is_pulled_anew() {
+    let origin = large().await;
+    let (snapshot, _offer) = origin.offer();
+    let mut receiver = Receiver::new(&origin);
+    receiver.disk.fail_syncs(1);
+    let why = receiver.fetch(&snapshot).await.unwrap_err().to_string();
+    assert!(why.contains("injected"), "{why}");
+    assert!(files(&receiver.disk).is_empty(), "nothing of it is kept");
+    receiver.fetch(&snapshot).await.unwrap();
+    receiver.install(&snapshot).await.unwrap();
+    receiver.crash();
+    assert_eq!(content(&receiver.views, &[shard(3)]), content(&origin.views, &[shard(3)]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i7_a_snapshot_that_does_not_fit_is_refused_before_it_fills_the_disk() {
     let origin = large().await;
     let (snapshot, _offer) = origin.offer();
