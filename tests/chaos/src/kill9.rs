@@ -53,7 +53,7 @@ impl Run {
     /// A run that has not begun.
     pub fn new(plan: &Plan, place: Place) -> Run {
         let report = Report {
-            program: place.program.display().to_string(),
+            program: place.command.first().map(|p| p.display().to_string()).unwrap_or_default(),
             seed: plan.seed,
             writers: plan.writers,
             rounds: plan.rounds,

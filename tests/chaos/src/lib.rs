@@ -1,4 +1,7 @@
-//! Real processes, killed: what was acknowledged must be there afterwards, and nothing else.
+//! Real processes under faults: what was acknowledged must be there afterwards, and nothing else.
+//!
+//! Two tests share this crate: [`kill9`] kills one server again and again and scans it; [`cluster`] does faults of many
+//! kinds to three nodes and judges the history of everything that clients did and saw. Of one server:
 //!
 //! ```text
 //! round: start ─> first right answer ─> scan and check ─> writers (own keys) ... SIGKILL at a random moment
@@ -14,13 +17,14 @@
 //! | [`kill9`] | in which order? |
 //! | [`report`] | what is told at the end? |
 //!
-//! The clients do not retry: a retry would hide what this looks for. It does *not* test several nodes, power loss
-//! (pages that the kernel holds survive a killed process; the simulation forgets them) or speed.
+//! The clients of one server do not retry: a retry would hide what this looks for. Neither test measures speed, and no
+//! seed brings the machine's timing back: `tests/sim` does that.
 
 // A test tool: it reads the clock, keeps a report and starts processes, as the product's crates must not.
 #![allow(clippy::disallowed_methods)]
 
 pub mod checker;
+pub mod cluster;
 pub mod kill9;
 pub mod ledger;
 pub mod namer;

@@ -3,6 +3,9 @@
 // A test tool, not the product: its directories and its clock are its own.
 #![allow(clippy::disallowed_methods)]
 
+mod cluster_command;
+mod soak_command;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +28,10 @@ struct Cli {
 enum Command {
     /// Kill one server with SIGKILL under writers, again and again.
     Kill9(Kill9),
+    /// Three nodes under faults of many kinds, and a checker over the whole history.
+    Cluster(cluster_command::Cluster),
+    /// Many groups whose leaders change all the time: each must go on (openraft #2116).
+    Soak(soak_command::Soak),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -49,11 +56,19 @@ struct Kill9 {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let options = match cli.command {
-        Some(Command::Kill9(options)) => options,
-        None => cli.kill9,
+    let ended = match cli.command {
+        Some(Command::Kill9(options)) => kill9(&options).await,
+        Some(Command::Cluster(options)) => match program(options.bin.clone()) {
+            Ok(program) => options.execute(program, interrupted()).await,
+            Err(why) => Err(why),
+        },
+        Some(Command::Soak(options)) => match program(options.bin.clone()) {
+            Ok(program) => options.execute(program, interrupted()).await,
+            Err(why) => Err(why),
+        },
+        None => kill9(&cli.kill9).await,
     };
-    match kill9(&options).await {
+    match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(trouble) => {
@@ -69,12 +84,13 @@ async fn kill9(options: &Kill9) -> Result<bool, Trouble> {
     let plants = selftest::run()?;
     println!("the checker reports all {plants} planted faults");
     let dir = options.dir.clone().unwrap_or_else(temporary);
-    let place = Place { program: program(options)?, data: dir.join("data"), log: dir.join("server.log") };
+    let program = program(options.bin.clone())?;
+    let place = Place::lone(&program, &dir);
     if place.data.exists() {
         return Err(format!("{} exists: its history is not known", place.data.display()));
     }
     std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
-    println!("{} in {}", place.program.display(), dir.display());
+    println!("{} in {}", program.display(), dir.display());
 
     let plan = Plan { rounds: options.rounds, writers: options.writers, seed: options.seed };
     let mut run = Run::new(&plan, place);
@@ -119,8 +135,8 @@ fn temporary() -> PathBuf {
     std::env::temp_dir().join(format!("vecraft-chaos-{}", std::process::id()))
 }
 
-fn program(options: &Kill9) -> Result<PathBuf, Trouble> {
-    let given = options.bin.clone().or_else(|| std::env::var_os("VECRAFT_BIN").map(PathBuf::from));
+fn program(given: Option<PathBuf>) -> Result<PathBuf, Trouble> {
+    let given = given.or_else(|| std::env::var_os("VECRAFT_BIN").map(PathBuf::from));
     let program = given.unwrap_or_else(|| {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
         target.join("debug/vecraft")

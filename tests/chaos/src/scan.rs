@@ -39,7 +39,7 @@ pub async fn one(collection: &Collection, id: i64) -> Result<Vec<Row>> {
 
 /// Rows of a reply. A column that is missing or of another type reads as values that no write wrote, so the
 /// checker reports it.
-fn rows(named: &NamedRows) -> Vec<Row> {
+pub fn rows(named: &NamedRows) -> Vec<Row> {
     let int = |name: &str, row: usize| match named.column(name).map(|c| &c.data) {
         Some(ColumnData::Int64(v)) => v[row],
         _ => i64::MIN,

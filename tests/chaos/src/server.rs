@@ -1,7 +1,9 @@
 //! The program under test: started, found, killed. Only processes started here are touched.
 
 use crate::Trouble;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -10,15 +12,25 @@ use std::time::{Duration, Instant};
 const START_MAX: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Where everything of a run lies.
+/// Where everything of a server lies.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The program.
-    pub program: PathBuf,
+    /// The command that starts it: a program and its arguments.
+    pub command: Vec<OsString>,
     /// Its data directory.
     pub data: PathBuf,
     /// Where its output goes.
     pub log: PathBuf,
+}
+
+impl Place {
+    /// A lone server on free ports, everything in `dir`.
+    pub fn lone(program: &Path, dir: &Path) -> Place {
+        let data = dir.join("data");
+        let options = ["serve", "--listen", "127.0.0.1:0", "--data-dir"].map(OsString::from);
+        let command = [program.into()].into_iter().chain(options).chain([data.clone().into()]).collect();
+        Place { command, data, log: dir.join("server.log") }
+    }
 }
 
 /// A running server. Dropping it kills the process.
@@ -29,22 +41,24 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `vecraft serve` on free ports.
+    /// Starts the program.
     ///
     /// # Errors
-    /// When the program cannot be started.
+    /// When it cannot be started.
     pub fn start(place: &Place) -> Result<Server, Trouble> {
         let log = fs::File::options().create(true).append(true).open(&place.log);
         let log = log.map_err(|e| format!("cannot write {}: {e}", place.log.display()))?;
         let output = log.try_clone().map_err(|e| e.to_string())?;
-        let child = Command::new(&place.program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(&place.data)
+        let (program, arguments) = place.command.split_first().ok_or("there is no command to start")?;
+        let child = Command::new(program)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(log)
+            // Ctrl-C is for the test, which then ends its servers.
+            .process_group(0)
             .spawn()
-            .map_err(|e| format!("cannot start {}: {e}", place.program.display()))?;
+            .map_err(|e| format!("cannot start {}: {e}", program.display()))?;
         Ok(Server { child, place: place.clone(), started: Instant::now() })
     }
 
@@ -71,7 +85,7 @@ impl Server {
     }
 
     /// The client door of this process; a file of a process killed before does not count.
-    fn run_file(&self) -> Option<String> {
+    pub fn run_file(&self) -> Option<String> {
         let text = fs::read(self.place.data.join("run.json")).ok()?;
         let run: serde_json::Value = serde_json::from_slice(&text).ok()?;
         let is_ours = run["pid"].as_u64() == Some(u64::from(self.child.id()));
@@ -103,15 +117,24 @@ impl Server {
         Ok(())
     }
 
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it had ended by itself before.
+    pub fn signal(&mut self, signal: libc::c_int) -> Result<(), Trouble> {
+        self.is_running()?;
+        let pid = libc::pid_t::try_from(self.child.id()).map_err(|e| e.to_string())?;
+        // SAFETY: a signal to our own child, which has not been waited for, so its pid is not another's.
+        unsafe { libc::kill(pid, signal) };
+        Ok(())
+    }
+
     /// SIGTERM: the server drains and ends.
     ///
     /// # Errors
     /// When it does not end within two minutes.
     pub async fn stop(mut self) -> Result<ExitStatus, Trouble> {
-        self.is_running()?;
-        let pid = libc::pid_t::try_from(self.child.id()).map_err(|e| e.to_string())?;
-        // SAFETY: a signal to our own child, which has not been waited for, so its pid is not another's.
-        unsafe { libc::kill(pid, libc::SIGTERM) };
+        self.signal(libc::SIGTERM)?;
         let since = Instant::now();
         while since.elapsed() < START_MAX {
             if let Some(status) = self.child.try_wait().map_err(|e| e.to_string())? {
