@@ -168,7 +168,7 @@ async fn sessions(nodes: &Nodes) -> Result<Vec<Client>, Trouble> {
 }
 
 fn retries(writer: usize) -> bool {
-    writer % 2 == 0
+    writer.is_multiple_of(2)
 }
 
 async fn client(addresses: Vec<String>, deadline: Duration, retries: bool) -> Result<Client, Trouble> {

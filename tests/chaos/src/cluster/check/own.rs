@@ -235,7 +235,7 @@ impl Key {
             reading.op.start,
             reading.op.end,
             lines.join(" <- "),
-            self.unknown.map(|(number, sent, after)| (number, sent, after)),
+            self.unknown,
         )
     }
 }
