@@ -1,7 +1,7 @@
 //! The metastore's durable checkpoint: one row a collection and one for the rest, in `Table::Catalog`.
 //!
 //! ```text
-//! "root"               mark, ids, nodes, groups...
+//! "root"               mark, ids, nodes, groups...; behind it the placement, which earlier programs did not write
 //! "c" + id (8, BE)     a collection
 //! ```
 //! A checkpoint writes the root and the rows that changed since the last one, in one synced batch (I3): its cost
@@ -11,7 +11,7 @@ use crate::error::Error;
 use std::sync::Arc;
 use vecraft_raft_host::Mark;
 use vecraft_rpc::codec;
-use vecraft_state::meta::{MetaRoot, MetaState};
+use vecraft_state::meta::{MetaRoot, MetaState, Placement};
 use vecraft_storage::{KeyRange, Kv, Table, WriteBatch};
 use vecraft_types::{CollectionDescriptor, CollectionId};
 
@@ -22,6 +22,7 @@ pub(crate) const COLLECTION: &[u8] = b"c";
 pub(crate) struct Draft {
     pub mark: Mark,
     pub root: MetaRoot,
+    pub placement: Placement,
     /// Rows that changed; `None` when the collection is gone.
     pub rows: Vec<(CollectionId, Option<Arc<CollectionDescriptor>>)>,
     /// Entries since the last checkpoint.
@@ -37,7 +38,8 @@ fn key(id: CollectionId) -> Vec<u8> {
 /// Writes a draft; durable on return.
 pub(crate) fn write(kv: &dyn Kv, draft: &Draft) -> Result<(), Error> {
     let mut batch = WriteBatch::new();
-    batch.put(Table::Catalog, ROOT, codec::encode(&(draft.mark.encode()?.to_vec(), &draft.root))?);
+    let root = codec::encode(&(draft.mark.encode()?.to_vec(), &draft.root))?;
+    batch.put(Table::Catalog, ROOT, [root, codec::encode(&draft.placement)?].concat());
     for (id, row) in &draft.rows {
         match row {
             Some(row) => batch.put(Table::Catalog, key(*id), codec::encode(&**row)?),
@@ -55,12 +57,12 @@ pub(crate) fn read(kv: &dyn Kv) -> Result<Option<(Mark, MetaState)>, Error> {
 
 /// The mark of a checkpoint's root.
 pub(crate) fn mark(root: &[u8]) -> Result<Mark, Error> {
-    decode_root(root).map(|(mark, _)| mark)
+    decode_root(root).map(|(mark, ..)| mark)
 }
 
 /// A checkpoint from its root and the rows of its collections.
 pub(crate) fn decode(root: &[u8], collections: &[(Vec<u8>, Vec<u8>)]) -> Result<(Mark, MetaState), Error> {
-    let (mark, root) = decode_root(root)?;
+    let (mark, root, placement) = decode_root(root)?;
     let mut rows = Vec::new();
     for (found, value) in collections {
         let row: CollectionDescriptor =
@@ -70,13 +72,18 @@ pub(crate) fn decode(root: &[u8], collections: &[(Vec<u8>, Vec<u8>)]) -> Result<
         }
         rows.push(row);
     }
-    Ok((mark, MetaState::restore(root, rows)))
+    Ok((mark, MetaState::restore(root, rows, placement)))
 }
 
-fn decode_root(root: &[u8]) -> Result<(Mark, MetaRoot), Error> {
-    let (mark, root): (Vec<u8>, MetaRoot) =
-        codec::decode(root).map_err(|e| corrupt("root", e.to_string()))?;
-    Ok((Mark::decode(&mark).map_err(|e| corrupt("root", e.to_string()))?, root))
+fn decode_root(bytes: &[u8]) -> Result<(Mark, MetaRoot, Option<Placement>), Error> {
+    let unreadable = |error: codec::Error| corrupt("root", error.to_string());
+    let ((mark, root), used): ((Vec<u8>, MetaRoot), usize) =
+        codec::decode_start(bytes).map_err(unreadable)?;
+    let placement = match bytes.get(used..) {
+        None | Some([]) => None,
+        Some(rest) => Some(codec::decode(rest).map_err(unreadable)?),
+    };
+    Ok((Mark::decode(&mark).map_err(|e| corrupt("root", e.to_string()))?, root, placement))
 }
 
 fn corrupt(row: &str, cause: String) -> Error {

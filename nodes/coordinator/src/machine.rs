@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use vecraft_raft_host::{Committed, Failed, Incoming, Machine, Mark, Offer};
 use vecraft_rpc::codec;
 use vecraft_state::meta::{MetaCommand, MetaState};
@@ -46,6 +46,8 @@ pub struct MetaMachine {
     due: Arc<Notify>,
     /// Told of every change of the catalogue.
     changed: Option<Arc<Notify>>,
+    /// Counts changes of nodes and replicas.
+    placed: watch::Sender<u64>,
     /// Still true after a panic inside apply: such a state is never written down (I24).
     is_applying: bool,
     kv: Arc<dyn Kv>,
@@ -76,6 +78,7 @@ impl MetaMachine {
             policy,
             due: Arc::new(Notify::new()),
             changed: None,
+            placed: watch::channel(0).0,
             is_applying: false,
             kv,
             writing: Arc::default(),
@@ -97,6 +100,11 @@ impl MetaMachine {
         self.changed = Some(changed);
     }
 
+    /// Changes with every change of nodes and wanted replicas.
+    pub(crate) fn placed(&self) -> watch::Receiver<u64> {
+        self.placed.subscribe()
+    }
+
     /// Bytes of commands since the last checkpoint.
     pub(crate) fn unflushed_bytes(&self) -> u64 {
         self.bytes
@@ -116,7 +124,11 @@ impl MetaMachine {
         let failed = |error: codec::Error| Failed(format!("entry of the metastore: {error}"));
         let command: MetaCommand = codec::decode(bytes).map_err(failed)?;
         self.is_applying = true;
+        let is_placing = command.change.is_placing();
         let reply = self.state.apply(command);
+        if is_placing {
+            self.placed.send_modify(|count| *count += 1);
+        }
         if let Some(id) = reply.collection {
             self.catalogue.publish(id, self.state.collection(id));
             self.dirty.insert(id);
@@ -140,6 +152,7 @@ impl MetaMachine {
         self.applied = Some(mark);
         self.dirty.clear();
         (self.entries, self.bytes) = (0, 0);
+        self.placed.send_modify(|count| *count += 1);
         self.changed.iter().for_each(|changed| changed.notify_one());
     }
 
@@ -152,8 +165,8 @@ impl MetaMachine {
         let mark = self.applied.clone()?;
         let dirty = std::mem::take(&mut self.dirty);
         let rows = dirty.into_iter().map(|id| (id, self.state.collection(id).cloned())).collect();
-        let draft =
-            Draft { mark, root: self.state.root().clone(), rows, entries: self.entries, bytes: self.bytes };
+        let (root, placement) = (self.state.root().clone(), self.state.placement().clone());
+        let draft = Draft { mark, root, placement, rows, entries: self.entries, bytes: self.bytes };
         (self.entries, self.bytes) = (0, 0);
         Some(draft)
     }

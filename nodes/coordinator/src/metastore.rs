@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use vecraft_raft_host::{GroupSpec, Host, Part, Standing};
+use vecraft_raft_host::{Group, GroupSpec, Host, Part, Standing};
 use vecraft_rpc::codec;
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::IoPool;
@@ -42,6 +42,8 @@ pub struct Metastore {
     kv: Arc<dyn Kv>,
     clock: Arc<dyn Clock>,
     io: IoPool,
+    /// Group 0 itself; none over a log in memory.
+    group: Option<Group>,
     /// One checkpoint at a time; shared with the machine, which installs snapshots.
     writing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -66,7 +68,8 @@ impl Metastore {
         });
         let machine = Arc::new(Mutex::new(opened.await??));
         let group = host.start_group(spec, machine.clone()).await?;
-        Ok(Metastore::over(machine, Arc::new(group), kv, clock, io))
+        let over = Metastore::over(machine, Arc::new(group.clone()), kv, clock, io);
+        Ok(Metastore { group: Some(group), ..over })
     }
 
     /// A metastore over any log that drives `machine`.
@@ -78,7 +81,7 @@ impl Metastore {
         io: IoPool,
     ) -> Metastore {
         let writing = machine.lock().writing.clone();
-        Metastore { machine, log, kv, clock, io, writing }
+        Metastore { machine, log, kv, clock, io, group: None, writing }
     }
 
     /// Names the cluster and registers its first node, on an empty metastore only; on any other the same cluster id
@@ -218,6 +221,16 @@ impl Metastore {
     /// Tells `changed` of every change of the catalogue as it is applied here, whoever made it.
     pub fn tell_changes(&self, changed: Arc<Notify>) {
         self.machine.lock().tell_changes(changed);
+    }
+
+    /// Group 0, for looking at its members and changing them.
+    pub fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
+    }
+
+    /// Changes whenever nodes or wanted replicas do, as applied here.
+    pub fn placed(&self) -> watch::Receiver<u64> {
+        self.machine.lock().placed()
     }
 
     /// Names a cluster of several nodes; like [`Metastore::bootstrap`] otherwise.

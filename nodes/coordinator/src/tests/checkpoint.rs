@@ -13,7 +13,10 @@ use vecraft_state::meta::{MetaRoot, MetaState};
 use vecraft_storage::SimDisk;
 use vecraft_types::{CollectionDescriptor, GroupId};
 
+use crate::checkpoint;
 use crate::metastore::META_REPLICA;
+use vecraft_rpc::codec;
+use vecraft_storage::Table;
 
 /// What survives the process.
 struct Machine {
@@ -283,4 +286,22 @@ async fn p1_random_lives_agree_with_what_was_answered() {
     for seed in 0..20 {
         random_lives(seed).await;
     }
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_a_program_before_placement_decodes() {
+    let machine = Machine::new(9);
+    let life = machine.start(true).await;
+    life.ddl.create_collection(request("a")).await.unwrap();
+    assert!(life.metastore.checkpoint().await.unwrap());
+    let now = life.metastore.read(|state| state.clone());
+    life.metastore.stop().await;
+    // The old record ended where the placement begins.
+    let root = machine.kv.get(Table::Catalog, checkpoint::ROOT).unwrap().unwrap();
+    let (_, used): ((Vec<u8>, MetaRoot), usize) = codec::decode_start(&root).unwrap();
+    assert!(used < root.len());
+    machine.kv.put(Table::Catalog, checkpoint::ROOT, &root[..used], true).unwrap();
+    let old = machine.checkpointed();
+    assert_eq!((old.root(), old.placement()), (now.root(), now.placement()));
+    assert!(old.placement().formed_below.0 > 1 && old.placement().nodes.len() == 1);
 }

@@ -1,7 +1,7 @@
 //! The cluster itself: bootstrap, nodes, groups, and ids for replicas and rows.
 
 use super::state::take;
-use super::{ClusterId, GroupRow, MetaOutcome, MetaState, NodeRow};
+use super::{ClusterId, GroupRow, MetaOutcome, MetaState, NodeRecord, NodeRow, NodeState, Placement};
 use vecraft_types::{Error, GroupId, NodeId, ReplicaId, Result, Timestamp};
 
 /// Most pool groups of a cluster: two for each of 512 nodes.
@@ -31,6 +31,7 @@ impl MetaState {
         self.root.groups.insert(GroupId::META, GroupRow { replicas, shards: 0 });
         self.root.cluster = Some(cluster);
         self.add_pool_groups(pool_groups, &nodes)?;
+        self.placement = Placement::of_formed(&self.root);
         Ok(MetaOutcome::Done)
     }
 
@@ -39,6 +40,8 @@ impl MetaState {
         if node.id.0 == 0 {
             return Err(Error::invalid("node ids start at 1"));
         }
+        let new = NodeRecord { state: NodeState::Active, directory: 0 };
+        self.placement.nodes.entry(node.id).or_insert(new);
         self.root.nodes.insert(node.id, node);
         Ok(MetaOutcome::Done)
     }

@@ -1,10 +1,10 @@
 //! What can be asked of the metastore, and its answers. Both travel through group 0's log.
 
-use super::{ClusterId, NodeRow};
+use super::{ClusterId, NodeRow, NodeState};
 use serde::{Deserialize, Serialize};
 use vecraft_types::api::CreateCollection;
 use vecraft_types::{
-    CollectionId, DdlPhase, Error, GroupId, IndexId, Metric, PartitionId, ReplicaId, Timestamp,
+    CollectionId, DdlPhase, Error, GroupId, IndexId, Metric, NodeId, PartitionId, ReplicaId, Timestamp,
 };
 
 /// One entry of group 0's log.
@@ -37,7 +37,7 @@ pub enum MetaChange {
         /// How many, at least 1.
         count: u32,
         /// Where their replicas live.
-        nodes: Vec<vecraft_types::NodeId>,
+        nodes: Vec<NodeId>,
     },
     /// Takes replica ids that no replica ever had (I1).
     AllocateReplicaIds {
@@ -125,6 +125,63 @@ pub enum MetaChange {
         /// Groups of the pool, numbered from 1.
         pool_groups: u32,
     },
+    /// An operator announces a node that will join.
+    ExpectNode(NodeRow),
+    /// A node with an empty directory joins; answered with its replica of group 0 (I1).
+    AdmitNode {
+        /// Who it says it is.
+        node: NodeRow,
+        /// Random bits of its directory.
+        directory: u128,
+        /// A node of the cluster has it in its configuration: it need not be announced.
+        is_listed: bool,
+    },
+    /// Lets a node drain, leave, come back, or be gone.
+    SetNode {
+        /// The node.
+        node: NodeId,
+        /// Where it stands from now on.
+        state: NodeState,
+    },
+    /// A replica with a new id is wanted on a node (I1).
+    PlaceReplica {
+        /// The group.
+        group: GroupId,
+        /// Where.
+        node: NodeId,
+        /// The version of the group's wanted replicas for which this was planned.
+        version: u64,
+    },
+    /// A replica that its group has let go of is wanted no more.
+    UnplaceReplica {
+        /// The group.
+        group: GroupId,
+        /// Which.
+        replica: ReplicaId,
+        /// As above.
+        version: u64,
+    },
+    /// Copies wanted of each pool group.
+    SetReplication(u32),
+}
+
+impl MetaChange {
+    /// Whether it is about nodes or about where replicas should be.
+    pub fn is_placing(&self) -> bool {
+        matches!(
+            self,
+            MetaChange::Bootstrap { .. }
+                | MetaChange::Form { .. }
+                | MetaChange::RegisterNode(_)
+                | MetaChange::AddPoolGroups { .. }
+                | MetaChange::ExpectNode(_)
+                | MetaChange::AdmitNode { .. }
+                | MetaChange::SetNode { .. }
+                | MetaChange::PlaceReplica { .. }
+                | MetaChange::UnplaceReplica { .. }
+                | MetaChange::SetReplication(_)
+        )
+    }
 }
 
 /// The answer to a command; equal on every replica.

@@ -7,7 +7,7 @@
 //! ```
 
 use super::cluster::check_group_count;
-use super::{ClusterId, GroupRow, MetaOutcome, MetaState, NodeRow};
+use super::{ClusterId, GroupRow, MetaOutcome, MetaState, NodeRow, Placement};
 use std::collections::BTreeSet;
 use vecraft_types::{Error, GroupId, NodeId, ReplicaId, Result};
 
@@ -61,6 +61,7 @@ impl MetaState {
             let nodes: Vec<NodeId> = (0..copies).map(|copy| order[(group + copy) % order.len()]).collect();
             self.add_pool_groups(1, &nodes)?;
         }
+        self.placement = Placement::of_formed(&self.root);
         Ok(MetaOutcome::Done)
     }
 }

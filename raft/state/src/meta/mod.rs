@@ -20,6 +20,7 @@ mod index_rules;
 mod indexes;
 mod partitions;
 mod pending;
+mod placement;
 mod rules;
 mod state;
 #[cfg(test)]
@@ -28,4 +29,5 @@ mod tests;
 pub use command::{MetaChange, MetaCommand, MetaOutcome, MetaReply};
 pub use forming::{meta_replicas, meta_voters};
 pub use pending::Job;
+pub use placement::{NodeRecord, NodeState, Placement};
 pub use state::{ClusterId, Counters, GroupRow, MetaRoot, MetaState, NodeRow};

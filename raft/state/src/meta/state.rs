@@ -1,6 +1,6 @@
 //! The state and the one function that changes it.
 
-use super::{MetaChange, MetaCommand, MetaOutcome, MetaReply};
+use super::{MetaChange, MetaCommand, MetaOutcome, MetaReply, Placement};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -87,6 +87,8 @@ pub struct MetaState {
     pub(super) collections: BTreeMap<CollectionId, Arc<CollectionDescriptor>>,
     /// `Creating` and `Ready` ones.
     pub(super) names: BTreeMap<String, CollectionId>,
+    /// Nodes and replicas as wanted.
+    pub(super) placement: Placement,
 }
 
 /// Suggestions above this (the year 2500 and more) are a broken clock; taking them would use up the range.
@@ -155,15 +157,33 @@ impl MetaState {
             MetaChange::SetLoaded { collection, loaded } => {
                 (Some(collection), self.set_loaded(collection, loaded))
             }
+            MetaChange::ExpectNode(node) => (None, self.expect_node(node)),
+            MetaChange::AdmitNode { node, directory, is_listed } => {
+                (None, self.admit_node(node, directory, is_listed))
+            }
+            MetaChange::SetNode { node, state } => (None, self.set_node(node, state)),
+            MetaChange::PlaceReplica { group, node, version } => {
+                (None, self.place_replica(group, node, version))
+            }
+            MetaChange::UnplaceReplica { group, replica, version } => {
+                (None, self.unplace_replica(group, replica, version))
+            }
+            MetaChange::SetReplication(replication) => (None, self.set_replication(replication)),
         }
     }
 
-    /// The state of a checkpoint: the root and a row for each collection. Names are rebuilt.
-    pub fn restore(root: MetaRoot, rows: impl IntoIterator<Item = CollectionDescriptor>) -> MetaState {
+    /// The state of a checkpoint: the root, a row for each collection, and the placement, which checkpoints of earlier
+    /// programs lack. Names are rebuilt.
+    pub fn restore(
+        root: MetaRoot,
+        rows: impl IntoIterator<Item = CollectionDescriptor>,
+        placement: Option<Placement>,
+    ) -> MetaState {
+        let placement = placement.unwrap_or_else(|| Placement::of_formed(&root));
         let collections: BTreeMap<_, _> = rows.into_iter().map(|row| (row.id, Arc::new(row))).collect();
         let holds_name = |row: &&Arc<CollectionDescriptor>| row.phase != DdlPhase::Dropping;
         let names = collections.values().filter(holds_name).map(|row| (row.name.clone(), row.id)).collect();
-        MetaState { root, collections, names }
+        MetaState { root, collections, names, placement }
     }
 
     /// Everything but the collections.

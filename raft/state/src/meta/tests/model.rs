@@ -121,7 +121,7 @@ proptest! {
             prop_assert_eq!(&two.apply(command), &reply);
             // The second copy is restarted from its rows each time.
             let rows: Vec<_> = two.collections().map(|row| (**row).clone()).collect();
-            two = MetaState::restore(two.root().clone(), rows);
+            two = MetaState::restore(two.root().clone(), rows, Some(two.placement().clone()));
             prop_assert_eq!(&one, &two);
         }
     }
