@@ -109,4 +109,9 @@ impl Database for Client {
     async fn server_info(&self, call: Call) -> Result<ServerInfo> {
         ask!(self, Kind::Read, call, server_info)
     }
+
+    async fn cluster(&self, call: Call, request: ClusterRequest) -> Result<ClusterReply> {
+        // Each verb may be repeated: it says how things should be.
+        ask!(self, Kind::Read, call, cluster, request)
+    }
 }

@@ -48,6 +48,9 @@ section! {
         /// A file of mode 0600 with the same random text, 16 bytes or more, on every node (`openssl rand -hex 32 > FILE`):
         /// nodes prove with it that they belong together. Needed as soon as a host is not loopback.
         secret_file: Option<PathBuf> = None;
+        /// Seconds. A node that has not answered for this long is taken for lost, and its replicas are made on other
+        /// nodes where there are any. Until then the others serve with the copies they have.
+        node_lost_after_s: u64 = 600, 5..=86_400;
     }
 }
 
@@ -66,7 +69,8 @@ section! {
         milvus_port: u16 = 19_530;
         /// Vecraft's own client library (tarpc).
         client_port: u16 = 19_540;
-        /// Node to node. Read when there are several nodes; a lone one leaves it closed.
+        /// Node to node. A lone node opens it too, so that others can join; only one that is reachable from other hosts
+        /// and has no `cluster.secret_file` leaves it closed.
         node_port: u16 = 19_550;
         /// Health and metrics.
         http_port: u16 = 9_091;
@@ -187,6 +191,13 @@ impl NodeConfig {
         } else {
             format!("{}:{port}", self.host)
         }
+    }
+}
+
+impl ClusterConfig {
+    /// `node_lost_after_s` as a duration.
+    pub fn node_lost_after(&self) -> Duration {
+        Duration::from_secs(self.node_lost_after_s)
     }
 }
 

@@ -48,4 +48,6 @@ pub trait DatabaseService {
     async fn flush(call: Call, collections: Vec<String>) -> Result<Vec<FlushInfo>>;
     /// Health and versions.
     async fn server_info(call: Call) -> Result<ServerInfo>;
+    /// An operator's verb on the nodes.
+    async fn cluster(call: Call, request: ClusterRequest) -> Result<ClusterReply>;
 }

@@ -22,6 +22,7 @@ pub mod database;
 mod door;
 pub mod files;
 mod framing;
+pub mod membership;
 pub mod memory;
 pub mod node;
 pub mod peer;

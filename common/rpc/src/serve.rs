@@ -190,4 +190,5 @@ door! {
     query(request: QueryRequest) -> QueryReply;
     flush(collections: Vec<String>) -> Vec<FlushInfo>;
     server_info() -> ServerInfo;
+    cluster(request: ClusterRequest) -> ClusterReply;
 }

@@ -31,6 +31,7 @@ pub mod log;
 pub mod machine;
 pub mod messages;
 pub mod metastore;
+pub mod placement;
 mod snapshot;
 pub mod tasks;
 
@@ -41,6 +42,7 @@ pub use error::Error;
 pub use log::MetaLog;
 pub use machine::MetaMachine;
 pub use metastore::{META_REPLICA, Metastore};
+pub use placement::{Limits, Steward};
 
 #[cfg(test)]
 mod tests;

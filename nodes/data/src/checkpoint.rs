@@ -16,7 +16,9 @@ mod restore;
 mod unnamed;
 mod write;
 
-pub(crate) use record::{GroupRecord, ShardRecord, decode, encode, group_dir, group_key, shard_key};
+pub(crate) use record::{
+    GroupRecord, ShardRecord, decode, digest_key, encode, group_dir, group_key, shard_key,
+};
 pub(crate) use restore::load;
 pub use restore::{checkpointed_shards, restore};
 pub use unnamed::{Named, remove_unnamed};

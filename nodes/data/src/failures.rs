@@ -138,6 +138,13 @@ fn read<T: serde::de::DeserializeOwned>(kv: &dyn Kv, key: &[u8]) -> Result<Optio
     kv.get(Table::Node, key)?.map(|bytes| decode(&String::from_utf8_lossy(key), &bytes)).transpose()
 }
 
+/// Forgets a group's records, with the replica.
+pub(crate) fn forget(batch: &mut WriteBatch, group: GroupId) {
+    batch.delete(Table::Node, failed_key(group));
+    batch.delete(Table::Node, skipped_key(group));
+    batch.delete(Table::Node, condemned_key(group));
+}
+
 fn failed_key(group: GroupId) -> Vec<u8> {
     format!("failed entry of group {group}").into_bytes()
 }

@@ -30,7 +30,7 @@ pub struct DataGroup {
     pub(crate) io: IoPool,
     pub(crate) segments_changed: Arc<Notify>,
     /// One checkpoint or clean-up at a time; shared with the machine, which installs snapshots.
-    writing: Arc<tokio::sync::Mutex<LastWrite>>,
+    pub(crate) writing: Arc<tokio::sync::Mutex<LastWrite>>,
     /// When this replica last asked for a read index that it then published (I17), on the monotonic clock.
     pub(crate) asked: Mutex<Option<Duration>>,
 }

@@ -13,6 +13,7 @@
 //! | `maintenance`, `ages` | sealing and checkpoints by size and age |
 //! | `digest/` | whether the replicas of a group hold the same (I22, I23) |
 //! | `snapshot/` | a checkpoint for a replica that the log does not reach: offered, fetched, installed (I5) |
+//! | `removal` | what happens to a replica that its group has let go of |
 //! | `outage` | groups out of service on this node, and why |
 //! | `metrics` | what is here, in figures |
 //! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`], [`IndexLedger`] |
@@ -41,6 +42,7 @@ mod maintenance;
 mod metrics;
 mod node;
 mod outage;
+mod removal;
 mod replica;
 mod snapshot;
 mod tasks;
@@ -62,6 +64,7 @@ pub use machine::{DataMachine, Pressure};
 pub use maintenance::{MaintenancePolicy, maintain};
 pub use metrics::{DataFigures, GroupFigures, SegmentFigures};
 pub use node::{DataNode, Space, WriteLimits};
+pub use removal::erase;
 pub use replica::{GroupReplica, Routes};
 pub use snapshot::{DiskFiles, Source, Throttle};
 pub use tasks::ShardLedger;

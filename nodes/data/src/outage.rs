@@ -11,6 +11,10 @@ use vecraft_types::{Code, Error, GroupId, Result, ShardId};
 pub(crate) struct Outages(RwLock<BTreeMap<GroupId, String>>);
 
 impl Outages {
+    pub(crate) fn forget(&self, group: GroupId) {
+        self.0.write().remove(&group);
+    }
+
     /// What a caller hears about a group that is not here.
     pub(crate) fn missing(&self, group: GroupId) -> Error {
         match self.0.read().get(&group) {

@@ -8,6 +8,7 @@ use crate::rows::Purpose;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use vecraft_rpc::membership::ClusterAdmin;
 use vecraft_rpc::services::{Catalogue, CatalogueWriter, ShardReader, ShardWriter};
 use vecraft_runtime::clock::Clock;
 use vecraft_types::api::*;
@@ -24,6 +25,8 @@ pub struct ProxyParts {
     pub shard_writer: Arc<dyn ShardWriter>,
     /// Shard replicas.
     pub shard_reader: Arc<dyn ShardReader>,
+    /// What operators ask about nodes.
+    pub cluster: Arc<dyn ClusterAdmin>,
     /// Deadlines and the timestamps of `server_info`; decides nothing else (P7).
     pub clock: Arc<dyn Clock>,
     /// 128 random bits drawn at this start of the process (I10). Never one that was used before.
@@ -51,6 +54,7 @@ pub struct Proxy {
     pub(crate) catalogue_writer: Arc<dyn CatalogueWriter>,
     pub(crate) shard_writer: Arc<dyn ShardWriter>,
     pub(crate) shard_reader: Arc<dyn ShardReader>,
+    pub(crate) cluster: Arc<dyn ClusterAdmin>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: ServerIdentity,
     pub(crate) config: ProxyConfig,
@@ -69,6 +73,7 @@ impl Proxy {
             catalogue_writer,
             shard_writer,
             shard_reader,
+            cluster,
             clock,
             client,
             identity,
@@ -85,6 +90,7 @@ impl Proxy {
             catalogue_writer,
             shard_writer,
             shard_reader,
+            cluster,
             clock,
             identity,
             config,
@@ -201,5 +207,9 @@ impl Database for Proxy {
 
     async fn server_info(&self, call: Call) -> Result<ServerInfo> {
         self.about(call).await
+    }
+
+    async fn cluster(&self, call: Call, request: ClusterRequest) -> Result<ClusterReply> {
+        self.nodes(call, request).await
     }
 }

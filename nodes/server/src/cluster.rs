@@ -1,29 +1,40 @@
-//! What a node of a cluster has beside a node on its own: peers, replicas of group 0 elsewhere, ways to other nodes' roles.
+//! How a node stands among others: peers, its replica of group 0, ways to other nodes' roles, and the book of addresses.
 
 use crate::Error;
 use crate::directory::Directory;
-use crate::identity::Identity;
+use crate::local_groups::LocalGroups;
+use crate::member_record::{self, MetaReplica};
 use crate::topology::NodeTopology;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
+use vecraft_coordinator::placement::Hosts;
 use vecraft_data::DataNode;
 use vecraft_proxy::routing::Everywhere;
 use vecraft_raft_host::{Birth, GroupSpec, Network};
 use vecraft_rpc::files::{FilesElsewhere, PeerFiles};
-use vecraft_rpc::node::{Dial, PeerDial, RemoteNode};
+use vecraft_rpc::membership::ClusterAdmin;
+use vecraft_rpc::node::{Dial, PeerDial, RemoteNode, ask_is_removed};
 use vecraft_rpc::peer::Peers;
 use vecraft_rpc::services::{DigestsElsewhere, GroupDigest, GroupDigests, Topology};
-use vecraft_state::meta::{ClusterId, NodeRow, meta_replicas, meta_voters};
+use vecraft_runtime::clock::Clock;
+use vecraft_runtime::shutdown::Shutdown;
+use vecraft_state::meta::{ClusterId, NodeRow, NodeState, meta_replicas, meta_voters};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
 /// How often a node that waits for the others looks again.
 const LOOK: Duration = Duration::from_millis(50);
 /// A line in the log while waiting, so that a person knows for what.
 const TELL: Duration = Duration::from_secs(5);
+/// For one answer whether this node was removed.
+const LOOK_REMOVED: Duration = Duration::from_secs(2);
+/// Before the metastore is told again where this node listens.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// For one look whether everything from before the last stop is applied.
 const RECOVERY_LOOK: Duration = Duration::from_secs(5);
 
@@ -32,6 +43,8 @@ const RECOVERY_LOOK: Duration = Duration::from_secs(5);
 pub struct Cluster {
     pub peers: Arc<Peers>,
     pub network: Network,
+    /// Where the others reach this node.
+    pub address: String,
 }
 
 impl Cluster {
@@ -41,8 +54,15 @@ impl Cluster {
     }
 
     /// How other nodes' roles are reached from a started node.
-    pub fn ways(&self, own: NodeId, metastore: &Metastore, data: &DataNode) -> Ways {
-        let topology = Arc::new(NodeTopology::new(own, metastore.clone(), data.clone()));
+    pub fn ways(
+        &self,
+        own: NodeId,
+        metastore: &Metastore,
+        data: &DataNode,
+        hosts: Hosts,
+        clock: Arc<dyn Clock>,
+    ) -> Ways {
+        let topology = Arc::new(NodeTopology::new(own, metastore.clone(), data.clone(), hosts, clock));
         Ways { topology, dial: Arc::new(PeerDial::new(self.peers.clone())) }
     }
 }
@@ -76,28 +96,42 @@ impl DigestsElsewhere for Ways {
     }
 }
 
-/// Refuses a number of nodes of which some would only follow the catalogue, before anything is touched.
-pub fn check_count(config: &Config) -> Result<(), Error> {
-    let (listed, voting) = (config.nodes.len(), meta_voters(config.nodes.len()));
-    if listed == voting {
-        return Ok(());
-    }
-    let why = format!(
-        "it lists {listed} nodes, of which {voting} would vote on the catalogue; nodes that only follow it are not built \
-         yet: list 1, 3 or 5"
-    );
-    Err(Error::Other { what: "configuration", why })
+/// The groups of every node: this one's own, and the others' over the network.
+pub fn hosts(own: NodeId, local: Arc<LocalGroups>, cluster: Option<&Cluster>) -> Hosts {
+    let dial = cluster.map(|cluster| Arc::new(PeerDial::new(cluster.peers.clone())) as Arc<dyn Dial>);
+    Arc::new(move |node| match &dial {
+        Some(dial) if node != own => Arc::new(RemoteNode::new(node, dial.clone())),
+        _ => local.clone(),
+    })
 }
 
-/// This node's replica of group 0. The ids are the order of the nodes' ids; they are allocated before group 0 can (I1).
-pub fn meta_spec(config: &Config, identity: &Identity) -> Result<GroupSpec, Error> {
+/// This node's replica of group 0, as the directory remembers it; for one that forms a cluster, the order of the nodes'
+/// ids, because it is allocated before group 0 can (I1).
+pub fn meta_spec(config: &Config, directory: &Directory) -> Result<GroupSpec, Error> {
+    let identity = directory.identity();
+    let kv = directory.kv.as_ref();
+    let spec = |replica, birth| GroupSpec { group: GroupId::META, node: identity.node, replica, birth };
+    if let Some(known) = member_record::meta_replica(kv)?
+        && !identity.is_forming()
+    {
+        return Ok(spec(known.replica, if known.joins { Birth::Join } else { Birth::Resume }));
+    }
     let replicas: BTreeMap<ReplicaId, NodeId> = meta_replicas(nodes(config)).collect();
     let own = replicas.iter().find(|(_, node)| **node == identity.node).map(|(replica, _)| *replica);
     let missing = || Error::Other { what: "configuration", why: format!("it has no node {}", identity.node) };
     let replica = own.ok_or_else(missing)?;
     let voters: BTreeMap<_, _> = replicas.into_iter().take(meta_voters(config.nodes.len())).collect();
-    let birth = if identity.is_forming() { Birth::Form(voters) } else { Birth::Resume };
-    Ok(GroupSpec { group: GroupId::META, node: identity.node, replica, birth })
+    let joins = identity.is_forming() && !voters.contains_key(&replica);
+    // Later the configuration may list other nodes, and the order would be another.
+    member_record::store_meta_replica(kv, MetaReplica { replica, joins })?;
+    Ok(spec(
+        replica,
+        match (identity.is_forming(), joins) {
+            (true, true) => Birth::Join,
+            (true, false) => Birth::Form(voters),
+            (false, _) => Birth::Resume,
+        },
+    ))
 }
 
 fn nodes(config: &Config) -> impl Iterator<Item = NodeId> {
@@ -108,9 +142,14 @@ fn nodes(config: &Config) -> impl Iterator<Item = NodeId> {
 /// configuration says when it is new.
 ///
 /// # Errors
-/// When the metastore refuses: another cluster's.
-pub async fn settle(config: &Config, directory: &Directory, metastore: &Metastore) -> Result<(), Error> {
-    let mut waited = Duration::ZERO;
+/// When the metastore refuses: another cluster's; when the cluster has let this node go.
+pub async fn settle(
+    config: &Config,
+    directory: &Directory,
+    metastore: &Metastore,
+    cluster: &Cluster,
+) -> Result<(), Error> {
+    let mut told = Instant::now();
     loop {
         let is_known = metastore.root().cluster.is_some();
         if is_known && metastore.recovered(RECOVERY_LOOK).await.is_ok() {
@@ -120,12 +159,16 @@ pub async fn settle(config: &Config, directory: &Directory, metastore: &Metastor
             form(config, directory, metastore).await?;
             continue;
         }
-        if waited.as_millis().is_multiple_of(TELL.as_millis()) && !waited.is_zero() {
+        if told.elapsed() >= TELL {
             let leader = metastore.leader().map(|node| node.0);
             tracing::info!(leader, "waiting for a majority of the metastore's voters");
+            let own = directory.identity().node;
+            if is_removed(cluster, own).await {
+                return Err(removed(own));
+            }
+            told = Instant::now();
         }
         tokio::time::sleep(LOOK).await;
-        waited += LOOK;
     }
 }
 
@@ -142,4 +185,93 @@ async fn form(config: &Config, directory: &Directory, metastore: &Metastore) -> 
         Err(error) if error.is_retriable() => Ok(()),
         done => done.map_err(Error::other("form the cluster")),
     }
+}
+
+/// Refuses to serve replicas of a cluster of several nodes behind a closed node port.
+pub fn check_alone(metastore: &Metastore) -> Result<(), Error> {
+    let others = metastore.read(|meta| {
+        let nodes = meta.placement().nodes.values();
+        nodes.filter(|node| !matches!(node.state, NodeState::Removed | NodeState::Expected)).count() > 1
+    });
+    match others {
+        false => Ok(()),
+        true => Err(Error::Other {
+            what: "configuration",
+            why: "this node's cluster has several nodes, and without cluster.secret_file this one may not open its port \
+                  to them: set it to the cluster's secret"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Whether one of the others says that the cluster has let this node go: nobody talks to its replicas any more.
+async fn is_removed(cluster: &Cluster, own: NodeId) -> bool {
+    let others = cluster.peers.book().all().into_iter().map(|(node, _)| node).filter(|node| *node != own);
+    let asked = others.map(|node| async move {
+        let asked = tokio::time::timeout(LOOK_REMOVED, ask_is_removed(&cluster.peers, node, own)).await;
+        matches!(asked, Ok(Ok(true)))
+    });
+    futures::future::join_all(asked).await.into_iter().any(|is_removed| is_removed)
+}
+
+fn removed(own: NodeId) -> Error {
+    let why = format!(
+        "the cluster has let node {own} go, and its id is never used again: to use this host again, announce it with \
+         `vecraft node add NEW_ID HOST:NODE_PORT` and start it with that id on an empty directory"
+    );
+    Error::Other { what: "this node was removed", why }
+}
+
+/// Keeps the book of addresses as the metastore has it, tells the metastore when this node listens elsewhere than it
+/// says, and stops the node when it was let go.
+///
+/// # Errors
+/// None; the type is what background tasks return.
+pub async fn keep_book(
+    own: NodeId,
+    cluster: Cluster,
+    metastore: Metastore,
+    admin: Arc<dyn ClusterAdmin>,
+    shutdown: Shutdown,
+) -> Result<(), Infallible> {
+    let mut placed = metastore.placed();
+    loop {
+        placed.mark_unchanged();
+        enter(own, &cluster, &metastore);
+        let (state, listed, others) = metastore.read(|meta| {
+            let row = meta.root().nodes.get(&own);
+            (meta.placement().state_of(own), row.map(|row| row.address.clone()), meta.root().nodes.len() > 1)
+        });
+        if state == Some(NodeState::Removed) {
+            shutdown.trigger(removed(own).to_string());
+            return Ok(());
+        }
+        // Nobody looks for a node on its own.
+        let is_elsewhere = others && listed.is_some_and(|listed| listed != cluster.address);
+        let is_told = !is_elsewhere || admin.moved(own, cluster.address.clone()).await.is_ok();
+        let wake = async {
+            match is_told {
+                true => drop(placed.changed().await),
+                false => tokio::time::sleep(TELL_AGAIN).await,
+            }
+        };
+        if shutdown.unless_triggered(wake).await.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Enters what the metastore knows here; a node that it does not know keeps the address of the configuration.
+pub fn enter(own: NodeId, cluster: &Cluster, metastore: &Metastore) {
+    let book = cluster.peers.book();
+    metastore.read(|meta| {
+        for (node, row) in meta.root().nodes.iter().filter(|(node, _)| **node != own) {
+            match meta.placement().state_of(*node) {
+                Some(NodeState::Removed) => book.remove(*node),
+                _ if row.address.is_empty() => {}
+                _ if book.get(*node).as_ref() != Some(&row.address) => book.set(*node, row.address.clone()),
+                _ => {}
+            }
+        }
+    });
 }

@@ -10,10 +10,12 @@
 //! serve ──apply fails, panics──> out of service
 //! ```
 //! I24: a group that leaves service takes its shards with it and nothing else; its files, checkpoint and log stay. What
-//! concerns the whole node (the store, the log) still stops the node.
+//! concerns the whole node (the store, the log) still stops the node. Replicas that are wanted here later, or no more, are
+//! the [keeper's](crate::keeper).
 
 use crate::directory::Directory;
 use crate::ground::Ground;
+use crate::member_record;
 use crate::{Error, limits};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -26,19 +28,24 @@ use vecraft_data::{
     DataGroup, DataMachine, DataNode, Failures, MaintenancePolicy, Pressure, Routes, Source, Space,
     Surroundings, Throttle, WriteLimits, checkpointed_shards, maintain,
 };
-use vecraft_log_store::LogHealth;
+use vecraft_log_store::{LogHealth, NodeLog};
 use vecraft_raft_host::{Birth, GroupSpec, Host, Mark};
 use vecraft_rpc::files::FilesElsewhere;
+use vecraft_runtime::shutdown::Shutdown;
 use vecraft_runtime::tasks::TaskKind;
 use vecraft_segment::{GrowingOptions, ViewRegistry};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
 /// What every group of the role is given.
-struct Role<'a> {
-    host: &'a Host,
-    directory: &'a Directory,
-    ground: &'a Ground,
-    data: DataNode,
+pub struct Role {
+    host: Arc<Host>,
+    log: NodeLog,
+    pub(crate) node: NodeId,
+    is_forming: bool,
+    ground: Ground,
+    pub(crate) data: DataNode,
+    /// Stops what watches over a group that runs here.
+    watched: Mutex<BTreeMap<GroupId, Shutdown>>,
     routes: Arc<Routes>,
     views: Arc<ViewRegistry>,
     around: Surroundings,
@@ -58,13 +65,13 @@ pub struct Seams {
 
 /// Restores and starts this node's replicas of the pool groups; those that cannot serve are out of service.
 pub async fn start(
-    host: &Host,
+    host: Arc<Host>,
     directory: &Directory,
     config: &Config,
     ground: &Ground,
     metastore: &Metastore,
     seams: Seams,
-) -> Result<DataNode, Error> {
+) -> Result<Arc<Role>, Error> {
     let Seams { views, segments_changed, files } = seams;
     let routes = Arc::new(Routes::default());
     let memory_bytes_max = match config.data.memory_limit_bytes {
@@ -76,12 +83,16 @@ pub async fn start(
         memory_bytes_max,
         flush_seals_rows_min: config.index.autoindex_flat_rows_max,
     };
+    let identity = directory.identity();
     let log = directory.log.clone();
     let space = Space { disk: directory.disk.clone(), is_log_stalled: Arc::new(move || log.is_stalled()) };
-    let role = Role {
+    let role = Arc::new(Role {
         host,
-        directory,
-        ground,
+        log: directory.log.clone(),
+        node: identity.node,
+        is_forming: identity.is_forming(),
+        ground: ground.clone(),
+        watched: Mutex::default(),
         data: DataNode::new(routes.clone(), views.clone(), write_limits, space),
         routes,
         views,
@@ -102,20 +113,24 @@ pub async fn start(
             checkpoint_bytes: config.data.checkpoint_bytes,
             checkpoint_interval: config.data.checkpoint_interval(),
         },
-    };
-    let identity = directory.identity();
-    for (group, replica, members) in own_replicas(metastore, identity.node) {
-        match role.start_group(group, replica, members).await {
-            Ok(running) => role.keep(running),
-            // Nothing was acknowledged before every group was formed: then a failure is the start's.
-            Err(error) if is_of_the_node(&error) || identity.is_forming() => return Err(error),
-            Err(error) => {
-                let shards = checkpointed_shards(directory.kv.as_ref(), group)?;
-                role.data.take_out(group, shards, error.to_string());
-            }
+    });
+    let (wanted, formed_below) = wanted_here(metastore, identity.node);
+    let here = member_record::pool_replicas(role.around.kv.as_ref())?;
+    for (group, (replica, members)) in wanted {
+        // Another replica's records are here: the keeper removes those first.
+        if here.get(&group).is_some_and(|other| *other != replica) {
+            continue;
         }
+        let birth = if replica >= formed_below {
+            Birth::Join
+        } else if identity.is_forming() {
+            Birth::Form(members)
+        } else {
+            Birth::Resume
+        };
+        role.begin(group, replica, birth).await?;
     }
-    Ok(role.data)
+    Ok(role)
 }
 
 /// Failures that no group can be blamed for.
@@ -124,12 +139,60 @@ fn is_of_the_node(error: &Error) -> bool {
     matches!(error, Error::Data(vecraft_data::Error::Storage(Storage::Kv { .. })) | Error::Log(_))
 }
 
-impl Role<'_> {
+impl Role {
+    /// Starts a replica, or takes its group out of service here with the reason.
+    ///
+    /// # Errors
+    /// What concerns the whole node; while the cluster forms, anything: nothing was acknowledged yet.
+    pub async fn begin(&self, group: GroupId, replica: ReplicaId, birth: Birth) -> Result<(), Error> {
+        member_record::begin_pool_replica(self.around.kv.as_ref(), group, replica)?;
+        match self.start_group(group, replica, birth).await {
+            Ok(running) => self.keep(running),
+            Err(error) if is_of_the_node(&error) || self.is_forming => return Err(error),
+            Err(error) => {
+                let shards = checkpointed_shards(self.around.kv.as_ref(), group)?;
+                self.data.take_out(group, shards, error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a replica that its group has let go of, and removes all of it. Done again without harm.
+    ///
+    /// # Errors
+    /// Storage errors, an unwritable log: try again.
+    pub async fn end(&self, group: GroupId, replica: ReplicaId) -> Result<(), Error> {
+        if let Some(watched) = self.watched.lock().remove(&group) {
+            watched.trigger("the group has let this replica go");
+        }
+        let running = self.data.groups().into_iter().find(|running| running.id() == group);
+        if let Some(running) = running {
+            running.retire().await;
+        }
+        self.data.let_go(group);
+        // I6: durable before anything else of it goes.
+        self.log.remove_group(group, replica).await?;
+        let (disk, kv) = (self.around.disk.clone(), self.around.kv.clone());
+        let erasing = move || vecraft_data::erase(disk.as_ref(), kv.as_ref(), group);
+        self.ground.io.run(erasing).await.map_err(Error::other("remove a replica"))??;
+        member_record::end_pool_replica(self.around.kv.as_ref(), group)?;
+        tracing::info!(%group, %replica, "a replica was let go and is removed");
+        Ok(())
+    }
+
+    /// The replicas of which there is something here.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn here(&self) -> Result<BTreeMap<GroupId, ReplicaId>, Error> {
+        member_record::pool_replicas(self.around.kv.as_ref())
+    }
+
     async fn start_group(
         &self,
         group: GroupId,
         replica: ReplicaId,
-        members: BTreeMap<ReplicaId, NodeId>,
+        birth: Birth,
     ) -> Result<Arc<DataGroup>, Error> {
         let failures = Failures::load(self.around.kv.clone(), group)?;
         if let Some(why) = failures.quarantine() {
@@ -144,9 +207,7 @@ impl Role<'_> {
         let pressure = Arc::new(Pressure::default());
         let machine = DataMachine::new(replica_state, mark, pressure.clone(), failures, self.around.clone());
         let machine = Arc::new(Mutex::new(machine));
-        let identity = self.directory.identity();
-        let birth = if identity.is_forming() { Birth::Form(members) } else { Birth::Resume };
-        let spec = GroupSpec { group, node: identity.node, replica, birth };
+        let spec = GroupSpec { group, node: self.node, replica, birth };
         let started = self.host.start_group(spec, machine.clone()).await;
         let raft = started.map_err(|error| match machine.lock().broken() {
             // Its own words say more than Raft's "stopped".
@@ -158,10 +219,11 @@ impl Role<'_> {
 
     /// Serves a group, and takes it out when it ends by itself.
     fn keep(&self, running: Arc<DataGroup>) {
-        let (group, ground) = (running.id(), self.ground);
+        let (group, ground) = (running.id(), &self.ground);
         self.data.add_group(running.clone());
         let (ended, data) = (running.clone(), self.data.clone());
-        let (stopping, log) = (ground.shutdown.clone(), self.directory.log.clone());
+        let (stopping, log) = (ground.shutdown.child(), self.log.clone());
+        self.watched.lock().insert(group, stopping.clone());
         ground.tasks.spawn(TaskKind::Replica, format!("group {group}"), async move {
             let why = ended.ended().await;
             if stopping.is_triggered() {
@@ -174,10 +236,13 @@ impl Role<'_> {
             data.take_out(group, [], why.unwrap_or_else(|| "its replica stopped, see the log".to_owned()));
             Ok(())
         });
-        let work = maintain(running.clone(), self.policy, self.data.governor(), ground.shutdown.child());
-        let data = self.data.clone();
+        let (let_go, data) = (self.watched.lock().get(&group).cloned(), self.data.clone());
+        let let_go = let_go.unwrap_or_else(|| ground.shutdown.child());
+        let work = maintain(running.clone(), self.policy, self.data.governor(), let_go.clone());
         ground.tasks.spawn(TaskKind::Checkpoint, format!("group {group}"), async move {
-            if let Err(error) = work.await {
+            if let Err(error) = work.await
+                && !let_go.is_triggered()
+            {
                 data.take_out(group, [], error.to_string());
                 running.stop().await;
             }
@@ -186,16 +251,18 @@ impl Role<'_> {
     }
 }
 
-/// The pool groups that the metastore wants here, with the replica id it allocated for this node (I1) and all members.
-fn own_replicas(
+/// The pool groups that the metastore wants here, with the replica id it allocated for this node (I1) and all members;
+/// and the id below which replicas were made with the cluster.
+pub fn wanted_here(
     metastore: &Metastore,
     node: NodeId,
-) -> Vec<(GroupId, ReplicaId, BTreeMap<ReplicaId, NodeId>)> {
-    let root = metastore.root();
-    let pool = root.groups.into_iter().filter(|(group, _)| *group != GroupId::META);
-    pool.filter_map(|(group, row)| {
-        let (own, _) = row.replicas.iter().find(|(_, at)| **at == node)?;
-        Some((group, *own, row.replicas))
+) -> (BTreeMap<GroupId, (ReplicaId, BTreeMap<ReplicaId, NodeId>)>, ReplicaId) {
+    metastore.read(|state| {
+        let pool = state.root().groups.iter().filter(|(group, _)| **group != GroupId::META);
+        let wanted = pool.filter_map(|(group, row)| {
+            let (own, _) = row.replicas.iter().find(|(_, at)| **at == node)?;
+            Some((*group, (*own, row.replicas.clone())))
+        });
+        (wanted.collect(), state.placement().formed_below)
     })
-    .collect()
 }

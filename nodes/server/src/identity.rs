@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! Empty ── named by itself, or by the node that leads the forming ──> Forming ── every group here has members ──> Formed
+//!   └───── taken in by a cluster that exists ────────────────────────────────────────────────────────────────────────^
 //! ```
 //! A crash in between finds Forming and goes on forming: nothing was acknowledged before Formed. A directory that
 //! is Formed is never formed again, so a lost log cannot become a new, empty cluster under the old name.
 
 use crate::Error;
+use crate::member_record::{MetaReplica, put_meta_replica};
 use serde::{Deserialize, Serialize};
 use vecraft_rpc::codec;
 use vecraft_storage::{Kv, Table, WriteBatch};
@@ -88,6 +90,24 @@ impl Identity {
         }
     }
 
+    /// Makes an empty directory a member of a cluster that exists, with its replica of group 0 there. Durable when it
+    /// returns; what a crash leaves is empty still, and asks again.
+    ///
+    /// # Errors
+    /// Storage errors; a directory that has a cluster.
+    pub fn join(&mut self, kv: &dyn Kv, cluster_id: u128, replica: MetaReplica) -> Result<(), Error> {
+        if self.phase != Phase::Empty {
+            return Err(Error::Identity(format!("it belongs to cluster {} already", self.cluster_id_text())));
+        }
+        let joined = Identity { cluster_id, phase: Phase::Formed, ..self.clone() };
+        let mut batch = WriteBatch::new();
+        put_meta_replica(&mut batch, replica)?;
+        batch.put(Table::Node, KEY, codec::encode(&joined).map_err(|e| Error::Identity(e.to_string()))?);
+        kv.write(&batch, true)?;
+        *self = joined;
+        Ok(())
+    }
+
     fn check(identity: Identity) -> Result<Identity, Error> {
         if identity.format > DATA_FORMAT {
             return Err(Error::NewerFormat { found: identity.format, supported: DATA_FORMAT });
@@ -150,6 +170,19 @@ mod tests {
         kv.crash();
         assert_eq!(open(&kv, 1).unwrap(), again);
         assert!(matches!(open(&kv, 2), Err(Error::OtherNode { .. })));
+    }
+
+    #[test]
+    fn i1_a_directory_joins_once_and_remembers_its_replica() {
+        let kv = SimKv::new(1);
+        let mut first = open(&kv, 4).unwrap();
+        let replica = MetaReplica { replica: vecraft_types::ReplicaId(9), joins: true };
+        first.join(&kv, 7, replica).unwrap();
+        assert!(first.join(&kv, 8, replica).is_err() && first.begin(&kv, 8).is_err());
+        kv.crash();
+        let again = open(&kv, 4).unwrap();
+        assert_eq!((again.phase, again.cluster_id), (Phase::Formed, 7));
+        assert_eq!(crate::member_record::meta_replica(&kv).unwrap(), Some(replica));
     }
 
     #[test]

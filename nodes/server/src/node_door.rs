@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vecraft_config::{Config, NodeConfig};
+use vecraft_coordinator::Metastore;
 use vecraft_data::DiskFiles;
 use vecraft_raft_host::Network;
 use vecraft_rpc::files::{GroupFiles, serve_files};
+use vecraft_rpc::membership::ClusterAdmin;
 use vecraft_rpc::node::{NodeServices, serve_node};
 use vecraft_rpc::peer::{
     Accepted, Channel, DialOptions, Door, Identity, ListenOptions, PeerListener, Peers, Secret, Trust,
@@ -55,6 +57,12 @@ fn trust(config: &Config) -> Result<Trust, Error> {
     }
 }
 
+/// Whether this node opens its port to others: a lone one too, so that others can join, unless it is reachable from
+/// other hosts and asks for no secret.
+pub fn opens(config: &Config) -> bool {
+    config.nodes.len() > 1 || config.cluster.secret_file.is_some() || config.nodes.iter().all(is_loopback)
+}
+
 fn is_loopback(node: &NodeConfig) -> bool {
     node.host == "localhost" || node.host.parse::<std::net::IpAddr>().is_ok_and(|host| host.is_loopback())
 }
@@ -63,6 +71,7 @@ fn is_loopback(node: &NodeConfig) -> bool {
 pub struct NodeDoor {
     cluster: Cluster,
     roles: Arc<OnceLock<NodeServices>>,
+    forming: FormingDoor,
     task: JoinHandle<()>,
 }
 
@@ -82,27 +91,31 @@ impl NodeDoor {
     ) -> Result<NodeDoor, Error> {
         let node = directory.identity().node;
         let broken = Error::other("open the node port");
+        let port = listener.local_addr().map_err(&broken)?.port();
+        let address = config.node(node.0)?.address(port);
         let listener = listener.into_std().map_err(&broken)?;
         let again = || listener.try_clone().and_then(TcpListener::from_std);
-        if directory.identity().is_forming() {
+        if directory.identity().is_forming() && config.nodes.len() > 1 {
             let nameless = peers(config, node, 0, random.clone())?;
             let listener = again().map_err(&broken)?;
-            forming::form(config, directory, &nameless, listener, random.as_ref(), shutdown).await?;
+            forming::form(config, directory, &nameless, listener, &address, random.as_ref(), shutdown)
+                .await?;
         }
         let peers = peers(config, node, directory.identity().cluster_id, random)?;
         let network = Network::over(peers.clone());
         let roles: Arc<OnceLock<NodeServices>> = Arc::default();
+        let forming = FormingDoor::new(config.clone(), directory.clone());
         let doors = [
             (Channel::Raft, network.door()),
             (Channel::Rpc, roles_door(roles.clone())),
             (Channel::Files, files_door(Arc::new(DiskFiles::new(directory.disk.clone(), io.clone())))),
-            (Channel::Forming, FormingDoor::new(config.clone(), directory.clone()).door()),
+            (Channel::Forming, forming.door()),
         ];
         let listener = again().map_err(&broken)?;
         let serving = PeerListener::new(listener, peers.clone(), ListenOptions::default(), doors);
         let stop = shutdown.clone();
         let task = tokio::spawn(serving.serve(async move { stop.triggered().await }));
-        Ok(NodeDoor { cluster: Cluster { peers, network }, roles, task })
+        Ok(NodeDoor { cluster: Cluster { peers, network, address }, roles, forming, task })
     }
 
     /// The others.
@@ -110,10 +123,11 @@ impl NodeDoor {
         &self.cluster
     }
 
-    /// From now on other nodes may ask these.
-    pub fn serve_roles(&self, services: NodeServices) {
+    /// From now on other nodes may ask these, and join through this one.
+    pub fn serve_roles(&self, services: NodeServices, metastore: Metastore, cluster: Arc<dyn ClusterAdmin>) {
         // Called once a start.
         let _ = self.roles.set(services);
+        self.forming.take_in(metastore, cluster);
     }
 
     /// What runs until shutdown.

@@ -5,27 +5,31 @@ use crate::data_role::{self, Seams};
 use crate::directory::Directory;
 use crate::ground::{Ground, clean_up, compare_replicas, watch, watch_metastore};
 use crate::index_role::{Shards, index_node};
+use crate::keeper::Keeper;
+use crate::local_groups::LocalGroups;
 use crate::{Error, limits};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use vecraft_config::Config;
-use vecraft_coordinator::{Coordinator, CoordinatorClient, META_REPLICA, Metastore};
+use vecraft_coordinator::{Coordinator, CoordinatorClient, Limits, Metastore, Steward};
 use vecraft_data::DataNode;
 use vecraft_index_node::{CatalogueWatch, IndexActor, IndexNode, IndexedWriter};
-use vecraft_proxy::routing::{AdminRouter, CatalogueRouter, ReadRouter, WriteRouter};
+use vecraft_proxy::routing::{AdminRouter, CatalogueRouter, ClusterRouter, ReadRouter, WriteRouter};
 use vecraft_proxy::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
 use vecraft_query::{QueryActor, QueryConfig, QueryNode, QueryParts};
-use vecraft_raft_host::{Birth, GroupSpec, Host, Network};
+use vecraft_raft_host::{Host, Network};
 use vecraft_rpc::files::NobodyElse;
+use vecraft_rpc::membership::ClusterAdmin;
 use vecraft_rpc::node::NodeServices;
 use vecraft_rpc::services::ShardAdmin;
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RolePolicy};
 use vecraft_runtime::pools::CpuPool;
+use vecraft_runtime::tasks::TaskKind;
 use vecraft_segment::ViewRegistry;
 use vecraft_state::meta::{ClusterId, NodeRow};
-use vecraft_types::{ClientId, GroupId};
+use vecraft_types::ClientId;
 
 /// How long the checkpoint at shutdown may take.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(15);
@@ -43,6 +47,8 @@ pub struct Roles {
     pub local: NodeServices,
     pub index: Arc<IndexNode>,
     pub metastore: Metastore,
+    /// What operators and joining nodes ask, at whoever leads the metastore.
+    pub nodes: Arc<dyn ClusterAdmin>,
     coordinator: CoordinatorClient,
     query_role: RoleAddr<QueryActor>,
     index_role: RoleAddr<IndexActor>,
@@ -51,7 +57,7 @@ pub struct Roles {
 }
 
 impl Roles {
-    /// Starts everything; returns when the node can serve. `cluster` is there when the node is not the only one.
+    /// Starts everything; returns when the node can serve. `cluster` is there unless others may not reach this node.
     pub async fn start(
         directory: &Directory,
         config: &Config,
@@ -61,26 +67,34 @@ impl Roles {
         let network = cluster.map_or_else(Network::alone, |cluster| cluster.network.clone());
         let host = Host::with_network(directory.log.clone(), network)?
             .keeping_for_followers(config.data.follower_log_bytes);
+        let host = Arc::new(host);
         let identity = directory.identity();
         let node = identity.node;
-        let spec = match cluster {
-            Some(_) => cluster::meta_spec(config, &identity)?,
-            None => {
-                let birth = Birth::lone(identity.is_forming(), META_REPLICA, node);
-                GroupSpec { group: GroupId::META, node, replica: META_REPLICA, birth }
-            }
-        };
+        let spec = cluster::meta_spec(config, directory)?;
         let (kv, clock, io) = (directory.kv.clone(), ground.clock.clone(), ground.io.clone());
         let metastore = Metastore::start(&host, spec, kv, clock, io, Default::default()).await?;
+        let groups = Arc::new(LocalGroups::new(metastore.clone()));
+        let hosts = cluster::hosts(node, groups.clone(), cluster);
+        let limits = Limits {
+            replication: config.cluster.replication as u32,
+            lost_after: config.cluster.node_lost_after(),
+        };
+        let steward = Steward::new(metastore.clone(), hosts.clone(), ground.clock.clone(), limits);
+        if identity.is_forming() && config.nodes.len() == 1 {
+            let row = NodeRow { id: node, address: String::new() };
+            let pool = config.data.groups_per_node as u32;
+            let named = metastore.bootstrap(ClusterId(identity.cluster_id), row, pool).await;
+            named.map_err(Error::other("bootstrap"))?;
+        }
+        // Before waiting for anything: nodes that only follow group 0 wait until its leader takes them in.
+        ground.tasks.spawn(TaskKind::Plan, "steward", steward.clone().run(ground.shutdown.child()));
         match cluster {
-            Some(_) => cluster::settle(config, directory, &metastore).await?,
-            None if identity.is_forming() => {
-                let row = NodeRow { id: node, address: String::new() };
-                let pool = config.data.groups_per_node as u32;
-                let named = metastore.bootstrap(ClusterId(identity.cluster_id), row, pool).await;
-                named.map_err(Error::other("bootstrap"))?;
+            Some(cluster) => {
+                cluster::enter(node, cluster, &metastore);
+                cluster::settle(config, directory, &metastore, cluster).await?;
+                cluster::enter(node, cluster, &metastore);
             }
-            None => {}
+            None => cluster::check_alone(&metastore)?,
         }
         let views = Arc::new(ViewRegistry::new());
         let segments_changed = Arc::new(Notify::new());
@@ -89,14 +103,19 @@ impl Roles {
             segments_changed: segments_changed.clone(),
             files: cluster.map_or_else(|| Arc::new(NobodyElse) as _, Cluster::files),
         };
-        let data = data_role::start(&host, directory, config, ground, &metastore, seams).await?;
+        let role = data_role::start(host, directory, config, ground, &metastore, seams).await?;
+        let data = role.data.clone();
+        groups.started(data.clone());
         watch_metastore(ground, metastore.clone());
         if identity.is_forming() {
             data.have_members().await;
             directory.identity.lock().formed(directory.kv.as_ref())?;
         }
         metastore.tell_changes(segments_changed.clone());
-        let ways = cluster.map(|cluster| cluster.ways(node, &metastore, &data));
+        let ways =
+            cluster.map(|cluster| cluster.ways(node, &metastore, &data, hosts.clone(), ground.clock.clone()));
+        let keeper = Keeper::new(role, metastore.clone(), hosts);
+        ground.tasks.spawn(TaskKind::Plan, "keeper", keeper.run(ground.shutdown.child()));
 
         let actors = ActorHost::new(Handle::current(), ground.clock.clone())
             .await
@@ -173,16 +192,30 @@ impl Roles {
             admin: shards.clone(),
             digests: shards,
             catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
+            groups,
+            cluster: Arc::new(steward),
         };
         let asked = match &ways {
             Some(ways) => everywhere(ways, &local),
             None => local.clone(),
         };
+        let nodes = asked.cluster.clone();
+        if let Some(cluster) = cluster {
+            let book = cluster::keep_book(
+                node,
+                cluster.clone(),
+                metastore.clone(),
+                nodes.clone(),
+                ground.shutdown.clone(),
+            );
+            ground.tasks.spawn(TaskKind::Plan, "addresses", book);
+        }
         let proxy = Arc::new(Proxy::new(ProxyParts {
             catalogue: Arc::new(metastore.catalogue()),
             catalogue_writer: asked.catalogue,
             shard_writer: asked.writer,
             shard_reader: asked.reader,
+            cluster: asked.cluster,
             clock: ground.clock.clone(),
             client: ClientId(ground.random.next_u128()),
             identity: ServerIdentity {
@@ -212,6 +245,7 @@ impl Roles {
             local,
             index,
             metastore,
+            nodes,
             coordinator,
             query_role,
             index_role,
@@ -255,5 +289,7 @@ fn everywhere(ways: &Ways, local: &NodeServices) -> NodeServices {
         admin: Arc::new(AdminRouter(ways.everywhere(local.admin.clone(), |node| Arc::new(node)))),
         catalogue: Arc::new(CatalogueRouter(ways.everywhere(local.catalogue.clone(), |node| Arc::new(node)))),
         digests: local.digests.clone(),
+        groups: local.groups.clone(),
+        cluster: Arc::new(ClusterRouter(ways.everywhere(local.cluster.clone(), |node| Arc::new(node)))),
     }
 }

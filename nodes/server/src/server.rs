@@ -1,11 +1,10 @@
 //! One node in this process, from its directory to its doors.
 
-use crate::cluster;
 use crate::directory::Directory;
 use crate::doors::listen;
 use crate::ground::Ground;
 use crate::metrics::{self, About, Parts};
-use crate::node_door::NodeDoor;
+use crate::node_door::{self, NodeDoor};
 use crate::roles::Roles;
 use crate::run_file::RunFile;
 use crate::{Error, limits};
@@ -65,14 +64,13 @@ impl Server {
         config.validate()?;
         limits::check()?;
         let own = own_node(config, node)?;
-        cluster::check_count(config)?;
         // Doors first: a taken port is found before the directory is touched.
         let milvus = listen("milvus_port", &own.address(own.milvus_port)).await?;
         let client = listen("client_port", &own.address(own.client_port)).await?;
         let http = listen("http_port", &own.address(own.http_port)).await?;
-        let node_listener = match config.nodes.len() {
-            1 => None,
-            _ => Some(listen("node_port", &own.address(own.node_port)).await?),
+        let node_listener = match node_door::opens(config) {
+            true => Some(listen("node_port", &own.address(own.node_port)).await?),
+            false => None,
         };
         let address = |listener: &tokio::net::TcpListener| {
             listener.local_addr().map(|a| a.to_string()).map_err(Error::other("ask for a door's address"))
@@ -99,7 +97,7 @@ impl Server {
         let cluster = node_door.as_ref().map(NodeDoor::cluster);
         let roles = Roles::start(&directory, config, &ground, cluster).await?;
         if let Some(door) = &node_door {
-            door.serve_roles(roles.local.clone());
+            door.serve_roles(roles.local.clone(), roles.metastore.clone(), roles.nodes.clone());
         }
 
         let db: Arc<dyn Database> = roles.proxy.clone();

@@ -1,52 +1,128 @@
-//! Where groups and leaders are, from what this node has anyway: its catalogue and its own replicas.
+//! Where groups and leaders are: from what this node has anyway, its catalogue and its own replicas; and for groups
+//! without a replica here, from what nodes that have one say.
+//!
+//! The latter is remembered for a moment and asked again in the background, so that no call waits for it: one that finds
+//! nothing known yet hears "no leader", and its caller asks again within its deadline.
 
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+use vecraft_coordinator::placement::Hosts;
 use vecraft_coordinator::{LocalCatalogue, Metastore};
 use vecraft_data::DataNode;
 use vecraft_rpc::services::{Catalogue, Topology};
+use vecraft_runtime::clock::Clock;
 use vecraft_types::{GroupId, NodeId, ShardId};
 
-/// See the [module](self).
+/// How old a hint may be before it is asked for again; it is used meanwhile.
+const FRESH: Duration = Duration::from_secs(1);
+/// After an answer that named nobody.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// See the [module](self). Clones are the same.
+#[derive(Clone)]
 pub struct NodeTopology {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     own: NodeId,
     metastore: Metastore,
-    catalogue: Arc<LocalCatalogue>,
+    catalogue: LocalCatalogue,
     data: DataNode,
+    hosts: Hosts,
+    clock: Arc<dyn Clock>,
+    hints: Mutex<BTreeMap<GroupId, Hint>>,
+}
+
+/// Who leads a group that is not here, as others said.
+#[derive(Clone, Copy, Default)]
+struct Hint {
+    leader: Option<NodeId>,
+    asked: Duration,
+    is_asking: bool,
 }
 
 impl NodeTopology {
-    pub fn new(own: NodeId, metastore: Metastore, data: DataNode) -> NodeTopology {
-        NodeTopology { own, catalogue: Arc::new(metastore.catalogue()), metastore, data }
+    pub fn new(
+        own: NodeId,
+        metastore: Metastore,
+        data: DataNode,
+        hosts: Hosts,
+        clock: Arc<dyn Clock>,
+    ) -> NodeTopology {
+        let (catalogue, hints) = (metastore.catalogue(), Mutex::default());
+        NodeTopology { inner: Arc::new(Inner { own, metastore, catalogue, data, hosts, clock, hints }) }
+    }
+
+    /// What others said, and another question when that is old.
+    fn hint(&self, group: GroupId) -> Option<NodeId> {
+        let now = self.inner.clock.monotonic();
+        let mut hints = self.inner.hints.lock();
+        let known = hints.get(&group).copied();
+        let hint = hints.entry(group).or_default();
+        let age = now.saturating_sub(hint.asked);
+        let is_old = age >= if hint.leader.is_some() { FRESH } else { AGAIN };
+        if !hint.is_asking && (known.is_none() || is_old) {
+            hint.is_asking = true;
+            let topology = self.clone();
+            tokio::spawn(async move { topology.ask(group).await });
+        }
+        hint.leader
+    }
+
+    async fn ask(&self, group: GroupId) {
+        let mut leader = None;
+        for node in self.holders(group).into_iter().filter(|node| *node != self.inner.own) {
+            if let Ok(Some(found)) = (self.inner.hosts)(node).leader(group).await {
+                leader = Some(found);
+                break;
+            }
+        }
+        let asked = self.inner.clock.monotonic();
+        self.inner.hints.lock().insert(group, Hint { leader, asked, is_asking: false });
+    }
+
+    fn holders(&self, group: GroupId) -> Vec<NodeId> {
+        self.inner.metastore.read(|state| {
+            let row = state.root().groups.get(&group);
+            row.map(|row| row.replicas.values().copied().collect()).unwrap_or_default()
+        })
     }
 }
 
 impl Topology for NodeTopology {
     fn own(&self) -> NodeId {
-        self.own
+        self.inner.own
     }
 
     fn group_of(&self, shard: ShardId) -> Option<GroupId> {
         let placed = |shards: &[vecraft_types::ShardPlacement]| {
             shards.iter().find(|placed| placed.shard == shard).map(|placed| placed.group)
         };
-        match self.catalogue.by_id(shard.collection) {
+        match self.inner.catalogue.by_id(shard.collection) {
             Some(row) => placed(&row.shards),
             // Not shown yet, or any more: the metastore has every phase.
-            None => self.metastore.read(|state| placed(&state.collection(shard.collection)?.shards)),
+            None => self.inner.metastore.read(|state| placed(&state.collection(shard.collection)?.shards)),
         }
     }
 
     fn leader_of(&self, group: GroupId) -> Option<NodeId> {
         match group {
-            GroupId::META => self.metastore.leader(),
-            group => self.data.leader_of(group),
+            GroupId::META => self.inner.metastore.leader(),
+            // A replica that is no member any more may name whom it heard last.
+            group if self.inner.data.votes_in(group) => self.inner.data.leader_of(group),
+            group => self.hint(group).or_else(|| self.inner.data.leader_of(group)),
         }
     }
 
+    /// The own replica counts only while it votes: one that has just been made may lack nearly everything.
     fn nodes_of(&self, group: GroupId) -> Vec<NodeId> {
-        self.metastore.read(|state| {
-            let row = state.root().groups.get(&group);
-            row.map(|row| row.replicas.values().copied().collect()).unwrap_or_default()
-        })
+        let mut nodes = self.holders(group);
+        if nodes.len() > 1 && !self.inner.data.votes_in(group) {
+            nodes.retain(|node| *node != self.inner.own);
+        }
+        nodes
     }
 }

@@ -195,6 +195,16 @@ impl Group {
         voters: &BTreeSet<ReplicaId>,
         deadline: Duration,
     ) -> Result<MembershipId, Error> {
+        self.set_voters(expected, voters, false, deadline).await
+    }
+
+    pub(crate) async fn set_voters(
+        &self,
+        expected: MembershipId,
+        voters: &BTreeSet<ReplicaId>,
+        keeps_learners: bool,
+        deadline: Duration,
+    ) -> Result<MembershipId, Error> {
         let members = self.members();
         if voters.is_empty() {
             return self.refused("no voter would be left".to_owned());
@@ -209,7 +219,11 @@ impl Group {
                 members.voters.len()
             ));
         }
-        self.within(deadline, self.raft.change(expected, Change::Voters(voters.clone()))).await
+        let change = match keeps_learners {
+            true => Change::VotersKeeping(voters.clone()),
+            false => Change::Voters(voters.clone()),
+        };
+        self.within(deadline, self.raft.change(expected, change)).await
     }
 
     /// Removes a learner.

@@ -36,6 +36,8 @@ pub(crate) enum Change {
     RemoveLearner(ReplicaId),
     /// One joint change to exactly these; those that leave, leave for good.
     Voters(BTreeSet<ReplicaId>),
+    /// The same, but those that leave go on following.
+    VotersKeeping(BTreeSet<ReplicaId>),
 }
 
 impl From<Change> for ChangeMembers<u64, Peer> {
@@ -45,7 +47,7 @@ impl From<Change> for ChangeMembers<u64, Peer> {
                 ChangeMembers::AddNodes(BTreeMap::from([(replica.0, Peer { node: node.0 })]))
             }
             Change::RemoveLearner(replica) => ChangeMembers::RemoveNodes(BTreeSet::from([replica.0])),
-            Change::Voters(voters) => {
+            Change::Voters(voters) | Change::VotersKeeping(voters) => {
                 ChangeMembers::ReplaceAllVoters(voters.into_iter().map(|id| id.0).collect())
             }
         }
@@ -132,8 +134,9 @@ impl<M: Machine> RaftHandle for Handle<M> {
     fn change(&self, expected: MembershipId, change: Change) -> BoxFuture<'_, Result<MembershipId, Error>> {
         Box::pin(async move {
             let guard = Precondition::LastMembershipLogId { last_membership_log_id: Some(expected.0) };
+            let is_kept = matches!(change, Change::VotersKeeping(_));
             let change: ChangeMembers<u64, Peer> = change.into();
-            let done = self.raft.change_membership_if(change, false, [guard]).await;
+            let done = self.raft.change_membership_if(change, is_kept, [guard]).await;
             Ok(MembershipId(done.map_err(|e| self.not_written(Some(expected), e))?.log_id))
         })
     }

@@ -21,6 +21,7 @@ mod machine;
 mod member;
 mod network;
 mod read_index;
+mod report;
 mod standing;
 mod state_machine;
 

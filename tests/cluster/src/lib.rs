@@ -13,7 +13,8 @@ use vecraft_client::types::{CollectionSchema, DataType, FieldSchema};
 use vecraft_client::{Client, Collection, Rows};
 use vecraft_config::{Config, NodeConfig};
 use vecraft_server::Server;
-use vecraft_types::api::Consistency;
+use vecraft_types::NodeId;
+use vecraft_types::api::{Call, ClusterReply, ClusterRequest, Consistency, Database};
 
 /// Longest wait for anything, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,7 +24,7 @@ pub struct Sandbox {
     /// The configuration of all nodes.
     pub config: Config,
     servers: Vec<Option<Server>>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Sandbox {
@@ -42,7 +43,7 @@ impl Sandbox {
             config.nodes.push(node(id, directory.path()));
         }
         config.data.groups_per_node = 1;
-        Sandbox { config, servers: (0..count).map(|_| None).collect(), _directory: directory }
+        Sandbox { config, servers: (0..count).map(|_| None).collect(), directory }
     }
 
     /// Starts every node that is not running, at once: an empty cluster forms only when all are there.
@@ -54,6 +55,74 @@ impl Sandbox {
         for (id, server) in stopped.into_iter().zip(started) {
             self.servers[id as usize - 1] = Some(server.unwrap());
         }
+    }
+
+    /// One more node in the configuration; the nodes that run do not know of it. Returns its id.
+    pub fn list_another(&mut self) -> u64 {
+        let id = self.servers.len() as u64 + 1;
+        self.config.nodes.push(node(id, self.directory.path()));
+        self.servers.push(None);
+        id
+    }
+
+    /// Where other nodes reach a node.
+    pub fn node_address(&self, id: u64) -> String {
+        let node = self.config.node(id).unwrap();
+        node.address(node.node_port)
+    }
+
+    /// Starts one node.
+    ///
+    /// # Errors
+    /// Its refusal.
+    pub async fn try_start(&mut self, id: u64) -> Result<(), String> {
+        let started = tokio::time::timeout(PATIENCE, Server::start(&self.config, id)).await;
+        let server = started.expect("it neither starts nor refuses").map_err(|why| why.to_string())?;
+        self.servers[id as usize - 1] = Some(server);
+        Ok(())
+    }
+
+    /// Announces one more node and starts it on an empty directory. Returns its id.
+    pub async fn join_another(&mut self) -> u64 {
+        let id = self.list_another();
+        let add = ClusterRequest::Add { node: NodeId(id), address: self.node_address(id) };
+        self.ask(self.running()[0], add).await.unwrap();
+        self.try_start(id).await.unwrap();
+        id
+    }
+
+    /// An operator's verb, asked at a node.
+    ///
+    /// # Errors
+    /// What the coordinator refused.
+    pub async fn ask(&self, at: u64, request: ClusterRequest) -> Result<ClusterReply, String> {
+        self.client(at).cluster(Call::default(), request).await.map_err(|error| error.to_string())
+    }
+
+    /// Waits until a node sees the cluster like this.
+    pub async fn cluster_is(
+        &self,
+        at: u64,
+        what: &str,
+        is_so: impl Fn(&ClusterReply) -> bool,
+    ) -> ClusterReply {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.ask(at, ClusterRequest::List).await;
+            match &answer {
+                Ok(reply) if is_so(reply) => return reply.clone(),
+                _ => assert!(Instant::now() < until, "never: {what}; {answer:#?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until everything is where it should be, with so many nodes.
+    pub async fn at_rest(&self, at: u64, nodes: usize) -> ClusterReply {
+        self.cluster_is(at, "the cluster is at rest", |reply| {
+            reply.nodes.len() == nodes && reply.under_way.is_empty()
+        })
+        .await
     }
 
     /// Stops a node in order.

@@ -115,8 +115,6 @@ async fn without_a_majority_writes_are_refused_reads_at_eventually_go_on_and_not
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i1_nodes_that_do_not_belong_together_do_not_form_a_cluster() {
-    let why = start_refusal(&Sandbox::cold(4).config, 1).await;
-    assert!(why.contains("lists 4 nodes"), "{why}");
     let mut sandbox = Sandbox::start(3).await;
     sandbox.stop(3).await;
     // A node that lost its directory.

@@ -1,8 +1,9 @@
-//! What a node without a cluster asks its neighbours, and is told by one of them.
+//! What a node without a cluster, or cut off from it, asks its neighbours, and is told by one of them.
 
 // The service macro writes public types that cannot carry comments of ours.
 #![allow(missing_docs)]
 
+use crate::membership::{JoinRequest, Joined};
 use crate::peer::{Channel, PeerStream, Peers};
 use crate::transport::{chain, framed_over};
 use async_trait::async_trait;
@@ -51,6 +52,10 @@ pub trait Forming: Send + Sync {
     fn hello(&self) -> NodeHello;
     /// Takes the cluster's id. Durable when answered; the same id again is fine, another one is refused.
     async fn form(&self, cluster: u128) -> Result<()>;
+    /// An empty node joins the cluster of this one; handed on to the coordinator.
+    async fn join(&self, request: JoinRequest) -> Result<Joined>;
+    /// Whether the cluster has let a node go, as far as this node knows.
+    async fn is_removed(&self, node: NodeId) -> Result<bool>;
 }
 
 #[tarpc::service]
@@ -59,6 +64,10 @@ trait FormingService {
     async fn hello() -> NodeHello;
     /// All listed nodes are empty and agree: this is the cluster's id. Durable when answered; repeating it is fine.
     async fn form(cluster: u128) -> Result<()>;
+    /// My directory is empty: let me join.
+    async fn join(request: JoinRequest) -> Result<Joined>;
+    /// Was this node removed?
+    async fn is_removed(node: NodeId) -> Result<bool>;
 }
 
 #[derive(Clone)]
@@ -71,6 +80,14 @@ impl FormingService for Served {
 
     async fn form(self, _: Context, cluster: u128) -> Result<()> {
         self.0.form(cluster).await
+    }
+
+    async fn join(self, _: Context, request: JoinRequest) -> Result<Joined> {
+        self.0.join(request).await
+    }
+
+    async fn is_removed(self, _: Context, node: NodeId) -> Result<bool> {
+        self.0.is_removed(node).await
     }
 }
 
@@ -96,6 +113,24 @@ pub async fn ask_hello(peers: &Peers, node: NodeId) -> Result<NodeHello> {
 pub async fn tell_cluster(peers: &Peers, node: NodeId, cluster: u128) -> Result<()> {
     let client = client(peers, node).await?;
     client.form(context::current(), cluster).await.map_err(|error| lost(node, &error))?
+}
+
+/// Asks a node's cluster to take this node in.
+///
+/// # Errors
+/// [`Code::ReplicaUnavailable`] when it cannot be reached or does not answer; what the coordinator refused.
+pub async fn ask_join(peers: &Peers, node: NodeId, request: JoinRequest) -> Result<Joined> {
+    let client = client(peers, node).await?;
+    client.join(context::current(), request).await.map_err(|error| lost(node, &error))?
+}
+
+/// Asks a node whether the cluster has let `whom` go.
+///
+/// # Errors
+/// [`Code::ReplicaUnavailable`] when it cannot be reached or does not answer, or does not know yet.
+pub async fn ask_is_removed(peers: &Peers, node: NodeId, whom: NodeId) -> Result<bool> {
+    let client = client(peers, node).await?;
+    client.is_removed(context::current(), whom).await.map_err(|error| lost(node, &error))?
 }
 
 async fn client(peers: &Peers, node: NodeId) -> Result<FormingServiceClient> {

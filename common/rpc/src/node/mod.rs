@@ -14,7 +14,9 @@ mod serve;
 mod service;
 
 pub use dial::PeerDial;
-pub use forming::{Forming, HelloPhase, NodeHello, ask_hello, serve_forming, tell_cluster};
+pub use forming::{
+    Forming, HelloPhase, NodeHello, ask_hello, ask_is_removed, ask_join, serve_forming, tell_cluster,
+};
 pub use remote::{Dial, RemoteNode};
 pub use serve::{NodeServices, serve_node};
 pub use service::{NodeService, NodeServiceClient, NodeServiceRequest, NodeServiceResponse};

@@ -1,6 +1,7 @@
 //! The asking side: another node with the faces of its roles.
 
 use super::service::NodeServiceClient;
+use crate::membership::*;
 use crate::services::*;
 use async_trait::async_trait;
 use std::future::Future;
@@ -8,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tarpc::client::RpcError;
 use tarpc::context::{self, Context};
-use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
+use vecraft_types::api::{
+    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
+};
 use vecraft_types::{
     Code, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
 };
@@ -155,5 +158,38 @@ plain! {
 plain! {
     GroupDigests {
         digest(group: GroupId) -> GroupDigest => digest;
+    }
+}
+
+plain! {
+    ClusterAdmin {
+        cluster(request: ClusterRequest) -> ClusterReply => cluster;
+        join(request: JoinRequest) -> Joined => join_cluster;
+        moved(node: NodeId, address: String) -> () => node_moved;
+    }
+}
+
+/// How long the coordinator waits for a node's report: one that takes longer is as good as away.
+const REPORT_MAX: Duration = Duration::from_secs(2);
+
+#[async_trait]
+impl GroupHost for RemoteNode {
+    async fn report(&self) -> Result<NodeReport> {
+        self.call(REPORT_MAX, |client, context| async move { client.report(context).await }).await
+    }
+
+    async fn led(&self, group: GroupId) -> Result<GroupReport> {
+        self.call(ANSWER_MAX, |client, context| async move { client.led(context, group).await }).await
+    }
+
+    async fn leader(&self, group: GroupId) -> Result<Option<NodeId>> {
+        self.call(REPORT_MAX, |client, context| async move { client.leader(context, group).await }).await
+    }
+
+    async fn change(&self, group: GroupId, guard: Vec<u8>, change: GroupChange) -> Result<()> {
+        self.call(ANSWER_MAX, |client, context| async move {
+            client.change_group(context, group, guard, change).await
+        })
+        .await
     }
 }

@@ -1,6 +1,7 @@
 //! The answering side.
 
 use super::service::*;
+use crate::membership::*;
 use crate::services::*;
 use futures::{FutureExt, StreamExt};
 use std::future::Future;
@@ -10,8 +11,10 @@ use std::sync::Arc;
 use tarpc::context::Context;
 use tarpc::server::{BaseChannel, Channel, Config, limits::requests_per_channel::MaxRequests};
 use tarpc::{ClientMessage, Response, Transport};
-use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
-use vecraft_types::{Error, GroupId, IndexBuild, IndexId, PartitionId, Result, SegmentId, ShardId};
+use vecraft_types::api::{
+    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
+};
+use vecraft_types::{Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId};
 
 /// Calls of one peer under way at once; further ones are answered "busy".
 const IN_FLIGHT_MAX: usize = 1_024;
@@ -29,6 +32,10 @@ pub struct NodeServices {
     pub digests: Arc<dyn GroupDigests>,
     /// The coordinator here: refuses unless this node leads the metastore.
     pub catalogue: Arc<dyn CatalogueWriter>,
+    /// Groups here: how they stand, and changes of their members.
+    pub groups: Arc<dyn GroupHost>,
+    /// Nodes: refuses unless this node leads the metastore.
+    pub cluster: Arc<dyn ClusterAdmin>,
 }
 
 /// Answers one peer until its connection ends.
@@ -96,4 +103,11 @@ door! {
         => admin.index_ready;
     index_dropped(group: GroupId, shard: ShardId, index: IndexId) -> () => admin.index_dropped;
     digest(group: GroupId) -> GroupDigest => digests.digest;
+    report() -> NodeReport => groups.report;
+    led(group: GroupId) -> GroupReport => groups.led;
+    leader(group: GroupId) -> Option<NodeId> => groups.leader;
+    change_group(group: GroupId, guard: Vec<u8>, change: GroupChange) -> () => groups.change;
+    cluster(request: ClusterRequest) -> ClusterReply => cluster.cluster;
+    join_cluster(request: JoinRequest) -> Joined => cluster.join;
+    node_moved(node: NodeId, address: String) -> () => cluster.moved;
 }

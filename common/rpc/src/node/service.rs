@@ -3,9 +3,12 @@
 // The service macro writes public types that cannot carry comments of ours.
 #![allow(missing_docs)]
 
+use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeReport};
 use crate::services::*;
-use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
-use vecraft_types::{GroupId, IndexBuild, IndexId, PartitionId, Result, SegmentId, ShardId};
+use vecraft_types::api::{
+    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
+};
+use vecraft_types::{GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId};
 
 /// See the traits of [`crate::services`], method by method.
 #[tarpc::service]
@@ -53,4 +56,18 @@ pub trait NodeService {
     async fn index_dropped(group: GroupId, shard: ShardId, index: IndexId) -> Result<()>;
     /// [`GroupDigests::digest`].
     async fn digest(group: GroupId) -> Result<GroupDigest>;
+    /// [`GroupHost::report`](crate::membership::GroupHost::report).
+    async fn report() -> Result<NodeReport>;
+    /// [`GroupHost::led`](crate::membership::GroupHost::led).
+    async fn led(group: GroupId) -> Result<GroupReport>;
+    /// [`GroupHost::leader`](crate::membership::GroupHost::leader).
+    async fn leader(group: GroupId) -> Result<Option<NodeId>>;
+    /// [`GroupHost::change`](crate::membership::GroupHost::change).
+    async fn change_group(group: GroupId, guard: Vec<u8>, change: GroupChange) -> Result<()>;
+    /// [`ClusterAdmin::cluster`](crate::membership::ClusterAdmin::cluster).
+    async fn cluster(request: ClusterRequest) -> Result<ClusterReply>;
+    /// [`ClusterAdmin::join`](crate::membership::ClusterAdmin::join).
+    async fn join_cluster(request: JoinRequest) -> Result<Joined>;
+    /// [`ClusterAdmin::moved`](crate::membership::ClusterAdmin::moved).
+    async fn node_moved(node: NodeId, address: String) -> Result<()>;
 }

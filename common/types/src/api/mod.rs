@@ -3,10 +3,12 @@
 //! The gateway translates Milvus's wire into these, the tarpc client sends them as they are, the proxy serves
 //! them. Nothing here knows how.
 
+mod cluster;
 mod ddl;
 mod dml;
 mod read;
 
+pub use cluster::*;
 pub use ddl::*;
 pub use dml::*;
 pub use read::*;
@@ -97,4 +99,8 @@ pub trait Database: Send + Sync + 'static {
     async fn flush(&self, call: Call, collections: Vec<String>) -> Result<Vec<FlushInfo>>;
     /// Health and versions.
     async fn server_info(&self, call: Call) -> Result<ServerInfo>;
+    /// An operator's verb on the nodes. A database that is no cluster has none.
+    async fn cluster(&self, _call: Call, _request: ClusterRequest) -> Result<ClusterReply> {
+        Err(crate::Error::new(crate::Code::Unimplemented, "this database has no nodes to speak of"))
+    }
 }

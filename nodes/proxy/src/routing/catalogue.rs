@@ -1,10 +1,13 @@
-//! Changes of the catalogue: at the coordinator of the node that leads the metastore.
+//! Changes of the catalogue and of the cluster: at the coordinator of the node that leads the metastore.
 
 use super::Everywhere;
 use async_trait::async_trait;
+use vecraft_rpc::membership::{ClusterAdmin, JoinRequest, Joined};
 use vecraft_rpc::services::CatalogueWriter;
-use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
-use vecraft_types::{GroupId, Result};
+use vecraft_types::api::{
+    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
+};
+use vecraft_types::{GroupId, NodeId, Result};
 
 /// Hands each change to the metastore's leader.
 pub struct CatalogueRouter(pub Everywhere<dyn CatalogueWriter>);
@@ -29,4 +32,22 @@ at_leader! {
     drop_index(request: DropIndex) -> ();
     set_loaded(request: SetLoaded) -> ();
     allocate_ids(count: u64) -> i64;
+}
+
+/// Hands what concerns nodes to the metastore's leader.
+pub struct ClusterRouter(pub Everywhere<dyn ClusterAdmin>);
+
+#[async_trait]
+impl ClusterAdmin for ClusterRouter {
+    async fn cluster(&self, request: ClusterRequest) -> Result<ClusterReply> {
+        self.0.at_leader(GroupId::META)?.cluster(request).await
+    }
+
+    async fn join(&self, request: JoinRequest) -> Result<Joined> {
+        self.0.at_leader(GroupId::META)?.join(request).await
+    }
+
+    async fn moved(&self, node: NodeId, address: String) -> Result<()> {
+        self.0.at_leader(GroupId::META)?.moved(node, address).await
+    }
 }

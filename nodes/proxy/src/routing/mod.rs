@@ -21,7 +21,7 @@ use std::sync::Arc;
 use vecraft_rpc::services::Topology;
 use vecraft_types::{Code, Error, GroupId, NodeId, Result, ShardId};
 
-pub use catalogue::CatalogueRouter;
+pub use catalogue::{CatalogueRouter, ClusterRouter};
 pub use reader::ReadRouter;
 pub use writer::{AdminRouter, WriteRouter};
 
@@ -58,7 +58,9 @@ impl<S: ?Sized> Everywhere<S> {
     fn at_leader(&self, group: GroupId) -> Result<Arc<S>> {
         let nobody =
             || Error::new(Code::ReplicaUnavailable, "the group has no leader now").with("group", group);
-        self.topology.leader_of(group).map(|node| self.on(node)).ok_or_else(nobody)
+        // The only holder answers for itself, if only with the reason why it cannot serve.
+        let alone = || Some(self.topology.own()).filter(|own| self.topology.nodes_of(group) == [*own]);
+        self.topology.leader_of(group).or_else(alone).map(|node| self.on(node)).ok_or_else(nobody)
     }
 
     /// The nodes with a replica, in the order a read asks them: this one, others, the leader last but never left out.

@@ -1,9 +1,10 @@
-//! What the server says about itself.
+//! What the server says about itself and its nodes.
 
 use crate::Proxy;
+use crate::deadline::is_unavailable;
 use crate::names::check_database;
 use std::sync::atomic::Ordering;
-use vecraft_types::api::{Call, ServerInfo};
+use vecraft_types::api::{Call, ClusterReply, ClusterRequest, ServerInfo};
 use vecraft_types::{Result, Timestamp};
 
 impl Proxy {
@@ -20,6 +21,12 @@ impl Proxy {
             reasons,
             now: self.now(),
         })
+    }
+
+    /// An operator's verb, at whoever leads the metastore. Each says how things should be, so asking again is no harm.
+    pub(crate) async fn nodes(&self, call: Call, request: ClusterRequest) -> Result<ClusterReply> {
+        let ask = || self.cluster.cluster(request.clone());
+        self.deadline(&call).retry("asking the coordinator", is_unavailable, ask).await
     }
 
     /// A hybrid timestamp later than any this proxy gave before.

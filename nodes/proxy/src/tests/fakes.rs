@@ -184,3 +184,21 @@ impl FakeCluster {
         Ok((rows, Timestamp(shard.timestamp)))
     }
 }
+
+/// Nobody asks about nodes in these tests.
+pub(super) struct NoNodes;
+
+#[async_trait::async_trait]
+impl vecraft_rpc::membership::ClusterAdmin for NoNodes {
+    async fn cluster(&self, _: api::ClusterRequest) -> Result<api::ClusterReply> {
+        Err(Error::internal("not asked here"))
+    }
+
+    async fn join(&self, _: vecraft_rpc::membership::JoinRequest) -> Result<vecraft_rpc::membership::Joined> {
+        Err(Error::internal("not asked here"))
+    }
+
+    async fn moved(&self, _: vecraft_types::NodeId, _: String) -> Result<()> {
+        Err(Error::internal("not asked here"))
+    }
+}

@@ -43,6 +43,7 @@ impl Bench {
 
     fn proxy(cluster: &Arc<FakeCluster>, config: ProxyConfig) -> Proxy {
         Proxy::new(ProxyParts {
+            cluster: Arc::new(fakes::NoNodes),
             catalogue: cluster.clone(),
             catalogue_writer: cluster.clone(),
             shard_writer: cluster.clone(),

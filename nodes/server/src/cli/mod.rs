@@ -2,6 +2,7 @@
 
 mod demo;
 mod group;
+mod node;
 mod serve;
 mod status;
 mod stopping;
@@ -30,6 +31,9 @@ enum Command {
     Demo(demo::Demo),
     /// Tell whether a node serves, where, whether it is well, and what it holds.
     Status(status::Status),
+    /// Show, add, drain or remove nodes of a running cluster.
+    #[command(subcommand)]
+    Node(node::NodeCommand),
     /// Mend a Raft group of a stopped node.
     #[command(subcommand)]
     Group(group::GroupCommand),
@@ -57,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Status(status) => status.run(),
+        Command::Node(command) => command.run(),
         Command::Group(command) => command.run(),
         Command::Config(ConfigCommand::Print { config }) => print_config(config.as_deref()),
     };

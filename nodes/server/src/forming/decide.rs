@@ -7,7 +7,8 @@
 //! Forming ── group 0 and the pool have leaders ─────────> Formed
 //! ```
 //! Nothing is acknowledged to a client before Formed. An empty node among formed ones has lost its directory, or is new:
-//! forming again with it would let it vote as somebody it no longer is, so it is refused and must join under new ids.
+//! forming again with it would let it vote as somebody it no longer is, so it asks to join, with new ids. The coordinator
+//! knows which of the two it is.
 
 use std::collections::BTreeMap;
 use vecraft_rpc::node::{HelloPhase, NodeHello};
@@ -28,12 +29,23 @@ pub enum Next {
         /// The cluster.
         cluster: u128,
     },
+    /// The cluster exists: ask these nodes of it to be taken in.
+    Join {
+        /// Formed nodes.
+        via: Vec<NodeId>,
+    },
     /// Never without a person.
     Refuse(String),
 }
 
 /// Decides from the own state and the answers of the other listed nodes.
 pub fn decide(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>) -> Next {
+    let is_formed = |other: &&NodeHello| matches!(other.phase, HelloPhase::Formed { .. });
+    let via: Vec<NodeId> = answers.values().filter(is_formed).map(|other| other.node).collect();
+    if own.phase == HelloPhase::Empty && !via.is_empty() {
+        // Its cluster.toml has more nodes than those had when they formed.
+        return Next::Join { via };
+    }
     for other in answers.values() {
         if other.config_hash != own.config_hash {
             return Next::Refuse(format!(
@@ -74,13 +86,6 @@ fn forming(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHe
 fn empty(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>) -> Next {
     for other in answers.values() {
         match other.phase {
-            HelloPhase::Formed { cluster } => {
-                return Next::Refuse(format!(
-                    "node {} belongs to cluster {cluster:032x}, and this node's directory is empty: a node that lost its \
-                     directory must not come back under its old identity (I1). Bring the directory back",
-                    other.node
-                ));
-            }
             HelloPhase::Forming { cluster } if is_lowest(own, listed) => {
                 return Next::Refuse(format!(
                     "node {} is forming cluster {cluster:032x} which this node, the one that leads the forming, does \
@@ -155,11 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn i1_an_empty_node_among_formed_ones_is_refused() {
+    fn i1_an_empty_node_among_formed_ones_does_not_form_but_asks_to_join() {
         for node in [1, 2] {
-            assert!(
-                matches!(next(node, EMPTY, &[(3, formed(7))]), Next::Refuse(text) if text.contains("I1"))
-            );
+            assert_eq!(next(node, EMPTY, &[(3, formed(7))]), Next::Join { via: vec![NodeId(3)] });
         }
         assert!(matches!(next(1, EMPTY, &[(2, forming(7)), (3, EMPTY)]), Next::Refuse(_)));
         assert!(matches!(next(2, EMPTY, &[(1, forming(7)), (3, EMPTY)]), Next::Wait(_)));

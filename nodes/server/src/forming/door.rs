@@ -1,25 +1,39 @@
-//! The answering side: says who this node is, and takes a cluster's id once.
+//! The answering side: says who this node is, takes a cluster's id once, and hands on who wants to join.
 
 use super::hello;
 use crate::directory::Directory;
 use crate::identity::Phase;
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use vecraft_config::Config;
+use vecraft_coordinator::Metastore;
+use vecraft_rpc::membership::{ClusterAdmin, JoinRequest, Joined};
 use vecraft_rpc::node::{Forming, NodeHello, serve_forming};
 use vecraft_rpc::peer::Door;
-use vecraft_types::{Code, Error, Result};
+use vecraft_state::meta::NodeState;
+use vecraft_types::{Code, Error, NodeId, Result};
 
 /// See the [module](self). Served while forming, and for ever after: an empty node must hear that the others are formed.
 #[derive(Clone)]
 pub struct FormingDoor {
     config: Arc<Config>,
     directory: Arc<Directory>,
+    cluster: Arc<OnceLock<(Metastore, Arc<dyn ClusterAdmin>)>>,
 }
 
 impl FormingDoor {
     pub fn new(config: Config, directory: Arc<Directory>) -> FormingDoor {
-        FormingDoor { config: Arc::new(config), directory }
+        FormingDoor { config: Arc::new(config), directory, cluster: Arc::default() }
+    }
+
+    /// From now on others may join through this node.
+    pub fn take_in(&self, metastore: Metastore, cluster: Arc<dyn ClusterAdmin>) {
+        // Called once a start.
+        let _ = self.cluster.set((metastore, cluster));
+    }
+
+    fn cluster(&self) -> Result<&(Metastore, Arc<dyn ClusterAdmin>)> {
+        self.cluster.get().ok_or_else(|| Error::new(Code::NotReady, "this node is starting"))
     }
 
     /// What serves a connection of the forming channel.
@@ -50,5 +64,23 @@ impl Forming for FormingDoor {
         });
         let refused = |why: String| Error::new(Code::Internal, why);
         begun.await.map_err(|e| refused(e.to_string()))?.map_err(refused)
+    }
+
+    async fn join(&self, request: JoinRequest) -> Result<Joined> {
+        let (_, cluster) = self.cluster()?;
+        let name = &self.config.cluster.name;
+        if request.cluster_name != *name {
+            return Err(Error::invalid(format!(
+                "its cluster.toml names the cluster {:?}, this one is {name:?}: another cluster.toml, or another cluster",
+                request.cluster_name
+            )));
+        }
+        let is_listed = self.config.nodes.iter().any(|node| node.id == request.node.0);
+        cluster.join(JoinRequest { is_listed, ..request }).await
+    }
+
+    async fn is_removed(&self, node: NodeId) -> Result<bool> {
+        let (metastore, _) = self.cluster()?;
+        Ok(metastore.read(|state| state.placement().state_of(node)) == Some(NodeState::Removed))
     }
 }

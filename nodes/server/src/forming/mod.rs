@@ -7,7 +7,8 @@
 //! then         all start their replicas; group 0's first entry says who is in the cluster and who holds what
 //! ```
 //! What may be decided from the answers is [`decide`], which is pure. A node that crashes in the middle comes back in the
-//! phase it wrote down and the forming goes on.
+//! phase it wrote down and the forming goes on. An empty node that finds a cluster joins it: it gets its replica of
+//! group 0 there, writes it down and is formed.
 
 mod decide;
 mod door;
@@ -15,6 +16,7 @@ mod door;
 use crate::Error;
 use crate::directory::Directory;
 use crate::identity::Phase;
+use crate::member_record::{self, MetaReplica};
 use decide::{Next, decide};
 use futures::future::join_all;
 use std::collections::BTreeMap;
@@ -22,11 +24,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use vecraft_config::Config;
-use vecraft_rpc::node::{HelloPhase, NodeHello, ask_hello, tell_cluster};
+use vecraft_rpc::membership::JoinRequest;
+use vecraft_rpc::node::{HelloPhase, NodeHello, ask_hello, ask_join, tell_cluster};
 use vecraft_rpc::peer::{Channel, ListenOptions, PeerListener, Peers};
 use vecraft_runtime::random::Random;
 use vecraft_runtime::shutdown::Shutdown;
-use vecraft_types::NodeId;
+use vecraft_types::{Code, NodeId};
 
 pub use door::FormingDoor;
 
@@ -51,7 +54,8 @@ pub fn hello(config: &Config, directory: &Directory) -> NodeHello {
     }
 }
 
-/// Returns once this node knows its cluster. `listener` is the node port; it is free again when this returns.
+/// Returns once this node knows its cluster. `listener` is the node port, which others reach at `address`; it is free
+/// again when this returns.
 ///
 /// # Errors
 /// Why it can never be, in words for a person; the caller's stop.
@@ -60,6 +64,7 @@ pub async fn form(
     directory: &Arc<Directory>,
     peers: &Arc<Peers>,
     listener: TcpListener,
+    address: &str,
     random: &dyn Random,
     shutdown: &Shutdown,
 ) -> Result<(), Error> {
@@ -72,7 +77,7 @@ pub async fn form(
         // Also when the sender is dropped.
         let _ = formed.await;
     }));
-    let outcome = shutdown.unless_triggered(rounds(config, directory, peers, &listed, random)).await;
+    let outcome = shutdown.unless_triggered(rounds(config, directory, peers, &listed, address, random)).await;
     let _ = done.send(());
     let _ = serving.await;
     outcome.unwrap_or_else(|| Err(refused("stopped while the cluster was forming".to_owned())))
@@ -83,6 +88,7 @@ async fn rounds(
     directory: &Arc<Directory>,
     peers: &Arc<Peers>,
     listed: &[NodeId],
+    address: &str,
     random: &dyn Random,
 ) -> Result<(), Error> {
     let mut told = String::new();
@@ -103,6 +109,11 @@ async fn rounds(
                     Err(why) => why,
                 }
             }
+            Next::Join { via } => match join(config, directory, peers, &via, address, random).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => format!("waiting for the coordinator, asked through node {}", words(&via)),
+                Err(error) => return Err(error),
+            },
             Next::Wait(why) => why,
         };
         if waiting != told {
@@ -111,6 +122,46 @@ async fn rounds(
         }
         tokio::time::sleep(ROUND).await;
     }
+}
+
+/// Asks the cluster of these nodes to take this one in; false when nobody could decide yet.
+async fn join(
+    config: &Config,
+    directory: &Arc<Directory>,
+    peers: &Arc<Peers>,
+    via: &[NodeId],
+    address: &str,
+    random: &dyn Random,
+) -> Result<bool, Error> {
+    let own = directory.identity().node;
+    let request = JoinRequest {
+        node: own,
+        address: address.to_owned(),
+        directory: member_record::directory_id(directory.kv.as_ref(), random)?,
+        cluster_name: config.cluster.name.clone(),
+        is_listed: false,
+    };
+    for through in via {
+        let answer = tokio::time::timeout(ANSWER_MAX, ask_join(peers, *through, request.clone())).await;
+        match answer {
+            Ok(Ok(joined)) => {
+                let replica = MetaReplica { replica: joined.replica, joins: true };
+                directory.identity.lock().join(directory.kv.as_ref(), joined.cluster, replica)?;
+                tracing::info!(cluster = format!("{:032x}", joined.cluster), "this node was taken in");
+                return Ok(true);
+            }
+            Ok(Err(error)) if error.code == Code::InvalidParameter => {
+                return Err(Error::Other { what: "this node cannot join", why: error.detail });
+            }
+            Ok(Err(error)) => tracing::debug!(node = %through, %error, "not taken in yet"),
+            Err(_) => {}
+        }
+    }
+    Ok(false)
+}
+
+fn words(nodes: &[NodeId]) -> String {
+    nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn refused(why: String) -> Error {

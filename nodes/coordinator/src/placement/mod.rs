@@ -1,0 +1,100 @@
+//! Which replicas should be where, and what is the next safe step towards that: pure planning (I1, I2).
+//!
+//! ```text
+//! a replica moves:   place (new id) ─> its node starts it ─> add as learner ─> near the tip ─> one joint change
+//!                    ─> the old one is no member ─> unplace ─> its node stops it and removes its files
+//! ```
+//! [`plan`] looks at one [`View`] and answers steps that may all be taken now, at most one of a group. It keeps nothing
+//! between two views, so a new coordinator goes on where the old one stopped. What holds for every step:
+//! - No change of voters unless a majority of the present and of the new ones is alive, and never more than half of
+//!   the present ones leave at once.
+//! - A voter joins only when it is near the tip; a replica is unplaced only when its committed members lack it.
+//! - A dead node keeps its replicas as long as there is no other node for them.
+//! - Nothing moves for balance while anything else is under way, and only when it makes the fullest node lighter by
+//!   two than the emptiest: so moves end.
+//!
+//! What it does *not* do: it asks nobody and knows no clock; [`driver`] does.
+
+pub mod driver;
+mod meta;
+mod pool;
+mod status;
+#[cfg(test)]
+mod tests;
+mod view;
+mod voters;
+
+pub use driver::{Hosts, Limits, Steward};
+pub use view::{GroupView, MembersView, NodeView, Step, View};
+
+use std::collections::BTreeMap;
+use vecraft_state::meta::NodeState;
+use vecraft_types::{GroupId, NodeId};
+
+/// Groups that may be under way to other nodes at one time: each costs a copy of its files.
+const MOVES_MAX: usize = 4;
+
+/// The next safe steps.
+pub fn plan(view: &View) -> Vec<Step> {
+    let mut steps = meta::steps(view);
+    let targets = pool::targets(view);
+    let mut moving = 0;
+    let mut is_at_rest = steps.is_empty();
+    for (id, group) in view.pool() {
+        let Some(target) = targets.get(&id) else { continue };
+        let is_there = pool::is_there(group, target);
+        is_at_rest &= is_there;
+        // Those that have begun go on; new ones begin when there is room.
+        if !is_there && group.members.is_some() && pool::has_begun(view, group, target) {
+            moving += 1;
+        }
+    }
+    for (id, group) in view.pool() {
+        let Some(target) = targets.get(&id) else { continue };
+        if group.members.is_none() {
+            continue;
+        }
+        if !pool::is_there(group, target) && !pool::has_begun(view, group, target) {
+            if moving >= MOVES_MAX {
+                continue;
+            }
+            moving += 1;
+        }
+        steps.extend(pool::step(view, id, group, target));
+    }
+    steps.extend(retired(view));
+    let everybody_is_there = view.nodes.values().all(|node| node.state != NodeState::Active || node.is_alive);
+    if steps.is_empty() && is_at_rest && everybody_is_there {
+        steps.extend(pool::balance(view).or_else(|| pool::spread_leaders(view)));
+    }
+    steps
+}
+
+/// Nodes that leave and hold nothing any more.
+fn retired(view: &View) -> impl Iterator<Item = Step> {
+    let leaving = view.nodes.iter().filter(|(_, node)| node.state == NodeState::Leaving);
+    leaving.filter(|(id, _)| holds_nothing(view, **id)).map(|(id, _)| Step::Retire(*id))
+}
+
+fn holds_nothing(view: &View, node: NodeId) -> bool {
+    view.groups.iter().all(|(id, group)| match (*id, &group.members) {
+        // Its replica of group 0 tells it that it is gone; only its vote must be.
+        (GroupId::META, Some(members)) => {
+            members.is_committed && !members.is_joint && members.voters.values().all(|at| *at != node)
+        }
+        (GroupId::META, None) => false,
+        _ => group.wanted.values().all(|at| *at != node),
+    })
+}
+
+/// How many of its pool groups each node leads.
+fn leaders(view: &View) -> BTreeMap<NodeId, usize> {
+    let mut count = BTreeMap::new();
+    for (_, group) in view.pool() {
+        let at = group.members.as_ref().and_then(|members| members.voters.get(&members.leader));
+        if let Some(node) = at {
+            *count.entry(*node).or_insert(0) += 1;
+        }
+    }
+    count
+}

@@ -1,0 +1,182 @@
+//! How the cluster stands, in words for operators; and their verbs.
+
+use super::view::View;
+use super::{Steward, leaders, meta, pool};
+use async_trait::async_trait;
+use std::collections::BTreeSet;
+use vecraft_rpc::membership::{ClusterAdmin, JoinRequest, Joined};
+use vecraft_state::meta::{MetaChange, MetaOutcome, NodeRow, NodeState};
+use vecraft_types::api::{ClusterReply, ClusterRequest, NodeInfo};
+use vecraft_types::{Code, Error, GroupId, NodeId, ReplicaId, Result};
+
+/// What the last round saw.
+pub struct Seen {
+    pub view: View,
+    /// Changes of nodes and wanted replicas that were known then.
+    pub changes: u64,
+}
+
+/// What is still to be done, a line for each group that is not where it should be.
+pub fn under_way(view: &View) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(members) = view.groups.get(&GroupId::META).and_then(|group| group.members.as_ref()) {
+        let wanted = view.groups.get(&GroupId::META).map(|group| &group.wanted);
+        for (replica, node) in wanted.into_iter().flatten() {
+            let is_gone = view.nodes.get(node).is_some_and(|node| node.state == NodeState::Removed);
+            match (is_gone, members.has(*replica)) {
+                (true, _) => lines.push(format!("the metastore lets node {node} go")),
+                (false, false) => lines.push(format!("the metastore takes in node {node}")),
+                _ => {}
+            }
+        }
+        if !meta::has_its_voters(view, members) {
+            lines.push("the metastore waits for nodes that can vote".to_owned());
+        }
+        let votes = |node: &NodeId| members.voters.values().any(|at| at == node);
+        let leaving = view.nodes.iter().filter(|(_, node)| node.state == NodeState::Leaving);
+        lines.extend(
+            leaving
+                .filter(|(node, _)| votes(node))
+                .map(|(node, _)| format!("the metastore takes node {node}'s vote away")),
+        );
+    }
+    let targets = pool::targets(view);
+    for (id, group) in view.pool() {
+        let Some(target) = targets.get(&id) else { continue };
+        if target.len() < pool::copies(view) {
+            let (has, wanted) = (target.len(), pool::copies(view));
+            lines.push(format!("group {id} has {has} of {wanted} copies, no node is there for another"));
+        }
+        if pool::is_there(group, target) {
+            continue;
+        }
+        let Some(members) = &group.members else {
+            lines.push(format!("group {id} has no leader"));
+            continue;
+        };
+        let from: BTreeSet<NodeId> = members.voters.values().copied().collect();
+        let catching_up = |(replica, node): (&ReplicaId, &NodeId)| {
+            let lags = !members.voters.contains_key(replica) && !members.near.contains(replica);
+            (lags && target.contains(node)).then(|| format!(", node {node} catches up"))
+        };
+        let waiting: String = group.wanted.iter().filter_map(catching_up).collect();
+        lines.push(format!("group {id}: from nodes {} to {}{waiting}", list(&from), list(target)));
+    }
+    lines
+}
+
+fn list(nodes: &BTreeSet<NodeId>) -> String {
+    let words: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}
+
+impl Steward {
+    fn check_leads(&self) -> Result<()> {
+        match self.inner.metastore.is_leader() {
+            true => Ok(()),
+            false => Err(Error::new(Code::ReplicaUnavailable, "this node does not lead the metastore")),
+        }
+    }
+
+    /// How things stand, of all nodes that are not gone and of `asked`.
+    fn standing(&self, asked: Option<NodeId>) -> Result<ClusterReply> {
+        let metastore = &self.inner.metastore;
+        let changes = *metastore.placed().borrow();
+        let (root, placement) = metastore.read(|state| (state.root().clone(), state.placement().clone()));
+        let seen = self.inner.seen.lock();
+        let not_yet = || {
+            Error::new(Code::NotReady, "the coordinator has just begun and has not looked yet")
+                .retry_after(200)
+        };
+        let view = seen.as_ref().map(|seen| &seen.view).ok_or_else(not_yet)?;
+        let (leads, meta) =
+            (leaders(view), view.groups.get(&GroupId::META).and_then(|group| group.members.as_ref()));
+        let mut nodes = Vec::new();
+        for (id, record) in &placement.nodes {
+            if record.state == NodeState::Removed && asked != Some(*id) {
+                continue;
+            }
+            let held = root.groups.iter().filter(|(group, _)| **group != GroupId::META);
+            let replicas = held.flat_map(|(_, row)| row.replicas.values()).filter(|at| *at == id).count();
+            let is_in =
+                |members: &std::collections::BTreeMap<ReplicaId, NodeId>| members.values().any(|at| at == id);
+            let part = match meta {
+                Some(meta) if is_in(&meta.voters) => "voter",
+                Some(meta) if is_in(&meta.learners) => "learner",
+                _ => "",
+            };
+            let leads_meta = meta.is_some_and(|meta| meta.voters.get(&meta.leader) == Some(id));
+            nodes.push(NodeInfo {
+                id: *id,
+                address: root.nodes.get(id).map(|row| row.address.clone()).unwrap_or_default(),
+                state: record.state.name().to_owned(),
+                is_alive: view.nodes.get(id).is_some_and(|node| node.is_alive),
+                metastore: part.to_owned(),
+                replicas: replicas as u32,
+                leads: (leads.get(id).copied().unwrap_or(0) + usize::from(leads_meta)) as u32,
+            });
+        }
+        let mut under_way = under_way(view);
+        if under_way.is_empty() && seen.as_ref().is_some_and(|seen| seen.changes != changes) {
+            under_way.push("the coordinator has not looked at the last change yet".to_owned());
+        }
+        Ok(ClusterReply { nodes, replication: placement.replication, under_way })
+    }
+}
+
+#[async_trait]
+impl ClusterAdmin for Steward {
+    async fn cluster(&self, request: ClusterRequest) -> Result<ClusterReply> {
+        self.check_leads()?;
+        let to = |node: NodeId, state: NodeState| (Some(node), Some(MetaChange::SetNode { node, state }));
+        let (asked, change) = match request {
+            ClusterRequest::List => (None, None),
+            ClusterRequest::Add { node, address } => {
+                (Some(node), Some(MetaChange::ExpectNode(NodeRow { id: node, address })))
+            }
+            ClusterRequest::Drain(node) => to(node, NodeState::Draining),
+            ClusterRequest::Keep(node) => to(node, NodeState::Active),
+            ClusterRequest::Remove(node) => to(node, NodeState::Leaving),
+        };
+        match change {
+            // A node that is gone already is what was asked for.
+            Some(MetaChange::SetNode { node, state: NodeState::Leaving })
+                if self.inner.metastore.read(|state| state.placement().state_of(node))
+                    == Some(NodeState::Removed) => {}
+            Some(change) => {
+                self.inner.metastore.propose(change).await?;
+                self.inner.wake.notify_one();
+            }
+            // An old leader does not know that it is one.
+            None => self.inner.metastore.catch_up().await?,
+        }
+        self.standing(asked)
+    }
+
+    async fn join(&self, request: JoinRequest) -> Result<Joined> {
+        self.check_leads()?;
+        let JoinRequest { node, address, directory, is_listed, .. } = request;
+        let admit = MetaChange::AdmitNode { node: NodeRow { id: node, address }, directory, is_listed };
+        let MetaOutcome::Replicas(replica) = self.inner.metastore.propose(admit).await? else {
+            return Err(Error::internal("a node was admitted without a replica"));
+        };
+        self.inner.wake.notify_one();
+        let root = self.inner.metastore.root();
+        let cluster = root.cluster.ok_or_else(|| Error::internal("the cluster has no name"))?;
+        let nodes = root.nodes.into_values().map(|row| (row.id, row.address)).collect();
+        Ok(Joined { cluster: cluster.0, replica, nodes })
+    }
+
+    async fn moved(&self, node: NodeId, address: String) -> Result<()> {
+        self.check_leads()?;
+        let row = NodeRow { id: node, address };
+        let (known, state) = self
+            .inner
+            .metastore
+            .read(|meta| (meta.root().nodes.get(&node).cloned(), meta.placement().state_of(node)));
+        if known.as_ref() == Some(&row) || state.is_none_or(|state| state == NodeState::Removed) {
+            return Ok(());
+        }
+        self.inner.metastore.propose(MetaChange::RegisterNode(row)).await.map(drop)
+    }
+}

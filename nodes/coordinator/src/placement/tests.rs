@@ -1,0 +1,368 @@
+//! The planner against a cluster that does what it is told, while nodes die, come back, join and leave.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use std::collections::BTreeSet;
+use vecraft_runtime::random::{Random, SeededRandom};
+use vecraft_types::ReplicaId;
+
+/// A cluster in which a step that is taken is done at once, and learners are near one round after they were added.
+struct World {
+    view: View,
+    next_replica: u64,
+    random: SeededRandom,
+}
+
+fn node(state: NodeState) -> NodeView {
+    NodeView { state, is_alive: true, is_lost: false, is_steady: true }
+}
+
+impl World {
+    fn new(nodes: u64, groups: u64, replication: usize, seed: u64) -> World {
+        let view = View {
+            replication,
+            nodes: (1..=nodes).map(|id| (NodeId(id), node(NodeState::Active))).collect(),
+            groups: BTreeMap::new(),
+        };
+        let mut world = World { view, next_replica: 1, random: SeededRandom::new(seed) };
+        let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
+        let meta: Vec<bool> =
+            (0..all.len()).map(|at| at < vecraft_state::meta::meta_voters(all.len())).collect();
+        world.group(GroupId::META, &all, &meta);
+        for group in 1..=groups {
+            let copies = replication.min(all.len());
+            let on: Vec<NodeId> = (0..copies).map(|at| all[(group as usize + at) % all.len()]).collect();
+            world.group(GroupId(group), &on, &vec![true; copies]);
+        }
+        world
+    }
+
+    fn group(&mut self, id: GroupId, nodes: &[NodeId], votes: &[bool]) {
+        let mut members = MembersView { is_committed: true, ..MembersView::default() };
+        let mut wanted = BTreeMap::new();
+        for (node, votes) in nodes.iter().zip(votes) {
+            let replica = self.new_replica();
+            wanted.insert(replica, *node);
+            let kind = if *votes { &mut members.voters } else { &mut members.learners };
+            kind.insert(replica, *node);
+            members.near.insert(replica);
+        }
+        members.leader = *members.voters.keys().next().unwrap();
+        self.view.groups.insert(id, GroupView { wanted, members: Some(members) });
+    }
+
+    fn new_replica(&mut self) -> ReplicaId {
+        self.next_replica += 1;
+        ReplicaId(self.next_replica)
+    }
+
+    fn below(&self, limit: u64) -> u64 {
+        self.random.next_u64() % limit
+    }
+
+    /// A node joins: the metastore wants a replica of group 0 on it.
+    fn join(&mut self, id: u64) {
+        let replica = self.new_replica();
+        self.view.nodes.insert(NodeId(id), node(NodeState::Active));
+        self.view.groups.get_mut(&GroupId::META).unwrap().wanted.insert(replica, NodeId(id));
+    }
+
+    fn set(&mut self, id: u64, state: NodeState) {
+        self.view.nodes.get_mut(&NodeId(id)).unwrap().state = state;
+    }
+
+    fn kill(&mut self, id: u64, is_lost: bool) {
+        let node = self.view.nodes.get_mut(&NodeId(id)).unwrap();
+        (node.is_alive, node.is_lost, node.is_steady) = (false, is_lost, false);
+    }
+
+    fn revive(&mut self, id: u64) {
+        let node = self.view.nodes.get_mut(&NodeId(id)).unwrap();
+        (node.is_alive, node.is_lost, node.is_steady) = (true, false, true);
+    }
+
+    /// Majorities elect leaders, living followers catch up, removed nodes stop.
+    fn settle(&mut self) {
+        let nodes = &mut self.view.nodes;
+        nodes
+            .values_mut()
+            .filter(|node| node.state == NodeState::Removed)
+            .for_each(|node| node.is_alive = false);
+        let alive: BTreeSet<NodeId> =
+            nodes.iter().filter(|(_, node)| node.is_alive).map(|(id, _)| *id).collect();
+        for group in self.view.groups.values_mut() {
+            let members = group.members.as_mut().unwrap();
+            let living = members.voters.iter().filter(|(_, node)| alive.contains(node));
+            let living: Vec<ReplicaId> = living.map(|(replica, _)| *replica).collect();
+            if living.len() > members.voters.len() / 2 && !living.contains(&members.leader) {
+                members.leader = living[0];
+            }
+            let all = members.voters.iter().chain(&members.learners);
+            members.near =
+                all.filter(|(_, node)| alive.contains(node)).map(|(replica, _)| *replica).collect();
+        }
+    }
+
+    fn has_majority(&self, group: GroupId) -> bool {
+        let members = self.view.groups[&group].members.as_ref().unwrap();
+        let alive = members.voters.values().filter(|node| self.view.is_alive(**node)).count();
+        alive > members.voters.len() / 2
+    }
+
+    /// What the planner sees: nobody hears of a group that nobody leads.
+    fn seen(&self) -> View {
+        let mut view = self.view.clone();
+        for (id, group) in &mut view.groups {
+            if !self.has_majority(*id) {
+                group.members = None;
+            }
+        }
+        view
+    }
+
+    /// Takes a step, checking that it harms nobody.
+    fn take(&mut self, step: &Step) {
+        let replica = self.new_replica();
+        let view = self.view.clone();
+        let alive = |node: &NodeId| view.is_alive(*node);
+        match step {
+            Step::Place { group, node } => {
+                assert!(view.is_active(*node) && view.is_alive(*node), "{step:?}");
+                let group = self.view.groups.get_mut(group).unwrap();
+                assert!(
+                    group.wanted.values().all(|at| at != node),
+                    "two replicas of a group on one node: {step:?}"
+                );
+                group.wanted.insert(replica, *node);
+            }
+            Step::AddLearner { group, replica, node } => {
+                let group = self.view.groups.get_mut(group).unwrap();
+                assert_eq!(group.wanted.get(replica), Some(node), "{step:?}");
+                assert!(
+                    group.members.as_mut().unwrap().learners.insert(*replica, *node).is_none(),
+                    "{step:?}"
+                );
+            }
+            Step::RemoveLearner { group, replica } => {
+                let members = self.view.groups.get_mut(group).unwrap().members.as_mut().unwrap();
+                assert!(members.learners.remove(replica).is_some(), "{step:?}");
+            }
+            Step::SetVoters { group, voters } => {
+                assert!(self.has_majority(*group), "a change without a majority: {step:?}");
+                let is_meta = *group == GroupId::META;
+                let members = self.view.groups.get_mut(group).unwrap().members.as_mut().unwrap();
+                let old = members.voters.clone();
+                let leaving = old.keys().filter(|replica| !voters.contains(replica)).count();
+                assert!(leaving <= old.len() / 2, "{leaving} of {} leave at once", old.len());
+                assert!(!voters.is_empty());
+                let mut new = BTreeMap::new();
+                for voter in voters {
+                    let at = old.get(voter).copied().or_else(|| members.learners.remove(voter)).unwrap();
+                    assert!(
+                        old.contains_key(voter) || members.near.contains(voter),
+                        "it lags and joins: {step:?}"
+                    );
+                    new.insert(*voter, at);
+                }
+                assert!(
+                    new.values().filter(|node| alive(node)).count() > new.len() / 2,
+                    "dead majority: {step:?}"
+                );
+                if is_meta {
+                    let kept = old.iter().filter(|(replica, _)| !voters.contains(replica));
+                    members.learners.extend(kept.map(|(replica, node)| (*replica, *node)));
+                }
+                members.voters = new;
+                assert!(members.voters.contains_key(&members.leader), "the leader was taken away: {step:?}");
+            }
+            Step::Unplace { group, replica } => {
+                let group = self.view.groups.get_mut(group).unwrap();
+                assert!(!group.members.as_ref().unwrap().has(*replica), "it still counts: {step:?}");
+                assert!(group.wanted.remove(replica).is_some() && !group.wanted.is_empty(), "{step:?}");
+            }
+            Step::Lead { group, to } => {
+                let members = self.view.groups.get_mut(group).unwrap().members.as_mut().unwrap();
+                assert!(alive(&members.voters[to]) && members.near.contains(to), "{step:?}");
+                members.leader = *to;
+            }
+            Step::Retire(node) => {
+                let holds = self.view.pool().any(|(_, group)| group.wanted.values().any(|at| at == node));
+                assert!(!holds, "{step:?}");
+                self.view.nodes.get_mut(node).unwrap().state = NodeState::Removed;
+            }
+        }
+    }
+
+    fn round(&mut self) -> usize {
+        self.settle();
+        let mut steps = plan(&self.seen());
+        let count = steps.len();
+        // Some fail, as in life.
+        steps.retain(|_| self.below(5) > 0);
+        for step in &steps {
+            self.take(step);
+        }
+        count
+    }
+
+    /// Goes on until nothing is left to do.
+    fn finish(&mut self) -> usize {
+        let limit = 400 * (self.view.groups.len() + self.view.nodes.len());
+        for taken in 0..limit {
+            if self.round() == 0 {
+                return taken;
+            }
+        }
+        panic!("it never ends: {:#?}", plan(&self.seen()));
+    }
+
+    fn on(&self, group: u64) -> Vec<u64> {
+        let members = self.view.groups[&GroupId(group)].members.as_ref().unwrap();
+        let mut nodes: Vec<u64> = members.voters.values().map(|node| node.0).collect();
+        nodes.sort_unstable();
+        nodes
+    }
+
+    fn loads(&self) -> BTreeMap<u64, usize> {
+        let active = self.view.nodes.keys().filter(|node| self.view.is_active(**node));
+        let held = |node: &NodeId| {
+            self.view.pool().filter(|(_, group)| group.wanted.values().any(|at| at == node)).count()
+        };
+        active.map(|node| (node.0, held(node))).collect()
+    }
+}
+
+#[test]
+fn p9_one_node_becomes_three_and_one_again() {
+    let mut world = World::new(1, 4, 3, 1);
+    world.join(2);
+    world.join(3);
+    world.finish();
+    assert!((0..=4).all(|group| world.on(group) == [1, 2, 3]));
+    for leaving in [3, 2] {
+        world.set(leaving, NodeState::Leaving);
+        world.finish();
+        assert_eq!(world.view.nodes[&NodeId(leaving)].state, NodeState::Removed);
+    }
+    assert!((0..=4).all(|group| world.on(group) == [1]));
+}
+
+#[test]
+fn replicas_and_leaders_spread_over_nodes_that_join_and_then_rest() {
+    let mut world = World::new(3, 8, 3, 2);
+    (4..=6).for_each(|id| world.join(id));
+    world.finish();
+    let loads = world.loads();
+    assert!(loads.values().all(|load| *load == 4), "{loads:?}");
+    let leaders = leaders(&world.view);
+    assert!(leaders.values().max().unwrap() - leaders.values().min().unwrap() <= 1, "{leaders:?}");
+    assert_eq!(world.on(0).len(), 5);
+    assert_eq!(plan(&world.seen()), []);
+}
+
+#[test]
+fn a_lost_node_is_replaced_only_when_there_is_an_elsewhere() {
+    let mut world = World::new(3, 4, 3, 3);
+    world.kill(2, true);
+    world.finish();
+    assert!((0..=4).all(|group| world.on(group) == [1, 2, 3]), "no elsewhere: nothing moves");
+    world.join(4);
+    world.finish();
+    assert!((0..=4).all(|group| world.on(group) == [1, 3, 4]));
+    // It returns late: it is empty, follows group 0 and is filled again.
+    world.revive(2);
+    world.finish();
+    assert!(world.loads().values().all(|load| *load == 3), "{:?}", world.loads());
+    // Away for a moment only: nothing moves.
+    world.kill(4, false);
+    world.settle();
+    assert_eq!(plan(&world.seen()), []);
+}
+
+#[test]
+fn a_draining_node_is_emptied_and_stays() {
+    let mut world = World::new(4, 6, 3, 4);
+    world.set(1, NodeState::Draining);
+    world.finish();
+    assert!((0..=6).all(|group| !world.on(group).contains(&1)));
+    let meta = world.view.groups[&GroupId::META].members.as_ref().unwrap();
+    assert!(meta.learners.values().any(|node| node.0 == 1), "it still has the catalogue");
+    assert_eq!(world.view.nodes[&NodeId(1)].state, NodeState::Draining);
+}
+
+#[test]
+fn without_a_majority_nothing_is_done_to_a_group() {
+    let mut world = World::new(3, 2, 3, 5);
+    world.kill(2, true);
+    world.kill(3, true);
+    world.join(4);
+    world.settle();
+    assert_eq!(plan(&world.seen()), []);
+}
+
+#[test]
+fn a_change_that_stopped_half_way_is_finished() {
+    let mut world = World::new(4, 1, 3, 6);
+    world.settle();
+    let group = world.view.groups.get_mut(&GroupId(1)).unwrap();
+    group.members.as_mut().unwrap().is_joint = true;
+    let voters = group.members.as_ref().unwrap().voters.keys().copied().collect();
+    assert_eq!(plan(&world.seen()), [Step::SetVoters { group: GroupId(1), voters }]);
+    let group = world.view.groups.get_mut(&GroupId(1)).unwrap();
+    group.members.as_mut().unwrap().is_committed = false;
+    assert_eq!(plan(&world.seen()), [], "what may be undone is waited for");
+}
+
+/// Random lives: whatever happens, no step harms, and once it is quiet everything comes to rest where it should be.
+#[test]
+fn any_history_is_safe_and_ends_at_rest() {
+    for seed in 0..300 {
+        let mut world = World::new(1 + seed % 6, 1 + seed % 7, 1 + (seed as usize / 2) % 5, seed);
+        let mut last = 1 + seed % 6;
+        for _ in 0..60 {
+            let pick = 1 + world.below(last);
+            let state = world.view.nodes[&NodeId(pick)].state;
+            let active = world.view.active_count();
+            let dead = world
+                .view
+                .nodes
+                .values()
+                .filter(|node| !node.is_alive && node.state == NodeState::Active)
+                .count();
+            match world.below(10) {
+                0 if last < 9 => {
+                    last += 1;
+                    world.join(last);
+                }
+                1 if state == NodeState::Active && active > 1 => world.set(pick, NodeState::Leaving),
+                2 if state == NodeState::Active && active > 1 => world.set(pick, NodeState::Draining),
+                3 if state == NodeState::Draining => world.set(pick, NodeState::Active),
+                4 | 5 if state != NodeState::Removed && dead == 0 => {
+                    let is_lost = world.below(2) == 0;
+                    world.kill(pick, is_lost);
+                }
+                6 | 7 if state != NodeState::Removed => world.revive(pick),
+                _ => {}
+            }
+            world.round();
+        }
+        for id in 1..=last {
+            if world.view.nodes[&NodeId(id)].state != NodeState::Removed {
+                world.revive(id);
+            }
+        }
+        world.finish();
+        let copies = world.view.replication.min(world.view.active_count());
+        for group in 1..=(1 + seed % 7) {
+            let on = world.on(group);
+            assert_eq!(on.len(), copies, "seed {seed}, group {group} on {on:?}");
+            assert!(
+                on.iter().all(|node| world.view.is_active(NodeId(*node))),
+                "seed {seed}, group {group} on {on:?}"
+            );
+        }
+        let loads = world.loads();
+        assert!(loads.values().max().unwrap() - loads.values().min().unwrap() <= 1, "seed {seed}: {loads:?}");
+        assert!(world.view.nodes.values().all(|node| node.state != NodeState::Leaving), "seed {seed}");
+    }
+}

@@ -1,0 +1,135 @@
+//! What the planner sees, and what it answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use vecraft_state::meta::NodeState;
+use vecraft_types::{GroupId, NodeId, ReplicaId};
+
+/// The cluster at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Copies wanted of each pool group.
+    pub replication: usize,
+    /// Every node that is not forgotten.
+    pub nodes: BTreeMap<NodeId, NodeView>,
+    /// Group 0 and the pool.
+    pub groups: BTreeMap<GroupId, GroupView>,
+}
+
+/// A node.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeView {
+    /// Where it stands.
+    pub state: NodeState,
+    /// It has just answered.
+    pub is_alive: bool,
+    /// It has been silent for so long that its replicas are to be made elsewhere.
+    pub is_lost: bool,
+    /// It has been answering for a while: worth giving it something to lead.
+    pub is_steady: bool,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default)]
+pub struct GroupView {
+    /// Replicas that the metastore wants.
+    pub wanted: BTreeMap<ReplicaId, NodeId>,
+    /// What its leader says; none when nobody is known to lead it.
+    pub members: Option<MembersView>,
+}
+
+/// A group as its leader sees it.
+#[derive(Clone, Debug, Default)]
+pub struct MembersView {
+    /// Who leads.
+    pub leader: ReplicaId,
+    /// Those who count; of both sets while a change is under way.
+    pub voters: BTreeMap<ReplicaId, NodeId>,
+    /// Those who only follow.
+    pub learners: BTreeMap<ReplicaId, NodeId>,
+    /// A change stopped half way.
+    pub is_joint: bool,
+    /// These members cannot be undone any more.
+    pub is_committed: bool,
+    /// Replicas that lack almost nothing.
+    pub near: BTreeSet<ReplicaId>,
+}
+
+impl MembersView {
+    pub(super) fn has(&self, replica: ReplicaId) -> bool {
+        self.voters.contains_key(&replica) || self.learners.contains_key(&replica)
+    }
+}
+
+/// One safe step. Each may be done twice, or not at all: the next view decides again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Want a new replica of a group on a node.
+    Place {
+        /// The group.
+        group: GroupId,
+        /// The node.
+        node: NodeId,
+    },
+    /// Have it follow.
+    AddLearner {
+        /// The group.
+        group: GroupId,
+        /// The replica.
+        replica: ReplicaId,
+        /// Its node.
+        node: NodeId,
+    },
+    /// One joint change to exactly these voters (I2).
+    SetVoters {
+        /// The group.
+        group: GroupId,
+        /// The voters.
+        voters: BTreeSet<ReplicaId>,
+    },
+    /// Let a follower go.
+    RemoveLearner {
+        /// The group.
+        group: GroupId,
+        /// The replica.
+        replica: ReplicaId,
+    },
+    /// Want a replica no more that is no member.
+    Unplace {
+        /// The group.
+        group: GroupId,
+        /// The replica.
+        replica: ReplicaId,
+    },
+    /// Hand over leadership.
+    Lead {
+        /// The group.
+        group: GroupId,
+        /// To which voter.
+        to: ReplicaId,
+    },
+    /// A node that leaves is empty: it is gone.
+    Retire(NodeId),
+}
+
+impl View {
+    pub(super) fn is_alive(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|node| node.is_alive)
+    }
+
+    pub(super) fn is_active(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|node| node.state == NodeState::Active)
+    }
+
+    pub(super) fn is_lost(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_none_or(|node| node.is_lost)
+    }
+
+    /// How many nodes take replicas, dead ones included: a node that is away for a moment does not make a copy less.
+    pub(super) fn active_count(&self) -> usize {
+        self.nodes.values().filter(|node| node.state == NodeState::Active).count()
+    }
+
+    pub(super) fn pool(&self) -> impl Iterator<Item = (GroupId, &GroupView)> {
+        self.groups.iter().filter(|(id, _)| **id != GroupId::META).map(|(id, group)| (*id, group))
+    }
+}

@@ -1,0 +1,157 @@
+//! `vecraft node`: which nodes there are, and which should be.
+//!
+//! A command tells the coordinator what is wanted and then watches; the coordinator does the work whether anybody watches
+//! or not.
+
+mod table;
+mod watch;
+
+use clap::{Args, Subcommand};
+use std::time::Duration;
+use vecraft_client::Client;
+use vecraft_types::NodeId;
+use vecraft_types::api::{Call, ClusterReply, ClusterRequest, Database};
+use watch::Until;
+
+/// For each call.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Commands on the nodes of a running cluster.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Show every node: state, replicas, what it leads, and what is under way.
+    List(List),
+    /// Announce a node; then start it on an empty directory, and it joins.
+    Add(Add),
+    /// Move everything away from a node, which stays in the cluster.
+    Drain(One),
+    /// Let a node that drains or leaves take replicas again.
+    Keep(One),
+    /// Move everything away from a node and let it go for ever. Also for one that is dead.
+    Remove(One),
+}
+
+/// How the cluster is reached.
+#[derive(Debug, Args)]
+pub struct Reach {
+    /// The client door of any node.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:19540")]
+    connect: String,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `vecraft node list`.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Options of `vecraft node add`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example, for a fourth host:\n  vecraft node add 4 10.0.0.4:19550 --connect 10.0.0.1:19540\nthen, on that host, with a cluster.toml that lists it and a node of the cluster, and with the cluster's secret_file:\n  vecraft serve --config cluster.toml --node 4"
+)]
+pub struct Add {
+    /// Its id, one that no node of the cluster ever had.
+    id: u64,
+    /// Where the others reach its node port.
+    #[arg(value_name = "HOST:NODE_PORT")]
+    address: String,
+    #[command(flatten)]
+    reach: Reach,
+    /// Do not wait until it has joined and has its replicas.
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Options of the commands on one node.
+#[derive(Debug, Args)]
+pub struct One {
+    /// The node.
+    id: u64,
+    #[command(flatten)]
+    reach: Reach,
+    /// Do not wait until it is done.
+    #[arg(long)]
+    no_wait: bool,
+}
+
+impl NodeCommand {
+    pub fn run(self) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| format!("cannot start: {e}"))?;
+        runtime.block_on(self.work())
+    }
+
+    async fn work(self) -> Result<(), String> {
+        match self {
+            NodeCommand::List(List { reach }) => {
+                let reply = ask(&connect(&reach).await?, ClusterRequest::List).await?;
+                show(&reply, &reach)
+            }
+            NodeCommand::Add(Add { id, address, reach, no_wait }) => {
+                if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+                    return Err(format!("{address:?} is not HOST:NODE_PORT, for example 10.0.0.4:19550"));
+                }
+                let node = NodeId(id);
+                let request = ClusterRequest::Add { node, address: address.clone() };
+                let hint = format!(
+                    "node {id} is expected at {address}; start it there on an empty directory: vecraft serve --config \
+                     cluster.toml --node {id}"
+                );
+                ask_and_watch(request, reach, no_wait, Until::Active(node), &hint).await
+            }
+            NodeCommand::Drain(One { id, reach, no_wait }) => {
+                let node = NodeId(id);
+                ask_and_watch(ClusterRequest::Drain(node), reach, no_wait, Until::Empty(node), "").await
+            }
+            NodeCommand::Keep(One { id, reach, no_wait }) => {
+                let node = NodeId(id);
+                ask_and_watch(ClusterRequest::Keep(node), reach, no_wait, Until::Active(node), "").await
+            }
+            NodeCommand::Remove(One { id, reach, no_wait }) => {
+                let node = NodeId(id);
+                ask_and_watch(ClusterRequest::Remove(node), reach, no_wait, Until::Gone(node), "").await
+            }
+        }
+    }
+}
+
+async fn ask_and_watch(
+    request: ClusterRequest,
+    reach: Reach,
+    no_wait: bool,
+    until: Until,
+    hint: &str,
+) -> Result<(), String> {
+    let client = connect(&reach).await?;
+    let reply = ask(&client, request).await?;
+    if !hint.is_empty() {
+        eprintln!("{hint}");
+    }
+    let reply = if no_wait { reply } else { watch::watch(&client, reply, until).await? };
+    show(&reply, &reach)
+}
+
+async fn connect(reach: &Reach) -> Result<Client, String> {
+    let client = Client::builder().address(&reach.connect).connect_timeout(DEADLINE).deadline(DEADLINE);
+    client.connect().await.map_err(|error| error.to_string())
+}
+
+async fn ask(client: &Client, request: ClusterRequest) -> Result<ClusterReply, String> {
+    client.cluster(Call::default(), request).await.map_err(|error| error.to_string())
+}
+
+fn show(reply: &ClusterReply, reach: &Reach) -> Result<(), String> {
+    if reach.json {
+        println!("{}", serde_json::to_string_pretty(reply).map_err(|e| e.to_string())?);
+    } else {
+        print!("{}", table::table(reply));
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Watching the coordinator until what was asked for is done. Ctrl-C ends the watching and nothing else.
+
+use super::ask;
+use std::time::Duration;
+use vecraft_client::Client;
+use vecraft_runtime::signals::TerminationSignals;
+use vecraft_types::NodeId;
+use vecraft_types::api::{ClusterReply, ClusterRequest, NodeInfo};
+
+const LOOK: Duration = Duration::from_millis(300);
+
+/// When it is done.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    /// The node takes replicas, and everything is where it should be.
+    Active(NodeId),
+    /// The node holds nothing but its copy of the metastore.
+    Empty(NodeId),
+    /// The node is gone.
+    Gone(NodeId),
+}
+
+impl Until {
+    fn is_done(self, reply: &ClusterReply) -> bool {
+        let of = |id: NodeId| reply.nodes.iter().find(|node| node.id == id);
+        match self {
+            Until::Active(id) => {
+                let has_come = |node: &NodeInfo| node.state == "active" && node.is_alive;
+                of(id).is_some_and(has_come) && reply.under_way.is_empty()
+            }
+            Until::Empty(id) => of(id).is_some_and(|node| {
+                node.state == "draining" && node.replicas == 0 && node.metastore != "voter"
+            }),
+            Until::Gone(id) => of(id).is_none_or(|node| node.state == "removed"),
+        }
+    }
+}
+
+/// Prints what is under way when it changes; returns the last reply.
+pub async fn watch(client: &Client, first: ClusterReply, until: Until) -> Result<ClusterReply, String> {
+    let mut signals = TerminationSignals::listen().map_err(|e| e.to_string())?;
+    let (mut reply, mut told) = (first, Vec::<String>::new());
+    // One answer may be older than what was asked for.
+    let mut is_fresh = false;
+    while !(is_fresh && until.is_done(&reply)) {
+        if reply.under_way != told {
+            reply.under_way.iter().filter(|line| !told.contains(line)).for_each(|line| eprintln!("  {line}"));
+            told.clone_from(&reply.under_way);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = signals.next() => {
+                return Err("no longer watching; the cluster goes on with it (vecraft node list shows how far it is)".to_owned());
+            }
+        }
+        reply = ask(client, ClusterRequest::List).await?;
+        is_fresh = true;
+    }
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(state: &str, replicas: u32, under_way: &[&str]) -> ClusterReply {
+        let node = NodeInfo {
+            id: NodeId(4),
+            state: state.to_owned(),
+            is_alive: true,
+            replicas,
+            metastore: "learner".to_owned(),
+            ..NodeInfo::default()
+        };
+        let under_way = under_way.iter().map(|line| (*line).to_owned()).collect();
+        ClusterReply { nodes: vec![node], replication: 3, under_way }
+    }
+
+    #[test]
+    fn it_is_done_when_nothing_is_left_to_do() {
+        let (active, empty, gone) =
+            (Until::Active(NodeId(4)), Until::Empty(NodeId(4)), Until::Gone(NodeId(4)));
+        assert!(!active.is_done(&reply("expected", 0, &[])));
+        assert!(!active.is_done(&reply("active", 1, &["group 1"])));
+        assert!(active.is_done(&reply("active", 1, &[])));
+        assert!(!empty.is_done(&reply("draining", 1, &[])) && empty.is_done(&reply("draining", 0, &[])));
+        assert!(!gone.is_done(&reply("leaving", 0, &[])) && gone.is_done(&reply("removed", 0, &[])));
+        assert!(gone.is_done(&ClusterReply::default()));
+    }
+}

@@ -1,0 +1,138 @@
+//! Keeps this node's replicas of the pool as the metastore wants them: starts those that are wanted and not here, and
+//! removes those that are here and wanted no more.
+//!
+//! ```text
+//! wanted, nothing here ────────────────> written down, started, waits for its group's leader (I1: a new id each time)
+//! here, wanted no more ── its group's leader proves that it is no member ──> stopped, log, records, files removed
+//! ```
+//! The metastore alone does not decide a removal: this node's copy of it may be old, and a replica that still counts
+//! must not lose what it acknowledged. What fails is tried again.
+
+use crate::Error;
+use crate::data_role::{Role, wanted_here};
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use vecraft_coordinator::Metastore;
+use vecraft_coordinator::placement::Hosts;
+use vecraft_raft_host::Birth;
+use vecraft_runtime::shutdown::Shutdown;
+use vecraft_types::{Code, GroupId, ReplicaId};
+
+/// After a round that left something undone.
+const AGAIN: Duration = Duration::from_millis(200);
+const AGAIN_MAX: Duration = Duration::from_secs(10);
+
+/// See the [module](self).
+pub struct Keeper {
+    role: Arc<Role>,
+    metastore: Metastore,
+    hosts: Hosts,
+    /// Groups whose replica of this id was started in this life of the process, or could not be.
+    begun: BTreeSet<(GroupId, ReplicaId)>,
+}
+
+impl Keeper {
+    /// `role` has started what was here.
+    pub fn new(role: Arc<Role>, metastore: Metastore, hosts: Hosts) -> Keeper {
+        Keeper { role, metastore, hosts, begun: BTreeSet::new() }
+    }
+
+    /// Runs until shutdown; sleeps while nothing changes.
+    ///
+    /// # Errors
+    /// None; the type is what background tasks return.
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), Infallible> {
+        let mut placed = self.metastore.placed();
+        let (wanted, _) = wanted_here(&self.metastore, self.role.node);
+        let here = self.role.here().unwrap_or_default();
+        let begun = wanted.into_iter().map(|(group, (replica, _))| (group, replica));
+        self.begun = begun.filter(|(group, replica)| here.get(group) == Some(replica)).collect();
+        let mut pause = AGAIN;
+        loop {
+            placed.mark_unchanged();
+            let Some(round) = shutdown.unless_triggered(self.round()).await else { return Ok(()) };
+            let is_done = round.unwrap_or_else(|error| {
+                tracing::warn!(%error, "this node's replicas are not as wanted yet");
+                false
+            });
+            let now = pause;
+            let wake = async {
+                match is_done {
+                    // An error means that the metastore has ended, and the node with it.
+                    true => drop(placed.changed().await),
+                    false => tokio::select! {
+                        () = tokio::time::sleep(now) => {}
+                        changed = placed.changed() => drop(changed),
+                    },
+                }
+            };
+            pause = if is_done { AGAIN } else { (pause * 2).min(AGAIN_MAX) };
+            if shutdown.unless_triggered(wake).await.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One look; true when everything is as wanted.
+    async fn round(&mut self) -> Result<bool, Error> {
+        let mut is_done = true;
+        let (wanted, _) = wanted_here(&self.metastore, self.role.node);
+        for (group, replica) in self.role.here()? {
+            if wanted.get(&group).is_some_and(|(own, _)| *own == replica) {
+                continue;
+            }
+            match self.is_let_go(group, replica).await {
+                Ok(true) => {
+                    self.role.end(group, replica).await?;
+                    self.begun.remove(&(group, replica));
+                }
+                Ok(false) => is_done = false,
+                Err(error) => {
+                    tracing::debug!(%group, %replica, %error, "cannot tell yet whether a replica may go");
+                    is_done = false;
+                }
+            }
+        }
+        let (wanted, _) = wanted_here(&self.metastore, self.role.node);
+        let here = self.role.here()?;
+        for (group, (replica, _)) in wanted {
+            if here.get(&group).is_some_and(|other| *other != replica) || !self.begun.insert((group, replica))
+            {
+                continue;
+            }
+            tracing::info!(%group, %replica, "a replica begins here");
+            self.role.begin(group, replica, Birth::Join).await?;
+        }
+        Ok(is_done)
+    }
+
+    /// Whether the committed members of the group, as its proven leader has them, lack the replica.
+    async fn is_let_go(&self, group: GroupId, replica: ReplicaId) -> vecraft_types::Result<bool> {
+        self.metastore.catch_up().await?;
+        let holders: Vec<_> = self.metastore.read(|state| {
+            let row = state.root().groups.get(&group);
+            row.map(|row| row.replicas.values().copied().collect()).unwrap_or_default()
+        });
+        let mut failed =
+            vecraft_types::Error::new(Code::ReplicaUnavailable, "nobody holds it").with("group", group);
+        for holder in holders.into_iter().filter(|node| *node != self.role.node) {
+            let asked = async {
+                let nobody =
+                    || vecraft_types::Error::new(Code::ReplicaUnavailable, "no leader").with("group", group);
+                let leader = (self.hosts)(holder).leader(group).await?.ok_or_else(nobody)?;
+                (self.hosts)(leader).led(group).await
+            };
+            match asked.await {
+                Ok(report) => {
+                    let is_member =
+                        report.voters.contains_key(&replica) || report.learners.contains_key(&replica);
+                    return Ok(report.is_committed && !is_member);
+                }
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+}

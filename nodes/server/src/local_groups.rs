@@ -1,0 +1,73 @@
+//! The groups of this node as the coordinator asks for them: group 0 and the pool's, once they are started.
+
+use async_trait::async_trait;
+use std::sync::OnceLock;
+use std::time::Duration;
+use vecraft_coordinator::Metastore;
+use vecraft_data::DataNode;
+use vecraft_raft_host::Group;
+use vecraft_rpc::membership::{GroupChange, GroupHost, GroupReport, NodeReport};
+use vecraft_types::{Code, Error, GroupId, NodeId, Result};
+
+/// For one change of members.
+const CHANGE_MAX: Duration = Duration::from_secs(15);
+/// For the proof that this node leads.
+const PROOF_MAX: Duration = Duration::from_secs(5);
+
+/// See the [module](self).
+pub struct LocalGroups {
+    metastore: Metastore,
+    data: OnceLock<DataNode>,
+}
+
+impl LocalGroups {
+    pub fn new(metastore: Metastore) -> LocalGroups {
+        LocalGroups { metastore, data: OnceLock::new() }
+    }
+
+    /// The pool's groups are there.
+    pub fn started(&self, data: DataNode) {
+        // Called once a start.
+        let _ = self.data.set(data);
+    }
+
+    fn group(&self, id: GroupId) -> Result<Group> {
+        let found = match id {
+            GroupId::META => self.metastore.group().cloned(),
+            id => self.data.get().and_then(|data| data.raft(id)),
+        };
+        let missing =
+            || Error::new(Code::ReplicaUnavailable, "the group is not on this node").with("group", id);
+        found.ok_or_else(missing)
+    }
+}
+
+#[async_trait]
+impl GroupHost for LocalGroups {
+    async fn report(&self) -> Result<NodeReport> {
+        let meta = self.metastore.group().cloned();
+        let pool = self.data.get().map(DataNode::rafts).unwrap_or_default();
+        Ok(NodeReport { leads: meta.into_iter().chain(pool).filter_map(|group| group.report()).collect() })
+    }
+
+    async fn led(&self, id: GroupId) -> Result<GroupReport> {
+        let group = self.group(id)?;
+        let late = |_| Error::new(Code::Deadline, "no majority confirms this leader").with("group", id);
+        // Before the look: what it shows then was not undone before the question.
+        tokio::time::timeout(PROOF_MAX, group.read_index()).await.map_err(late)??;
+        let led_elsewhere =
+            || Error::new(Code::ReplicaUnavailable, "this node does not lead the group").with("group", id);
+        group.report().ok_or_else(led_elsewhere)
+    }
+
+    async fn leader(&self, id: GroupId) -> Result<Option<NodeId>> {
+        Ok(self.group(id)?.leader().map(|leader| leader.node))
+    }
+
+    async fn change(&self, id: GroupId, guard: Vec<u8>, change: GroupChange) -> Result<()> {
+        let group = self.group(id)?;
+        // A task of its own: a caller that goes away leaves no change half done.
+        let changing = tokio::spawn(async move { group.change(&guard, change, CHANGE_MAX).await });
+        changing.await.map_err(|e| Error::internal(e.to_string()))?.map_err(Error::from)
+    }
+}
