@@ -251,12 +251,12 @@ impl Role {
     }
 }
 
+/// Groups with the replica id of this node and all replicas.
+type Wanted = BTreeMap<GroupId, (ReplicaId, BTreeMap<ReplicaId, NodeId>)>;
+
 /// The pool groups that the metastore wants here, with the replica id it allocated for this node (I1) and all members;
 /// and the id below which replicas were made with the cluster.
-pub fn wanted_here(
-    metastore: &Metastore,
-    node: NodeId,
-) -> (BTreeMap<GroupId, (ReplicaId, BTreeMap<ReplicaId, NodeId>)>, ReplicaId) {
+pub fn wanted_here(metastore: &Metastore, node: NodeId) -> (Wanted, ReplicaId) {
     metastore.read(|state| {
         let pool = state.root().groups.iter().filter(|(group, _)| **group != GroupId::META);
         let wanted = pool.filter_map(|(group, row)| {

@@ -198,7 +198,7 @@ impl vecraft_rpc::membership::ClusterAdmin for NoNodes {
         Err(Error::internal("not asked here"))
     }
 
-    async fn moved(&self, _: vecraft_types::NodeId, _: String) -> Result<()> {
+    async fn moved(&self, _: NodeId, _: String) -> Result<()> {
         Err(Error::internal("not asked here"))
     }
 }
