@@ -37,9 +37,24 @@ impl Disk {
         file.set_len(BYTES).map_err(|e| format!("cannot size {}: {e}", disk.image.display()))?;
         run(&format!("mkfs.ext4 -q -F {}", disk.image.display()))?;
         disk.mount()?;
-        let probe = disk.cut_power();
-        disk.remount()?;
-        probe.map(|()| disk)
+        disk.probe()?;
+        Ok(disk)
+    }
+
+    /// A cut that forgets nothing, or too much, would make a test of no use: what was synced must stay, and only that.
+    fn probe(&self) -> Result<(), Trouble> {
+        let (synced, unsynced) = (self.mount.join("synced"), self.mount.join("unsynced"));
+        let wrong = |e: std::io::Error| format!("{}: {e}", self.mount.display());
+        std::fs::write(&synced, "1").and_then(|()| File::open(&synced)?.sync_all()).map_err(wrong)?;
+        File::open(&self.mount).and_then(|root| root.sync_all()).map_err(wrong)?;
+        std::fs::write(&unsynced, "1").map_err(wrong)?;
+        let cut = self.cut_power();
+        self.remount()?;
+        cut?;
+        if !synced.exists() || unsynced.exists() {
+            return Err("a power cut here does not forget what was not synced, and only that".to_owned());
+        }
+        std::fs::remove_file(&synced).map_err(wrong)
     }
 
     /// Forgets everything that was not synced; from now on every call on it fails.

@@ -1,10 +1,12 @@
 //! Pictures of a run, as SVG: when which node was hit, when nothing was answered, how long answers took.
 
+use super::board::COLLECTIONS;
 use super::history::{Level, Micros, Op, Outcome, What};
 use super::report::Report;
-use super::service::{millis, quantile};
+use super::service::{millis, quantile, shard};
 use std::fmt::Write;
 
+const SHARDS: usize = COLLECTIONS as usize;
 const WIDTH: f64 = 1_100.0;
 /// Left of the time axis stand the lanes' names.
 const LEFT: f64 = 130.0;
@@ -14,11 +16,11 @@ const COLUMNS: usize = 220;
 /// A pause between two successes that is shown as time without service.
 const GAP_MIN: Micros = 500_000;
 
-/// Nodes and faults over time, and below them the time without an acknowledged write, and without an answer at Eventually
+/// Nodes and faults over time, and below them the time without an acknowledged write in each shard, and without an answer at Eventually
 /// from each node.
 pub fn timeline(report: &Report) -> String {
     let nodes = report.nodes as usize;
-    let height = LANE * (2 * nodes + 1) as f64 + 30.0;
+    let height = LANE * lanes(nodes).len() as f64 + 30.0;
     let mut svg = open(height);
     for (lane, name) in lanes(nodes).iter().enumerate() {
         let y = lane as f64 * LANE;
@@ -45,12 +47,14 @@ pub fn timeline(report: &Report) -> String {
             );
         }
     }
-    for gap in gaps(report, is_acked) {
-        bar(&mut svg, report, nodes, gap, "#d68910", "no acknowledged write");
+    for of in 0..SHARDS {
+        for gap in gaps(report, |op| is_acked(op) && shard(op) == Some(of as i64)) {
+            bar(&mut svg, report, nodes + of, gap, "#d68910", "no acknowledged write in this shard");
+        }
     }
     for node in 1..=nodes {
         for gap in gaps(report, |op| is_eventual(op) && op.door == node as u64) {
-            bar(&mut svg, report, nodes + node, gap, "#7d3c98", "no answer at Eventually");
+            bar(&mut svg, report, nodes + SHARDS + node - 1, gap, "#7d3c98", "no answer at Eventually");
         }
     }
     axis(&mut svg, report, height - 14.0);
@@ -61,7 +65,7 @@ pub fn timeline(report: &Report) -> String {
 fn lanes(nodes: usize) -> Vec<String> {
     let faults = (1..=nodes).map(|node| format!("faults at node {node}"));
     let reads = (1..=nodes).map(|node| format!("no read, node {node}"));
-    faults.chain(["no write".to_owned()]).chain(reads).collect()
+    faults.chain((0..SHARDS).map(|of| format!("no write, shard {of}"))).chain(reads).collect()
 }
 
 /// The longest answer in each column of time, on a logarithmic scale, for acknowledged writes and reads.

@@ -1,8 +1,11 @@
 //! What the faults cost: time without an acknowledged write, without an answer at Eventually, until writes are back.
 
+use super::board::COLLECTIONS;
 use super::history::{Level, Micros, Op, Outcome, What};
 use super::plan::Fault;
+use crate::row::owner;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// A fault as it happened.
 #[derive(Clone, Debug, Serialize)]
@@ -30,9 +33,10 @@ pub struct Cost {
     pub refused: u64,
     /// Writes of unknown outcome.
     pub unknown: u64,
-    /// The longest time without an acknowledged write, in milliseconds.
+    /// The longest time without an acknowledged write, in milliseconds, in the shard where it was longest: another shard,
+    /// led elsewhere, often goes on and would hide it.
     pub write_gap_ms: f64,
-    /// From its begin to the acknowledgement of a write that was sent after it; `None`: not before the next fault.
+    /// From its begin until every shard has acknowledged a write that was sent after it; `None`: not before the next fault.
     pub recovery_ms: Option<f64>,
     /// The longest time without an answer at Eventually on a node that can answer; `None`: it hit all.
     pub read_gap_ms: Option<f64>,
@@ -48,11 +52,13 @@ fn cost(ops: &[Op], fault: &Happened, nodes: u64, until: Micros) -> Cost {
     let during: Vec<&Op> = ops.iter().filter(|op| (fault.start..until).contains(&op.end)).collect();
     let count = |test: &dyn Fn(&Op) -> bool| during.iter().filter(|op| test(op)).count() as u64;
     let is_acked = |op: &Op| op.is_write() && op.outcome == Outcome::Ok;
-    let back = ops
-        .iter()
-        .filter(|op| is_acked(op) && op.start >= fault.start && op.end < until)
-        .map(|op| op.end)
-        .min();
+    let shards: BTreeSet<i64> = ops.iter().filter_map(shard).collect();
+    let is_back = |op: &&Op| is_acked(op) && op.start >= fault.start && op.end < until;
+    let back =
+        |of: &i64| ops.iter().filter(is_back).filter(|op| shard(op) == Some(*of)).map(|op| op.end).min();
+    let backs: Option<Vec<Micros>> = shards.iter().map(back).collect();
+    let write_gaps =
+        shards.iter().map(|of| gap(ops, fault.start, until, |op| is_acked(op) && shard(op) == Some(*of)));
     let spared = (1..=nodes).filter(|id| fault.fault.leaves_reads() || !fault.nodes.contains(id));
     let read_gaps = spared.map(|id| gap(ops, fault.start, until, |op| answers(op, id)));
     Cost {
@@ -60,10 +66,16 @@ fn cost(ops: &[Op], fault: &Happened, nodes: u64, until: Micros) -> Cost {
         acked: count(&|op| is_acked(op)),
         refused: count(&|op| op.is_write() && matches!(op.outcome, Outcome::Refused(_))),
         unknown: count(&|op| op.is_write() && matches!(op.outcome, Outcome::Unknown(_))),
-        write_gap_ms: gap(ops, fault.start, until, is_acked),
-        recovery_ms: back.map(|end| millis(end - fault.start)),
+        write_gap_ms: write_gaps.max_by(f64::total_cmp).unwrap_or_default(),
+        recovery_ms: backs.and_then(|ends| ends.into_iter().max()).map(|end| millis(end - fault.start)),
         read_gap_ms: read_gaps.max_by(f64::total_cmp),
     }
+}
+
+/// The shard that a write went to: each collection has one.
+pub fn shard(op: &Op) -> Option<i64> {
+    let What::Write { changes } = &op.what else { return None };
+    changes.first().map(|(id, _)| owner(*id) % COLLECTIONS)
 }
 
 fn answers(op: &Op, node: u64) -> bool {
@@ -103,9 +115,15 @@ pub fn quantile(values: &mut [f64], part: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Seen;
+    use crate::row::key;
 
     fn op(end: Micros, outcome: Outcome) -> Op {
-        let what = What::Write { changes: Vec::new() };
+        in_shard(0, end, outcome)
+    }
+
+    fn in_shard(shard: usize, end: Micros, outcome: Outcome) -> Op {
+        let what = What::Write { changes: vec![(key(shard, 1), Seen::Version(1))] };
         Op { worker: 0, door: 1, start: end - 1_000, end, what, outcome }
     }
 
@@ -131,5 +149,21 @@ mod tests {
             Happened { fault: Fault::KillAll, nodes: vec![1], start: 5_000, healed: 6_000, serving: 7_000 };
         let costs = costs(&[op(4_000, Outcome::Ok), op(9_000, Outcome::Unknown(1))], &[fault], 1, 50_000);
         assert_eq!((costs[0].write_gap_ms, costs[0].recovery_ms, costs[0].unknown), (46.0, None, 1));
+    }
+
+    #[test]
+    fn a_shard_that_goes_on_does_not_hide_one_that_stands_still() {
+        let mut ops: Vec<Op> = (1..20).map(|n| in_shard(1, n * 10_000, Outcome::Ok)).collect();
+        ops.extend([in_shard(0, 20_000, Outcome::Ok), in_shard(0, 150_000, Outcome::Ok)]);
+        ops.sort_by_key(|op| op.end);
+        let fault = Happened {
+            fault: Fault::KillAny,
+            nodes: vec![1],
+            start: 25_000,
+            healed: 60_000,
+            serving: 61_000,
+        };
+        let costs = costs(&ops, &[fault], 1, 200_000);
+        assert_eq!((costs[0].write_gap_ms, costs[0].recovery_ms), (130.0, Some(125.0)));
     }
 }
