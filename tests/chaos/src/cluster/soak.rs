@@ -26,8 +26,8 @@ use vecraft_client::Client;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a node stands still: longer than the election timeout, so that its groups are led elsewhere.
 const STILL: Duration = Duration::from_millis(2_200);
-const LOADERS: usize = 3;
-const BATCH: usize = 100;
+const LOADERS: usize = 2;
+const BATCH: usize = 50;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -131,11 +131,19 @@ async fn round(
     let since = Instant::now();
     let after = all_led(nodes).await?;
     let led_ms = since.elapsed().as_millis() as u64;
+    let mut writing = JoinSet::new();
     for name in names {
-        let version = versions.fetch_add(1, Ordering::Relaxed);
-        let row = Row::of(key(9_999, 0), version);
-        let sent = client.collection(name).upsert(columns(&[row])).await;
-        sent.map_err(|e| format!("{name} takes no write within {} s: {e}", PATIENCE.as_secs()))?;
+        let row = Row::of(key(9_999, 0), versions.fetch_add(1, Ordering::Relaxed));
+        let collection = client.collection(name);
+        writing.spawn(async move {
+            let sent = collection.upsert(columns(&[row])).await;
+            sent.map_err(|e| {
+                format!("{} takes no write within {} s: {e}", collection.name(), PATIENCE.as_secs())
+            })
+        });
+    }
+    while let Some(written) = writing.join_next().await {
+        written.map_err(|e| e.to_string())??;
     }
     all_applied(nodes).await?;
     let changed = after.iter().filter(|(group, node)| before.get(*group) != Some(*node)).count() as u64;
@@ -224,7 +232,7 @@ async fn all_applied(nodes: &Nodes) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Writes without a pause, whatever the answers are.
+/// Writes almost without a pause, whatever the answers are.
 async fn press(
     client: Client,
     names: Arc<Vec<String>>,
@@ -240,7 +248,10 @@ async fn press(
         let batch: Vec<Row> =
             (first..first + BATCH).map(|n| Row::of(key(seed as usize % 1_000, n), version)).collect();
         match client.collection(name).upsert(columns(&batch)).await {
-            Ok(_) => _ = rows.fetch_add(BATCH as u64, Ordering::Relaxed),
+            Ok(_) => {
+                rows.fetch_add(BATCH as u64, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
