@@ -17,7 +17,6 @@
 //! | `outage` | groups out of service on this node, and why |
 //! | `metrics` | what is here, in figures |
 //! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`], [`IndexLedger`] |
-//! | `actor` | the role's life: starting groups, draining, checkpoint at the end |
 //!
 //! It does *not* search (the query role reads the views it publishes), and it does not know names: the catalogue
 //! is the coordinator's.

@@ -12,7 +12,7 @@
 //!  vecraft_storage::Disk
 //! ```
 //!
-//! What holds at all times (names from the invariants page):
+//! What holds at all times (names from docs/invariants.md):
 //! - I6: at most one unsynced batch; the first bad batch is a torn tail only if no valid later one follows.
 //! - I7: votes are records in the same queue; a full disk holds callbacks, a failed sync ends the log until restart.
 //! - per replica `purged <= last`, entries `purged+1 ..= last` without a hole, and `committed <= last` after recovery.

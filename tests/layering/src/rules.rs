@@ -58,7 +58,7 @@ pub fn arrows(crates: &[Crate]) -> Vec<String> {
     violations
 }
 
-/// The picture of DESIGN as a function: `tests` > `nodes/server` > roles and gateway, client > engine | raft > common.
+/// The picture of docs/ARCHITECTURE.md as a function: `tests` > `nodes/server` > roles and gateway, client > engine | raft > common.
 fn may_see(from: &str, to: &str) -> bool {
     let layer = |folder: &str| folder.split('/').next().unwrap_or_default().to_string();
     let (below, target) = (layer(from), layer(to));

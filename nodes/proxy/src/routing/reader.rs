@@ -8,7 +8,7 @@ use std::sync::Arc;
 use vecraft_rpc::services::{ShardHits, ShardQuery, ShardReader, ShardRows, ShardSearch};
 use vecraft_types::{Result, ShardId};
 
-/// Asks this node's replica, then the others (DESIGN section 5).
+/// Asks this node's replica, then the others.
 pub struct ReadRouter(pub Everywhere<dyn ShardReader>);
 
 impl ReadRouter {

@@ -4,7 +4,7 @@ use super::MetaState;
 use std::sync::Arc;
 use vecraft_types::{CollectionDescriptor, CollectionId, DdlPhase, PartitionId};
 
-/// Something left to do. Every job may be done twice; the next leader finds the same list (DESIGN section 7).
+/// Something left to do. Every job may be done twice; the next leader finds the same list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Job {
     /// Create every shard of it, then propose `CollectionReady`.

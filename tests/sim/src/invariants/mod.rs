@@ -1,4 +1,4 @@
-//! The rules that must hold, one file each, named as in the invariants page.
+//! The rules that must hold, one file each, named as in docs/invariants.md.
 //!
 //! A checker looks from outside: at answers, at published views, at names on the disk. It never asks the code under
 //! test whether it is right.

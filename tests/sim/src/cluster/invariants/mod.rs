@@ -1,4 +1,4 @@
-//! The rules that a cluster must keep, one file each, named as in the invariants page. Like those of one node they look
+//! The rules that a cluster must keep, one file each, named as in docs/invariants.md. Like those of one node they look
 //! from outside: at what clients are told, at what replicas apply, at published views.
 
 pub mod durable_writes;
