@@ -131,9 +131,14 @@ main() {
       ;;
     status)
       for id in "${ids[@]}"; do
-        local health
-        health="$(health_of "$id")"
-        printf 'node %-3s %-15s %s\n' "$id" "$(pid_of "$id" || echo 'not running')" "${health:-no answer}"
+        local health pid
+        # Another program may answer on the port of a node that does not run.
+        if pid="$(pid_of "$id")"; then
+          health="$(health_of "$id")"
+          printf 'node %-3s %-15s %s\n' "$id" "$pid" "${health:-no answer}"
+        else
+          printf 'node %-3s %s\n' "$id" 'not running'
+        fi
       done
       ;;
     down)

@@ -140,7 +140,9 @@ impl Demo {
             true => next::rust_connect(&server.addresses().client),
             false => next::rust_embed(self.data_dir.as_deref()),
         };
-        say(&format!("\nWhat next? {}\n\n{}\n{rust}", self.what_remains(&uri), next::python(&uri)))
+        // A node that stops now had a port of its own; the next one started by hand takes Milvus's.
+        let then = if self.keep { uri.as_str() } else { "http://127.0.0.1:19530" };
+        say(&format!("\nWhat next? {}\n\n{}\n{rust}", self.what_remains(&uri), next::python(then)))
     }
 
     /// Loads, searches and prints.

@@ -43,7 +43,7 @@ pub fn rust_embed(data_dir: Option<&Path>) -> String {
     };
     format!(
         "From Rust, with the node inside your program, {before}\n(dependencies: tokio, and of this repository \
-         vecraft-server, vecraft-config, vecraft-types):\n\n{}",
+         vecraft-server, vecraft-config, vecraft-client):\n\n{}",
         indented(EMBED).replace("demo-data", &directory)
     )
 }
