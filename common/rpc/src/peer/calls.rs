@@ -19,6 +19,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::unconstrained;
 
 /// Answers gathered for one write, in bytes.
 const WRITE_BYTES: usize = 256 << 10;
@@ -112,7 +113,9 @@ async fn ask_all<R: AsyncRead + Unpin>(
         let bytes = frame.len().clamp(1, limits.under_way_bytes_max) as u32;
         let taken = room.clone().acquire_many_owned(bytes).await.map_err(io::Error::other)?;
         let mut answer = handle(frame);
-        if let Poll::Ready(ready) = poll!(&mut answer) {
+        // Unconstrained: a task that has used up its share of tokio's time finds every channel pending, and a question
+        // that could not be handed on in this poll would be overtaken by the next.
+        if let Poll::Ready(ready) = poll!(unconstrained(&mut answer)) {
             answer = std::future::ready(ready).boxed();
         }
         let under_way = UnderWay { id, answer, room: taken };

@@ -3,7 +3,7 @@
 mod strangers;
 
 use super::*;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures::FutureExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -180,6 +180,38 @@ async fn questions_begin_in_order_and_answers_may_overtake() {
         assert_eq!(call.answer().await.unwrap()[0], n as u8);
     }
     port.close().await;
+}
+
+/// A handler hands its question on through a bounded channel, as a replica does to its core. Such a send does nothing in
+/// a task that has used up its share of tokio's time: a follower then took an append before the one it builds on, and
+/// the leader's core ended over the conflict.
+#[tokio::test]
+async fn questions_are_handed_on_in_order_however_busy_the_connection_is() {
+    const QUESTIONS: u32 = 2_000;
+    let (hand_on, mut handed_on) = tokio::sync::mpsc::channel(QUESTIONS as usize);
+    let handle = |mut question: Bytes| {
+        let (n, hand_on) = (question.get_u32(), hand_on.clone());
+        async move {
+            // So that the share ends at another place each time.
+            if n % 7 == 0 {
+                tokio::task::coop::consume_budget().await;
+            }
+            hand_on.send(n).await.unwrap();
+            Frame::new(vec![1])
+        }
+        .boxed()
+    };
+    // Everything is there before it is read: nothing but the share ends a turn.
+    let (mut asker, stream) = tokio::io::duplex(1 << 20);
+    for n in 0..QUESTIONS {
+        let question = [&12u32.to_le_bytes()[..], &u64::from(n).to_le_bytes(), &n.to_be_bytes()].concat();
+        asker.write_all(&question).await.unwrap();
+    }
+    asker.shutdown().await.unwrap();
+    serve_calls(stream, CallLimits::default(), handle).await.unwrap();
+    for n in 0..QUESTIONS {
+        assert_eq!(handed_on.recv().await, Some(n));
+    }
 }
 
 #[tokio::test]
