@@ -40,7 +40,8 @@ impl Sandbox {
         let directory = tempfile::tempdir().unwrap();
         let mut config = Config { nodes: Vec::new(), ..Config::embedded(directory.path()) };
         for id in 1..=count {
-            config.nodes.push(node(id, directory.path()));
+            let node = node(id, directory.path(), &config.nodes);
+            config.nodes.push(node);
         }
         config.data.groups_per_node = 1;
         Sandbox { config, servers: (0..count).map(|_| None).collect(), directory }
@@ -60,7 +61,8 @@ impl Sandbox {
     /// One more node in the configuration; the nodes that run do not know of it. Returns its id.
     pub fn list_another(&mut self) -> u64 {
         let id = self.servers.len() as u64 + 1;
-        self.config.nodes.push(node(id, self.directory.path()));
+        let node = node(id, self.directory.path(), &self.config.nodes);
+        self.config.nodes.push(node);
         self.servers.push(None);
         id
     }
@@ -164,10 +166,22 @@ impl Sandbox {
     }
 }
 
-/// A node on ports that were free a moment ago.
-fn node(id: u64, directory: &Path) -> NodeConfig {
-    let held: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let ports: Vec<u16> = held.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+/// A node on ports that were free a moment ago and that no other node of these has.
+fn node(id: u64, directory: &Path, others: &[NodeConfig]) -> NodeConfig {
+    let is_taken = |port: u16| {
+        others.iter().any(|o| [o.milvus_port, o.client_port, o.node_port, o.http_port].contains(&port))
+    };
+    let mut held: Vec<TcpListener> = Vec::new();
+    let mut ports = Vec::new();
+    while ports.len() < 4 {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        if !is_taken(port) {
+            ports.push(port);
+        }
+        // Held until all are drawn, so that none is drawn twice.
+        held.push(socket);
+    }
     NodeConfig {
         id,
         data_dir: directory.join(id.to_string()),
