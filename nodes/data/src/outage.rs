@@ -8,7 +8,14 @@ use vecraft_types::{Code, Error, GroupId, Result, ShardId};
 
 /// Why each group is out of service here.
 #[derive(Debug, Default)]
-pub(crate) struct Outages(RwLock<BTreeMap<GroupId, String>>);
+pub(crate) struct Outages(RwLock<BTreeMap<GroupId, Outage>>);
+
+#[derive(Debug)]
+struct Outage {
+    why: String,
+    /// Other replicas can serve the group: who asked here may ask again, and will find another leader.
+    has_others: bool,
+}
 
 impl Outages {
     pub(crate) fn forget(&self, group: GroupId) {
@@ -18,8 +25,9 @@ impl Outages {
     /// What a caller hears about a group that is not here.
     pub(crate) fn missing(&self, group: GroupId) -> Error {
         match self.0.read().get(&group) {
-            Some(why) => {
-                Error::new(Code::Io, format!("out of service on this node: {why}")).with("group", group)
+            Some(Outage { why, has_others }) => {
+                let code = if *has_others { Code::ReplicaUnavailable } else { Code::Io };
+                Error::new(code, format!("out of service on this node: {why}")).with("group", group)
             }
             None => {
                 Error::new(Code::ReplicaUnavailable, "the group is not on this node").with("group", group)
@@ -52,14 +60,15 @@ impl DataNode {
     /// its checkpoint and its log stay as they are.
     pub fn take_out(&self, group: GroupId, shards: impl IntoIterator<Item = ShardId>, why: String) {
         tracing::error!(%group, why, "a group is out of service on this node, the others serve (I24)");
-        self.outages.0.write().entry(group).or_insert(why);
-        self.groups.write().remove(&group);
+        let running = self.groups.write().remove(&group);
+        let has_others = running.is_some_and(|group| !group.raft.members().is_alone(group.raft.replica()));
+        self.outages.0.write().entry(group).or_insert(Outage { why, has_others });
         shards.into_iter().for_each(|shard| self.routes.add(shard, group));
         self.routes.of_group(group).into_iter().for_each(|shard| self.views.remove(shard));
     }
 
     /// The groups out of service here, with the reasons.
     pub fn outages(&self) -> Vec<(GroupId, String)> {
-        self.outages.0.read().iter().map(|(group, why)| (*group, why.clone())).collect()
+        self.outages.0.read().iter().map(|(group, outage)| (*group, outage.why.clone())).collect()
     }
 }
