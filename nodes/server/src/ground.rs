@@ -74,7 +74,7 @@ pub fn compare_replicas(ground: &Ground, data: &DataNode, own: NodeId, ways: Way
         COMPARE_EVERY,
         ground.shutdown.child(),
     );
-    ground.tasks.spawn(TaskKind::CleanUp, "comparing replicas", work);
+    ground.tasks.spawn(TaskKind::Watch, "comparing replicas", work);
 }
 
 /// Files that nothing names go at start and by the hour (I13).

@@ -23,6 +23,7 @@
 
 pub mod bug;
 pub mod cluster;
+pub mod failure;
 pub mod history;
 pub mod invariants;
 pub mod node;

@@ -1,10 +1,10 @@
 //! Running seeds, and saying what came of it.
 
 use crate::bug::Bug;
-use crate::invariants::{Broken, broken};
+use crate::failure::Simulated;
+use crate::invariants::broken;
 use crate::simulation::Simulation;
 use crate::trace::Hash;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A life that went well.
@@ -19,28 +19,7 @@ pub struct Lived {
 }
 
 /// A life that ended with a broken rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Brings it back.
-    pub seed: u64,
-    /// Planted, if any.
-    pub bug: Option<Bug>,
-    /// What was broken.
-    pub broken: Broken,
-    /// What happened before, oldest first.
-    pub events: Vec<String>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { seed, bug, broken, events } = self;
-        writeln!(f, "seed {seed} broke {}: {}", broken.invariant, broken.what)?;
-        writeln!(f, "  before that, oldest first:")?;
-        events.iter().try_for_each(|event| writeln!(f, "    {event}"))?;
-        write!(f, "  bring it back: cargo run -p vecraft-test-sim -- --seed {seed}")?;
-        bug.iter().try_for_each(|bug| write!(f, " --bug {bug}"))
-    }
-}
+pub type Failure = crate::failure::Failure<Bug>;
 
 /// Lives one seed. A panic of the code under test is a finding like any other.
 ///
@@ -59,7 +38,9 @@ pub fn run(seed: u64, bug: Option<Bug>) -> Result<Lived, Box<Failure>> {
             events: simulation.trace.events(),
             deaths: simulation.deaths,
         }),
-        Err(broken) => Err(Box::new(Failure { seed, bug, broken, events: simulation.trace.tail() })),
+        Err(broken) => {
+            Err(Box::new(Failure { of: Simulated::Node, seed, bug, broken, events: simulation.trace.tail() }))
+        }
     }
 }
 

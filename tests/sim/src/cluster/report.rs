@@ -3,9 +3,9 @@
 use super::book::{Book, Figures};
 use super::bug::Bug;
 use super::life::Life;
-use crate::invariants::{Broken, broken};
+use crate::failure::Simulated;
+use crate::invariants::broken;
 use crate::trace::Hash;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::runtime::{Builder, RngSeed};
 use vecraft_log_store::draw_timeouts_from;
@@ -24,28 +24,7 @@ pub struct Lived {
 }
 
 /// A life that ended with a broken rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Brings it back.
-    pub seed: u64,
-    /// Planted, if any.
-    pub bug: Option<Bug>,
-    /// What was broken.
-    pub broken: Broken,
-    /// What happened before, oldest first.
-    pub events: Vec<String>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { seed, bug, broken, events } = self;
-        writeln!(f, "seed {seed} of a cluster broke {}: {}", broken.invariant, broken.what)?;
-        writeln!(f, "  before that, oldest first:")?;
-        events.iter().try_for_each(|event| writeln!(f, "    {event}"))?;
-        write!(f, "  bring it back: cargo run -p vecraft-test-sim -- --cluster --seed {seed}")?;
-        bug.iter().try_for_each(|bug| write!(f, " --bug {bug}"))
-    }
-}
+pub type Failure = crate::failure::Failure<Bug>;
 
 /// Lives one seed. A panic of the code under test is a finding like any other.
 ///
@@ -88,9 +67,13 @@ pub fn run(seed: u64, bug: Option<Bug>) -> Result<Lived, Box<Failure>> {
     draw_timeouts_from(None);
     match outcome {
         Ok(()) => Ok(lived),
-        Err(broken) => {
-            Err(Box::new(Failure { seed, bug, broken, events: book.with(|pages| pages.trace.tail()) }))
-        }
+        Err(broken) => Err(Box::new(Failure {
+            of: Simulated::Cluster,
+            seed,
+            bug,
+            broken,
+            events: book.with(|pages| pages.trace.tail()),
+        })),
     }
 }
 
