@@ -20,10 +20,30 @@ PYMILVUS_VERSION=3.0.2
 CHAOS_ROUNDS="${CHAOS_ROUNDS:-5}"
 CHAOS_SECONDS="${CHAOS_SECONDS:-40}"
 CHAOS_SEED="${CHAOS_SEED:-1}"
-STEPS=(packages fetch fmt clippy tests doctests compat chaos)
+TARGET_MIB_MAX=12000
+FREE_MIB_MIN=8000
+STEPS=(packages room fetch fmt clippy tests doctests compat chaos)
 
 step_packages() {
   need_packages
+}
+
+# Clones at other paths leave their own builds behind in the shared target folder; a full disk then fails tests that
+# have nothing to do with it. So what grew is cleared (libraries stay), and too little room is said before anything runs.
+step_room() {
+  if [ "$(du -sm "$CARGO_TARGET_DIR" | cut -f1)" -gt "$TARGET_MIB_MAX" ]; then
+    echo "$CARGO_TARGET_DIR is above $TARGET_MIB_MAX MiB: clearing the builds of Vecraft's own crates"
+    cargo clean --workspace
+  fi
+  local folder free
+  for folder in "$CARGO_TARGET_DIR" "${TMPDIR:-/tmp}"; do
+    free="$(df --output=avail -m "$folder" | tail -n 1 | tr -d ' ')"
+    echo "$folder: $free MiB free"
+    if [ "$free" -lt "$FREE_MIB_MIN" ]; then
+      echo "$folder has $free MiB free, the tests need $FREE_MIB_MIN: free some, or set CARGO_TARGET_DIR or TMPDIR" >&2
+      return 1
+    fi
+  done
 }
 
 step_fetch() {
@@ -153,8 +173,8 @@ main() {
     failed=$((failed + step_failed))
     printf -- '--- %s: %s (%d s)\n' "$current" "$verdict" "$seconds"
     lines+=("$(printf '%-10s %5d passed %4d failed %5d s  %s' "$current" "$step_passed" "$step_failed" "$seconds" "$verdict")")
-    # Without packages or sources every later step would fail for the same reason.
-    if [ "$status" != 0 ] && { [ "$current" = packages ] || [ "$current" = fetch ]; }; then
+    # Without packages, room or sources every later step would fail for the same reason.
+    if [ "$status" != 0 ] && [[ " packages room fetch " == *" $current "* ]]; then
       break
     fi
   done
