@@ -35,6 +35,10 @@ pub struct GroupReport {
 pub struct NodeReport {
     /// The groups that it leads.
     pub leads: Vec<GroupReport>,
+    /// Why it should lead no group now: its disk hangs or is full, it stops. None while it may.
+    pub unfit: Option<String>,
+    /// Groups that it should not lead, each with the reason: its replica has a damaged file.
+    pub unfit_in: BTreeMap<GroupId, String>,
 }
 
 /// A change of a group's members, or of its leader.

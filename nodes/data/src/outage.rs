@@ -67,6 +67,12 @@ impl DataNode {
         self.routes.of_group(group).into_iter().for_each(|shard| self.views.remove(shard));
     }
 
+    /// The groups with a damaged file in a shard of theirs: another replica leads better.
+    pub fn damaged_groups(&self) -> BTreeMap<GroupId, String> {
+        let damaged = self.views.damaged().into_iter();
+        damaged.filter_map(|(shard, why)| Some((self.routes.group_of(shard)?, why))).collect()
+    }
+
     /// The groups out of service here, with the reasons.
     pub fn outages(&self) -> Vec<(GroupId, String)> {
         self.outages.0.read().iter().map(|(group, outage)| (*group, outage.why.clone())).collect()

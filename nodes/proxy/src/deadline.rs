@@ -8,7 +8,7 @@ use vecraft_types::{Code, Error, Result};
 
 /// First pause before an unavailable shard or coordinator is asked again; doubled up to [`PAUSE_MAX`].
 const PAUSE_FIRST: Duration = Duration::from_millis(5);
-const PAUSE_MAX: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// The moment until which an answer is of use.
 #[derive(Clone)]

@@ -15,6 +15,7 @@ use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_coordinator::placement::Hosts;
 use vecraft_data::DataNode;
+use vecraft_log_store::NodeLog;
 use vecraft_proxy::routing::Everywhere;
 use vecraft_raft_host::{Birth, GroupSpec, Network};
 use vecraft_rpc::files::{FilesElsewhere, PeerFiles};
@@ -59,10 +60,12 @@ impl Cluster {
         own: NodeId,
         metastore: &Metastore,
         data: &DataNode,
+        log: &NodeLog,
         hosts: Hosts,
         clock: Arc<dyn Clock>,
     ) -> Ways {
-        let topology = Arc::new(NodeTopology::new(own, metastore.clone(), data.clone(), hosts, clock));
+        let (metastore, data, log) = (metastore.clone(), data.clone(), log.clone());
+        let topology = Arc::new(NodeTopology::new(own, metastore, data, log, hosts, clock));
         Ways { topology, dial: Arc::new(PeerDial::new(self.peers.clone())) }
     }
 }

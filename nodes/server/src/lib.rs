@@ -15,6 +15,7 @@ mod data_role;
 mod directory;
 mod doors;
 mod error;
+mod fitness;
 mod forming;
 mod ground;
 mod identity;

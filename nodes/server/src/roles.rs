@@ -49,6 +49,7 @@ pub struct Roles {
     pub metastore: Metastore,
     /// What operators and joining nodes ask, at whoever leads the metastore.
     pub nodes: Arc<dyn ClusterAdmin>,
+    groups: Arc<LocalGroups>,
     coordinator: CoordinatorClient,
     query_role: RoleAddr<QueryActor>,
     index_role: RoleAddr<IndexActor>,
@@ -73,7 +74,7 @@ impl Roles {
         let spec = cluster::meta_spec(config, directory)?;
         let (kv, clock, io) = (directory.kv.clone(), ground.clock.clone(), ground.io.clone());
         let metastore = Metastore::start(&host, spec, kv, clock, io, Default::default()).await?;
-        let groups = Arc::new(LocalGroups::new(metastore.clone()));
+        let groups = Arc::new(LocalGroups::new(metastore.clone(), directory.log.clone()));
         let hosts = cluster::hosts(node, groups.clone(), cluster);
         let limits = Limits {
             replication: config.cluster.replication as u32,
@@ -112,8 +113,9 @@ impl Roles {
             directory.identity.lock().formed(directory.kv.as_ref())?;
         }
         metastore.tell_changes(segments_changed.clone());
-        let ways =
-            cluster.map(|cluster| cluster.ways(node, &metastore, &data, hosts.clone(), ground.clock.clone()));
+        let ways = cluster.map(|cluster| {
+            cluster.ways(node, &metastore, &data, &directory.log, hosts.clone(), ground.clock.clone())
+        });
         let keeper = Keeper::new(role, metastore.clone(), hosts);
         ground.tasks.spawn(TaskKind::Plan, "keeper", keeper.run(ground.shutdown.child()));
 
@@ -192,7 +194,7 @@ impl Roles {
             admin: shards.clone(),
             digests: shards,
             catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
-            groups,
+            groups: groups.clone(),
             cluster: Arc::new(steward),
         };
         let asked = match &ways {
@@ -246,11 +248,21 @@ impl Roles {
             index,
             metastore,
             nodes,
+            groups,
             coordinator,
             query_role,
             index_role,
             _actors: actors,
         })
+    }
+
+    /// Gives away what this node leads, so that nobody waits for an election when it is gone. Writes under way are
+    /// answered by the next leader.
+    pub async fn hand_over(&self) {
+        let handed = self.groups.hand_over().await;
+        if handed > 0 {
+            tracing::info!(groups = handed, "leadership handed over");
+        }
     }
 
     /// Lets reads end, writes checkpoints so that the next start is quick, stops the groups.

@@ -149,8 +149,10 @@ impl Server {
         self.shutdown.reason().unwrap_or_default()
     }
 
-    /// Closes the doors, lets calls under way finish for ten seconds, writes checkpoints, stops every role.
+    /// Hands over what it leads, closes the doors, lets calls under way finish for ten seconds, writes checkpoints, stops
+    /// every role.
     pub async fn stop(self, reason: &str) {
+        self.roles.hand_over().await;
         self.shutdown.trigger(reason);
         for door in self.doors {
             if tokio::time::timeout(CLOSE, door).await.is_err() {

@@ -1,9 +1,10 @@
 //! Where groups and leaders are: from what this node has anyway, its catalogue and its own replicas; and for groups
-//! without a replica here, from what nodes that have one say.
+//! without a replica here, or while this node's disk hangs, from what other nodes that have one say.
 //!
 //! The latter is remembered for a moment and asked again in the background, so that no call waits for it: one that finds
 //! nothing known yet hears "no leader", and its caller asks again within its deadline.
 
+use crate::fitness;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use vecraft_coordinator::placement::Hosts;
 use vecraft_coordinator::{LocalCatalogue, Metastore};
 use vecraft_data::DataNode;
+use vecraft_log_store::NodeLog;
 use vecraft_rpc::services::{Catalogue, Topology};
 use vecraft_runtime::clock::Clock;
 use vecraft_types::{GroupId, NodeId, ShardId};
@@ -31,6 +33,7 @@ struct Inner {
     metastore: Metastore,
     catalogue: LocalCatalogue,
     data: DataNode,
+    log: NodeLog,
     hosts: Hosts,
     clock: Arc<dyn Clock>,
     hints: Mutex<BTreeMap<GroupId, Hint>>,
@@ -49,11 +52,12 @@ impl NodeTopology {
         own: NodeId,
         metastore: Metastore,
         data: DataNode,
+        log: NodeLog,
         hosts: Hosts,
         clock: Arc<dyn Clock>,
     ) -> NodeTopology {
         let (catalogue, hints) = (metastore.catalogue(), Mutex::default());
-        NodeTopology { inner: Arc::new(Inner { own, metastore, catalogue, data, hosts, clock, hints }) }
+        NodeTopology { inner: Arc::new(Inner { own, metastore, catalogue, data, log, hosts, clock, hints }) }
     }
 
     /// What others said, and another question when that is old.
@@ -109,11 +113,17 @@ impl Topology for NodeTopology {
     }
 
     fn leader_of(&self, group: GroupId) -> Option<NodeId> {
-        match group {
+        let known_here = || match group {
             GroupId::META => self.inner.metastore.leader(),
+            group => self.inner.data.leader_of(group),
+        };
+        match group {
+            // A replica that waits for its disk does not hear that another was elected (I7).
+            group if fitness::unfit(&self.inner.log).is_some() => self.hint(group).or_else(known_here),
+            GroupId::META => known_here(),
             // A replica that is no member any more may name whom it heard last.
-            group if self.inner.data.votes_in(group) => self.inner.data.leader_of(group),
-            group => self.hint(group).or_else(|| self.inner.data.leader_of(group)),
+            group if self.inner.data.votes_in(group) => known_here(),
+            group => self.hint(group).or_else(known_here),
         }
     }
 

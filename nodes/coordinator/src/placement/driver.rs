@@ -11,20 +11,20 @@
 //!
 //! A cluster of one node that has nothing to do sleeps (P11); with several, a round a second is the heartbeat.
 
+use super::look::{Hearing, Led};
 use super::status::Seen;
-use super::{GroupView, MembersView, NodeView, Step, View, plan};
+use super::{Step, plan};
 use crate::metastore::Metastore;
 use futures::future::join_all;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use vecraft_rpc::membership::{GroupChange, GroupHost, GroupReport, NodeReport};
+use vecraft_rpc::membership::{GroupChange, GroupHost};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::shutdown::Shutdown;
-use vecraft_state::meta::{MetaChange, MetaRoot, NodeState, Placement};
+use vecraft_state::meta::{MetaChange, NodeState, Placement};
 use vecraft_types::{Code, Error, GroupId, NodeId, Result};
 
 /// Between rounds while steps are taken.
@@ -35,11 +35,6 @@ const WAITING: Duration = Duration::from_millis(300);
 const IDLE: Duration = Duration::from_secs(1);
 /// After a round whose steps failed.
 const FAILED: Duration = Duration::from_secs(1);
-/// Silent for this long: not counted on for a majority.
-const SILENT: Duration = Duration::from_secs(4);
-/// Answering for this long: worth leading something.
-const STEADY: Duration = Duration::from_secs(10);
-
 /// What the steward is told by the configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -60,22 +55,12 @@ pub struct Steward {
 
 pub(super) struct Inner {
     pub(super) metastore: Metastore,
-    hosts: Hosts,
-    clock: Arc<dyn Clock>,
-    limits: Limits,
+    pub(super) hosts: Hosts,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Limits,
     pub(super) wake: Notify,
     pub(super) seen: Mutex<Option<Seen>>,
 }
-
-/// When a node was heard, on the monotonic clock.
-#[derive(Clone, Copy)]
-struct Heard {
-    last: Duration,
-    /// Since when it has answered without a pause; none before its first answer.
-    since: Option<Duration>,
-}
-
-type Hearing = BTreeMap<NodeId, Heard>;
 
 /// What a round came to.
 enum Round {
@@ -180,93 +165,7 @@ impl Inner {
         Ok(round)
     }
 
-    /// Every node with a replica of group 0 is asked, and those that answer are heard.
-    async fn ask_all(
-        &self,
-        root: &MetaRoot,
-        placement: &Placement,
-        hearing: &mut Hearing,
-    ) -> BTreeMap<NodeId, NodeReport> {
-        let meta =
-            root.groups.get(&GroupId::META).map(|row| row.replicas.values().copied().collect::<Vec<_>>());
-        let known = |node: &NodeId| placement.nodes.contains_key(node);
-        let nodes: Vec<NodeId> = meta.unwrap_or_default().into_iter().filter(known).collect();
-        let asked = nodes.iter().map(|node| {
-            let host = (self.hosts)(*node);
-            async move { (*node, host.report().await) }
-        });
-        let answers = join_all(asked).await;
-        let now = self.clock.monotonic();
-        hearing.retain(|node, _| nodes.contains(node));
-        let mut reports = BTreeMap::new();
-        for (node, answer) in answers {
-            // I2: a new coordinator takes nobody for lost before a whole limit has passed.
-            let heard = hearing.entry(node).or_insert(Heard { last: now, since: None });
-            if let Ok(report) = answer {
-                if heard.since.is_none() || now.saturating_sub(heard.last) > SILENT {
-                    heard.since = Some(now);
-                }
-                heard.last = now;
-                reports.insert(node, report);
-            }
-        }
-        reports
-    }
-
-    /// The planner's picture, and who leads which group.
-    fn view(
-        &self,
-        root: &MetaRoot,
-        placement: &Placement,
-        reports: &BTreeMap<NodeId, NodeReport>,
-        hearing: &Hearing,
-    ) -> (View, BTreeMap<GroupId, (NodeId, GroupReport)>) {
-        let mut led: BTreeMap<GroupId, (NodeId, GroupReport)> = BTreeMap::new();
-        for (node, report) in reports {
-            for group in &report.leads {
-                // Two that both believe to lead: the one with the newer members, and its changes are guarded.
-                let is_newer =
-                    led.get(&group.group).is_none_or(|(_, other)| other.near.len() < group.near.len());
-                if is_newer {
-                    led.insert(group.group, (*node, group.clone()));
-                }
-            }
-        }
-        let now = self.clock.monotonic();
-        let nodes = placement.nodes.iter().map(|(node, record)| {
-            let heard = hearing.get(node);
-            let silent = heard.map_or(Duration::MAX, |heard| now.saturating_sub(heard.last));
-            let view = NodeView {
-                state: record.state,
-                is_alive: silent < SILENT && heard.is_some_and(|heard| heard.since.is_some()),
-                is_lost: record.state != NodeState::Expected && silent > self.limits.lost_after,
-                is_steady: heard
-                    .and_then(|heard| heard.since)
-                    .is_some_and(|since| now.saturating_sub(since) >= STEADY),
-            };
-            (*node, view)
-        });
-        let groups = root.groups.iter().map(|(id, row)| {
-            let members = led.get(id).map(|(_, report)| MembersView {
-                leader: report.leader,
-                voters: report.voters.clone(),
-                learners: report.learners.clone(),
-                is_joint: report.is_joint,
-                is_committed: report.is_committed,
-                near: report.near.clone(),
-            });
-            (*id, GroupView { wanted: row.replicas.clone(), members })
-        });
-        let replication = placement.replication as usize;
-        (View { replication, nodes: nodes.collect(), groups: groups.collect() }, led)
-    }
-
-    async fn take(
-        &self,
-        step: &Step,
-        placement: &Placement,
-        led: &BTreeMap<GroupId, (NodeId, GroupReport)>,
-    ) -> Result<()> {
+    async fn take(&self, step: &Step, placement: &Placement, led: &Led) -> Result<()> {
         let change = |group: GroupId, change: GroupChange| async move {
             let nobody =
                 || Error::new(Code::ReplicaUnavailable, "the group has no leader now").with("group", group);

@@ -10,12 +10,15 @@
 //!   the present ones leave at once.
 //! - A voter joins only when it is near the tip; a replica is unplaced only when its committed members lack it.
 //! - A dead node keeps its replicas as long as there is no other node for them.
+//! - Who says of itself that it should not lead (a disk that hangs or is full, a damaged file, a node that stops) leads
+//!   nothing as long as there is another.
 //! - Nothing moves for balance while anything else is under way, and only when it makes the fullest node lighter by
 //!   two than the emptiest: so moves end.
 //!
 //! What it does *not* do: it asks nobody and knows no clock; [`driver`] does.
 
 pub mod driver;
+mod look;
 mod meta;
 mod pool;
 mod status;
@@ -27,7 +30,7 @@ mod voters;
 pub use driver::{Hosts, Limits, Steward};
 pub use view::{GroupView, MembersView, NodeView, Step, View};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use vecraft_state::meta::NodeState;
 use vecraft_types::{GroupId, NodeId};
 
@@ -36,8 +39,12 @@ const MOVES_MAX: usize = 4;
 
 /// The next safe steps.
 pub fn plan(view: &View) -> Vec<Step> {
-    let mut steps = meta::steps(view);
     let targets = pool::targets(view);
+    let mut steps = relief(view, &targets);
+    let relieved: BTreeSet<GroupId> = steps.iter().filter_map(Step::group).collect();
+    if !relieved.contains(&GroupId::META) {
+        steps.extend(meta::steps(view));
+    }
     let mut moving = 0;
     let mut is_at_rest = steps.is_empty();
     for (id, group) in view.pool() {
@@ -51,7 +58,7 @@ pub fn plan(view: &View) -> Vec<Step> {
     }
     for (id, group) in view.pool() {
         let Some(target) = targets.get(&id) else { continue };
-        if group.members.is_none() {
+        if group.members.is_none() || relieved.contains(&id) {
             continue;
         }
         if !pool::is_there(group, target) && !pool::has_begun(view, group, target) {
@@ -68,6 +75,18 @@ pub fn plan(view: &View) -> Vec<Step> {
         steps.extend(pool::balance(view).or_else(|| pool::spread_leaders(view)));
     }
     steps
+}
+
+/// Groups whose leader should not lead and whose next one is there: before all else, their writes may be waiting.
+fn relief(view: &View, targets: &BTreeMap<GroupId, BTreeSet<NodeId>>) -> Vec<Step> {
+    let led = view.groups.iter().filter_map(|(id, group)| Some((*id, group.members.as_ref()?)));
+    let relieve = |(id, members)| {
+        voters::relieve(view, id, members, |node| match targets.get(&id) {
+            Some(target) => target.contains(&node),
+            None => view.is_active(node),
+        })
+    };
+    led.filter_map(relieve).collect()
 }
 
 /// Nodes that leave and hold nothing any more.

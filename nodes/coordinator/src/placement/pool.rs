@@ -132,7 +132,7 @@ pub fn spread_leaders(view: &View) -> Option<Step> {
         let Some(from) = members.voters.get(&members.leader) else { continue };
         for (replica, node) in &members.voters {
             let is_steady = view.nodes.get(node).is_some_and(|node| node.is_steady);
-            if is_steady && of(node) + 2 <= of(from) && voters::is_heir(view, members, *replica) {
+            if is_steady && of(node) + 2 <= of(from) && voters::is_heir(view, id, members, *replica) {
                 moves.push((of(from) - of(node), Reverse(id), *replica));
             }
         }

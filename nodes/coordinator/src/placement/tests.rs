@@ -23,6 +23,7 @@ impl World {
             replication,
             nodes: (1..=nodes).map(|id| (NodeId(id), node(NodeState::Active))).collect(),
             groups: BTreeMap::new(),
+            unfit: BTreeSet::new(),
         };
         let mut world = World { view, next_replica: 1, random: SeededRandom::new(seed) };
         let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
@@ -280,6 +281,30 @@ fn a_lost_node_is_replaced_only_when_there_is_an_elsewhere() {
 }
 
 #[test]
+fn a_node_that_should_not_lead_hands_over_while_there_is_another() {
+    let mut world = World::new(3, 4, 3, 7);
+    world.finish();
+    let leads = |world: &World, group: u64| {
+        let members = world.view.groups[&GroupId(group)].members.as_ref().unwrap();
+        members.voters[&members.leader]
+    };
+    // Its disk hangs: group 0 as well.
+    world.view.unfit = (0..=4).map(|group| (NodeId(1), GroupId(group))).collect();
+    world.finish();
+    assert!((0..=4).all(|group| leads(&world, group) != NodeId(1)));
+    // A damaged file in one group: the others may be led there.
+    world.view.unfit = BTreeSet::from([(NodeId(1), GroupId(2)), (NodeId(2), GroupId(2))]);
+    world.finish();
+    assert_eq!(leads(&world, 2), NodeId(3));
+    assert_eq!(leaders(&world.view).values().filter(|count| **count > 0).count(), 3);
+    // Nobody is better: it stays, and nothing goes round in circles.
+    world.view.unfit =
+        (1..=3).flat_map(|node| (0..=4).map(move |group| (NodeId(node), GroupId(group)))).collect();
+    world.settle();
+    assert_eq!(plan(&world.seen()), []);
+}
+
+#[test]
 fn a_draining_node_is_emptied_and_stays() {
     let mut world = World::new(4, 6, 3, 4);
     world.set(1, NodeState::Draining);
@@ -342,6 +367,12 @@ fn any_history_is_safe_and_ends_at_rest() {
                     world.kill(pick, is_lost);
                 }
                 6 | 7 if state != NodeState::Removed => world.revive(pick),
+                8 => {
+                    let of = (NodeId(pick), GroupId(world.below(2 + seed % 7)));
+                    if !world.view.unfit.remove(&of) {
+                        world.view.unfit.insert(of);
+                    }
+                }
                 _ => {}
             }
             world.round();
@@ -359,6 +390,14 @@ fn any_history_is_safe_and_ends_at_rest() {
             assert!(
                 on.iter().all(|node| world.view.is_active(NodeId(*node))),
                 "seed {seed}, group {group} on {on:?}"
+            );
+        }
+        for (id, group) in &world.view.groups {
+            let members = group.members.as_ref().unwrap();
+            let may_lead = |replica: &ReplicaId| world.view.is_fit(members.voters[replica], *id);
+            assert!(
+                may_lead(&members.leader) || !members.voters.keys().any(may_lead),
+                "seed {seed}: {id} is led by who should not"
             );
         }
         let loads = world.loads();

@@ -13,6 +13,8 @@ pub struct View {
     pub nodes: BTreeMap<NodeId, NodeView>,
     /// Group 0 and the pool.
     pub groups: BTreeMap<GroupId, GroupView>,
+    /// Nodes that should not lead a group, by what they say of themselves.
+    pub unfit: BTreeSet<(NodeId, GroupId)>,
 }
 
 /// A node.
@@ -111,9 +113,29 @@ pub enum Step {
     Retire(NodeId),
 }
 
+impl Step {
+    /// The group that it is about.
+    pub(super) fn group(&self) -> Option<GroupId> {
+        match self {
+            Step::Place { group, .. }
+            | Step::AddLearner { group, .. }
+            | Step::SetVoters { group, .. }
+            | Step::RemoveLearner { group, .. }
+            | Step::Unplace { group, .. }
+            | Step::Lead { group, .. } => Some(*group),
+            Step::Retire(_) => None,
+        }
+    }
+}
+
 impl View {
     pub(super) fn is_alive(&self, node: NodeId) -> bool {
         self.nodes.get(&node).is_some_and(|node| node.is_alive)
+    }
+
+    /// Whether a node may lead a group.
+    pub(super) fn is_fit(&self, node: NodeId, group: GroupId) -> bool {
+        !self.unfit.contains(&(node, group))
     }
 
     pub(super) fn is_active(&self, node: NodeId) -> bool {

@@ -27,8 +27,10 @@ pub fn towards(
     let leaving = leaving_now(view, members, desired);
     let next: BTreeSet<ReplicaId> = present.difference(&leaving).chain(&joining).copied().collect();
     if leaving.contains(&members.leader) && !members.is_joint {
-        let heir = present.intersection(&next).find(|voter| is_heir(view, members, **voter));
-        return match heir {
+        // One that should not lead leads rather than that the node cannot go.
+        let heirs = || present.intersection(&next).filter(|voter| is_there(view, members, **voter));
+        let heir = heirs().find(|voter| is_heir(view, group, members, **voter));
+        return match heir.or_else(|| heirs().next()) {
             Some(heir) => Some(Step::Lead { group, to: *heir }),
             // Nobody who votes now stays: the new ones vote beside the old ones first.
             None if !joining.is_empty() => {
@@ -65,9 +67,32 @@ fn has_majority(view: &View, members: &MembersView, voters: &BTreeSet<ReplicaId>
     alive.count() > voters.len() / 2
 }
 
-pub fn is_heir(view: &View, members: &MembersView, voter: ReplicaId) -> bool {
+/// Whether a voter could lead next: alive and near the tip.
+fn is_there(view: &View, members: &MembersView, voter: ReplicaId) -> bool {
     let node = members.voters.get(&voter);
     voter != members.leader && members.near.contains(&voter) && node.is_some_and(|node| view.is_alive(*node))
+}
+
+/// Whether a voter may lead next: it could, and nothing speaks against it.
+pub fn is_heir(view: &View, group: GroupId, members: &MembersView, voter: ReplicaId) -> bool {
+    let is_fit = members.voters.get(&voter).is_some_and(|node| view.is_fit(*node, group));
+    is_there(view, members, voter) && is_fit
+}
+
+/// Leadership to another voter of `staying` when the leader's node should not lead; none when there is nobody better.
+pub fn relieve(
+    view: &View,
+    group: GroupId,
+    members: &MembersView,
+    staying: impl Fn(NodeId) -> bool,
+) -> Option<Step> {
+    let leads = members.voters.get(&members.leader)?;
+    if view.is_fit(*leads, group) {
+        return None;
+    }
+    let mut heirs = members.voters.iter().filter(|(voter, _)| is_heir(view, group, members, **voter));
+    let (heir, _) = heirs.find(|(_, node)| staying(**node))?;
+    Some(Step::Lead { group, to: *heir })
 }
 
 /// A change that stopped half way is finished with members only; who else should vote comes after it.

@@ -6,7 +6,7 @@
 //!  reads         this node's replica first (no network), then the other replicas, the leader among them: one that lags,
 //!                is out of service or does not answer is passed over; the last refusal is the answer when none can
 //! ```
-//! What this module does *not* do: it retries nothing over time and keeps no table of its own. Where things are is asked of
+//! What this module does *not* do: it retries nothing and keeps no table of its own. Where things are is asked of
 //! [`Topology`] at each call, which is memory only.
 
 mod catalogue;
@@ -17,13 +17,20 @@ mod writer;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use vecraft_rpc::services::Topology;
 use vecraft_types::{Code, Error, GroupId, NodeId, Result, ShardId};
 
 pub use catalogue::{CatalogueRouter, ClusterRouter};
 pub use reader::ReadRouter;
 pub use writer::{AdminRouter, WriteRouter};
+
+/// A leader that has not answered for this long may have been deposed without knowing it.
+const SILENT: Duration = Duration::from_millis(500);
+/// Between looks at who leads.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// One service of every node: the own role, and remote ones.
 #[derive(Clone)]
@@ -61,6 +68,29 @@ impl<S: ?Sized> Everywhere<S> {
         // The only holder answers for itself, if only with the reason why it cannot serve.
         let alone = || Some(self.topology.own()).filter(|own| self.topology.nodes_of(group) == [*own]);
         self.topology.leader_of(group).or_else(alone).map(|node| self.on(node)).ok_or_else(nobody)
+    }
+
+    /// Asks the group's leader. One that gives no answer, because its disk hangs or nobody hears it any more, is given up
+    /// as soon as another is known to lead: for questions that may be asked twice (I10).
+    async fn ask_leader<T, F>(&self, group: GroupId, ask: impl FnOnce(Arc<S>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let leader = self.topology.leader_of(group);
+        let is_deposed = async {
+            tokio::time::sleep(SILENT).await;
+            while self.topology.leader_of(group).is_none_or(|now| Some(now) == leader) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = ask(self.at_leader(group)?) => answer,
+            () = is_deposed => {
+                let text = "the leader gave no answer, and another leads now";
+                Err(Error::new(Code::ReplicaUnavailable, text).with("group", group))
+            }
+        }
     }
 
     /// The nodes with a replica, in the order a read asks them: this one, others, the leader last but never left out.

@@ -12,7 +12,13 @@ const SHARD: ShardId = ShardId { collection: CollectionId(1), index: 0 };
 
 /// Node 1 is the own one; node 2 leads.
 struct Map {
-    leader: Option<NodeId>,
+    leader: Mutex<Option<NodeId>>,
+}
+
+impl Map {
+    fn led_by(leader: Option<u64>) -> Arc<Map> {
+        Arc::new(Map { leader: Mutex::new(leader.map(NodeId)) })
+    }
 }
 
 impl Topology for Map {
@@ -25,7 +31,7 @@ impl Topology for Map {
     }
 
     fn leader_of(&self, _: GroupId) -> Option<NodeId> {
-        self.leader
+        *self.leader.lock()
     }
 
     fn nodes_of(&self, _: GroupId) -> Vec<NodeId> {
@@ -64,7 +70,7 @@ async fn ask(leader: Option<u64>, refusals: [Option<Code>; 3]) -> (Result<u64>, 
             Arc::new(Reader { node, refusal: refusals[node.0 as usize - 1], asked: asked.clone() })
         }
     };
-    let map = Arc::new(Map { leader: leader.map(NodeId) });
+    let map = Map::led_by(leader);
     let router = ReadRouter(Everywhere::new(map, reader(NodeId(1)), reader));
     let query = ShardQuery {
         shard: SHARD,
@@ -106,13 +112,37 @@ async fn what_no_other_replica_would_do_better_is_the_answer_at_once() {
 
 #[test]
 fn a_group_without_a_leader_is_unavailable_by_name() {
-    let everywhere: Everywhere<u64> =
-        Everywhere::new(Arc::new(Map { leader: None }), Arc::new(1), |_| Arc::new(2));
+    let everywhere: Everywhere<u64> = Everywhere::new(Map::led_by(None), Arc::new(1), |_| Arc::new(2));
     let error = everywhere.at_leader(GROUP).unwrap_err();
     assert_eq!(error.code, Code::ReplicaUnavailable);
     assert!(error.context.contains(&("group".to_owned(), "4".to_owned())));
     let led: Everywhere<u64> =
-        Everywhere::new(Arc::new(Map { leader: Some(NodeId(2)) }), Arc::new(1), |node| Arc::new(node.0 * 10));
+        Everywhere::new(Map::led_by(Some(2)), Arc::new(1), |node| Arc::new(node.0 * 10));
     assert_eq!(*led.at_leader(GROUP).unwrap(), 20);
     assert_eq!(led.group_of(ShardId { index: 9, ..SHARD }).unwrap_err().code, Code::ReplicaUnavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_gives_no_answer_is_given_up_when_another_leads() {
+    let map = Map::led_by(Some(2));
+    let led: Everywhere<u64> = Everywhere::new(map.clone(), Arc::new(1), |node| Arc::new(node.0));
+    let hangs = led.ask_leader(GROUP, |_| std::future::pending::<Result<u64>>());
+    let deposed = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        // Nobody known to lead is no reason to believe that the old one is gone.
+        *map.leader.lock() = None;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        *map.leader.lock() = Some(NodeId(3));
+        tokio::time::Instant::now()
+    };
+    let given_up = async { (hangs.await, tokio::time::Instant::now()) };
+    let ((answer, ended), changed) = futures::join!(given_up, deposed);
+    assert_eq!(answer.unwrap_err().code, Code::ReplicaUnavailable);
+    assert!(ended >= changed);
+    // A slow one that still leads is waited for.
+    let slow = led.ask_leader(GROUP, |leader| async move {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        Ok(*leader)
+    });
+    assert_eq!(slow.await, Ok(3));
 }

@@ -12,15 +12,17 @@ pub struct WriteRouter(pub Everywhere<dyn ShardWriter>);
 impl ShardWriter for WriteRouter {
     async fn write(&self, write: ShardWrite) -> Result<ShardWritten> {
         let group = self.0.group_of(write.shard)?;
-        self.0.at_leader(group)?.write(write).await
+        self.0.ask_leader(group, |leader| async move { leader.write(write).await }).await
     }
 
     async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
-        self.0.at_leader(self.0.group_of(shard)?)?.flush(shard).await
+        let group = self.0.group_of(shard)?;
+        self.0.ask_leader(group, |leader| async move { leader.flush(shard).await }).await
     }
 
     async fn stats(&self, shard: ShardId) -> Result<ShardStats> {
-        self.0.at_leader(self.0.group_of(shard)?)?.stats(shard).await
+        let group = self.0.group_of(shard)?;
+        self.0.ask_leader(group, |leader| async move { leader.stats(shard).await }).await
     }
 }
 
