@@ -114,4 +114,8 @@ impl Database for Client {
         // Each verb may be repeated: it says how things should be.
         ask!(self, Kind::Read, call, cluster, request)
     }
+
+    async fn topology(&self, call: Call, request: TopologyRequest) -> Result<TopologyReply> {
+        ask!(self, Kind::Read, call, topology, request)
+    }
 }
