@@ -9,6 +9,7 @@ use crate::index_role::{Shards, index_node};
 use crate::keeper::Keeper;
 use crate::local_groups::LocalGroups;
 use crate::topology::NodeTopology;
+use crate::ways::ShardHops;
 use crate::{Error, limits};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Roles {
     pub local: NodeServices,
     pub index: Arc<IndexNode>,
     pub metastore: Metastore,
+    /// How often shards were asked here and elsewhere.
+    pub hops: ShardHops,
     /// What operators and joining nodes ask, at whoever leads the metastore.
     pub nodes: Arc<dyn ClusterAdmin>,
     coordinator: CoordinatorClient,
@@ -261,6 +264,7 @@ impl Roles {
             local,
             index,
             metastore,
+            hops: ways.map(|ways| ways.hops()).unwrap_or_default(),
             nodes,
             coordinator,
             query_role,

@@ -214,6 +214,7 @@ fn parts_of(config: &Config, directory: &Directory, roles: &Roles) -> Parts {
         query: roles.query.clone(),
         index: roles.index.clone(),
         proxy: roles.proxy.clone(),
+        hops: roles.hops.clone(),
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use std::sync::Arc;
 use vecraft_proxy::routing::{
-    AdminRouter, CatalogueRouter, ClusterRouter, Everywhere, ReadRouter, WriteRouter,
+    AdminRouter, CatalogueRouter, ClusterRouter, Everywhere, Hops, ReadRouter, WriteRouter,
 };
 use vecraft_rpc::node::{Dial, NodeServices, RemoteNode};
 use vecraft_rpc::services::{DigestsElsewhere, GroupDigest, GroupDigests, Topology};
@@ -14,19 +14,35 @@ use vecraft_types::{GroupId, NodeId};
 pub struct Ways {
     topology: Arc<dyn Topology>,
     dial: Arc<dyn Dial>,
+    hops: ShardHops,
+}
+
+/// How often shards were asked here, and on other nodes.
+#[derive(Clone, Default)]
+pub struct ShardHops {
+    /// For writes, flushes and figures: at leaders.
+    pub writes: Arc<Hops>,
+    /// For searches and queries: at replicas.
+    pub reads: Arc<Hops>,
 }
 
 impl Ways {
     /// By what is known of the cluster, over these connections.
     pub fn new(topology: Arc<dyn Topology>, dial: Arc<dyn Dial>) -> Ways {
-        Ways { topology, dial }
+        Ways { topology, dial, hops: ShardHops::default() }
     }
 
     /// All services wherever they are, in the place of this node's own.
     pub fn services(&self, local: &NodeServices) -> NodeServices {
         NodeServices {
-            writer: Arc::new(WriteRouter(self.everywhere(local.writer.clone(), |node| Arc::new(node)))),
-            reader: Arc::new(ReadRouter(self.everywhere(local.reader.clone(), |node| Arc::new(node)))),
+            writer: Arc::new(WriteRouter(
+                self.everywhere(local.writer.clone(), |node| Arc::new(node))
+                    .counting(self.hops.writes.clone()),
+            )),
+            reader: Arc::new(ReadRouter(
+                self.everywhere(local.reader.clone(), |node| Arc::new(node))
+                    .counting(self.hops.reads.clone()),
+            )),
             admin: Arc::new(AdminRouter(self.everywhere(local.admin.clone(), |node| Arc::new(node)))),
             catalogue: Arc::new(CatalogueRouter(
                 self.everywhere(local.catalogue.clone(), |node| Arc::new(node)),
@@ -49,6 +65,11 @@ impl Ways {
     {
         let dial = self.dial.clone();
         Everywhere::new(self.topology.clone(), local, move |node| of(RemoteNode::new(node, dial.clone())))
+    }
+
+    /// How often the shards of [`Ways::services`] were asked.
+    pub fn hops(&self) -> ShardHops {
+        self.hops.clone()
     }
 
     /// Another node.
