@@ -1,26 +1,12 @@
 //! I22, I23: a replica that holds something else than the others leaves service, and nobody else does.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use vecraft_storage::failpoint;
-use vecraft_test_cluster::{Sandbox, create, eventually, found, rows};
+use vecraft_test_cluster::{Sandbox, create, eventually, found, metric, rows};
 use vecraft_types::api::Consistency;
 
 /// More entries than there are between two marks, in each of two shards' groups, wherever they are.
 const ENTRIES: i64 = 2_400;
-
-/// A figure of a node's `/metrics`.
-async fn figure(sandbox: &Sandbox, id: u64, name: &str) -> f64 {
-    let address = sandbox.http_address(id);
-    let mut stream = TcpStream::connect(&address).await.unwrap();
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.unwrap_or_else(|| panic!("no {name} in {answer}")).parse().unwrap()
-}
 
 async fn insert(sandbox: &Sandbox, first: i64, count: i64) {
     let books = sandbox.client(1).collection("books");
@@ -43,7 +29,7 @@ async fn i22_a_replica_that_differs_leaves_service_and_the_others_serve() {
     let out = async || {
         let mut out = Vec::new();
         for id in 1..=3 {
-            out.push(figure(&sandbox, id, "vecraft_groups_out_of_service").await as u64);
+            out.push(metric(&sandbox, id, "vecraft_groups_out_of_service").await as u64);
         }
         out
     };
@@ -62,7 +48,7 @@ async fn i22_a_replica_that_differs_leaves_service_and_the_others_serve() {
     let odd = 1 + out().await.iter().position(|groups| *groups == 1).unwrap() as u64;
     sandbox.stop(odd).await;
     sandbox.start_all().await;
-    assert_eq!(figure(&sandbox, odd, "vecraft_groups_out_of_service").await, 1.0);
+    assert_eq!(metric(&sandbox, odd, "vecraft_groups_out_of_service").await, 1.0);
     assert_eq!(sandbox.client(odd).collection("books").count().await.unwrap(), 2 * ENTRIES as u64);
     sandbox.stop_all().await;
 }

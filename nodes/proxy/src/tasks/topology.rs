@@ -4,9 +4,7 @@
 
 use crate::Proxy;
 use crate::names::check_database;
-use vecraft_types::api::{
-    Call, CollectionName, CollectionPlace, ShardPlace, TopologyReply, TopologyRequest,
-};
+use vecraft_types::api::{Call, CollectionName, CollectionPlace, ShardPlace, TopologyReply, TopologyRequest};
 use vecraft_types::{CollectionDescriptor, GroupId, Result};
 
 impl Proxy {
