@@ -1,6 +1,6 @@
 //! The client: a name of its own, a way to the database, a session.
 
-use crate::connection::Connection;
+use crate::doors::Doors;
 use crate::options::{ClientBuilder, draw_id};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +27,7 @@ pub(crate) struct Inner {
 /// How the database is reached.
 pub(crate) enum Way {
     /// Over tarpc.
-    Remote(Connection),
+    Remote(Arc<Doors>),
     /// In this process.
     Embedded(Arc<dyn Database>),
 }

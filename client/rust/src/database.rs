@@ -2,7 +2,7 @@
 
 use crate::Client;
 use crate::client::Way;
-use crate::retry::Kind;
+use crate::retry::{Kind, Verb};
 use async_trait::async_trait;
 use vecraft_rpc::database::DatabaseServiceClient;
 use vecraft_types::api::*;
@@ -11,16 +11,26 @@ use vecraft_types::{CollectionDescriptor, Result};
 /// Sends a verb; over the network its request is copied for every attempt.
 macro_rules! ask {
     ($client:expr, $kind:expr, $call:expr, $verb:ident $(, $request:ident)?) => {
+        ask!(@ $client, Verb { name: stringify!($verb), kind: $kind, aim: None }, $call, $verb $(, $request)?)
+    };
+    (@ $client:expr, $what:expr, $call:expr, $verb:ident $(, $request:ident)?) => {
         match &$client.inner.way {
             Way::Embedded(database) => database.$verb($call $(, $request)?).await,
-            Way::Remote(connection) => {
+            Way::Remote(doors) => {
                 let attempt = |rpc: DatabaseServiceClient, context, call| {
                     $(let $request = $request.clone();)?
                     async move { rpc.$verb(context, call $(, $request)?).await }
                 };
-                $client.inner.ask(connection, stringify!($verb), $kind, $call, attempt).await
+                $client.inner.ask(doors, $what, $call, attempt).await
             }
         }
+    };
+}
+
+/// The same for a verb that some nodes are nearer to than others.
+macro_rules! ask_near {
+    ($client:expr, $kind:expr, $call:expr, $verb:ident, $request:ident) => {
+        ask!(@ $client, Verb { name: stringify!($verb), kind: $kind, aim: Some(&$request) }, $call, $verb, $request)
     };
 }
 
@@ -43,7 +53,7 @@ impl Database for Client {
     }
 
     async fn row_count(&self, call: Call, request: RowCount) -> Result<u64> {
-        ask!(self, Kind::Read, call, row_count, request)
+        ask_near!(self, Kind::Read, call, row_count, request)
     }
 
     async fn create_partition(&self, call: Call, request: PartitionRequest) -> Result<()> {
@@ -72,33 +82,33 @@ impl Database for Client {
 
     async fn insert(&self, call: Call, mut request: InsertRequest) -> Result<MutationReply> {
         request.request = self.inner.name(request.request);
-        let reply = ask!(self, Kind::Write, call, insert, request)?;
+        let reply = ask_near!(self, Kind::Write, call, insert, request)?;
         self.inner.wrote(&reply);
         Ok(reply)
     }
 
     async fn upsert(&self, call: Call, mut request: InsertRequest) -> Result<MutationReply> {
         request.request = self.inner.name(request.request);
-        let reply = ask!(self, Kind::Write, call, upsert, request)?;
+        let reply = ask_near!(self, Kind::Write, call, upsert, request)?;
         self.inner.wrote(&reply);
         Ok(reply)
     }
 
     async fn delete(&self, call: Call, mut request: DeleteRequest) -> Result<MutationReply> {
         request.request = self.inner.name(request.request);
-        let reply = ask!(self, Kind::Write, call, delete, request)?;
+        let reply = ask_near!(self, Kind::Write, call, delete, request)?;
         self.inner.wrote(&reply);
         Ok(reply)
     }
 
     async fn search(&self, call: Call, mut request: SearchRequest) -> Result<SearchReply> {
         request.consistency = self.inner.at_least_own(request.consistency);
-        ask!(self, Kind::Read, call, search, request)
+        ask_near!(self, Kind::Read, call, search, request)
     }
 
     async fn query(&self, call: Call, mut request: QueryRequest) -> Result<QueryReply> {
         request.consistency = self.inner.at_least_own(request.consistency);
-        ask!(self, Kind::Read, call, query, request)
+        ask_near!(self, Kind::Read, call, query, request)
     }
 
     async fn flush(&self, call: Call, collections: Vec<String>) -> Result<Vec<FlushInfo>> {
@@ -113,5 +123,9 @@ impl Database for Client {
     async fn cluster(&self, call: Call, request: ClusterRequest) -> Result<ClusterReply> {
         // Each verb may be repeated: it says how things should be.
         ask!(self, Kind::Read, call, cluster, request)
+    }
+
+    async fn topology(&self, call: Call, request: TopologyRequest) -> Result<TopologyReply> {
+        ask!(self, Kind::Read, call, topology, request)
     }
 }

@@ -29,14 +29,56 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Several nodes
+//!
+//! One address is enough: the servers tell of the others. Writes go to the node that leads the shard of most of their
+//! rows, reads to each replica in turn, everything to any other node when one cannot be reached.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use vecraft_client::Client;
+//! use vecraft_client::types::{Code, PrimaryKey};
+//!
+//! # async fn example() -> vecraft_client::types::Result<()> {
+//! let client = Client::builder()
+//!     .address("10.0.0.1:19540")
+//!     .address("10.0.0.2:19540") // so that it starts while the first is away
+//!     .deadline(Duration::from_secs(10))
+//!     .connect()
+//!     .await?;
+//! match client.collection("books").delete([PrimaryKey::Int64(1)]).await {
+//!     Ok(reply) => println!("{} deleted, whoever led when it began", reply.deleted),
+//!     Err(error) if error.code == Code::OutcomeUnknown => println!("perhaps deleted: {error}"),
+//!     Err(error) => println!("not deleted: {error}"),
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! Where things are is a hint (`map`): every node answers every call, so an old one costs a hop. It is asked for at the
+//! first call on a collection, and behind the caller's back when it is some seconds old or a node could not serve.
+//! Where only the addresses given can be reached, say [`ClientBuilder::follow_topology`]`(false)`.
+//!
 //! What it promises: a call ends by its deadline; a write is sent again only under the same name (I10), so it is
-//! never done twice; an answer of "outcome unknown" means exactly that. What it does *not* do: it keeps no rows,
-//! batches nothing behind the caller's back and does not know which node leads a shard.
+//! never done twice, also when another node leads by then; an answer of "outcome unknown" means exactly that; a door of
+//! another cluster is never used. What it does *not* do: it keeps no rows, batches and splits nothing behind the
+//! caller's back (the node that is asked cuts rows by shard), and decides nothing by what it believes about the nodes.
+//!
+//! | module | the question it answers |
+//! |---|---|
+//! | `client`, `options` | who is this client, and how is it set up? |
+//! | `collection`, `rows`, `search` | how does a program say what it wants? |
+//! | `database`, `aims` | which verbs are writes, and which nodes are they near to? |
+//! | `retry` | how does a call end? |
+//! | `doors`, `door` | which servers can be reached, over which connection? |
+//! | `map` | in which order would we knock? |
 
+mod aims;
 mod client;
 mod collection;
-mod connection;
 mod database;
+mod door;
+mod doors;
+mod map;
 mod options;
 mod retry;
 mod rows;

@@ -2,9 +2,10 @@
 
 use crate::Client;
 use crate::client::Way;
-use crate::connection::Connection;
+use crate::doors::Doors;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
+use std::sync::Arc;
 use std::time::Duration;
 use vecraft_types::{ClientId, Code, Error, Result};
 
@@ -15,6 +16,7 @@ pub struct ClientBuilder {
     pub(crate) deadline: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) retries: bool,
+    pub(crate) follows_topology: bool,
     pub(crate) database: String,
 }
 
@@ -25,14 +27,15 @@ impl Default for ClientBuilder {
             deadline: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             retries: true,
+            follows_topology: true,
             database: String::new(),
         }
     }
 }
 
 impl ClientBuilder {
-    /// Adds the client door of a server, `host:port`. With several, the next one is tried when one does not
-    /// answer.
+    /// Adds the client door of a server, `host:port`. One is enough to find the others of its cluster; several let a
+    /// client start while one of them is away.
     pub fn address(mut self, address: impl Into<String>) -> ClientBuilder {
         self.addresses.push(address.into());
         self
@@ -57,6 +60,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether to go to the nodes that the servers tell of: to leaders with writes, to replicas with reads, to any other
+    /// when one cannot be reached. Default yes. Say no where only the addresses given can be reached (behind a proxy, or
+    /// where the nodes' own addresses mean something else), and to ask one node in particular.
+    pub fn follow_topology(mut self, follows: bool) -> ClientBuilder {
+        self.follows_topology = follows;
+        self
+    }
+
     /// The database of the builder calls; empty means `default`.
     pub fn database(mut self, database: impl Into<String>) -> ClientBuilder {
         self.database = database.into();
@@ -71,10 +82,10 @@ impl ClientBuilder {
         if self.addresses.is_empty() {
             return Err(Error::invalid("a client needs at least one address, host:port"));
         }
-        let connection = Connection::new(&self);
-        // So that a wrong address is found at once.
-        connection.get().await?;
-        Ok(Client::new(self, Way::Remote(connection), draw_id()?))
+        let doors = Arc::new(Doors::new(&self));
+        // So that a wrong address is found at once, and the other doors are known when this one closes.
+        doors.open(None, &[]).await?;
+        Ok(Client::new(self, Way::Remote(doors), draw_id()?))
     }
 }
 

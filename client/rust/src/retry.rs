@@ -1,7 +1,7 @@
 //! One call: attempts, pauses, deadline, and what may be said about a write whose answer was lost.
 //!
 //! ```text
-//!             ┌───────────── pause, reconnect ─────────────┐
+//!             ┌──────── pause, another door if any ────────┐
 //! attempt ──> answer ok or final ──> done                  │
 //!         ├─> server says "later" (not ready, busy) ───────┤
 //!         ├─> could not connect: nothing was sent ─────────┤
@@ -11,8 +11,11 @@
 //! lost attempt may have been done. Sending again is safe, for the server knows the request by its name (I10).
 
 use crate::client::Inner;
-use crate::connection::{Connection, Open};
+use crate::door::{Door, Open};
+use crate::doors::Doors;
+use crate::map::Aim;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tarpc::client::RpcError;
 use tarpc::context::{self, Context};
@@ -38,6 +41,17 @@ pub(crate) enum Kind {
     Write,
 }
 
+/// What is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Verb<'a> {
+    /// Its name, for messages.
+    pub(crate) name: &'static str,
+    /// What it does to the data.
+    pub(crate) kind: Kind,
+    /// Who is near; none when any node is as good as the other.
+    pub(crate) aim: Option<&'a dyn Aim>,
+}
+
 /// How one attempt ended, other than with the database's answer.
 enum Failure {
     /// Nothing was sent.
@@ -52,9 +66,8 @@ impl Inner {
     /// Calls a verb until it is answered for good or the deadline passes.
     pub(crate) async fn ask<T, F, Fut>(
         &self,
-        connection: &Connection,
-        verb: &str,
-        kind: Kind,
+        doors: &Arc<Doors>,
+        verb: Verb<'_>,
         call: Call,
         send: F,
     ) -> Result<T>
@@ -66,34 +79,47 @@ impl Inner {
         let until = Instant::now() + wait;
         let mut pauses = Pauses::new(self.jitter());
         let mut is_unclear = false;
+        // Doors at which this call failed: the others are tried before they are again.
+        let mut avoided = Vec::new();
         loop {
-            let (error, may_retry) = match attempt(connection, verb, until, &call, &send).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => {
-                    let later = is_later(&error);
-                    (error, later)
-                }
-                Err(Failure::NotSent(error)) => (error, true),
-                Err(Failure::Lost(error)) => {
-                    is_unclear |= kind == Kind::Write;
-                    (error, true)
-                }
-                Err(Failure::Final(error)) => (error, false),
-            };
+            let mut asked = None;
+            let (error, may_retry) =
+                match attempt(doors, verb, &avoided, &mut asked, until, &call, &send).await {
+                    Ok(Ok(value)) => return Ok(value),
+                    Ok(Err(error)) => {
+                        let later = is_later(&error);
+                        (error, later)
+                    }
+                    Err(Failure::NotSent(error)) => (error, true),
+                    Err(Failure::Lost(error)) => {
+                        is_unclear |= verb.kind == Kind::Write;
+                        (error, true)
+                    }
+                    Err(Failure::Final(error)) => (error, false),
+                };
             let pause = pauses.next(&error);
-            if !may_retry || !self.options.retries || Instant::now() + pause >= until {
-                return Err(if is_unclear { unknown(verb, error) } else { error });
+            // One that is busy asks to be asked again; it is not the wrong one.
+            if let Some(door) = asked.filter(|_| error.code != Code::RateLimited) {
+                doors.doubt(verb.aim);
+                if !avoided.iter().any(|address| address == door.address()) {
+                    avoided.push(door.address().to_owned());
+                }
             }
-            tracing::debug!(verb, %error, pause_ms = pause.as_millis() as u64, "trying again");
+            if !may_retry || !self.options.retries || Instant::now() + pause >= until {
+                return Err(if is_unclear { unknown(verb.name, error) } else { error });
+            }
+            tracing::debug!(verb = verb.name, %error, pause_ms = pause.as_millis() as u64, "trying again");
             sleep(pause).await;
         }
     }
 }
 
-/// One attempt, on the present connection or a new one.
+/// One attempt at the best door that opens, which `asked` is afterwards.
 async fn attempt<T, F, Fut>(
-    connection: &Connection,
-    verb: &str,
+    doors: &Arc<Doors>,
+    verb: Verb<'_>,
+    avoided: &[String],
+    asked: &mut Option<Arc<Door>>,
     until: Instant,
     call: &Call,
     send: &F,
@@ -102,11 +128,13 @@ where
     F: Fn(DatabaseServiceClient, Context, Call) -> Fut,
     Fut: Future<Output = std::result::Result<Result<T>, RpcError>>,
 {
-    let late = || Error::new(Code::Deadline, format!("{verb}: no answer within the call's deadline"));
-    let Open { rpc, generation } = match timeout_at(until, connection.get()).await {
+    let name = verb.name;
+    let late = || Error::new(Code::Deadline, format!("{name}: no answer within the call's deadline"));
+    let (door, Open { rpc, generation }) = match timeout_at(until, doors.open(verb.aim, avoided)).await {
         Ok(open) => open.map_err(Failure::NotSent)?,
         Err(_) => return Err(Failure::Final(late())),
     };
+    *asked = Some(door.clone());
     let left = until.saturating_duration_since(Instant::now());
     let mut call = call.clone();
     call.deadline_ms = Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
@@ -120,18 +148,19 @@ where
         RpcError::DeadlineExceeded => {
             // Not even "too late" came back: the server may be gone without a word. Others on this connection
             // keep it; the next call opens another.
-            connection.broke(generation).await;
+            door.broke(generation).await;
+            door.fell_silent();
             Failure::Final(late())
         }
         // The frame was refused before it was written: the connection is as good as before.
         RpcError::Send(_) => {
-            let text = format!("{verb}: cannot send: {}", chain(&error));
+            let text = format!("{name}: cannot send: {}", chain(&error));
             Failure::Final(Error::new(Code::ParameterTooLarge, text))
         }
-        RpcError::Server(refused) => refusal(verb, refused),
+        RpcError::Server(refused) => refusal(name, refused),
         RpcError::Shutdown | RpcError::Channel(_) => {
-            connection.broke(generation).await;
-            let text = format!("{verb}: the connection broke before an answer came: {}", chain(&error));
+            door.broke(generation).await;
+            let text = format!("{name}: the connection broke before an answer came: {}", chain(&error));
             Failure::Lost(Error::new(Code::Unavailable, text))
         }
     })

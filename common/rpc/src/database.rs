@@ -50,4 +50,6 @@ pub trait DatabaseService {
     async fn server_info(call: Call) -> Result<ServerInfo>;
     /// An operator's verb on the nodes.
     async fn cluster(call: Call, request: ClusterRequest) -> Result<ClusterReply>;
+    /// Which nodes serve what.
+    async fn topology(call: Call, request: TopologyRequest) -> Result<TopologyReply>;
 }

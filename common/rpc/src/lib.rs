@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`codec`] | what are the bytes of everything we encode ourselves? |
 //! | [`services`] | what may one role ask of another? |
+//! | [`client_doors`] | where do clients reach the nodes? |
 //! | [`memory`] | is there room for what a role keeps in memory? |
 //! | [`database`] | what may Vecraft's own clients ask? (a tarpc service) |
 //! | [`node`] | what may one node ask of another? (a tarpc service) |
@@ -17,6 +18,7 @@
 //! ask of another; the role behind it may be in this process (local) or on another node ([`node`]). It
 //! retries nothing: that is the client's, who knows its deadline.
 
+pub mod client_doors;
 pub mod codec;
 pub mod database;
 mod door;

@@ -191,4 +191,5 @@ door! {
     flush(collections: Vec<String>) -> Vec<FlushInfo>;
     server_info() -> ServerInfo;
     cluster(request: ClusterRequest) -> ClusterReply;
+    topology(request: TopologyRequest) -> TopologyReply;
 }

@@ -64,7 +64,8 @@ impl Proxy {
         deadline.retry("looking up the collection", is_unavailable, look_up).await
     }
 
-    fn usable(&self, name: &CollectionName) -> Option<Arc<CollectionDescriptor>> {
+    /// A collection that can be read and written, as this node knows it.
+    pub(crate) fn usable(&self, name: &CollectionName) -> Option<Arc<CollectionDescriptor>> {
         let found = match name {
             CollectionName::Name(name) => self.catalogue.by_name(name),
             CollectionName::Id(id) => self.catalogue.by_id(*id),

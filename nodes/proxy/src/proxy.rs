@@ -8,8 +8,9 @@ use crate::rows::Purpose;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use vecraft_rpc::client_doors::ClientDoors;
 use vecraft_rpc::membership::ClusterAdmin;
-use vecraft_rpc::services::{Catalogue, CatalogueWriter, ShardReader, ShardWriter};
+use vecraft_rpc::services::{Catalogue, CatalogueWriter, ShardReader, ShardWriter, Topology};
 use vecraft_runtime::clock::Clock;
 use vecraft_types::api::*;
 use vecraft_types::{ClientId, CollectionDescriptor, Error, RequestId, Result};
@@ -27,6 +28,10 @@ pub struct ProxyParts {
     pub shard_reader: Arc<dyn ShardReader>,
     /// What operators ask about nodes.
     pub cluster: Arc<dyn ClusterAdmin>,
+    /// Where groups and their leaders are; told to clients, and nothing is routed by it here.
+    pub topology: Arc<dyn Topology>,
+    /// Where clients reach the nodes.
+    pub doors: Arc<dyn ClientDoors>,
     /// Deadlines and the timestamps of `server_info`; decides nothing else (P7).
     pub clock: Arc<dyn Clock>,
     /// 128 random bits drawn at this start of the process (I10). Never one that was used before.
@@ -55,6 +60,8 @@ pub struct Proxy {
     pub(crate) shard_writer: Arc<dyn ShardWriter>,
     pub(crate) shard_reader: Arc<dyn ShardReader>,
     pub(crate) cluster: Arc<dyn ClusterAdmin>,
+    pub(crate) topology: Arc<dyn Topology>,
+    pub(crate) doors: Arc<dyn ClientDoors>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: ServerIdentity,
     pub(crate) config: ProxyConfig,
@@ -74,6 +81,8 @@ impl Proxy {
             shard_writer,
             shard_reader,
             cluster,
+            topology,
+            doors,
             clock,
             client,
             identity,
@@ -91,6 +100,8 @@ impl Proxy {
             shard_writer,
             shard_reader,
             cluster,
+            topology,
+            doors,
             clock,
             identity,
             config,
@@ -211,5 +222,9 @@ impl Database for Proxy {
 
     async fn cluster(&self, call: Call, request: ClusterRequest) -> Result<ClusterReply> {
         self.nodes(call, request).await
+    }
+
+    async fn topology(&self, call: Call, request: TopologyRequest) -> Result<TopologyReply> {
+        self.where_things_are(call, request).await
     }
 }

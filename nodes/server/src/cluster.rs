@@ -4,8 +4,7 @@ use crate::Error;
 use crate::directory::Directory;
 use crate::local_groups::LocalGroups;
 use crate::member_record::{self, MetaReplica};
-use crate::topology::NodeTopology;
-use async_trait::async_trait;
+use crate::ways::Ways;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,16 +13,12 @@ use tokio::time::Instant;
 use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_coordinator::placement::Hosts;
-use vecraft_data::DataNode;
-use vecraft_log_store::NodeLog;
-use vecraft_proxy::routing::Everywhere;
 use vecraft_raft_host::{Birth, GroupSpec, Network};
 use vecraft_rpc::files::{FilesElsewhere, PeerFiles};
 use vecraft_rpc::membership::ClusterAdmin;
 use vecraft_rpc::node::{Dial, PeerDial, RemoteNode, ask_is_removed};
 use vecraft_rpc::peer::Peers;
-use vecraft_rpc::services::{DigestsElsewhere, GroupDigest, GroupDigests, Topology};
-use vecraft_runtime::clock::Clock;
+use vecraft_rpc::services::Topology;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_state::meta::{ClusterId, NodeRow, NodeState, meta_replicas, meta_voters};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
@@ -55,47 +50,8 @@ impl Cluster {
     }
 
     /// How other nodes' roles are reached from a started node.
-    pub fn ways(
-        &self,
-        own: NodeId,
-        metastore: &Metastore,
-        data: &DataNode,
-        log: &NodeLog,
-        hosts: Hosts,
-        clock: Arc<dyn Clock>,
-    ) -> Ways {
-        let (metastore, data, log) = (metastore.clone(), data.clone(), log.clone());
-        let topology = Arc::new(NodeTopology::new(own, metastore, data, log, hosts, clock));
-        Ways { topology, dial: Arc::new(PeerDial::new(self.peers.clone())) }
-    }
-}
-
-/// See [`Cluster::ways`].
-#[derive(Clone)]
-pub struct Ways {
-    topology: Arc<dyn Topology>,
-    dial: Arc<dyn Dial>,
-}
-
-impl Ways {
-    /// One service of all nodes: this node's own, and what `of` makes of another.
-    pub fn everywhere<S: ?Sized + 'static>(
-        &self,
-        local: Arc<S>,
-        of: fn(RemoteNode) -> Arc<S>,
-    ) -> Everywhere<S>
-    where
-        Arc<S>: Send + Sync,
-    {
-        let dial = self.dial.clone();
-        Everywhere::new(self.topology.clone(), local, move |node| of(RemoteNode::new(node, dial.clone())))
-    }
-}
-
-#[async_trait]
-impl DigestsElsewhere for Ways {
-    async fn digest(&self, node: NodeId, group: GroupId) -> vecraft_types::Result<GroupDigest> {
-        RemoteNode::new(node, self.dial.clone()).digest(group).await
+    pub fn ways(&self, topology: Arc<dyn Topology>) -> Ways {
+        Ways::new(topology, Arc::new(PeerDial::new(self.peers.clone())))
     }
 }
 

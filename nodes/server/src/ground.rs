@@ -1,7 +1,7 @@
 //! What every role stands on: clock, randomness, shutdown, tasks and I/O threads of the node, and the tasks that watch
 //! over roles. It knows no role from inside.
 
-use crate::cluster::Ways;
+use crate::ways::Ways;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;

@@ -10,6 +10,7 @@
 //! newcomer: `server.rs` here, then `nodes/proxy`, then the flow you care about in `docs/internals`.
 
 pub mod cli;
+mod client_doors;
 mod cluster;
 mod data_role;
 mod directory;
@@ -31,6 +32,7 @@ mod roles;
 mod run_file;
 mod server;
 mod topology;
+mod ways;
 
 pub use error::Error;
 pub use run_file::RunFile;

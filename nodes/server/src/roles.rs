@@ -1,12 +1,15 @@
 //! Starting the roles of a node, bottom up, and stopping them, top down.
 
-use crate::cluster::{self, Cluster, Ways};
+use crate::client_doors::{DoorBook, OwnDoor};
+use crate::cluster::{self, Cluster};
 use crate::data_role::{self, Seams};
 use crate::directory::Directory;
 use crate::ground::{Ground, clean_up, compare_replicas, watch, watch_metastore};
 use crate::index_role::{Shards, index_node};
 use crate::keeper::Keeper;
 use crate::local_groups::LocalGroups;
+use crate::topology::NodeTopology;
+use crate::ways::ShardHops;
 use crate::{Error, limits};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +19,21 @@ use vecraft_config::Config;
 use vecraft_coordinator::{Coordinator, CoordinatorClient, Limits, Metastore, Steward};
 use vecraft_data::DataNode;
 use vecraft_index_node::{CatalogueWatch, IndexActor, IndexNode, IndexedWriter};
-use vecraft_proxy::routing::{AdminRouter, CatalogueRouter, ClusterRouter, ReadRouter, WriteRouter};
+use vecraft_proxy::routing::AdminRouter;
 use vecraft_proxy::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
 use vecraft_query::{QueryActor, QueryConfig, QueryNode, QueryParts};
 use vecraft_raft_host::{Host, Network};
 use vecraft_rpc::files::NobodyElse;
 use vecraft_rpc::membership::ClusterAdmin;
 use vecraft_rpc::node::NodeServices;
-use vecraft_rpc::services::ShardAdmin;
+use vecraft_rpc::services::{ShardAdmin, Topology};
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RolePolicy};
 use vecraft_runtime::pools::CpuPool;
 use vecraft_runtime::tasks::TaskKind;
 use vecraft_segment::ViewRegistry;
 use vecraft_state::meta::{ClusterId, NodeRow};
 use vecraft_types::ClientId;
+use vecraft_types::api::NodeDoor;
 
 /// How long the checkpoint at shutdown may take.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(15);
@@ -47,6 +51,8 @@ pub struct Roles {
     pub local: NodeServices,
     pub index: Arc<IndexNode>,
     pub metastore: Metastore,
+    /// How often shards were asked here and elsewhere.
+    pub hops: ShardHops,
     /// What operators and joining nodes ask, at whoever leads the metastore.
     pub nodes: Arc<dyn ClusterAdmin>,
     groups: Arc<LocalGroups>,
@@ -58,12 +64,14 @@ pub struct Roles {
 }
 
 impl Roles {
-    /// Starts everything; returns when the node can serve. `cluster` is there unless others may not reach this node.
+    /// Starts everything; returns when the node can serve. `cluster` is there unless others may not reach this node;
+    /// `client_door` is where clients reach it.
     pub async fn start(
         directory: &Directory,
         config: &Config,
         ground: &Ground,
         cluster: Option<&Cluster>,
+        client_door: &str,
     ) -> Result<Roles, Error> {
         let network = cluster.map_or_else(Network::alone, |cluster| cluster.network.clone());
         let host = Host::with_network(directory.log.clone(), network)?
@@ -113,9 +121,15 @@ impl Roles {
             directory.identity.lock().formed(directory.kv.as_ref())?;
         }
         metastore.tell_changes(segments_changed.clone());
-        let ways = cluster.map(|cluster| {
-            cluster.ways(node, &metastore, &data, &directory.log, hosts.clone(), ground.clock.clone())
-        });
+        let topology: Arc<dyn Topology> = Arc::new(NodeTopology::new(
+            node,
+            metastore.clone(),
+            data.clone(),
+            directory.log.clone(),
+            hosts.clone(),
+            ground.clock.clone(),
+        ));
+        let ways = cluster.map(|cluster| cluster.ways(topology.clone()));
         let keeper = Keeper::new(role, metastore.clone(), hosts);
         ground.tasks.spawn(TaskKind::Plan, "keeper", keeper.run(ground.shutdown.child()));
 
@@ -196,9 +210,10 @@ impl Roles {
             catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
             groups: groups.clone(),
             cluster: Arc::new(steward),
+            door: Arc::new(OwnDoor(client_door.to_owned())),
         };
         let asked = match &ways {
-            Some(ways) => everywhere(ways, &local),
+            Some(ways) => ways.services(&local),
             None => local.clone(),
         };
         let nodes = asked.cluster.clone();
@@ -212,12 +227,16 @@ impl Roles {
             );
             ground.tasks.spawn(TaskKind::Plan, "addresses", book);
         }
+        let own_door = NodeDoor { node, address: client_door.to_owned() };
+        let doors = DoorBook::new(own_door, metastore.clone(), ways.clone(), ground.clock.clone());
         let proxy = Arc::new(Proxy::new(ProxyParts {
             catalogue: Arc::new(metastore.catalogue()),
             catalogue_writer: asked.catalogue,
             shard_writer: asked.writer,
             shard_reader: asked.reader,
             cluster: asked.cluster,
+            topology,
+            doors: Arc::new(doors),
             clock: ground.clock.clone(),
             client: ClientId(ground.random.next_u128()),
             identity: ServerIdentity {
@@ -247,6 +266,7 @@ impl Roles {
             local,
             index,
             metastore,
+            hops: ways.map(|ways| ways.hops()).unwrap_or_default(),
             nodes,
             groups,
             coordinator,
@@ -290,18 +310,5 @@ impl Roles {
         self.query_role.stop().await;
         self.data.shutdown().await;
         self.metastore.stop().await;
-    }
-}
-
-/// The services wherever they are, in the place of this node's own.
-fn everywhere(ways: &Ways, local: &NodeServices) -> NodeServices {
-    NodeServices {
-        writer: Arc::new(WriteRouter(ways.everywhere(local.writer.clone(), |node| Arc::new(node)))),
-        reader: Arc::new(ReadRouter(ways.everywhere(local.reader.clone(), |node| Arc::new(node)))),
-        admin: Arc::new(AdminRouter(ways.everywhere(local.admin.clone(), |node| Arc::new(node)))),
-        catalogue: Arc::new(CatalogueRouter(ways.everywhere(local.catalogue.clone(), |node| Arc::new(node)))),
-        digests: local.digests.clone(),
-        groups: local.groups.clone(),
-        cluster: Arc::new(ClusterRouter(ways.everywhere(local.cluster.clone(), |node| Arc::new(node)))),
     }
 }

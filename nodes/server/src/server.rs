@@ -95,7 +95,9 @@ impl Server {
             None => None,
         };
         let cluster = node_door.as_ref().map(NodeDoor::cluster);
-        let roles = Roles::start(&directory, config, &ground, cluster).await?;
+        // By the configuration's host: a door that listens on every address is reached by one.
+        let client_port = client.local_addr().map_err(Error::other("ask for a door's address"))?.port();
+        let roles = Roles::start(&directory, config, &ground, cluster, &own.address(client_port)).await?;
         if let Some(door) = &node_door {
             door.serve_roles(roles.local.clone(), roles.metastore.clone(), roles.nodes.clone());
         }
@@ -214,6 +216,7 @@ fn parts_of(config: &Config, directory: &Directory, roles: &Roles) -> Parts {
         query: roles.query.clone(),
         index: roles.index.clone(),
         proxy: roles.proxy.clone(),
+        hops: roles.hops.clone(),
     }
 }
 

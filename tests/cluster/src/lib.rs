@@ -10,7 +10,6 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use vecraft_client::types::{CollectionSchema, DataType, FieldSchema};
 use vecraft_client::{Client, Collection, Rows};
 use vecraft_config::{Config, NodeConfig};
@@ -210,18 +209,6 @@ pub fn rows(first: i64, count: i64) -> Rows {
     Rows::new().int64("id", first..first + count).vectors("v", 4, values)
 }
 
-/// A figure of a node's `/metrics`.
-pub async fn figure(sandbox: &Sandbox, id: u64, name: &str) -> f64 {
-    let address = sandbox.http_address(id);
-    let mut stream = TcpStream::connect(&address).await.unwrap();
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.unwrap_or_else(|| panic!("no {name} in {answer}")).parse().unwrap()
-}
-
 /// Number of rows that a read at this consistency finds.
 ///
 /// # Errors
@@ -238,4 +225,16 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < until, "never: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A figure of a node's `/metrics`.
+pub async fn metric(sandbox: &Sandbox, id: u64, name: &str) -> f64 {
+    let address = sandbox.http_address(id);
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {name} in {answer}")).parse().unwrap()
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use vecraft_storage::failpoint;
-use vecraft_test_cluster::{Sandbox, create, eventually, figure, found, rows};
+use vecraft_test_cluster::{Sandbox, create, eventually, found, metric, rows};
 use vecraft_types::api::Consistency;
 
 /// More entries than there are between two marks, in each of two shards' groups, wherever they are.
@@ -29,7 +29,7 @@ async fn i22_a_replica_that_differs_leaves_service_and_the_others_serve() {
     let out = async || {
         let mut out = Vec::new();
         for id in 1..=3 {
-            out.push(figure(&sandbox, id, "vecraft_groups_out_of_service").await as u64);
+            out.push(metric(&sandbox, id, "vecraft_groups_out_of_service").await as u64);
         }
         out
     };
@@ -48,7 +48,7 @@ async fn i22_a_replica_that_differs_leaves_service_and_the_others_serve() {
     let odd = 1 + out().await.iter().position(|groups| *groups == 1).unwrap() as u64;
     sandbox.stop(odd).await;
     sandbox.start_all().await;
-    assert_eq!(figure(&sandbox, odd, "vecraft_groups_out_of_service").await, 1.0);
+    assert_eq!(metric(&sandbox, odd, "vecraft_groups_out_of_service").await, 1.0);
     assert_eq!(sandbox.client(odd).collection("books").count().await.unwrap(), 2 * ENTRIES as u64);
     sandbox.stop_all().await;
 }

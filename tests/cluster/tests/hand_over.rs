@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use vecraft_client::Client;
 use vecraft_storage::failpoint;
-use vecraft_test_cluster::{Sandbox, create, eventually, figure, rows};
+use vecraft_test_cluster::{Sandbox, create, eventually, metric, rows};
 use vecraft_types::api::{ClusterReply, ClusterRequest};
 
 /// The least that an election without a hand-over takes: followers wait for the leader's lease and then for their own time.
@@ -65,7 +65,7 @@ async fn i7_a_node_whose_disk_hangs_leads_nothing() {
     failpoint::configure("log.before_sync=1*sleep:15000").unwrap();
     let through = sandbox.client(1);
     let books = through.collection("books");
-    let hangs = async |id: u64| figure(&sandbox, id, "vecraft_log_batch_under_way_seconds").await > 1.0;
+    let hangs = async |id: u64| metric(&sandbox, id, "vecraft_log_batch_under_way_seconds").await > 1.0;
     let watch = async {
         let mut hanging = 0;
         eventually("a disk hangs", async || {

@@ -91,7 +91,7 @@ async fn without_a_majority_writes_are_refused_reads_at_eventually_go_on_and_not
     create(&sandbox.client(1), "books").await;
     sandbox.client(1).collection("books").insert(rows(0, 10)).await.unwrap();
     let alone = Client::builder().deadline(Duration::from_secs(4)).address(sandbox.client_address(3));
-    let alone = alone.connect().await.unwrap();
+    let alone = alone.follow_topology(false).connect().await.unwrap();
     eventually("node 3 has the rows", async || {
         found(&alone, "books", Consistency::Eventually).await == Ok(10)
     })

@@ -29,6 +29,7 @@ struct State {
     names: Vec<Option<RequestId>>,
     calls: Vec<Call>,
     levels: Vec<Consistency>,
+    topology: Option<TopologyReply>,
 }
 
 #[derive(Default)]
@@ -45,6 +46,11 @@ impl Fake {
 
     pub(super) fn trouble(&self, trouble: Trouble) {
         self.state.lock().troubles.push_back(trouble);
+    }
+
+    /// From now on it says this about the cluster; before, nothing.
+    pub(super) fn tells(&self, topology: TopologyReply) {
+        self.state.lock().topology = Some(topology);
     }
 
     /// Names of the writes as they arrived.
@@ -250,6 +256,14 @@ impl Database for Fake {
             }
             None => Ok(info),
         }
+    }
+
+    async fn topology(&self, _: Call, request: TopologyRequest) -> Result<TopologyReply> {
+        let known = self.state.lock().topology.clone();
+        let missing = || Error::new(Code::Unimplemented, "not in the fake");
+        let mut reply = known.ok_or_else(missing)?;
+        reply.collection = reply.collection.filter(|_| request.collection.as_deref() == Some("c"));
+        Ok(reply)
     }
 
     async fn describe_collection(&self, _: Call, _: CollectionName) -> Result<CollectionDescriptor> {

@@ -3,7 +3,9 @@
 
 mod fake;
 mod hostile;
+mod map;
 mod retries;
+mod routes;
 mod verbs;
 
 use crate::{Client, ClientBuilder, Collection, Rows};

@@ -5,7 +5,7 @@ use vecraft_types::api::{Call, Database};
 use vecraft_types::{Code, Error};
 
 /// Waits until `done`, so that a test acts at the right moment.
-async fn until(what: &str, done: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
         assert!(began.elapsed() < Duration::from_secs(10), "never happened: {what}");

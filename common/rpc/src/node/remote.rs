@@ -1,6 +1,7 @@
 //! The asking side: another node with the faces of its roles.
 
 use super::service::NodeServiceClient;
+use crate::client_doors::ClientDoor;
 use crate::membership::*;
 use crate::services::*;
 use async_trait::async_trait;
@@ -191,5 +192,12 @@ impl GroupHost for RemoteNode {
             client.change_group(context, group, guard, change).await
         })
         .await
+    }
+}
+
+#[async_trait]
+impl ClientDoor for RemoteNode {
+    async fn client_door(&self) -> Result<String> {
+        self.call(REPORT_MAX, |client, context| async move { client.client_door(context).await }).await
     }
 }

@@ -1,6 +1,7 @@
 //! The answering side.
 
 use super::service::*;
+use crate::client_doors::ClientDoor;
 use crate::membership::*;
 use crate::services::*;
 use futures::{FutureExt, StreamExt};
@@ -36,6 +37,8 @@ pub struct NodeServices {
     pub groups: Arc<dyn GroupHost>,
     /// Nodes: refuses unless this node leads the metastore.
     pub cluster: Arc<dyn ClusterAdmin>,
+    /// Where clients reach this node.
+    pub door: Arc<dyn ClientDoor>,
 }
 
 /// Answers one peer until its connection ends.
@@ -110,4 +113,5 @@ door! {
     cluster(request: ClusterRequest) -> ClusterReply => cluster.cluster;
     join_cluster(request: JoinRequest) -> Joined => cluster.join;
     node_moved(node: NodeId, address: String) -> () => cluster.moved;
+    client_door() -> String => door.client_door;
 }

@@ -70,4 +70,6 @@ pub trait NodeService {
     async fn join_cluster(request: JoinRequest) -> Result<Joined>;
     /// [`ClusterAdmin::moved`](crate::membership::ClusterAdmin::moved).
     async fn node_moved(node: NodeId, address: String) -> Result<()>;
+    /// [`ClientDoor::client_door`](crate::client_doors::ClientDoor::client_door).
+    async fn client_door() -> Result<String>;
 }

@@ -7,11 +7,13 @@ mod cluster;
 mod ddl;
 mod dml;
 mod read;
+mod topology;
 
 pub use cluster::*;
 pub use ddl::*;
 pub use dml::*;
 pub use read::*;
+pub use topology::*;
 
 use crate::{CollectionDescriptor, Result, RowBatch};
 use async_trait::async_trait;
@@ -101,6 +103,10 @@ pub trait Database: Send + Sync + 'static {
     async fn server_info(&self, call: Call) -> Result<ServerInfo>;
     /// An operator's verb on the nodes. A database that is no cluster has none.
     async fn cluster(&self, _call: Call, _request: ClusterRequest) -> Result<ClusterReply> {
+        Err(crate::Error::new(crate::Code::Unimplemented, "this database has no nodes to speak of"))
+    }
+    /// Which nodes serve what: a hint, from memory. A database that is no cluster has none.
+    async fn topology(&self, _call: Call, _request: TopologyRequest) -> Result<TopologyReply> {
         Err(crate::Error::new(crate::Code::Unimplemented, "this database has no nodes to speak of"))
     }
 }

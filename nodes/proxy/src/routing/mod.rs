@@ -19,6 +19,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use vecraft_rpc::services::Topology;
 use vecraft_types::{Code, Error, GroupId, NodeId, Result, ShardId};
@@ -38,6 +39,26 @@ pub struct Everywhere<S: ?Sized> {
     topology: Arc<dyn Topology>,
     local: Arc<S>,
     remote: Arc<dyn Fn(NodeId) -> Arc<S> + Send + Sync>,
+    hops: Arc<Hops>,
+}
+
+/// How often a service was asked on this node, and on others.
+#[derive(Debug, Default)]
+pub struct Hops {
+    here: AtomicU64,
+    elsewhere: AtomicU64,
+}
+
+impl Hops {
+    /// Calls answered by this node's own role.
+    pub fn here(&self) -> u64 {
+        self.here.load(Ordering::Relaxed)
+    }
+
+    /// Calls handed to another node.
+    pub fn elsewhere(&self) -> u64 {
+        self.elsewhere.load(Ordering::Relaxed)
+    }
 }
 
 impl<S: ?Sized> Everywhere<S> {
@@ -47,12 +68,20 @@ impl<S: ?Sized> Everywhere<S> {
         local: Arc<S>,
         remote: impl Fn(NodeId) -> Arc<S> + Send + Sync + 'static,
     ) -> Everywhere<S> {
-        Everywhere { topology, local, remote: Arc::new(remote) }
+        Everywhere { topology, local, remote: Arc::new(remote), hops: Arc::default() }
+    }
+
+    /// The same, counting its calls here.
+    pub fn counting(self, hops: Arc<Hops>) -> Everywhere<S> {
+        Everywhere { hops, ..self }
     }
 
     /// The service on a node.
     fn on(&self, node: NodeId) -> Arc<S> {
-        if node == self.topology.own() { self.local.clone() } else { (self.remote)(node) }
+        let is_own = node == self.topology.own();
+        let count = if is_own { &self.hops.here } else { &self.hops.elsewhere };
+        count.fetch_add(1, Ordering::Relaxed);
+        if is_own { self.local.clone() } else { (self.remote)(node) }
     }
 
     fn group_of(&self, shard: ShardId) -> Result<GroupId> {

@@ -119,6 +119,7 @@ fn a_group_without_a_leader_is_unavailable_by_name() {
     let led: Everywhere<u64> =
         Everywhere::new(Map::led_by(Some(2)), Arc::new(1), |node| Arc::new(node.0 * 10));
     assert_eq!(*led.at_leader(GROUP).unwrap(), 20);
+    assert_eq!((led.hops.here(), led.hops.elsewhere()), (0, 1));
     assert_eq!(led.group_of(ShardId { index: 9, ..SHARD }).unwrap_err().code, Code::ReplicaUnavailable);
 }
 

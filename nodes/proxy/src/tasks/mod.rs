@@ -10,3 +10,4 @@ pub(crate) mod query;
 pub(crate) mod reads;
 pub(crate) mod search;
 pub(crate) mod server;
+pub(crate) mod topology;

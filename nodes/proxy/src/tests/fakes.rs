@@ -202,3 +202,34 @@ impl vecraft_rpc::membership::ClusterAdmin for NoNodes {
         Err(Error::internal("not asked here"))
     }
 }
+
+/// Node 1 is the own one; node 2 leads every group that has a leader.
+#[derive(Default)]
+pub(super) struct Places {
+    pub(super) has_leader: bool,
+}
+
+impl Topology for Places {
+    fn own(&self) -> NodeId {
+        NodeId(1)
+    }
+
+    fn group_of(&self, _: ShardId) -> Option<GroupId> {
+        None
+    }
+
+    fn leader_of(&self, _: GroupId) -> Option<NodeId> {
+        self.has_leader.then_some(NodeId(2))
+    }
+
+    fn nodes_of(&self, _: GroupId) -> Vec<NodeId> {
+        vec![NodeId(3), NodeId(1), NodeId(2)]
+    }
+}
+
+#[async_trait::async_trait]
+impl vecraft_rpc::client_doors::ClientDoors for Places {
+    async fn doors(&self) -> Vec<api::NodeDoor> {
+        vec![api::NodeDoor { node: NodeId(1), address: "one:1".to_owned() }]
+    }
+}

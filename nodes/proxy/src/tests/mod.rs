@@ -5,6 +5,7 @@ mod bad_input;
 mod fakes;
 mod names;
 mod reading;
+mod topology;
 mod writing;
 
 use crate::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
@@ -44,6 +45,8 @@ impl Bench {
     fn proxy(cluster: &Arc<FakeCluster>, config: ProxyConfig) -> Proxy {
         Proxy::new(ProxyParts {
             cluster: Arc::new(fakes::NoNodes),
+            topology: Arc::new(fakes::Places { has_leader: true }),
+            doors: Arc::new(fakes::Places::default()),
             catalogue: cluster.clone(),
             catalogue_writer: cluster.clone(),
             shard_writer: cluster.clone(),

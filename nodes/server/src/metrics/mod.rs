@@ -13,6 +13,7 @@ mod node;
 mod process;
 mod roles;
 
+use crate::ways::ShardHops;
 use std::sync::Arc;
 use vecraft_coordinator::Metastore;
 use vecraft_data::DataNode;
@@ -43,6 +44,8 @@ pub struct Parts {
     pub index: Arc<IndexNode>,
     /// Requests.
     pub proxy: Arc<Proxy>,
+    /// Where their shards were asked.
+    pub hops: ShardHops,
 }
 
 /// Lets `metrics` ask these parts. It holds them as long as it lives.
@@ -54,6 +57,7 @@ pub fn observe(metrics: &Metrics, parts: Parts) {
         let data = parts.data.figures();
         data::tell(figures, &data, &parts.metastore);
         roles::requests(figures, parts.proxy.bytes_in_flight());
+        roles::hops(figures, &parts.hops);
         roles::query(figures, &parts.query.report());
         let index = parts.index.report();
         roles::index(figures, &index);

@@ -1,5 +1,6 @@
 //! Requests, reads and index builds.
 
+use crate::ways::ShardHops;
 use vecraft_index_node::IndexReport;
 use vecraft_query::RoleReport;
 use vecraft_runtime::telemetry::Figures;
@@ -7,6 +8,15 @@ use vecraft_runtime::telemetry::Figures;
 pub fn requests(figures: &mut Figures, in_flight_bytes: usize) {
     let help = "bytes of requests that are worked on";
     figures.gauge("vecraft_request_in_flight_bytes", help, &[], in_flight_bytes);
+}
+
+pub fn hops(figures: &mut Figures, hops: &ShardHops) {
+    let help = "calls on shards, by where they were answered: on this node, or on another for one hop more";
+    for (kind, hops) in [("write", &hops.writes), ("read", &hops.reads)] {
+        for (place, count) in [("here", hops.here()), ("elsewhere", hops.elsewhere())] {
+            figures.counter("vecraft_shard_calls_total", help, &[("kind", kind), ("place", place)], count);
+        }
+    }
 }
 
 pub fn query(figures: &mut Figures, reads: &RoleReport) {

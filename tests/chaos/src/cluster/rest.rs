@@ -90,7 +90,7 @@ pub async fn check(
 }
 
 async fn at_rest(address: &str) -> Result<Client, Trouble> {
-    let builder = Client::builder().address(address).deadline(CONVERGE_MAX);
+    let builder = Client::builder().address(address).follow_topology(false).deadline(CONVERGE_MAX);
     builder.connect().await.map_err(|e| format!("{address} at rest: {e}"))
 }
 

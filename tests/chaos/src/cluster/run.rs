@@ -173,6 +173,8 @@ fn retries(writer: usize) -> bool {
 
 async fn client(addresses: Vec<String>, deadline: Duration, retries: bool) -> Result<Client, Trouble> {
     let builder = Client::builder().deadline(deadline).connect_timeout(CONNECT_MAX).retries(retries);
+    // Who is given one address is there to hear that node.
+    let builder = builder.follow_topology(addresses.len() > 1);
     let builder = addresses.into_iter().fold(builder, |builder, address| builder.address(address));
     builder.connect().await.map_err(|e| format!("cannot connect: {e}"))
 }

@@ -29,8 +29,9 @@ pub async fn ask(address: &str) -> Result<(ServerInfo, Vec<CollectionLine>), Str
         Code::Unavailable => not_a_door(address, &error),
         _ => error.to_string(),
     };
-    let client =
-        Client::builder().address(address).connect_timeout(DEADLINE).deadline(DEADLINE).retries(false);
+    // What this node answers, not another in its place.
+    let client = Client::builder().address(address).follow_topology(false);
+    let client = client.connect_timeout(DEADLINE).deadline(DEADLINE).retries(false);
     let client = client.connect().await.map_err(words)?;
     let server = client.server_info(Call::default()).await.map_err(no_door)?;
     let mut collections = Vec::new();

@@ -112,7 +112,8 @@ async fn insert(
 
 /// All keys as one node's Strong reads see them.
 async fn keys_at(address: &str) -> Result<BTreeSet<i64>, String> {
-    let client = Client::connect(address).await.map_err(|e| e.to_string())?;
+    let client = Client::builder().address(address).follow_topology(false).connect().await;
+    let client = client.map_err(|e| e.to_string())?;
     let mut keys = BTreeSet::new();
     let mut after = i64::MIN;
     loop {

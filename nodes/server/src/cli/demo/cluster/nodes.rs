@@ -88,7 +88,11 @@ impl Nodes {
                 if let Some(status) = ended {
                     return Err(format!("node {id} ended with {status}"));
                 }
-                let options = Client::builder().address(&address).retries(false).deadline(LOOK * 20);
+                let options = Client::builder()
+                    .address(&address)
+                    .follow_topology(false)
+                    .retries(false)
+                    .deadline(LOOK * 20);
                 if let Ok(client) = options.connect().await
                     && client.server_info(Call::default()).await.is_ok()
                 {

@@ -1,0 +1,146 @@
+//! One server's door: the connection to it, replaced when it breaks, and whether it is worth trying now.
+//!
+//! ```text
+//! none ── call ──> open ── a call failed on it ──> none
+//! ```
+//! Calls share one connection. Who finds it broken says which one it was, so that a newer one is not thrown away.
+
+use parking_lot::Mutex;
+use std::time::Duration;
+use tarpc::context;
+use tokio::time::{Instant, timeout_at};
+use vecraft_rpc::database::DatabaseServiceClient;
+use vecraft_rpc::transport::{self, chain};
+use vecraft_types::api::{Call, TopologyReply, TopologyRequest};
+
+/// How long a door that could not be reached, or fell silent, is tried after the others only; doubled up to
+/// [`DOWN_MAX`] each time that it happens again, for an attempt may cost its caller the whole timeout.
+const DOWN_FIRST: Duration = Duration::from_secs(1);
+const DOWN_MAX: Duration = Duration::from_secs(16);
+
+/// See the [module](self).
+pub(crate) struct Door {
+    address: String,
+    timeout: Duration,
+    /// Whether a new connection is asked where it leads.
+    greets: bool,
+    state: tokio::sync::Mutex<State>,
+    down: Mutex<Down>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Option<DatabaseServiceClient>,
+    /// Counts connections; names the present one.
+    generation: u64,
+    /// When the last attempt failed, and why.
+    failed: Option<(Instant, String)>,
+}
+
+/// Since when, and how often in a row, it was of no use.
+#[derive(Default)]
+struct Down {
+    until: Option<Instant>,
+    times: u32,
+}
+
+/// A usable connection.
+#[derive(Clone)]
+pub(crate) struct Open {
+    pub(crate) rpc: DatabaseServiceClient,
+    pub(crate) generation: u64,
+}
+
+impl Door {
+    pub(crate) fn new(address: String, timeout: Duration, greets: bool) -> Door {
+        Door { address, timeout, greets, state: tokio::sync::Mutex::default(), down: Mutex::default() }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The present connection, or a new one of which `meet` approves: it hears what the server says about its cluster.
+    /// Callers that arrive meanwhile wait for the same attempt and share its end.
+    pub(crate) async fn get<M>(&self, meet: M) -> Result<Open, String>
+    where
+        M: FnOnce(TopologyReply) -> Result<(), String>,
+    {
+        let asked = Instant::now();
+        let mut state = self.state.lock().await;
+        if let Some(rpc) = &state.open {
+            return Ok(Open { rpc: rpc.clone(), generation: state.generation });
+        }
+        if let Some((at, why)) = &state.failed
+            && *at >= asked
+        {
+            return Err(why.clone());
+        }
+        match self.connect(asked + self.timeout, meet).await {
+            Ok(rpc) => {
+                state.generation += 1;
+                state.open = Some(rpc.clone());
+                *self.down.lock() = Down::default();
+                Ok(Open { rpc, generation: state.generation })
+            }
+            Err(why) => {
+                state.failed = Some((Instant::now(), why.clone()));
+                self.fell_silent();
+                Err(why)
+            }
+        }
+    }
+
+    async fn connect<M>(&self, until: Instant, meet: M) -> Result<DatabaseServiceClient, String>
+    where
+        M: FnOnce(TopologyReply) -> Result<(), String>,
+    {
+        let late = || format!("no answer within {} ms", self.timeout.as_millis());
+        let connecting = timeout_at(until, transport::connect(&self.address));
+        let rpc = connecting.await.map_err(|_| late())?.map_err(|error| error.to_string())?;
+        // None: a database that knows of no nodes.
+        if self.greets
+            && let Some(reply) = ask_topology(&rpc, TopologyRequest::default(), until).await?
+        {
+            meet(reply)?;
+        }
+        Ok(rpc)
+    }
+
+    /// Forgets a broken connection; the next call opens another.
+    pub(crate) async fn broke(&self, generation: u64) {
+        let mut state = self.state.lock().await;
+        if state.generation == generation {
+            state.open = None;
+        }
+    }
+
+    /// Others are better tried first for a while.
+    pub(crate) fn fell_silent(&self) {
+        let mut down = self.down.lock();
+        down.until = Some(Instant::now() + (DOWN_FIRST * (1 << down.times.min(8))).min(DOWN_MAX));
+        down.times += 1;
+    }
+
+    /// Whether it lately could not be reached.
+    pub(crate) fn is_down(&self) -> bool {
+        self.down.lock().until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// Asks a server where things are; none when it cannot say.
+///
+/// # Errors
+/// When no answer came.
+pub(crate) async fn ask_topology(
+    rpc: &DatabaseServiceClient,
+    request: TopologyRequest,
+    until: Instant,
+) -> Result<Option<TopologyReply>, String> {
+    let mut context = context::current();
+    context.deadline = until.into_std();
+    match rpc.topology(context, Call::default(), request).await {
+        Ok(answer) => Ok(answer.ok()),
+        Err(error) => Err(chain(&error)),
+    }
+}

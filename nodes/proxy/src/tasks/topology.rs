@@ -1,0 +1,39 @@
+//! Which nodes serve what, for clients that want to save a hop.
+//!
+//! From memory and without a barrier: an old answer costs its user a hop, because whichever node is asked routes anew.
+
+use crate::Proxy;
+use crate::names::check_database;
+use vecraft_types::api::{Call, CollectionName, CollectionPlace, ShardPlace, TopologyReply, TopologyRequest};
+use vecraft_types::{CollectionDescriptor, GroupId, Result};
+
+impl Proxy {
+    pub(crate) async fn where_things_are(
+        &self,
+        call: Call,
+        request: TopologyRequest,
+    ) -> Result<TopologyReply> {
+        check_database(&call)?;
+        let named = request.collection.map(CollectionName::Name);
+        Ok(TopologyReply {
+            cluster_id: self.identity.cluster_id.clone(),
+            node: self.topology.own(),
+            doors: self.doors.doors().await,
+            collection: named.and_then(|name| self.usable(&name)).map(|found| self.place_of(&found)),
+        })
+    }
+
+    fn place_of(&self, collection: &CollectionDescriptor) -> CollectionPlace {
+        let key = collection.schema.primary_field().filter(|field| !field.auto_id);
+        CollectionPlace {
+            key_field: key.map(|field| field.name.clone()),
+            shards: collection.shards.iter().map(|placed| self.shard_place(placed.group)).collect(),
+        }
+    }
+
+    fn shard_place(&self, group: GroupId) -> ShardPlace {
+        let mut readers = self.topology.nodes_of(group);
+        readers.sort_unstable();
+        ShardPlace { leader: self.topology.leader_of(group), readers }
+    }
+}
