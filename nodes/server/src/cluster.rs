@@ -89,10 +89,17 @@ impl Ways {
     }
 }
 
+impl Ways {
+    /// Another node's roles.
+    pub fn remote(&self, node: NodeId) -> RemoteNode {
+        RemoteNode::new(node, self.dial.clone())
+    }
+}
+
 #[async_trait]
 impl DigestsElsewhere for Ways {
     async fn digest(&self, node: NodeId, group: GroupId) -> vecraft_types::Result<GroupDigest> {
-        RemoteNode::new(node, self.dial.clone()).digest(group).await
+        self.remote(node).digest(group).await
     }
 }
 

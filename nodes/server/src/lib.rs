@@ -18,6 +18,7 @@ mod error;
 mod forming;
 mod ground;
 mod identity;
+mod index_peers;
 mod index_role;
 mod keeper;
 mod limits;

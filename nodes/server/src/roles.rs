@@ -4,6 +4,7 @@ use crate::cluster::{self, Cluster, Ways};
 use crate::data_role::{self, Seams};
 use crate::directory::Directory;
 use crate::ground::{Ground, clean_up, compare_replicas, watch, watch_metastore};
+use crate::index_peers::NodePeers;
 use crate::index_role::{Shards, index_node};
 use crate::keeper::Keeper;
 use crate::local_groups::LocalGroups;
@@ -148,6 +149,7 @@ impl Roles {
             Shards {
                 data: shards.clone(),
                 leaders: admin.clone(),
+                peers: Arc::new(NodePeers { own: node, data: shards.clone(), ways: ways.clone() }),
                 views: views.clone(),
                 changed: segments_changed,
             },
@@ -193,6 +195,7 @@ impl Roles {
             digests: shards,
             catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
             groups,
+            indexes: index.clone(),
             cluster: Arc::new(steward),
         };
         let asked = match &ways {
@@ -290,6 +293,7 @@ fn everywhere(ways: &Ways, local: &NodeServices) -> NodeServices {
         catalogue: Arc::new(CatalogueRouter(ways.everywhere(local.catalogue.clone(), |node| Arc::new(node)))),
         digests: local.digests.clone(),
         groups: local.groups.clone(),
+        indexes: local.indexes.clone(),
         cluster: Arc::new(ClusterRouter(ways.everywhere(local.cluster.clone(), |node| Arc::new(node)))),
     }
 }

@@ -9,6 +9,8 @@ use futures::future::join_all;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use vecraft_client::types::{CollectionSchema, DataType, FieldSchema};
 use vecraft_client::{Client, Collection, Rows};
 use vecraft_config::{Config, NodeConfig};
@@ -215,6 +217,18 @@ pub fn rows(first: i64, count: i64) -> Rows {
 pub async fn found(client: &Client, name: &str, consistency: Consistency) -> Result<usize, String> {
     let query = client.collection(name).query("id >= 0").output(["id"]).consistency(consistency);
     query.rows().await.map(|reply| reply.rows.batch.rows).map_err(|error| error.to_string())
+}
+
+/// A figure of a node's `/metrics`.
+pub async fn figure(sandbox: &Sandbox, id: u64, name: &str) -> f64 {
+    let address = sandbox.http_address(id);
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {name} in {answer}")).parse().unwrap()
 }
 
 /// Waits until `holds` answers true.

@@ -1,26 +1,12 @@
 //! I22, I23: a replica that holds something else than the others leaves service, and nobody else does.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use vecraft_storage::failpoint;
-use vecraft_test_cluster::{Sandbox, create, eventually, found, rows};
+use vecraft_test_cluster::{Sandbox, create, eventually, figure, found, rows};
 use vecraft_types::api::Consistency;
 
 /// More entries than there are between two marks, in each of two shards' groups, wherever they are.
 const ENTRIES: i64 = 2_400;
-
-/// A figure of a node's `/metrics`.
-async fn figure(sandbox: &Sandbox, id: u64, name: &str) -> f64 {
-    let address = sandbox.http_address(id);
-    let mut stream = TcpStream::connect(&address).await.unwrap();
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.unwrap_or_else(|| panic!("no {name} in {answer}")).parse().unwrap()
-}
 
 async fn insert(sandbox: &Sandbox, first: i64, count: i64) {
     let books = sandbox.client(1).collection("books");

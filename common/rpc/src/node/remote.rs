@@ -1,6 +1,7 @@
 //! The asking side: another node with the faces of its roles.
 
 use super::service::NodeServiceClient;
+use crate::copies::{HoldIndex, IndexHolder};
 use crate::membership::*;
 use crate::services::*;
 use async_trait::async_trait;
@@ -152,6 +153,12 @@ plain! {
     /// What another node holds is not asked for placement; the metastore knows it.
     fn groups(&self) -> Vec<(GroupId, usize)> {
         Vec::new()
+    }
+}
+
+plain! {
+    IndexHolder {
+        hold(hold: HoldIndex) -> () => hold_index;
     }
 }
 

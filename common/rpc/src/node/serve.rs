@@ -1,6 +1,7 @@
 //! The answering side.
 
 use super::service::*;
+use crate::copies::{HoldIndex, IndexHolder};
 use crate::membership::*;
 use crate::services::*;
 use futures::{FutureExt, StreamExt};
@@ -34,6 +35,8 @@ pub struct NodeServices {
     pub catalogue: Arc<dyn CatalogueWriter>,
     /// Groups here: how they stand, and changes of their members.
     pub groups: Arc<dyn GroupHost>,
+    /// Index files here.
+    pub indexes: Arc<dyn IndexHolder>,
     /// Nodes: refuses unless this node leads the metastore.
     pub cluster: Arc<dyn ClusterAdmin>,
 }
@@ -110,4 +113,5 @@ door! {
     cluster(request: ClusterRequest) -> ClusterReply => cluster.cluster;
     join_cluster(request: JoinRequest) -> Joined => cluster.join;
     node_moved(node: NodeId, address: String) -> () => cluster.moved;
+    hold_index(hold: HoldIndex) -> () => indexes.hold;
 }

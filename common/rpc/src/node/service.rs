@@ -3,6 +3,7 @@
 // The service macro writes public types that cannot carry comments of ours.
 #![allow(missing_docs)]
 
+use crate::copies::HoldIndex;
 use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeReport};
 use crate::services::*;
 use vecraft_types::api::{
@@ -70,4 +71,6 @@ pub trait NodeService {
     async fn join_cluster(request: JoinRequest) -> Result<Joined>;
     /// [`ClusterAdmin::moved`](crate::membership::ClusterAdmin::moved).
     async fn node_moved(node: NodeId, address: String) -> Result<()>;
+    /// [`IndexHolder::hold`](crate::copies::IndexHolder::hold).
+    async fn hold_index(hold: HoldIndex) -> Result<()>;
 }
