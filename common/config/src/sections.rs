@@ -109,7 +109,7 @@ section! {
         /// Bytes of log that a group of several replicas keeps below its checkpoint: a replica that is no further behind
         /// catches up from the log, one that is gets a snapshot, files and all.
         follower_log_bytes: u64 = 32 * MIB, 0..=16 * GIB;
-        /// Bytes per second at which this node pulls the files of snapshots, all groups together: catching up leaves
+        /// Bytes per second at which this node pulls files of snapshots and indexes, all groups together: catching up leaves
         /// disk and network to those who serve.
         fetch_bytes_per_s: u64 = 512 * MIB, MIB..=16 * GIB;
         /// Bytes of memory for growing rows, key indexes, requests and index files in use; 0 means half of the

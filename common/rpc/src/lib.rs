@@ -9,6 +9,7 @@
 //! | [`database`] | what may Vecraft's own clients ask? (a tarpc service) |
 //! | [`node`] | what may one node ask of another? (a tarpc service) |
 //! | [`files`] | how does one node read files of another? |
+//! | [`copies`] | how do index files come to all replicas? |
 //! | [`wire`], [`transport`] | how do tarpc's messages travel over TCP? |
 //! | [`serve`] | how is the client door kept open? |
 //! | [`peer`] | which node may connect, on which channel, and how does a call find its answer? |
@@ -20,6 +21,7 @@
 
 pub mod client_doors;
 pub mod codec;
+pub mod copies;
 pub mod database;
 mod door;
 pub mod files;

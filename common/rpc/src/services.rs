@@ -293,8 +293,6 @@ pub trait IndexLedger: Send + Sync {
     /// The builds in force on a shard; none when the shard is not here. Memory only. An error when nobody can say: the
     /// shard's group is out of service here, and its files stay.
     fn builds(&self, shard: ShardId) -> Result<Option<Vec<(SegmentId, IndexBuild)>>>;
-    /// Whether other nodes have a replica of the shard, and so may have an index file that this one has not.
-    fn has_others(&self, shard: ShardId) -> bool;
     /// Returns when this node has applied everything that was committed before the call: what [`IndexLedger::builds`]
     /// does not name afterwards, no log named before.
     async fn settle(&self) -> Result<()>;

@@ -28,6 +28,22 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// A file of another node did not come as it should.
+    #[error("{path}: {why}")]
+    Pull {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// A file of another node cannot come: it cannot be asked, refuses, or there is no room.
+    #[error("{path}: {why}")]
+    Elsewhere {
+        /// The file.
+        path: String,
+        /// Its words.
+        why: Box<vecraft_types::Error>,
+    },
     /// A checkpoint that is too large to be described in one message.
     #[error("group {group} as a snapshot: {bytes} bytes of states and delete lists, a message takes {max}")]
     TooLarge {
@@ -56,6 +72,8 @@ impl From<Error> for vecraft_types::Error {
                 vecraft_types::Error::new(Code::DiskFull, error.to_string())
             }
             Error::Storage(error) => vecraft_types::Error::new(Code::Io, error.to_string()),
+            Error::Elsewhere { why, .. } => *why,
+            Error::Pull { .. } => vecraft_types::Error::new(Code::Io, error.to_string()),
             Error::Codec { .. } | Error::Snapshot { .. } | Error::TooLarge { .. } | Error::Broken(_) => {
                 vecraft_types::Error::internal(error.to_string())
             }

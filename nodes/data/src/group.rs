@@ -80,6 +80,27 @@ impl DataGroup {
         self.raft.id()
     }
 
+    /// Tells whoever waits for `told` when this replica begins or ceases to lead, or has other members: whose work it is
+    /// to build indexes may change with that (I13). Returns when the replica has ended.
+    pub async fn tell_standing(self: Arc<DataGroup>, told: Arc<Notify>) {
+        let mut standing = self.raft.standing();
+        drop(self);
+        let mut last = None;
+        loop {
+            let now = {
+                let standing = standing.borrow_and_update();
+                (standing.part, standing.members.clone())
+            };
+            if last.as_ref() != Some(&now) {
+                told.notify_one();
+                last = Some(now);
+            }
+            if standing.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Stops this replica.
     pub async fn stop(&self) {
         self.raft.shutdown().await;

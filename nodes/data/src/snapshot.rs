@@ -11,7 +11,8 @@
 //! Until that batch the old checkpoint holds, after it the new one; files of both are there at that moment (I3). What
 //! the new one does not name goes afterwards.
 //!
-//! Index files are not part of it: each node builds its own from the vectors.
+//! Index files are not part of it: the index role fetches them by the names that the restored state has (I13), over the
+//! same wire ([`whole`]).
 //!
 //! | module | the question it answers |
 //! |---|---|
@@ -19,6 +20,7 @@
 //! | [`pins`] | which files must stay although no checkpoint names them? |
 //! | [`files`] | which bytes may another node read? |
 //! | [`fetch`], [`pull`] | how does a file get here, whole? |
+//! | [`whole`] | how does another role get a file of another node? |
 //! | [`install`] | how does it become this replica's state? |
 //! | [`throttle`] | how fast? |
 
@@ -29,6 +31,7 @@ pub(crate) mod install;
 pub(crate) mod pins;
 mod pull;
 mod throttle;
+mod whole;
 
 pub use files::DiskFiles;
 pub use throttle::Throttle;

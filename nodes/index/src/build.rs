@@ -6,6 +6,7 @@ use crate::plan::JobKind;
 use crate::survey::Work;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
 use vecraft_index::{BuildMonitor, VectorIndex};
 use vecraft_rpc::memory::Room;
 use vecraft_runtime::shutdown::Shutdown;
@@ -13,11 +14,20 @@ use vecraft_types::{BuildId, IndexBuild, ShardId};
 
 /// Set when nobody wants the index any more. Looked at between batches of rows.
 #[derive(Clone, Default)]
-struct Unwanted(Arc<AtomicBool>);
+pub(crate) struct Unwanted(Arc<(AtomicBool, Notify)>);
 
 impl Unwanted {
     fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.0.store(true, Ordering::Relaxed);
+        // Kept for who begins to wait later.
+        self.0.1.notify_one();
+    }
+
+    /// For work that waits for others. One waits at a time.
+    pub(crate) async fn until_set(&self) {
+        while !self.cancelled() {
+            self.0.1.notified().await;
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -27,7 +37,7 @@ impl Unwanted {
 
 impl BuildMonitor for Unwanted {
     fn cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.0.load(Ordering::Relaxed)
     }
 }
 
@@ -46,7 +56,7 @@ impl IndexNode {
                     done = &mut making => break done,
                     () = stop.triggered(), if !unwanted.cancelled() => unwanted.set(),
                     () = self.next_change() => {
-                        let survey = self.survey();
+                        let survey = self.look();
                         if !survey.wants(&work.job) {
                             unwanted.set();
                         }
@@ -88,8 +98,7 @@ impl IndexNode {
         let target = work.job.target;
         match &work.job.kind {
             _ if error.is_cancelled() => tracing::info!(%target, "index no longer wanted, cancelled"),
-            JobKind::Open(build) if error.is_unusable_file() => {
-                // Usually the vectors come to the same bytes again, which is no slower than fetching them.
+            JobKind::Open(build) if matches!(error, Error::Lost { .. }) => {
                 tracing::error!(%target, %error, "index file is of no use, building it again from the vectors");
                 let mut state = self.state.lock();
                 state.report.unusable += 1;
@@ -119,14 +128,16 @@ impl IndexNode {
         let started = self.clock.monotonic();
         let (index, build) = match &work.job.kind {
             JobKind::Open(build) => {
-                let index = self.open(work, *build).await?;
+                let index = self.open_or_fetch(work, *build, unwanted).await?;
                 unwanted.check()?;
                 (index, *build)
             }
             JobKind::Build { over, replaces, .. } => {
                 let (index, build) = self.durable(work, *over, *replaces, unwanted).await?;
                 unwanted.check()?;
-                let Some(build) = self.named(work, build, *replaces).await? else { return Ok(None) };
+                let Some(build) = self.named(work, build, *replaces, unwanted).await? else {
+                    return Ok(None);
+                };
                 (index, build)
             }
         };
@@ -146,6 +157,31 @@ impl IndexNode {
         Ok(Some((InUse { build, segment: Arc::downgrade(&work.segment), _room: None }, bytes)))
     }
 
+    /// A file that is missing or damaged is fetched, and only one that is lost is built again.
+    async fn open_or_fetch(
+        &self,
+        work: &Work,
+        build: IndexBuild,
+        unwanted: &Unwanted,
+    ) -> Result<Arc<dyn VectorIndex>> {
+        let error = match self.open(work, build).await {
+            Err(error) if error.is_unusable_file() => error,
+            done => return done,
+        };
+        let target = work.job.target;
+        let members = self.members(target)?;
+        if members.is_alone() {
+            // Usually the vectors come to the same bytes again.
+            return Err(Error::Lost { why: error.to_string() });
+        }
+        tracing::info!(%target, %error, "index file in force is not here, fetching it");
+        tokio::select! {
+            fetched = self.fetch(target, &build, &members) => fetched?,
+            () = unwanted.until_set() => return Err(Error::Cancelled),
+        }
+        self.open(work, build).await
+    }
+
     async fn open(&self, work: &Work, build: IndexBuild) -> Result<Arc<dyn VectorIndex>> {
         let (store, segment, target) = (self.store.clone(), work.segment.clone(), work.job.target);
         let field = work.job.field;
@@ -160,16 +196,23 @@ impl IndexNode {
         replaces: Option<IndexBuild>,
         unwanted: &Unwanted,
     ) -> Result<(Arc<dyn VectorIndex>, IndexBuild)> {
-        let earlier = self.unnamed.lock().get(&work.job.target).copied();
-        if let Some(build) = earlier.filter(|build| build.over == over)
-            && let Ok(index) = self.open(work, build).await
-        {
-            return Ok((index, build));
+        let version = replaces.map_or(1, |old| old.version + 1);
+        let earlier: Vec<IndexBuild> = {
+            let unnamed = self.unnamed.lock();
+            let of_target = unnamed.range((work.job.target, 0)..=(work.job.target, u64::MAX));
+            let fits = |build: &&IndexBuild| build.over == over && build.version == version;
+            of_target.map(|(_, build)| build).filter(fits).copied().collect()
+        };
+        for build in earlier {
+            // One of another replica may have come only in part.
+            if let Ok(index) = self.open(work, build).await {
+                return Ok((index, build));
+            }
         }
         let index = self.build(work, unwanted).await?;
         let (target, field, unnamed) = (work.job.target, work.job.field, self.unnamed.clone());
         let (store, unwanted) = (self.store.clone(), unwanted.clone());
-        let (id, version) = (BuildId(self.random.next_u128()), replaces.map_or(1, |old| old.version + 1));
+        let id = BuildId(self.random.next_u128());
         let saving = move || {
             unwanted.check()?;
             let build = store.save(target, index.as_ref(), |file| {
@@ -179,7 +222,7 @@ impl IndexNode {
                 match replaces {
                     Some(old) if old.is_same_file(&build) => old,
                     _ => {
-                        unnamed.lock().insert(target, build);
+                        unnamed.lock().insert((target, checksum), build);
                         build
                     }
                 }
@@ -203,34 +246,26 @@ impl IndexNode {
     /// Between durable and in use: the shard's log names the build (I13). The log's word counts: none when it named
     /// another one, whose file comes next, or when there is no segment to index any more.
     ///
-    /// The seam for several voters: before the entry is proposed, a majority of them holds the file. One voter is its
-    /// own majority; several each build their own as long as files are not fetched.
+    /// Before the entry is proposed, a majority of the voters holds the file; one voter is its own majority.
     async fn named(
         &self,
         work: &Work,
         build: IndexBuild,
         replaces: Option<IndexBuild>,
+        unwanted: &Unwanted,
     ) -> Result<Option<IndexBuild>> {
         if replaces == Some(build) {
             // Built again to the same bytes: the log names this file already.
             return Ok(Some(build));
         }
         let target = work.job.target;
-        // The next version is for a file that is lost. Others may have it: then a replica that makes other bytes (another
-        // program version did) must not take it away from them.
-        let in_force = match replaces.filter(|_| self.ledger.has_others(target.shard)) {
-            Some(old) => Some(old),
-            None => self.ledger.index_ready(target.shard, target.segment, build).await?,
-        };
-        self.unnamed.lock().remove(&target);
+        self.spread(target, build, unwanted).await?;
+        let in_force = self.ledger.index_ready(target.shard, target.segment, build).await?;
+        self.unnamed.lock().remove(&(target, build.checksum));
         if let Some(in_force) = in_force.filter(|in_force| in_force.is_same_file(&build)) {
             return Ok(Some(in_force));
         }
         self.remove_files(target, in_force.as_ref()).await;
-        if let Some(other) = in_force.filter(|_| self.ledger.has_others(target.shard)) {
-            tracing::error!(%target, build = %other.build, "the index in force has other bytes than this node makes, searches scan");
-            self.state.lock().elsewhere.insert(target, other);
-        }
         Ok(None)
     }
 }

@@ -50,8 +50,8 @@ impl IndexNode {
                 let mut counts: Vec<_> = unnamed
                     .lock()
                     .iter()
-                    .filter(|(at, _)| at.shard == shard)
-                    .map(|(at, b)| (*at, *b))
+                    .filter(|((at, _), _)| at.shard == shard)
+                    .map(|((at, _), build)| (*at, *build))
                     .collect();
                 counts.extend(targets(shard, ledger.builds(shard).ok()?));
                 Some(counts)

@@ -37,12 +37,12 @@ impl IndexNode {
                 }
             }
         }
-        let is_waiting = |target: &IndexTarget| {
-            survey.silent.contains(&target.shard)
-                || survey.plan.builds.iter().any(|job| job.target == *target)
+        let is_waiting = |target: &IndexTarget, build: &IndexBuild| {
+            survey.silent.contains(&target.shard) || survey.may_come(target, build)
         };
-        let gone: Vec<_> = self.unnamed.lock().extract_if(.., |target, _| !is_waiting(target)).collect();
-        for (target, _) in gone {
+        let gone: Vec<_> =
+            self.unnamed.lock().extract_if(.., |(target, _), build| !is_waiting(target, build)).collect();
+        for ((target, _), _) in gone {
             self.remove_files(target, survey.named.get(&target)).await;
         }
     }

@@ -25,6 +25,31 @@ pub enum Error {
         /// What the log says.
         named: u64,
     },
+    /// The file that the log names is missing or damaged, and no replica was found that has it.
+    #[error("the file is lost: {why}")]
+    Lost {
+        /// What was wrong with it, here or there.
+        why: String,
+    },
+    /// The file that the log names is of no use here, and nobody could be asked for it who has it.
+    #[error("the file cannot be fetched: {why}")]
+    Nowhere {
+        /// What the others said.
+        why: String,
+    },
+    /// Too few replicas hold the file (I13).
+    #[error("{held} of {voters} voters hold the file: {why}")]
+    NoMajority {
+        /// Those that do.
+        held: usize,
+        /// All that count.
+        voters: usize,
+        /// What the others said.
+        why: String,
+    },
+    /// The shard is not here any more, or out of service.
+    #[error("nobody knows the members of the shard's group")]
+    NoMembers,
     /// A thread pool gave no answer.
     #[error("index thread: {0}")]
     Pool(#[from] vecraft_runtime::pools::Cancelled),

@@ -20,14 +20,16 @@ pub struct IndexReport {
     pub built: u64,
     /// Indexes read from files that the log names.
     pub opened: u64,
-    /// Files that the log names but which were missing or damaged, each built again.
+    /// Files that came from another node.
+    pub fetched: u64,
+    /// Files that the log names but which no replica has any more, each built again.
     pub unusable: u64,
     /// Attempts that failed; they are repeated.
     pub failed: u64,
     /// Index files removed because nobody wanted them any more.
     pub dropped: u64,
-    /// Indexes whose file in force is of other bytes than this node can make; searches scan.
-    pub elsewhere: usize,
+    /// Indexes that the leader's node is to build; searches scan.
+    pub awaited: usize,
     /// Indexes in use now.
     pub attached: usize,
     /// Indexes that were missing when the role last looked: to be opened or built.

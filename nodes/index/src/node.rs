@@ -3,12 +3,13 @@
 use crate::messages::IndexReport;
 use crate::plan::{Here, IndexTarget, Job, JobKind, to_build};
 use crate::store::IndexStore;
-use crate::survey::wanted_of;
+use crate::survey::{Survey, wanted_of};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use vecraft_rpc::copies::IndexPeers;
 use vecraft_rpc::memory::{MemoryGovernor, Room};
 use vecraft_rpc::services::{Catalogue, IndexLedger, ShardStats};
 use vecraft_runtime::clock::Clock;
@@ -45,6 +46,8 @@ pub struct IndexParts {
     pub catalogue: Arc<dyn Catalogue>,
     /// What the shards' logs name.
     pub ledger: Arc<dyn IndexLedger>,
+    /// The other replicas.
+    pub peers: Arc<dyn IndexPeers>,
     /// The views that the data role publishes: its sealed segments take the indexes.
     pub views: Arc<ViewRegistry>,
     /// Told when segments of a shard came or went, or other builds count; one permit stands for any number of changes.
@@ -69,6 +72,7 @@ pub struct IndexParts {
 pub struct IndexNode {
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) ledger: Arc<dyn IndexLedger>,
+    pub(crate) peers: Arc<dyn IndexPeers>,
     pub(crate) views: Arc<ViewRegistry>,
     changed: Arc<Notify>,
     pub(crate) memory: Arc<dyn MemoryGovernor>,
@@ -79,9 +83,14 @@ pub struct IndexNode {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) config: IndexConfig,
     pub(crate) state: Mutex<State>,
-    /// Builds whose file is durable and which no log names yet: kept, so that a proposal that failed is repeated and
-    /// not the build.
-    pub(crate) unnamed: Arc<Mutex<BTreeMap<IndexTarget, IndexBuild>>>,
+    /// Builds by file which no log names yet: durable ones of this node, kept so that a proposal that failed is repeated
+    /// and not the build, and those of others that are held for them, or on the way.
+    pub(crate) unnamed: Arc<Mutex<BTreeMap<(IndexTarget, u64), IndexBuild>>>,
+    /// One file comes from other nodes at a time: they share the throttle anyway.
+    pub(crate) one_fetch: tokio::sync::Mutex<()>,
+    /// Told when the role has looked at what changed.
+    pub(crate) looked: Notify,
+    pub(crate) is_running: watch::Sender<bool>,
 }
 
 /// What the role knows. Everything but the counts can be found out again.
@@ -90,11 +99,11 @@ pub(crate) struct State {
     pub in_use: BTreeMap<IndexTarget, InUse>,
     /// Builds in force whose file is missing or damaged here.
     pub unusable: BTreeMap<IndexTarget, IndexBuild>,
-    /// Builds in force that cannot be made here and that others may have.
-    pub elsewhere: BTreeMap<IndexTarget, IndexBuild>,
     pub failures: BTreeMap<Undone, Failure>,
     /// Indexes that memory has no room for.
     pub waiting: BTreeSet<IndexTarget>,
+    /// Indexes that another node is to build.
+    pub awaited: BTreeSet<IndexTarget>,
     pub report: IndexReport,
 }
 
@@ -141,7 +150,6 @@ impl State {
     /// Forgets troubles with builds that are not in force any more.
     pub(crate) fn keep_only(&mut self, is_in_force: impl Fn(&IndexTarget, &IndexBuild) -> bool) {
         self.unusable.retain(|target, build| is_in_force(target, build));
-        self.elsewhere.retain(|target, build| is_in_force(target, build));
     }
 
     pub(crate) fn is_due(&self, work: Undone, now: Duration) -> bool {
@@ -152,11 +160,24 @@ impl State {
 impl IndexNode {
     /// A role over these parts; nothing happens before an actor runs it.
     pub fn new(parts: IndexParts) -> IndexNode {
-        let IndexParts { catalogue, ledger, views, changed, memory, disk, pool, io, clock, random, config } =
-            parts;
+        let IndexParts {
+            catalogue,
+            ledger,
+            peers,
+            views,
+            changed,
+            memory,
+            disk,
+            pool,
+            io,
+            clock,
+            random,
+            config,
+        } = parts;
         IndexNode {
             catalogue,
             ledger,
+            peers,
             views,
             changed,
             memory,
@@ -168,6 +189,9 @@ impl IndexNode {
             config,
             state: Mutex::default(),
             unnamed: Arc::default(),
+            one_fetch: Default::default(),
+            looked: Notify::new(),
+            is_running: watch::Sender::new(false),
         }
     }
 
@@ -176,8 +200,8 @@ impl IndexNode {
         let state = self.state.lock();
         let attached = state.in_use.keys().filter(|target| state.is_in_use(target)).count();
         let file_bytes = state.in_use.values().map(|used| used.build.file_bytes).sum();
-        let (elsewhere, waiting) = (state.elsewhere.len(), state.waiting.len());
-        IndexReport { attached, elsewhere, waiting, file_bytes, ..state.report.clone() }
+        let (awaited, waiting) = (state.awaited.len(), state.waiting.len());
+        IndexReport { attached, awaited, waiting, file_bytes, ..state.report.clone() }
     }
 
     /// Something changed: look again. Never blocks, and many calls make one look.
@@ -204,8 +228,9 @@ impl IndexNode {
 
     /// Looks, works, waits; until asked to stop.
     pub(crate) async fn run(&self, stop: &Shutdown) {
+        self.is_running.send_replace(true);
         while !stop.is_triggered() {
-            let survey = self.survey();
+            let survey = self.look();
             self.let_go(&survey).await;
             match self.next_job(&survey) {
                 Some((work, room)) => self.do_while_wanted(work, room, stop).await,
@@ -214,6 +239,14 @@ impl IndexNode {
                 }
             }
         }
+        self.is_running.send_replace(false);
+    }
+
+    /// A survey, after something changed.
+    pub(crate) fn look(&self) -> Survey {
+        let survey = self.survey();
+        self.looked.notify_waiters();
+        survey
     }
 
     /// A change, or the time to try something again.
@@ -253,15 +286,12 @@ impl IndexNode {
     /// What the planner is told about the files here.
     pub(crate) fn here(&self) -> BTreeMap<IndexTarget, Here> {
         let state = self.state.lock();
-        let known = state.in_use.keys().chain(state.unusable.keys()).chain(state.elsewhere.keys());
+        let known = state.in_use.keys().chain(state.unusable.keys());
         let targets: BTreeSet<IndexTarget> = known.copied().collect();
         let here = |target: IndexTarget| {
             let used = state.in_use.get(&target).filter(|_| state.is_in_use(&target));
-            let here = Here {
-                in_use: used.map(|used| used.build),
-                unusable: state.unusable.get(&target).copied(),
-                elsewhere: state.elsewhere.get(&target).copied(),
-            };
+            let here =
+                Here { in_use: used.map(|used| used.build), unusable: state.unusable.get(&target).copied() };
             (target, here)
         };
         targets.into_iter().map(here).collect()

@@ -56,8 +56,6 @@ pub struct Here {
     pub in_use: Option<IndexBuild>,
     /// The file of this build is missing or damaged here.
     pub unusable: Option<IndexBuild>,
-    /// This build cannot be made here: its vectors come to other bytes. Another replica may have its file.
-    pub elsewhere: Option<IndexBuild>,
 }
 
 /// One index to build or to open.
@@ -76,7 +74,7 @@ pub struct Job {
 /// How an index comes to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobKind {
-    /// From the file that the log names.
+    /// From the file that the log names, fetched from another replica when it is not here.
     Open(IndexBuild),
     /// From the vectors.
     Build {
@@ -161,8 +159,7 @@ fn missing(
     let job = |kind| Job { target, field: index.field, rows: segment.rows, kind };
     if let Some(build) = named {
         let is = |other: Option<IndexBuild>| other.is_some_and(|other| other.is_same_file(build));
-        // The seam for several voters: a file that others have is to be fetched by its checksum. Until then searches scan.
-        if is(here.in_use) || is(here.elsewhere) {
+        if is(here.in_use) {
             return None;
         }
         // A build over another column file under the same name is of no use here.

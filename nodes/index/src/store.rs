@@ -3,6 +3,7 @@
 //! ```text
 //! indexes/COLLECTION-SHARD/SEGMENT-INDEX-CHECKSUM.idx   block file of kind VIDX around the bytes of `VectorIndex::save`
 //! indexes/COLLECTION-SHARD/SEGMENT-INDEX.new            the same, before its name is known
+//! indexes/COLLECTION-SHARD/SEGMENT-INDEX-CHECKSUM.idx.CHECKSUM.part   the same, on its way from another node
 //! ```
 //! A name says which bytes it must hold, so it follows from what the log says, equal builds of two replicas have equal
 //! names, and a file built again over a damaged one takes its place. Files are made and removed one at a time.
@@ -13,11 +14,12 @@ use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
 use vecraft_index::{VectorIndex, VectorRows};
+use vecraft_rpc::copies::WholeFile;
 use vecraft_storage::{BlockFile, BlockFileInfo, BlockWriter, Disk};
 use vecraft_types::{CollectionId, IndexBuild, ShardId};
 
 /// Directory of all index files.
-const ROOT: &str = "indexes";
+pub(crate) const ROOT: &str = "indexes";
 const KIND: [u8; 4] = *b"VIDX";
 /// Newest layout of the envelope's content.
 const FORMAT: u32 = 1;
@@ -66,13 +68,23 @@ impl IndexStore {
         build: &IndexBuild,
         rows: VectorRows,
     ) -> Result<Arc<dyn VectorIndex>> {
+        let file = self.whole(target, build)?;
+        Ok(vecraft_index::open(file.bytes(0..file.info().data_bytes)?, rows)?)
+    }
+
+    /// Whether a build's file is here, to the last byte.
+    pub(crate) fn has(&self, target: IndexTarget, build: &IndexBuild) -> bool {
+        self.whole(target, build).is_ok_and(|file| file.verify_all().is_ok())
+    }
+
+    fn whole(&self, target: IndexTarget, build: &IndexBuild) -> Result<BlockFile> {
         let path = path(target, build.checksum);
         let file = BlockFile::open(self.disk.as_ref(), &path, KIND, FORMAT)?;
-        let info = file.info();
-        if info.checksum != build.checksum {
-            return Err(Error::OtherFile { path, found: info.checksum, named: build.checksum });
+        let found = file.info().checksum;
+        if found != build.checksum {
+            return Err(Error::OtherFile { path, found, named: build.checksum });
         }
-        Ok(vecraft_index::open(file.bytes(0..info.data_bytes)?, rows)?)
+        Ok(file)
     }
 
     /// Removes the target's files but the one of `kept`; answers how many went.
@@ -112,7 +124,11 @@ impl IndexStore {
             let dir = format!("{ROOT}/{}", entry.name);
             let stays = |name: &str| {
                 let file = format!("{dir}/{name}");
-                named.iter().any(|(target, build)| path(*target, build.checksum) == file)
+                // What came of a file so far is worth something until all of it is here.
+                named.iter().any(|(target, build)| {
+                    let path = path(*target, build.checksum);
+                    file == path || is_part_of(&file, &path) && !self.disk.exists(&path).unwrap_or(false)
+                })
             };
             removed += self.remove_in(&dir, |name| !stays(name))?;
         }
@@ -168,6 +184,17 @@ fn shard_of(dir: &str) -> Option<ShardId> {
 
 fn stem(target: IndexTarget) -> String {
     format!("{}-{}", target.segment, target.index)
+}
+
+/// A build's file as it is asked for on another node.
+pub(crate) fn whole_file(target: IndexTarget, build: &IndexBuild) -> WholeFile {
+    let (path, bytes, checksum) = (path(target, build.checksum), build.file_bytes, build.checksum);
+    WholeFile { path, kind: KIND, format: FORMAT, bytes, checksum }
+}
+
+/// Whether this is what there is of a file that is on its way.
+fn is_part_of(name: &str, path: &str) -> bool {
+    name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".part"))
 }
 
 fn path(target: IndexTarget, checksum: u64) -> String {

@@ -1,7 +1,7 @@
 //! Gathering what the planner needs to know, and choosing the next job.
 
 use crate::node::{IndexNode, Undone};
-use crate::plan::{IndexTarget, Job, Plan, SealedHere, WantedIndex, plan};
+use crate::plan::{IndexTarget, Job, JobKind, Plan, SealedHere, WantedIndex, plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 use std::sync::Arc;
@@ -19,6 +19,9 @@ pub(crate) struct Survey {
     /// Shards whose group is out of service (I24): nothing of theirs is touched.
     pub silent: BTreeSet<ShardId>,
     segments: BTreeMap<(ShardId, SegmentId), Arc<SealedSegment>>,
+    /// The same by the checksums of their column files.
+    column_files: BTreeMap<(ShardId, SegmentId), u64>,
+    wanted: BTreeMap<CollectionId, Vec<WantedIndex>>,
 }
 
 /// What the logs say, shard by shard.
@@ -59,6 +62,19 @@ pub(crate) struct Work {
 }
 
 impl Survey {
+    /// The checksum of the column file that this node serves the segment from.
+    pub(crate) fn column_file(&self, target: &IndexTarget) -> Option<u64> {
+        self.column_files.get(&(target.shard, target.segment)).copied()
+    }
+
+    /// Whether a build that no log names yet may be named, and would be used here then.
+    pub(crate) fn may_come(&self, target: &IndexTarget, build: &IndexBuild) -> bool {
+        let wanted = self.wanted.get(&target.shard.collection).into_iter().flatten();
+        wanted.into_iter().any(|wanted| wanted.index == target.index)
+            && self.column_file(target) == Some(build.over)
+            && self.named.get(target).is_none_or(|named| named.version < build.version)
+    }
+
     /// Whether a job is still in the plan, and to be done in the same way.
     pub(crate) fn wants(&self, job: &Job) -> bool {
         let is_it =
@@ -73,6 +89,7 @@ impl IndexNode {
         let mut wanted: BTreeMap<CollectionId, Vec<WantedIndex>> = BTreeMap::new();
         let mut sealed = Vec::new();
         let mut segments = BTreeMap::new();
+        self.forget_lost_elsewhere();
         let mut here = self.here();
         let mut logs = Logs::default();
         for shard in here.keys().map(|target| target.shard) {
@@ -102,6 +119,7 @@ impl IndexNode {
         let Logs { named, silent, .. } = logs;
         sealed.retain(|segment| !silent.contains(&segment.shard));
         here.retain(|target, _| !silent.contains(&target.shard));
+        let column_files = sealed.iter().map(|one| ((one.shard, one.segment), one.checksum)).collect();
         let plan = {
             let mut state = self.state.lock();
             state.keep_only(|target, build| {
@@ -111,7 +129,7 @@ impl IndexNode {
             state.report.pending = plan.opens.len() + plan.builds.len();
             plan
         };
-        Survey { plan, named, silent, segments }
+        Survey { plan, named, silent, segments, column_files, wanted }
     }
 
     /// The first job whose time has come and for which memory has room.
@@ -126,6 +144,12 @@ impl IndexNode {
             });
             survey.plan.jobs().filter(|job| state.is_due(Undone::of(job), now)).collect()
         };
+        let builds_here = |job: &Job| match job.kind {
+            JobKind::Open(_) => true,
+            JobKind::Build { .. } => self.builds_here(job.target.shard),
+        };
+        let (due, awaited): (Vec<&Job>, Vec<&Job>) = due.into_iter().partition(|job| builds_here(job));
+        self.state.lock().awaited = awaited.into_iter().map(|job| job.target).collect();
         for job in due {
             let segment = survey.segments.get(&(job.target.shard, job.target.segment))?.clone();
             match self.room_for(job, &segment) {
@@ -137,6 +161,21 @@ impl IndexNode {
             }
         }
         None
+    }
+}
+
+impl IndexNode {
+    fn builds_here(&self, shard: ShardId) -> bool {
+        self.peers.members(shard).is_some_and(|members| members.builds_here())
+    }
+
+    /// What was lost is built again by the leader's node: when that is another one by now, this one goes on asking for
+    /// the file.
+    fn forget_lost_elsewhere(&self) {
+        let lost: BTreeSet<ShardId> = self.state.lock().unusable.keys().map(|target| target.shard).collect();
+        let elsewhere: BTreeSet<ShardId> =
+            lost.into_iter().filter(|shard| !self.builds_here(*shard)).collect();
+        self.state.lock().unusable.retain(|target, _| !elsewhere.contains(&target.shard));
     }
 }
 

@@ -238,6 +238,12 @@ impl Role {
         });
         let (let_go, data) = (self.watched.lock().get(&group).cloned(), self.data.clone());
         let let_go = let_go.unwrap_or_else(|| ground.shutdown.child());
+        let (told, stop) = (self.around.segments_changed.clone(), let_go.clone());
+        let telling = running.clone().tell_standing(told);
+        ground.tasks.spawn(TaskKind::Watch, format!("leader of group {group}"), async move {
+            let _ = stop.unless_triggered(telling).await;
+            Ok::<(), Infallible>(())
+        });
         let work = maintain(running.clone(), self.policy, self.data.governor(), let_go.clone());
         ground.tasks.spawn(TaskKind::Checkpoint, format!("group {group}"), async move {
             if let Err(error) = work.await

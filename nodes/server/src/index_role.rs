@@ -9,6 +9,7 @@ use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_data::{DataNode, ShardLedger};
 use vecraft_index_node::{IndexConfig, IndexNode, IndexParts};
+use vecraft_rpc::copies::IndexPeers;
 use vecraft_rpc::services::ShardAdmin;
 use vecraft_runtime::pools::CpuPool;
 use vecraft_segment::ViewRegistry;
@@ -18,6 +19,8 @@ pub struct Shards {
     pub data: Arc<DataNode>,
     /// The way to the leaders of their groups.
     pub leaders: Arc<dyn ShardAdmin>,
+    /// The way to the other replicas.
+    pub peers: Arc<dyn IndexPeers>,
     pub views: Arc<ViewRegistry>,
     pub changed: Arc<Notify>,
 }
@@ -41,6 +44,7 @@ pub fn index_node(
     Ok(Arc::new(IndexNode::new(IndexParts {
         catalogue: Arc::new(metastore.catalogue()),
         ledger: Arc::new(ShardLedger::new((*shards.data).clone(), shards.leaders)),
+        peers: shards.peers,
         views: shards.views,
         changed: shards.changed,
         memory: shards.data,

@@ -20,6 +20,7 @@ mod fitness;
 mod forming;
 mod ground;
 mod identity;
+mod index_peers;
 mod index_role;
 mod keeper;
 mod limits;

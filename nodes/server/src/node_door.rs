@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use vecraft_config::{Config, NodeConfig};
 use vecraft_coordinator::Metastore;
 use vecraft_data::DiskFiles;
+use vecraft_index_node::IndexFiles;
 use vecraft_raft_host::Network;
 use vecraft_rpc::files::{GroupFiles, serve_files};
 use vecraft_rpc::membership::ClusterAdmin;
@@ -108,7 +109,7 @@ impl NodeDoor {
         let doors = [
             (Channel::Raft, network.door()),
             (Channel::Rpc, roles_door(roles.clone())),
-            (Channel::Files, files_door(Arc::new(DiskFiles::new(directory.disk.clone(), io.clone())))),
+            (Channel::Files, files_door(files(directory, io))),
             (Channel::Forming, forming.door()),
         ];
         let listener = again().map_err(&broken)?;
@@ -136,7 +137,13 @@ impl NodeDoor {
     }
 }
 
-/// What serves files of snapshots.
+/// The files that others may read: of groups and of indexes.
+fn files(directory: &Directory, io: &IoPool) -> Arc<dyn GroupFiles> {
+    let groups = Arc::new(DiskFiles::new(directory.disk.clone(), io.clone()));
+    Arc::new(IndexFiles::new(directory.disk.clone(), io.clone(), groups))
+}
+
+/// What serves files of snapshots and index files.
 fn files_door(files: Arc<dyn GroupFiles>) -> Door {
     Arc::new(move |accepted: Accepted| {
         let files = files.clone();

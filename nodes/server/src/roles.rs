@@ -5,6 +5,7 @@ use crate::cluster::{self, Cluster};
 use crate::data_role::{self, Seams};
 use crate::directory::Directory;
 use crate::ground::{Ground, clean_up, compare_replicas, watch, watch_metastore};
+use crate::index_peers::NodePeers;
 use crate::index_role::{Shards, index_node};
 use crate::keeper::Keeper;
 use crate::local_groups::LocalGroups;
@@ -164,6 +165,7 @@ impl Roles {
             Shards {
                 data: shards.clone(),
                 leaders: admin.clone(),
+                peers: Arc::new(NodePeers { own: node, data: shards.clone(), ways: ways.clone() }),
                 views: views.clone(),
                 changed: segments_changed,
             },
@@ -209,6 +211,7 @@ impl Roles {
             digests: shards,
             catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
             groups: groups.clone(),
+            indexes: index.clone(),
             cluster: Arc::new(steward),
             door: Arc::new(OwnDoor(client_door.to_owned())),
         };

@@ -49,6 +49,7 @@ impl Ways {
             )),
             digests: local.digests.clone(),
             groups: local.groups.clone(),
+            indexes: local.indexes.clone(),
             cluster: Arc::new(ClusterRouter(self.everywhere(local.cluster.clone(), |node| Arc::new(node)))),
             door: local.door.clone(),
         }

@@ -2,6 +2,7 @@
 
 use super::service::NodeServiceClient;
 use crate::client_doors::ClientDoor;
+use crate::copies::{HoldIndex, IndexHolder};
 use crate::membership::*;
 use crate::services::*;
 use async_trait::async_trait;
@@ -153,6 +154,12 @@ plain! {
     /// What another node holds is not asked for placement; the metastore knows it.
     fn groups(&self) -> Vec<(GroupId, usize)> {
         Vec::new()
+    }
+}
+
+plain! {
+    IndexHolder {
+        hold(hold: HoldIndex) -> () => hold_index;
     }
 }
 

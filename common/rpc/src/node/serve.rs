@@ -2,6 +2,7 @@
 
 use super::service::*;
 use crate::client_doors::ClientDoor;
+use crate::copies::{HoldIndex, IndexHolder};
 use crate::membership::*;
 use crate::services::*;
 use futures::{FutureExt, StreamExt};
@@ -35,6 +36,8 @@ pub struct NodeServices {
     pub catalogue: Arc<dyn CatalogueWriter>,
     /// Groups here: how they stand, and changes of their members.
     pub groups: Arc<dyn GroupHost>,
+    /// Index files here.
+    pub indexes: Arc<dyn IndexHolder>,
     /// Nodes: refuses unless this node leads the metastore.
     pub cluster: Arc<dyn ClusterAdmin>,
     /// Where clients reach this node.
@@ -114,4 +117,5 @@ door! {
     join_cluster(request: JoinRequest) -> Joined => cluster.join;
     node_moved(node: NodeId, address: String) -> () => cluster.moved;
     client_door() -> String => door.client_door;
+    hold_index(hold: HoldIndex) -> () => indexes.hold;
 }

@@ -3,6 +3,7 @@
 // The service macro writes public types that cannot carry comments of ours.
 #![allow(missing_docs)]
 
+use crate::copies::HoldIndex;
 use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeReport};
 use crate::services::*;
 use vecraft_types::api::{
@@ -72,4 +73,6 @@ pub trait NodeService {
     async fn node_moved(node: NodeId, address: String) -> Result<()>;
     /// [`ClientDoor::client_door`](crate::client_doors::ClientDoor::client_door).
     async fn client_door() -> Result<String>;
+    /// [`IndexHolder::hold`](crate::copies::IndexHolder::hold).
+    async fn hold_index(hold: HoldIndex) -> Result<()>;
 }

@@ -69,6 +69,17 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Bytes a process without privileges may still write.
     fn free_bytes(&self) -> Result<u64>;
 
+    /// Reads up to `bytes` from `offset`: fewer when the file ends before.
+    fn read_range(&self, path: &str, offset: u64, bytes: u32) -> Result<Vec<u8>> {
+        let file = self.open(path, OpenMode::Read)?;
+        let left = file.len()?.saturating_sub(offset);
+        let mut into = vec![0; to_usize(path, left.min(u64::from(bytes)))?];
+        if !into.is_empty() {
+            file.read_at(offset, &mut into)?;
+        }
+        Ok(into)
+    }
+
     /// Reads a whole file.
     fn read_all(&self, path: &str) -> Result<Vec<u8>> {
         let file = self.open(path, OpenMode::Read)?;

@@ -7,7 +7,7 @@
 
 use super::Source;
 use super::content::Content;
-use super::pull::{Pull, on, part_of};
+use super::pull::{Check, Pull, on, part_of};
 use crate::error::{Error, Result};
 use crate::machine::DataMachine;
 use parking_lot::Mutex;
@@ -70,20 +70,26 @@ fn missing(disk: &dyn Disk, group: GroupId, listed: Vec<FileManifest>) -> Result
         if is_taken {
             tracing::error!(%group, file = first.path, "a file of this replica differs from another node's: I22");
         }
-        missing.push(Pull { group, to: if is_taken { other.path } else { first.path }, listed });
+        let check: Check = Arc::new(|disk, listed| Ok(verify_file(disk, listed)?));
+        missing.push(Pull { group, to: if is_taken { other.path } else { first.path }, listed, check });
     }
     let bytes: u64 = missing.iter().map(|pull| pull.listed.bytes).sum();
-    let free = disk.free_bytes()?;
-    if bytes > 0 && free < bytes.saturating_add(FREE_BYTES_MIN) {
-        let why = format!(
-            "{} MiB are missing here and {} MiB are free, of which {} MiB must stay",
-            bytes >> 20,
-            free >> 20,
-            FREE_BYTES_MIN >> 20
-        );
-        return Err(Error::Snapshot { group, why });
-    }
+    room_for(disk, bytes).map_err(|why| Error::Snapshot { group, why })?;
     Ok(missing)
+}
+
+/// Refuses what would not leave the disk enough.
+pub(super) fn room_for(disk: &dyn Disk, bytes: u64) -> std::result::Result<(), String> {
+    let free = disk.free_bytes().map_err(|error| error.to_string())?;
+    if bytes == 0 || free >= bytes.saturating_add(FREE_BYTES_MIN) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} MiB are missing here and {} MiB are free, of which {} MiB must stay",
+        bytes >> 20,
+        free >> 20,
+        FREE_BYTES_MIN >> 20
+    ))
 }
 
 async fn pull_all(
@@ -98,7 +104,10 @@ async fn pull_all(
     let files = missing.len();
     tracing::info!(%group, node = %snapshot.source, files, bytes, "pulling the files of a snapshot");
     for pull in missing {
-        pull.run(snapshot, source, disk, io).await?;
+        pull.run(snapshot.source, source, disk, io).await.map_err(|error| match error {
+            Error::Pull { .. } | Error::Elsewhere { .. } => Error::Snapshot { group, why: error.to_string() },
+            other => other,
+        })?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use vecraft_rpc::files::{FileRange, GroupFiles, RANGE_BYTES_MAX};
 use vecraft_runtime::pools::IoPool;
-use vecraft_storage::{Disk, OpenMode};
+use vecraft_storage::Disk;
 use vecraft_types::{Code, Error, GroupId, Result};
 
 /// The files of this node's groups.
@@ -43,12 +43,6 @@ fn read(disk: &dyn Disk, range: &FileRange) -> Result<Bytes> {
     if !is_of_group(*group, path) {
         return Err(Error::invalid(format!("{path:?} is no file of group {group}")));
     }
-    let refused = |error: vecraft_storage::Error| Error::new(Code::Io, error.to_string());
-    let file = disk.open(path, OpenMode::Read).map_err(refused)?;
-    let left = file.len().map_err(refused)?.saturating_sub(*offset);
-    let mut into = vec![0; left.min(u64::from(*bytes)).min(u64::from(RANGE_BYTES_MAX)) as usize];
-    if !into.is_empty() {
-        file.read_at(*offset, &mut into).map_err(refused)?;
-    }
-    Ok(into.into())
+    let read = disk.read_range(path, *offset, (*bytes).min(RANGE_BYTES_MAX));
+    read.map(Bytes::from).map_err(|error| Error::new(Code::Io, error.to_string()))
 }

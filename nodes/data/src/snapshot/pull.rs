@@ -10,12 +10,14 @@
 use super::Source;
 use crate::error::{Error, Result};
 use std::sync::Arc;
-use vecraft_raft_host::Incoming;
 use vecraft_rpc::files::{FileRange, RANGE_BYTES_MAX};
 use vecraft_runtime::pools::IoPool;
-use vecraft_segment::{FileManifest, verify_file};
+use vecraft_segment::FileManifest;
 use vecraft_storage::{Disk, DiskFile, OpenMode, failpoint};
-use vecraft_types::GroupId;
+use vecraft_types::{GroupId, NodeId};
+
+/// Looks at every byte of a file and compares it with what was listed.
+pub(super) type Check = Arc<dyn Fn(&dyn Disk, &FileManifest) -> Result<()> + Send + Sync>;
 
 /// A file to be pulled.
 #[derive(Clone)]
@@ -25,6 +27,8 @@ pub(super) struct Pull {
     pub listed: FileManifest,
     /// Its path here.
     pub to: String,
+    /// Whether it is what was listed.
+    pub check: Check,
 }
 
 /// The name of a file while it is incomplete.
@@ -37,13 +41,7 @@ impl Pull {
     ///
     /// # Errors
     /// The other node's words, a file that ends early or is not what was listed, storage errors.
-    pub async fn run(
-        self,
-        snapshot: &Incoming,
-        source: &Source,
-        disk: &Arc<dyn Disk>,
-        io: &IoPool,
-    ) -> Result<()> {
+    pub async fn run(self, from: NodeId, source: &Source, disk: &Arc<dyn Disk>, io: &IoPool) -> Result<()> {
         let part = part_of(&self.to, &self.listed);
         let (file, mut at) = on(io, {
             let (disk, part, whole) = (disk.clone(), part.clone(), self.listed.bytes);
@@ -54,8 +52,9 @@ impl Pull {
             let bytes = (self.listed.bytes - at).min(u64::from(RANGE_BYTES_MAX)) as u32;
             source.throttle.take(u64::from(bytes)).await;
             let range = FileRange { group: self.group, path: self.listed.path.clone(), offset: at, bytes };
-            let chunk = source.files.read(snapshot.source, range).await;
-            let chunk = chunk.map_err(|error| self.failed(error.to_string()))?;
+            let chunk = source.files.read(from, range).await;
+            let chunk =
+                chunk.map_err(|why| Error::Elsewhere { path: self.listed.path.clone(), why: why.into() })?;
             if chunk.is_empty() || chunk.len() > bytes as usize {
                 let got = chunk.len();
                 return Err(
@@ -78,7 +77,7 @@ impl Pull {
             return Err(error.into());
         }
         let pulled = FileManifest { path: part.to_owned(), ..self.listed.clone() };
-        if let Err(error) = verify_file(disk, &pulled) {
+        if let Err(error) = (self.check)(disk, &pulled) {
             // Nothing of it can be trusted: the next attempt begins with an empty file.
             disk.remove_file(part)?;
             return Err(self.failed(format!("what came is not what was listed: {error}")));
@@ -94,7 +93,7 @@ impl Pull {
     }
 
     fn failed(&self, why: String) -> Error {
-        Error::Snapshot { group: self.group, why: format!("{}: {why}", self.listed.path) }
+        Error::Pull { path: self.listed.path.clone(), why }
     }
 }
 

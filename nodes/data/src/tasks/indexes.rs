@@ -49,11 +49,6 @@ impl IndexLedger for ShardLedger {
         }
     }
 
-    fn has_others(&self, shard: ShardId) -> bool {
-        let group = self.holder(shard).ok().flatten();
-        group.is_some_and(|group| !group.raft.members().is_alone(group.raft.replica()))
-    }
-
     async fn settle(&self) -> Result<()> {
         for group in self.node.groups() {
             group.read_barrier(DEADLINE).await?;

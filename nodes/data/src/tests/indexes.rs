@@ -54,6 +54,8 @@ async fn i13_a_proposer_hears_which_build_is_in_force() {
 
     assert_eq!(rig.ready(SEGMENT, build(1, 1)).await, Some(build(1, 1)));
     assert!(rig.was_told(), "a build that counts is work for the index role");
+    let members = rig.node.shard_members(NodeId(1), SHARD).unwrap();
+    assert!(members.is_alone() && members.builds_here(), "{members:?}");
     assert_eq!(rig.ready(SEGMENT, build(1, 2)).await, Some(build(1, 1)));
     assert!(!rig.was_told());
     assert_eq!(rig.ready(SEGMENT, build(2, 3)).await, Some(build(2, 3)));
@@ -68,7 +70,7 @@ async fn i13_a_proposer_hears_which_build_is_in_force() {
     rig.node.drop_shard(GROUP, SHARD).await.unwrap();
     assert!(rig.was_told());
     assert_eq!(rig.ledger().builds(SHARD).unwrap(), None);
-    assert!(!rig.ledger().has_others(SHARD));
+    assert_eq!(rig.node.shard_members(NodeId(1), SHARD), None);
     assert_eq!(rig.ready(SEGMENT, build(3, 4)).await, None);
     rig.ledger().index_dropped(SHARD, INDEX).await.unwrap();
 }

@@ -23,7 +23,6 @@ struct Inner {
     /// Proposals that get no answer from now on.
     mute: u32,
     is_out_of_service: bool,
-    has_others: bool,
     looks: u64,
     /// What another replica names just before our next proposal.
     rival: Option<(SegmentId, IndexBuild)>,
@@ -81,11 +80,6 @@ impl Ledger {
     /// So many proposals fail without an answer, and without effect.
     pub fn set_mute(&self, proposals: u32) {
         self.0.lock().mute = proposals;
-    }
-
-    /// The shard gets replicas on other nodes.
-    pub fn set_others(&self) {
-        self.0.lock().has_others = true;
     }
 
     /// How often somebody asked for the builds in force.
@@ -157,10 +151,6 @@ impl IndexLedger for Ledger {
         }
         let state = inner.group.shards.get(&shard);
         Ok(state.map(|state| state.builds().map(|(segment, build)| (segment, *build)).collect()))
-    }
-
-    fn has_others(&self, _: ShardId) -> bool {
-        self.0.lock().has_others
     }
 
     async fn settle(&self) -> Result<()> {

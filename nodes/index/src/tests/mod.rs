@@ -2,8 +2,10 @@
 //! The planner alone, and the role over real segments on a disk that loses power on request.
 
 mod clean_up;
+mod copies;
 mod ledger;
 mod naming;
+mod peers;
 mod planning;
 mod rig;
 mod role;

@@ -225,28 +225,3 @@ async fn i24_a_group_out_of_service_keeps_its_index_files() {
     assert_eq!((report.opened, report.built, report.dropped), (1, 1, 0));
     life.end().await;
 }
-
-#[tokio::test]
-async fn i13_with_other_replicas_nobody_takes_their_file_away() {
-    // Both ways to meet other bytes: named before, and named while ours was built.
-    for is_late in [false, true] {
-        let rig = rig();
-        rig.ledger.set_others();
-        let theirs = foreign(&rig);
-        if is_late {
-            rig.ledger.set_rival(1, theirs);
-        } else {
-            rig.ledger.names(1, theirs).unwrap();
-        }
-        let life = rig.live().await;
-        let report = life.until(|report| report.elsewhere == 1).await;
-        assert_eq!((report.attached, report.failed), (0, 0));
-        assert_eq!(rig.ledger.build(1, 1), Some(theirs), "theirs stays");
-        assert!(rig.index_files().is_empty(), "ours goes");
-        // Another index of the segment is no other replica's business.
-        rig.wishes.set(&[(2, "HNSW")]);
-        life.node.wake();
-        life.until(|report| report.attached == 1 && report.elsewhere == 0).await;
-        life.end().await;
-    }
-}

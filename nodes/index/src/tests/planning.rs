@@ -107,19 +107,6 @@ fn i13_a_named_file_that_is_of_no_use_is_built_again() {
 }
 
 #[test]
-fn i13_a_file_that_only_others_can_have_is_left_to_them() {
-    let wanted = BTreeMap::from([(SHARD.collection, vec![wish(1, hnsw())])]);
-    let (mut in_force, _) = named(&[(1, 1, false)]);
-    let here = Here { unusable: Some(build(1, 1)), elsewhere: Some(build(1, 1)), ..Here::default() };
-    let here = BTreeMap::from([(target(1, 1), here)]);
-    let left = plan(&wanted, &[sealed(1, 5_000)], &in_force, &here, FLAT_ROWS);
-    check(&left, &[], &[], &[]);
-    in_force.insert(target(1, 1), IndexBuild { version: 2, checksum: 7, ..build(1, 1) });
-    let tried = plan(&wanted, &[sealed(1, 5_000)], &in_force, &here, FLAT_ROWS);
-    check(&tried, &[], &[(1, 1)], &[]);
-}
-
-#[test]
 fn autoindex_scans_small_segments_and_flat_all() {
     let sealed = [sealed(1, 3_999), sealed(2, 4_000)];
     let plan = run(&[wish(1, IndexSpec::Auto)], &sealed, &[]);

@@ -1,6 +1,7 @@
 //! A node with one shard, whose disk and store lose power on request.
 
 use super::ledger::Ledger;
+use super::peers::Peers;
 use crate::{IndexActor, IndexConfig, IndexNode, IndexParts, IndexReport};
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -33,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Rig {
     pub disk: SimDisk,
     pub ledger: Arc<Ledger>,
+    pub peers: Arc<Peers>,
     pub wishes: Arc<Wishes>,
     pub memory: Arc<Memory>,
     manifests: Vec<SegmentManifest>,
@@ -149,7 +151,9 @@ impl Rig {
         let ledger = Arc::new(Ledger::default());
         ledger.create((*schema()).clone());
         let memory = Arc::new(Memory { limit: AtomicU64::new(u64::MAX), used: Arc::default() });
-        Rig { disk: SimDisk::new(1), ledger, wishes: Arc::default(), memory, manifests: Vec::new() }
+        let disk = SimDisk::new(1);
+        let peers = Arc::new(Peers::alone(Arc::new(disk.clone())));
+        Rig { disk, ledger, peers, wishes: Arc::default(), memory, manifests: Vec::new() }
     }
 
     pub fn files(&self) -> Arc<dyn Disk> {
@@ -205,6 +209,7 @@ impl Rig {
         let node = Arc::new(IndexNode::new(IndexParts {
             catalogue: self.wishes.clone(),
             ledger: self.ledger.clone(),
+            peers: self.peers.clone(),
             views: views.clone(),
             changed,
             memory: self.memory.clone(),

@@ -37,7 +37,8 @@ pub fn index(figures: &mut Figures, index: &IndexReport) {
     let mut counter = |name, help, value| figures.counter(name, help, &[], value);
     counter("vecraft_index_built_total", "indexes built from vectors", index.built);
     counter("vecraft_index_opened_total", "indexes read from files of an earlier life", index.opened);
-    let help = "index files that were missing, damaged or of other rows, and built again";
+    counter("vecraft_index_fetched_total", "index files that came from other nodes", index.fetched);
+    let help = "index files that no replica has any more, each built again";
     counter("vecraft_index_unusable_total", help, index.unusable);
     counter("vecraft_index_failed_total", "attempts that failed; they are repeated", index.failed);
     counter("vecraft_index_dropped_total", "index files removed because nobody wants them", index.dropped);
@@ -45,8 +46,8 @@ pub fn index(figures: &mut Figures, index: &IndexReport) {
     figures.gauge("vecraft_index_pending", "indexes still to be opened or built", &[], index.pending);
     let help = "indexes of those that memory has no room for; searches scan";
     figures.gauge("vecraft_index_waiting", help, &[], index.waiting);
-    let help = "indexes whose file in force has other bytes than this node can make; searches scan";
-    figures.gauge("vecraft_index_elsewhere", help, &[], index.elsewhere);
+    let help = "indexes that the node of the group's leader is to build; searches scan";
+    figures.gauge("vecraft_index_awaited", help, &[], index.awaited);
     let help = "1 while an index is opened or built";
     figures.gauge("vecraft_index_working", help, &[], index.working_on.is_some());
 }
