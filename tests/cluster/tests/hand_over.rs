@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use futures::future::join_all;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use vecraft_client::Client;
 use vecraft_storage::failpoint;
 use vecraft_test_cluster::{Sandbox, create, eventually, metric, rows};
-use vecraft_types::api::{ClusterReply, ClusterRequest};
+use vecraft_types::api::{Call, ClusterReply, ClusterRequest, Consistency, Database, TopologyRequest};
+use vecraft_types::{Metric, PrimaryKey};
 
 /// The least that an election without a hand-over takes: followers wait for the leader's lease and then for their own time.
 const ELECTION_MIN: Duration = Duration::from_millis(1_250);
@@ -101,5 +104,62 @@ async fn i7_a_node_whose_disk_hangs_leads_nothing() {
     eventually("every door serves", async || books.count().await.is_ok()).await;
     let count = books.count().await.unwrap();
     assert!(count == 201 || written.is_err() && count == 200, "{count} after {written:?}");
+    sandbox.stop_all().await;
+}
+
+/// The column files of a node's replicas, the largest first.
+fn column_files(sandbox: &Sandbox, node: u64) -> Vec<PathBuf> {
+    let mut dirs = vec![sandbox.config.nodes[node as usize - 1].data_dir.join("groups")];
+    let mut files = Vec::new();
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { dirs.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort_by_key(|path| std::cmp::Reverse(path.metadata().unwrap().len()));
+    files
+}
+
+/// I24: a leader that finds a file damaged goes on as a follower; nobody but the operator notices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i24_a_leader_with_a_damaged_file_hands_over() {
+    let mut sandbox = Sandbox::start(3).await;
+    let client = sandbox.client(1);
+    let books = create(&client, "books").await;
+    books.insert(rows(0, 20_000)).await.unwrap();
+    books.flush().await.unwrap();
+    let leader_of = async |shard: usize| {
+        let place = TopologyRequest { collection: Some("books".to_owned()) };
+        let place = client.topology(Call::default(), place).await.unwrap().collection.unwrap();
+        place.shards[shard].leader
+    };
+    let leader = leader_of(0).await.unwrap();
+    // One byte in each large file: the vectors of what this node leads, at least.
+    let vectors = || {
+        let mut files = column_files(&sandbox, leader.0);
+        files.retain(|path| path.metadata().is_ok_and(|file| file.len() > 100_000));
+        files
+    };
+    eventually("the node has written its files", async || !vectors().is_empty()).await;
+    for path in vectors() {
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let (middle, mut byte) = (file.metadata().unwrap().len() / 2, [0]);
+        file.read_exact_at(&mut byte, middle).unwrap();
+        file.write_all_at(&[byte[0] ^ 0x40], middle).unwrap();
+    }
+    let search = async |node: u64| {
+        let books = sandbox.client(node).collection("books");
+        let hit = books.search(&[321.0, 1.0, 2.0, 3.0]).consistency(Consistency::Strong);
+        hit.metric(Metric::L2).limit(1).one().await.unwrap()[0].key.clone()
+    };
+    // The damage is found by a read, which another replica answers.
+    for node in 1..=3 {
+        assert_eq!(search(node).await, PrimaryKey::Int64(321), "at node {node}");
+    }
+    eventually("another leads", async || leader_of(0).await.is_some_and(|now| now != leader)).await;
+    books.delete_where("id < 10").await.unwrap();
+    assert_eq!(books.count().await.unwrap(), 19_990);
+    drop((books, client));
     sandbox.stop_all().await;
 }
