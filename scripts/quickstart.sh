@@ -2,9 +2,10 @@
 # From a fresh clone to answers: builds Vecraft, starts a node, loads 5,000 passages, searches them by 200 sentences.
 #
 #   scripts/quickstart.sh [--keep]      build and show
-#   scripts/quickstart.sh --nodes 3     the same on a cluster of three processes on this machine; then each is killed
-#                                       once with SIGKILL while rows are inserted, and the acknowledged ones counted
+#   scripts/quickstart.sh --nodes 3     the same on a cluster of three processes on this machine; then the leader is
+#                                       killed with SIGKILL while rows are inserted, and the acknowledged ones counted
 #
+#   --kills N how often the leader is killed (3)
 #   --keep    let the node serve on until Ctrl-C; without it, it stops and leaves nothing behind but the build
 #   --help    this text
 #
@@ -42,6 +43,12 @@ main() {
         shift
         ;;
       --nodes=*) nodes="${1#--nodes=}" ;;
+      --kills)
+        [ "$#" -ge 2 ] || { echo "quickstart: --kills needs a number" >&2; exit 2; }
+        demo+=(--kills "$2")
+        shift
+        ;;
+      --kills=*) demo+=(--kills "${1#--kills=}") ;;
       -h | --help) usage; exit 0 ;;
       *)
         echo "quickstart: there is no option '$1'; see scripts/quickstart.sh --help" >&2

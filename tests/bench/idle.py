@@ -2,14 +2,18 @@
 """An empty server's start, and what 10,000 empty collections cost while nobody asks.
 
     VECRAFT_BIN=.../release/vecraft python3 tests/bench/idle.py [--collections 10000] [--seconds 60]
+    ... --nodes 3 [--groups 2]      three nodes, so many groups a node; the figures are sums
+
+The bytes are those of the loopback device: run it in a network namespace of its own when others use it.
 """
 
 import argparse
 import os
+import pathlib
 import tempfile
 import time
 
-from node import Node
+from node import server
 from pymilvus import DataType, MilvusClient
 
 
@@ -18,12 +22,16 @@ def main():
     options.add_argument("--binary", default=os.environ.get("VECRAFT_BIN", "vecraft"))
     options.add_argument("--collections", type=int, default=10_000)
     options.add_argument("--seconds", type=float, default=60)
+    options.add_argument("--nodes", type=int, default=1)
+    options.add_argument("--groups", type=int, default=2, help="groups a node, with --nodes")
     options = options.parse_args()
+    make = lambda directory: server(options.binary, directory + "/data", options.nodes,
+                                    f"[data]\ngroups_per_node = {options.groups}")
 
     starts = []
     for _ in range(5):
         with tempfile.TemporaryDirectory() as directory:
-            node = Node(options.binary, directory + "/data")
+            node = make(directory)
             began = time.monotonic()
             node.start()
             assert node.health() == "OK"
@@ -32,7 +40,7 @@ def main():
     print(f"empty directory to /healthz OK: median {sorted(starts)[2]:.3f} s of {[round(s, 3) for s in starts]}")
 
     with tempfile.TemporaryDirectory() as directory:
-        node = Node(options.binary, directory + "/data")
+        node = make(directory)
         node.start()
         client = MilvusClient(node.uri)
         schema = client.create_schema()
@@ -53,12 +61,19 @@ def main():
 
 def measure(node, seconds, when):
     time.sleep(3)
-    before = node.cpu_seconds()
+    before, sent = node.cpu_seconds(), loopback_bytes()
     time.sleep(seconds)
     share = 100 * (node.cpu_seconds() - before) / seconds
+    sent = (loopback_bytes() - sent) / seconds
     resident, anonymous = node.memory_mib()
-    print(f"idle {when}: {share:.2f} % of one core over {seconds:.0f} s, "
+    print(f"idle {when}: {share:.2f} % of one core over {seconds:.0f} s, {sent:.0f} bytes/s, "
           f"{resident:.0f} MiB resident, {anonymous:.0f} MiB of it anonymous, {node.disk_mib():.0f} MiB on disk")
+
+
+def loopback_bytes():
+    """Bytes sent over the loopback device since it is up."""
+    lines = pathlib.Path("/proc/net/dev").read_text().splitlines()
+    return next(int(line.split(":")[1].split()[8]) for line in lines if line.strip().startswith("lo:"))
 
 
 main()

@@ -1,28 +1,37 @@
-"""Starting, killing and measuring one server for the benches of this folder. Needs Linux (/proc)."""
+"""Starting, killing and measuring servers for the benches of this folder. Needs Linux (/proc)."""
 
 import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
 
 
 class Node:
-    """One `vecraft serve` on a directory; stops what it started, by its process id."""
+    """One `vecraft serve`; stops what it started, by its process id.
 
-    def __init__(self, binary, directory):
+    On its own it serves a directory on free ports; with `config`, it is node `number` of that cluster.toml.
+    """
+
+    def __init__(self, binary, directory, config=None, number=1):
         self.binary, self.directory = binary, pathlib.Path(directory)
+        self.config, self.number = config, number
         self.process = None
 
-    def start(self, port=0):
-        """Starts it; returns seconds until it says it serves (`run.json` names our pid)."""
-        began = time.monotonic()
+    def spawn(self, port=0):
+        """Starts it without waiting."""
+        if self.config:
+            where = ["--config", str(self.config), "--node", str(self.number)]
+        else:
+            where = ["--data-dir", str(self.directory), "--listen", f"127.0.0.1:{port}"]
         self.process = subprocess.Popen(
-            [self.binary, "serve", "--data-dir", str(self.directory), "--listen", f"127.0.0.1:{port}",
-             "--log-level", "warn"],
-            stdout=subprocess.DEVNULL)
+            [self.binary, "serve", *where, "--log-level", "warn"], stdout=subprocess.DEVNULL)
+
+    def await_serving(self):
+        """Returns when `run.json` names our process: it serves."""
         while self.process.poll() is None:
             try:
                 run = json.loads((self.directory / "run.json").read_text())
@@ -30,17 +39,35 @@ class Node:
                 run = {}
             if run.get("pid") == self.process.pid:
                 self.addresses = run["addresses"]
-                return time.monotonic() - began
+                return
             time.sleep(0.002)
         raise SystemExit(f"{self.binary} ended with status {self.process.returncode}")
+
+    def start(self, port=0):
+        """Starts it; returns seconds until it says it serves."""
+        began = time.monotonic()
+        self.spawn(port)
+        self.await_serving()
+        return time.monotonic() - began
 
     @property
     def uri(self):
         return "http://" + self.addresses["milvus"]
 
+    @property
+    def port(self):
+        return int(self.addresses["milvus"].rsplit(":")[-1])
+
     def health(self):
         with urllib.request.urlopen(f"http://{self.addresses['http']}/healthz", timeout=5) as answer:
             return answer.read().decode()
+
+    def metrics(self):
+        """Figures of /metrics without labels, by name."""
+        with urllib.request.urlopen(f"http://{self.addresses['http']}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -60,3 +87,73 @@ class Node:
         if self.process and self.process.poll() is None:
             self.process.send_signal(with_signal)
             self.process.wait()
+
+
+class Cluster:
+    """Several nodes on this machine, with the face of one: figures are sums, the door is the first node's."""
+
+    def __init__(self, binary, directory, count, settings=""):
+        directory = pathlib.Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        config = directory / "cluster.toml"
+        ports = free_ports(4 * count)
+        text = f'[cluster]\nname = "bench"\n{settings}\n'
+        for number in range(1, count + 1):
+            milvus, client, node, http = (ports.pop() for _ in range(4))
+            text += (f'[[node]]\nid = {number}\nhost = "127.0.0.1"\ndata_dir = "{directory}/{number}"\n'
+                     f"milvus_port = {milvus}\nclient_port = {client}\nnode_port = {node}\nhttp_port = {http}\n")
+        config.write_text(text)
+        self.nodes = [Node(binary, directory / str(n), config, n) for n in range(1, count + 1)]
+
+    def start(self, port=0):
+        """Starts all at once; returns seconds until all serve. Ports stay what they are."""
+        began = time.monotonic()
+        for node in self.nodes:
+            node.spawn()
+        for node in self.nodes:
+            node.await_serving()
+        return time.monotonic() - began
+
+    @property
+    def uri(self):
+        return self.nodes[0].uri
+
+    @property
+    def port(self):
+        return self.nodes[0].port
+
+    def health(self):
+        answers = {node.health() for node in self.nodes}
+        return answers.pop() if len(answers) == 1 else str(answers)
+
+    def cpu_seconds(self):
+        return sum(node.cpu_seconds() for node in self.nodes)
+
+    def memory_mib(self):
+        resident, anonymous = zip(*(node.memory_mib() for node in self.nodes))
+        return sum(resident), sum(anonymous)
+
+    def disk_mib(self):
+        return sum(node.disk_mib() for node in self.nodes)
+
+    def stop(self, with_signal=signal.SIGTERM):
+        running = [node.process for node in self.nodes if node.process and node.process.poll() is None]
+        for process in running:
+            process.send_signal(with_signal)
+        for process in running:
+            process.wait()
+
+
+def server(binary, directory, nodes, settings=""):
+    """One node, or a cluster of so many."""
+    return Node(binary, directory) if nodes == 1 else Cluster(binary, directory, nodes, settings)
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for held in sockets:
+        held.bind(("127.0.0.1", 0))
+    ports = [held.getsockname()[1] for held in sockets]
+    for held in sockets:
+        held.close()
+    return ports

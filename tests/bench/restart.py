@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Insert rows, kill -9, start again: how long until the first right answer, and what lies on disk.
 
-    VECRAFT_BIN=.../release/vecraft python3 tests/bench/restart.py [--rows 1000000] [--dim 128]
+    VECRAFT_BIN=.../release/vecraft python3 tests/bench/restart.py [--rows 1000000] [--dim 128] [--nodes 3]
+
+With --nodes, all of them are killed and started at once.
 """
 
 import argparse
@@ -11,7 +13,7 @@ import tempfile
 import time
 
 import numpy as np
-from node import Node
+from node import server
 from pymilvus import DataType, MilvusClient
 
 BATCH = 5_000
@@ -22,12 +24,13 @@ def main():
     options.add_argument("--binary", default=os.environ.get("VECRAFT_BIN", "vecraft"))
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--dim", type=int, default=128)
+    options.add_argument("--nodes", type=int, default=1)
     options = options.parse_args()
     rows, dim = options.rows, options.dim
     raw = rows * dim * 4 / 2**20
 
     with tempfile.TemporaryDirectory() as directory:
-        node = Node(options.binary, directory + "/data")
+        node = server(options.binary, directory + "/data", options.nodes)
         node.start()
         client = MilvusClient(node.uri)
         schema = client.create_schema()
@@ -49,7 +52,7 @@ def main():
         print(f"memory {node.memory_mib()[0]:.0f} MiB resident, disk {node.disk_mib():.0f} MiB")
 
         for round in range(3):
-            port = int(node.addresses["milvus"].rsplit(":")[-1])
+            port = node.port
             client.close()
             node.stop(signal.SIGKILL)
             began = time.monotonic()

@@ -1,7 +1,7 @@
 //! Removing index files that no log names (I13): what a crash left between a file and its entry, and what could not be
 //! removed when it went.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::node::IndexNode;
 use crate::survey::targets;
 use std::sync::Arc;
@@ -23,6 +23,11 @@ pub async fn clean_up(node: Arc<IndexNode>, every: Duration, shutdown: Shutdown)
             Some(Ok(files)) => {
                 tracing::info!(files, "removed index files that no log names");
                 every
+            }
+            // A group without a leader yet: every start of a cluster has a second of it.
+            Some(Err(Error::Ledger(error))) if error.is_retriable() => {
+                tracing::debug!(%error, "cannot clean up index files yet");
+                every.min(RETRY)
             }
             Some(Err(error)) => {
                 tracing::warn!(%error, "cannot clean up index files, trying again");

@@ -37,16 +37,20 @@ const FILTERED: (usize, &str) = (0, r#"source == "python3.11-doc""#);
 /// Options of `vecraft demo`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  vecraft demo                            load, search, print, clean up\n  vecraft demo --keep                     and serve on until Ctrl-C\n  vecraft demo --nodes 3                  the same on a cluster, with nodes killed\n  vecraft demo --data-dir demo-data       and leave the rows for `vecraft serve --data-dir demo-data`"
+    after_help = "Examples:\n  vecraft demo                            load, search, print, clean up\n  vecraft demo --keep                     and serve on until Ctrl-C\n  vecraft demo --nodes 3                  the same on a cluster, with leaders killed\n  vecraft demo --nodes 3 --kills 20       and how long each kill kept writers waiting\n  vecraft demo --data-dir demo-data       and leave the rows for `vecraft serve --data-dir demo-data`"
 )]
 pub struct Demo {
     /// Use the running node at this address (its client door, printed by `vecraft serve`) instead of starting one.
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["data_dir", "keep"])]
     connect: Option<String>,
-    /// A cluster of so many nodes on this machine, each a process; then each is killed once under inserts.
+    /// A cluster of so many nodes on this machine, each a process; then leaders are killed under inserts and reads.
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["connect", "data_dir"],
           value_parser = PossibleValuesParser::new(cluster::NODES).try_map(|count| count.parse::<u64>()))]
     nodes: u64,
+    /// With --nodes: how often the leader is killed.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000),
+          requires = "nodes")]
+    kills: u32,
     /// Keep the rows in this directory; without it a temporary one is used and removed.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,

@@ -115,6 +115,7 @@ async fn the_demo_ends_well_its_rows_stay_and_a_second_one_replaces_them() {
     let demo = |data_dir| Demo {
         connect: None,
         nodes: 1,
+        kills: 3,
         data_dir,
         keep: false,
         data: None,

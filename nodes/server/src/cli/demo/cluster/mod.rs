@@ -1,10 +1,10 @@
-//! `vecraft demo --nodes 3`: the same passages on a cluster of processes, then the death of each node under inserts.
+//! `vecraft demo --nodes 3`: the same passages on a cluster of processes, then the death of leaders under inserts.
 //!
-//! Everything is real: processes of this program, a cluster.toml, SIGKILL. Which node leads the shard is not asked: each
-//! node is killed once, so the leader is among them.
+//! Everything is real: processes of this program, a cluster.toml, SIGKILL.
 
 mod failover;
 mod nodes;
+mod reads;
 
 use super::data::DemoData;
 use super::{Demo, next, say, unless_stopped};
@@ -17,7 +17,7 @@ use vecraft_runtime::signals::TerminationSignals;
 pub const NODES: [&str; 3] = ["1", "3", "5"];
 
 impl Demo {
-    /// Starts the nodes, shows the passages, kills each node once.
+    /// Starts the nodes, shows the passages, kills leaders.
     pub async fn on_a_cluster(
         &self,
         count: u64,
@@ -47,6 +47,6 @@ impl Demo {
         }
         let client = options.connect().await.map_err(|e| e.to_string())?;
         self.tour(&client, data).await?;
-        failover::show(nodes, &client).await
+        failover::show(nodes, &client, self.kills).await
     }
 }
