@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use vecraft_client::Client;
-use vecraft_test_cluster::{Sandbox, create, eventually, metric, rows};
+use vecraft_test_cluster::{Relay, Sandbox, create, eventually, metric, rows};
 use vecraft_types::api::{Call, Consistency, CreateCollection, Database, TopologyRequest};
 use vecraft_types::{CollectionSchema, DataType, FieldSchema};
 
@@ -113,15 +114,19 @@ async fn writes_go_to_the_leader_without_a_hop_and_reads_to_every_replica() {
     sandbox.stop_all().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i10_leaders_that_go_under_writes_cost_no_row_and_double_none() {
-    const BATCH: i64 = 10;
-    let mut sandbox = Sandbox::start(3).await;
-    let client = client(&sandbox, 1).await;
-    create_with_doubles(&client, "books").await;
-    let (is_over, acked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
-    let writers: Vec<_> = (0..4)
-        .map(|writer| {
+const BATCH: i64 = 10;
+
+/// Four writers of one client. No write may fail.
+struct Writers {
+    is_over: Arc<AtomicBool>,
+    acked: Arc<AtomicI64>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Writers {
+    fn start(client: &Client) -> Writers {
+        let (is_over, acked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
+        let write = |writer: i64| {
             let (books, is_over, acked) = (client.collection("books"), is_over.clone(), acked.clone());
             tokio::spawn(async move {
                 let mut first = writer * 1_000_000;
@@ -132,31 +137,74 @@ async fn i10_leaders_that_go_under_writes_cost_no_row_and_double_none() {
                     first += BATCH;
                 }
             })
-        })
-        .collect();
-    let goes_on = async || {
-        let then = acked.load(Ordering::SeqCst) + 20 * BATCH;
-        eventually("writes go on", async || acked.load(Ordering::SeqCst) >= then).await;
-    };
-    // Every node leads once at most, and the one that the client was told of goes as well.
+        };
+        Writers { tasks: (0..4).map(write).collect(), is_over: is_over.clone(), acked: acked.clone() }
+    }
+
+    async fn go_on(&self) {
+        let then = self.acked.load(Ordering::SeqCst) + 20 * BATCH;
+        eventually("writes go on", async || self.acked.load(Ordering::SeqCst) >= then).await;
+    }
+
+    /// Ends them; every row that was acknowledged is there once, and no other.
+    async fn end(self, sandbox: &Sandbox, client: &Client) {
+        self.is_over.store(true, Ordering::SeqCst);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        let acked = self.acked.load(Ordering::SeqCst) as u64;
+        assert_eq!(client.collection("books").count().await.unwrap(), acked);
+        for node in sandbox.running() {
+            let found = sandbox.client(node).collection("books").count().await.unwrap();
+            assert_eq!(found, acked, "at node {node}");
+        }
+        println!("{acked} rows acknowledged, all there once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i10_leaders_that_go_under_writes_cost_no_row_and_double_none() {
+    let mut sandbox = Sandbox::start(3).await;
+    let client = client(&sandbox, 1).await;
+    create_with_doubles(&client, "books").await;
+    let writers = Writers::start(&client);
     for _ in 0..3 {
-        goes_on().await;
+        writers.go_on().await;
         let led_by = leader(&sandbox, "books").await;
         sandbox.stop(led_by).await;
-        goes_on().await;
+        writers.go_on().await;
         sandbox.start_all().await;
     }
+    // The node that the client was told of.
     sandbox.stop(1).await;
-    goes_on().await;
-    is_over.store(true, Ordering::SeqCst);
-    for writer in writers {
-        writer.await.unwrap();
-    }
-    let acked = acked.load(Ordering::SeqCst) as u64;
-    assert_eq!(client.collection("books").count().await.unwrap(), acked);
+    writers.go_on().await;
+    writers.end(&sandbox, &client).await;
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i10_wires_that_are_cut_under_writes_cost_no_row_and_double_none() {
+    let mut sandbox = Sandbox::start(3).await;
+    let mut wires = Vec::new();
     for node in sandbox.running() {
-        assert_eq!(sandbox.client(node).collection("books").count().await.unwrap(), acked, "at node {node}");
+        wires.push(Relay::to(sandbox.client_address(node)).await);
     }
-    println!("{acked} rows acknowledged, all there once");
+    // To stay on the wires: the doors that the nodes tell of lead around them.
+    let builder = Client::builder().follow_topology(false);
+    let builder = wires.iter().fold(builder, |builder, wire| builder.address(wire.address()));
+    let client = builder.connect().await.unwrap();
+    create_with_doubles(&client, "books").await;
+    let writers = Writers::start(&client);
+    for round in 0..60 {
+        // Between the moments when batches end, so that some have arrived and are not answered.
+        tokio::time::sleep(Duration::from_millis(20 + 3 * (round % 7))).await;
+        wires.iter().for_each(Relay::cut);
+        if round == 30 {
+            let led_by = leader(&sandbox, "books").await;
+            sandbox.stop(led_by).await;
+        }
+    }
+    writers.go_on().await;
+    writers.end(&sandbox, &client).await;
     sandbox.stop_all().await;
 }
