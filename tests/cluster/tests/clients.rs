@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use vecraft_client::Client;
-use vecraft_test_cluster::{Relay, Sandbox, create, eventually, metric, rows};
+use vecraft_test_cluster::{Relay, Sandbox, create, eventually, found, metric, rows};
 use vecraft_types::api::{Call, Consistency, CreateCollection, Database, TopologyRequest};
-use vecraft_types::{CollectionSchema, DataType, FieldSchema};
+use vecraft_types::{Code, CollectionSchema, DataType, FieldSchema};
 
 /// A client that was told of one node.
 async fn client(sandbox: &Sandbox, seed: u64) -> Client {
@@ -206,5 +206,53 @@ async fn i10_wires_that_are_cut_under_writes_cost_no_row_and_double_none() {
     }
     writers.go_on().await;
     writers.end(&sandbox, &client).await;
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_replicas_answer_as_a_load_asked_for_and_others_when_those_are_away() {
+    let mut sandbox = Sandbox::start(3).await;
+    create(&sandbox.client(1), "books").await;
+    let mut client = client(&sandbox, 1).await;
+    client.collection("books").insert(rows(0, 10)).await.unwrap();
+    let refused = client.collection("books").load(Some(4)).await.unwrap_err();
+    assert_eq!(refused.code, Code::NotEnoughNodes);
+    assert!(refused.detail.contains("4 replicas") && refused.detail.contains("has 3"), "{refused}");
+    client.collection("books").load(Some(1)).await.unwrap();
+    // It is in the catalogue: a restart forgets nothing.
+    sandbox.stop_all().await;
+    sandbox.start_all().await;
+    client = self::client(&sandbox, 1).await;
+    let described = client.collection("books").describe().await.unwrap();
+    assert_eq!((described.is_loaded, described.replicas()), (true, Some(1)));
+    // Soon after the restart that one may not be ready, and then others answer.
+    let mut only = 0;
+    eventually("one replica answers every door and the client", async || {
+        let before = calls(&sandbox, "read").await;
+        for at in sandbox.running() {
+            let reader = sandbox.client(at);
+            assert_eq!(found(&reader, "books", Consistency::Strong).await, Ok(10), "at node {at}");
+        }
+        for _ in 0..3 {
+            assert_eq!(found(&client, "books", Consistency::Strong).await, Ok(10));
+        }
+        let after = calls(&sandbox, "read").await;
+        let answered = |node: &u64| after[node].0 - before[node].0;
+        only = (1..=3).max_by_key(answered).unwrap();
+        // Of its own door and of the client; the other doors' came over the node port and are counted there.
+        let elsewhere = (1..=3).filter(|node| *node != only).map(|node| after[&node].1 - before[&node].1);
+        (1..=3).map(|node| answered(&node)).sum::<u64>() == 4
+            && answered(&only) == 4
+            && elsewhere.sum::<u64>() == 2
+    })
+    .await;
+    sandbox.stop(only).await;
+    for at in sandbox.running() {
+        let reader = sandbox.client(at);
+        assert_eq!(found(&reader, "books", Consistency::Eventually).await, Ok(10), "at node {at}");
+    }
+    assert_eq!(found(&client, "books", Consistency::Strong).await, Ok(10));
+    client.collection("books").release().await.unwrap();
+    assert_eq!(client.collection("books").describe().await.unwrap().replicas(), None);
     sandbox.stop_all().await;
 }

@@ -13,6 +13,7 @@ const SHARD: ShardId = ShardId { collection: CollectionId(1), index: 0 };
 /// Node 1 is the own one; node 2 leads.
 struct Map {
     leader: Option<NodeId>,
+    replicas: Option<usize>,
 }
 
 impl Topology for Map {
@@ -30,6 +31,10 @@ impl Topology for Map {
 
     fn nodes_of(&self, _: GroupId) -> Vec<NodeId> {
         vec![NodeId(1), NodeId(2), NodeId(3)]
+    }
+
+    fn replicas_of(&self, _: ShardId) -> Option<usize> {
+        self.replicas
     }
 }
 
@@ -57,6 +62,15 @@ impl ShardReader for Reader {
 
 /// Who answers when nodes 1, 2 and 3 refuse as given, and who was asked.
 async fn ask(leader: Option<u64>, refusals: [Option<Code>; 3]) -> (Result<u64>, Vec<(u64, u64)>) {
+    ask_loaded(leader, None, refusals).await
+}
+
+/// The same of a collection that was loaded with so many replicas.
+async fn ask_loaded(
+    leader: Option<u64>,
+    replicas: Option<usize>,
+    refusals: [Option<Code>; 3],
+) -> (Result<u64>, Vec<(u64, u64)>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let reader = {
         let asked = asked.clone();
@@ -64,7 +78,7 @@ async fn ask(leader: Option<u64>, refusals: [Option<Code>; 3]) -> (Result<u64>, 
             Arc::new(Reader { node, refusal: refusals[node.0 as usize - 1], asked: asked.clone() })
         }
     };
-    let map = Arc::new(Map { leader: leader.map(NodeId) });
+    let map = Arc::new(Map { leader: leader.map(NodeId), replicas });
     let router = ReadRouter(Everywhere::new(map, reader(NodeId(1)), reader));
     let query = ShardQuery {
         shard: SHARD,
@@ -107,13 +121,45 @@ async fn what_no_other_replica_would_do_better_is_the_answer_at_once() {
 #[test]
 fn a_group_without_a_leader_is_unavailable_by_name() {
     let everywhere: Everywhere<u64> =
-        Everywhere::new(Arc::new(Map { leader: None }), Arc::new(1), |_| Arc::new(2));
+        Everywhere::new(Arc::new(Map { leader: None, replicas: None }), Arc::new(1), |_| Arc::new(2));
     let error = everywhere.at_leader(GROUP).unwrap_err();
     assert_eq!(error.code, Code::ReplicaUnavailable);
     assert!(error.context.contains(&("group".to_owned(), "4".to_owned())));
     let led: Everywhere<u64> =
-        Everywhere::new(Arc::new(Map { leader: Some(NodeId(2)) }), Arc::new(1), |node| Arc::new(node.0 * 10));
+        Everywhere::new(Arc::new(Map { leader: Some(NodeId(2)), replicas: None }), Arc::new(1), |node| {
+            Arc::new(node.0 * 10)
+        });
     assert_eq!(*led.at_leader(GROUP).unwrap(), 20);
     assert_eq!((led.hops.here(), led.hops.elsewhere()), (0, 1));
     assert_eq!(led.group_of(ShardId { index: 9, ..SHARD }).unwrap_err().code, Code::ReplicaUnavailable);
+}
+
+#[tokio::test]
+async fn only_as_many_replicas_as_it_was_loaded_with_answer_unless_none_of_them_can() {
+    let map = |replicas| Map { leader: Some(NodeId(2)), replicas };
+    for wanted in 1..=2 {
+        let chosen: Vec<u64> = serving(&map(Some(wanted)), SHARD, GROUP).iter().map(|node| node.0).collect();
+        assert_eq!(chosen.len(), wanted);
+        let (answer, _) = ask_loaded(Some(2), Some(wanted), [None; 3]).await;
+        assert!(chosen.contains(&answer.unwrap()));
+        // Those that serve are away: one of the others answers.
+        let away = [1, 2, 3].map(|node| chosen.contains(&node).then_some(Code::Unavailable));
+        let (answer, asked) = ask_loaded(Some(2), Some(wanted), away).await;
+        assert!(!chosen.contains(&answer.unwrap()));
+        assert!(asked[..wanted].iter().all(|(node, _)| chosen.contains(node)), "{asked:?}, {chosen:?}");
+    }
+    // More than there are: replicas went since.
+    assert_eq!(serving(&map(Some(9)), SHARD, GROUP).len(), 3);
+    assert_eq!(serving(&map(None), SHARD, GROUP).len(), 3);
+}
+
+#[test]
+fn one_replica_a_collection_is_not_the_same_node_for_all() {
+    let map = Map { leader: None, replicas: Some(1) };
+    let mut counts = [0; 3];
+    for collection in 1..=3_000 {
+        let shard = ShardId { collection: CollectionId(collection), index: 0 };
+        counts[serving(&map, shard, GROUP)[0].0 as usize - 1] += 1;
+    }
+    assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
 }
