@@ -86,6 +86,26 @@ impl Collection {
         self.client.flush(self.call(), vec![self.name.clone()]).await
     }
 
+    /// Loads it: with a number, as many replicas of each shard answer reads from now on; others do only when none of
+    /// those can. Without one all do, whether it is loaded or not.
+    ///
+    /// # Errors
+    /// [`Code::NotEnoughNodes`](vecraft_types::Code::NotEnoughNodes) with more replicas than there are, and those of any
+    /// call.
+    pub async fn load(&self, replicas: Option<u32>) -> Result<()> {
+        let request = SetLoaded { collection: self.name.clone(), loaded: true, replicas };
+        self.client.set_loaded(self.call(), request).await
+    }
+
+    /// Releases it, and forgets how many replicas were to answer. With `milvus.strict_load` it answers no reads then.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn release(&self) -> Result<()> {
+        let request = SetLoaded { collection: self.name.clone(), loaded: false, replicas: None };
+        self.client.set_loaded(self.call(), request).await
+    }
+
     /// What the catalogue says about it.
     ///
     /// # Errors

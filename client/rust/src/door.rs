@@ -7,6 +7,7 @@
 
 use parking_lot::Mutex;
 use std::time::Duration;
+use tarpc::client::RpcError;
 use tarpc::context;
 use tokio::time::{Instant, timeout_at};
 use vecraft_rpc::database::DatabaseServiceClient;
@@ -21,7 +22,6 @@ const DOWN_MAX: Duration = Duration::from_secs(16);
 /// See the [module](self).
 pub(crate) struct Door {
     address: String,
-    timeout: Duration,
     /// Whether a new connection is asked where it leads.
     greets: bool,
     state: tokio::sync::Mutex<State>,
@@ -52,17 +52,17 @@ pub(crate) struct Open {
 }
 
 impl Door {
-    pub(crate) fn new(address: String, timeout: Duration, greets: bool) -> Door {
-        Door { address, timeout, greets, state: tokio::sync::Mutex::default(), down: Mutex::default() }
+    pub(crate) fn new(address: String, greets: bool) -> Door {
+        Door { address, greets, state: tokio::sync::Mutex::default(), down: Mutex::default() }
     }
 
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// The present connection, or a new one of which `meet` approves: it hears what the server says about its cluster.
+    /// The present connection, or, within `patience`, a new one of which `meet` approves: it hears what the server says about its cluster.
     /// Callers that arrive meanwhile wait for the same attempt and share its end.
-    pub(crate) async fn get<M>(&self, meet: M) -> Result<Open, String>
+    pub(crate) async fn get<M>(&self, patience: Duration, meet: M) -> Result<Open, String>
     where
         M: FnOnce(TopologyReply) -> Result<(), String>,
     {
@@ -76,7 +76,7 @@ impl Door {
         {
             return Err(why.clone());
         }
-        match self.connect(asked + self.timeout, meet).await {
+        match self.connect(patience, meet).await {
             Ok(rpc) => {
                 state.generation += 1;
                 state.open = Some(rpc.clone());
@@ -91,11 +91,12 @@ impl Door {
         }
     }
 
-    async fn connect<M>(&self, until: Instant, meet: M) -> Result<DatabaseServiceClient, String>
+    async fn connect<M>(&self, patience: Duration, meet: M) -> Result<DatabaseServiceClient, String>
     where
         M: FnOnce(TopologyReply) -> Result<(), String>,
     {
-        let late = || format!("no answer within {} ms", self.timeout.as_millis());
+        let until = Instant::now() + patience;
+        let late = || format!("no answer within {} ms", patience.as_millis());
         let connecting = timeout_at(until, transport::connect(&self.address));
         let rpc = connecting.await.map_err(|_| late())?.map_err(|error| error.to_string())?;
         // None: a database that knows of no nodes.
@@ -141,6 +142,8 @@ pub(crate) async fn ask_topology(
     context.deadline = until.into_std();
     match rpc.topology(context, Call::default(), request).await {
         Ok(answer) => Ok(answer.ok()),
+        // Busy, which is an answer too.
+        Err(RpcError::Server(_)) => Ok(None),
         Err(error) => Err(chain(&error)),
     }
 }

@@ -22,6 +22,8 @@ use vecraft_types::{Code, Error, Result};
 
 /// How long a call waits to hear where a collection is before it goes anywhere.
 const ASK_MAX: Duration = Duration::from_millis(500);
+/// How long a door may take to open while there are others to try.
+const OPEN_MAX: Duration = Duration::from_millis(1_500);
 /// How long a server may take to say it before another is asked.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
@@ -55,7 +57,8 @@ impl Doors {
         }
     }
 
-    /// An open door for a call, the best that can be reached; those in `avoided` only when all others fail.
+    /// An open door for a call, the best that can be reached; those in `avoided` only when all others fail,
+    /// in their order.
     pub(crate) async fn open(
         self: &Arc<Self>,
         aim: Option<&dyn Aim>,
@@ -69,6 +72,11 @@ impl Doors {
             self.known.lock().usual = Some(door.address().to_owned());
         }
         Ok((door, open))
+    }
+
+    /// Whether a call that one door does not answer has another to go to.
+    pub(crate) fn are_several(&self) -> bool {
+        self.named.len() > 1 || self.known.lock().map.has_choice()
     }
 
     /// A call found a collection elsewhere than the map says.
@@ -92,18 +100,22 @@ impl Doors {
         let mut doors: Vec<Arc<Door>> = Vec::with_capacity(addresses.len());
         for address in addresses {
             if doors.iter().all(|door| door.address() != address) {
-                let new = || Arc::new(Door::new(address.clone(), self.timeout, self.follows_topology));
+                let new = || Arc::new(Door::new(address.clone(), self.follows_topology));
                 doors.push(known.doors.entry(address.clone()).or_insert_with(new).clone());
             }
         }
-        doors.sort_by_key(|door| (avoided.iter().any(|address| address == door.address()), door.is_down()));
+        let failed = |door: &Door| avoided.iter().position(|address| address == door.address());
+        doors.sort_by_key(|door| (failed(door).map_or(0, |at| at + 1), door.is_down()));
         doors
     }
 
     async fn first_of(self: &Arc<Self>, doors: Vec<Arc<Door>>) -> Result<(Arc<Door>, Open)> {
         let mut failures = Vec::new();
-        for door in doors {
-            match door.get(|reply| self.meet(&reply)).await {
+        let last = doors.len().saturating_sub(1);
+        for (at, door) in doors.into_iter().enumerate() {
+            // A node that is cut off answers nothing at all: with others left it gets less time.
+            let patience = if at < last { self.timeout.min(OPEN_MAX) } else { self.timeout };
+            match door.get(patience, |reply| self.meet(&reply)).await {
                 Ok(open) => return Ok((door, open)),
                 Err(why) => failures.push(format!("{}: {why}", door.address())),
             }
@@ -156,7 +168,9 @@ impl Doors {
     async fn ask(self: Arc<Self>, collection: String) {
         let mut answer = None;
         for door in self.order(None, &[]) {
-            let Ok(Open { rpc, generation }) = door.get(|reply| self.meet(&reply)).await else { continue };
+            let Ok(Open { rpc, generation }) = door.get(OPEN_MAX, |reply| self.meet(&reply)).await else {
+                continue;
+            };
             let request = TopologyRequest { collection: Some(collection.clone()) };
             match ask_topology(&rpc, request, Instant::now() + ANSWER_MAX).await {
                 Ok(reply) => {

@@ -11,7 +11,7 @@
 //! lost attempt may have been done. Sending again is safe, for the server knows the request by its name (I10).
 
 use crate::client::Inner;
-use crate::door::{Door, Open};
+use crate::door::{Door, Open, ask_topology};
 use crate::doors::Doors;
 use crate::map::Aim;
 use std::future::Future;
@@ -19,11 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tarpc::client::RpcError;
 use tarpc::context::{self, Context};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use vecraft_rpc::database::DatabaseServiceClient;
 use vecraft_rpc::transport::chain;
 use vecraft_rpc::wire::DEADLINE_MAX;
-use vecraft_types::api::Call;
+use vecraft_types::api::{Call, TopologyRequest};
 use vecraft_types::{Code, Error, Result};
 
 /// First pause before another attempt; doubled up to [`PAUSE_MAX`], and each is shortened at random by up to half.
@@ -31,6 +31,11 @@ const PAUSE_FIRST: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How much longer than the database the connection waits: the database says more about a late call.
 const ANSWER_SLACK: Duration = Duration::from_millis(500);
+
+/// How long a call may be quiet before its server is asked for a sign of life, where there are other servers.
+const QUIET_MAX: Duration = Duration::from_secs(1);
+/// How long the sign may take: it needs no work, only a server that runs.
+const SIGN_MAX: Duration = Duration::from_millis(1_500);
 
 /// What a verb does to the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,32 +84,24 @@ impl Inner {
         let until = Instant::now() + wait;
         let mut pauses = Pauses::new(self.jitter());
         let mut is_unclear = false;
-        // Doors at which this call failed: the others are tried before they are again.
-        let mut avoided = Vec::new();
+        let mut asking =
+            Asking { doors, verb, until, retries: self.options.retries, asked: None, avoided: Vec::new() };
         loop {
-            let mut asked = None;
-            let (error, may_retry) =
-                match attempt(doors, verb, &avoided, &mut asked, until, &call, &send).await {
-                    Ok(Ok(value)) => return Ok(value),
-                    Ok(Err(error)) => {
-                        let later = is_later(&error);
-                        (error, later)
-                    }
-                    Err(Failure::NotSent(error)) => (error, true),
-                    Err(Failure::Lost(error)) => {
-                        is_unclear |= verb.kind == Kind::Write;
-                        (error, true)
-                    }
-                    Err(Failure::Final(error)) => (error, false),
-                };
-            let pause = pauses.next(&error);
-            // One that is busy asks to be asked again; it is not the wrong one.
-            if let Some(door) = asked.filter(|_| error.code != Code::RateLimited) {
-                doors.doubt(verb.aim);
-                if !avoided.iter().any(|address| address == door.address()) {
-                    avoided.push(door.address().to_owned());
+            let (error, may_retry) = match asking.attempt(&call, &send).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => {
+                    let later = is_later(&error);
+                    (error, later)
                 }
-            }
+                Err(Failure::NotSent(error)) => (error, true),
+                Err(Failure::Lost(error)) => {
+                    is_unclear |= verb.kind == Kind::Write;
+                    (error, true)
+                }
+                Err(Failure::Final(error)) => (error, false),
+            };
+            let pause = pauses.next(&error);
+            asking.failed(&error);
             if !may_retry || !self.options.retries || Instant::now() + pause >= until {
                 return Err(if is_unclear { unknown(verb.name, error) } else { error });
             }
@@ -114,56 +111,97 @@ impl Inner {
     }
 }
 
-/// One attempt at the best door that opens, which `asked` is afterwards.
-async fn attempt<T, F, Fut>(
-    doors: &Arc<Doors>,
-    verb: Verb<'_>,
-    avoided: &[String],
-    asked: &mut Option<Arc<Door>>,
+/// The attempts of one call.
+struct Asking<'a> {
+    doors: &'a Arc<Doors>,
+    verb: Verb<'a>,
     until: Instant,
-    call: &Call,
-    send: &F,
-) -> std::result::Result<Result<T>, Failure>
-where
-    F: Fn(DatabaseServiceClient, Context, Call) -> Fut,
-    Fut: Future<Output = std::result::Result<Result<T>, RpcError>>,
-{
-    let name = verb.name;
-    let late = || Error::new(Code::Deadline, format!("{name}: no answer within the call's deadline"));
-    let (door, Open { rpc, generation }) = match timeout_at(until, doors.open(verb.aim, avoided)).await {
-        Ok(open) => open.map_err(Failure::NotSent)?,
-        Err(_) => return Err(Failure::Final(late())),
-    };
-    *asked = Some(door.clone());
-    let left = until.saturating_duration_since(Instant::now());
-    let mut call = call.clone();
-    call.deadline_ms = Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-    let mut context = context::current();
-    context.deadline = (until + ANSWER_SLACK).into_std();
-    let error = match send(rpc, context, call).await {
-        Ok(answer) => return Ok(answer),
-        Err(error) => error,
-    };
-    Err(match &error {
-        RpcError::DeadlineExceeded => {
-            // Not even "too late" came back: the server may be gone without a word. Others on this connection
-            // keep it; the next call opens another.
-            door.broke(generation).await;
-            door.fell_silent();
-            Failure::Final(late())
+    retries: bool,
+    /// The door of the last attempt; none when none opened.
+    asked: Option<Arc<Door>>,
+    /// Doors at which this call failed, the last one last: it is tried again after all others.
+    avoided: Vec<String>,
+}
+
+impl Asking<'_> {
+    /// The last attempt failed for this.
+    fn failed(&mut self, error: &Error) {
+        // One that is busy asks to be asked again; it is not the wrong one.
+        let Some(door) = self.asked.take().filter(|_| error.code != Code::RateLimited) else { return };
+        self.doors.doubt(self.verb.aim);
+        self.avoided.retain(|address| address != door.address());
+        self.avoided.push(door.address().to_owned());
+    }
+
+    /// One attempt, at the best door that opens.
+    async fn attempt<T, F, Fut>(&mut self, call: &Call, send: &F) -> std::result::Result<Result<T>, Failure>
+    where
+        F: Fn(DatabaseServiceClient, Context, Call) -> Fut,
+        Fut: Future<Output = std::result::Result<Result<T>, RpcError>>,
+    {
+        let (doors, verb, until) = (self.doors, self.verb.name, self.until);
+        let late = || Error::new(Code::Deadline, format!("{verb}: no answer within the call's deadline"));
+        let opening = timeout_at(until, doors.open(self.verb.aim, &self.avoided));
+        let (door, Open { rpc, generation }) = match opening.await {
+            Ok(open) => open.map_err(Failure::NotSent)?,
+            Err(_) => return Err(Failure::Final(late())),
+        };
+        self.asked = Some(door.clone());
+        let left = until.saturating_duration_since(Instant::now());
+        let mut call = call.clone();
+        call.deadline_ms = Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        let mut context = context::current();
+        context.deadline = (until + ANSWER_SLACK).into_std();
+        let sent = send(rpc.clone(), context, call);
+        let is_watched = self.retries && doors.are_several();
+        let answer = if is_watched { while_alive(&rpc, sent).await } else { Some(sent.await) };
+        let error = match answer {
+            Some(Ok(answer)) => return Ok(answer),
+            Some(Err(error)) => error,
+            None => {
+                door.broke(generation).await;
+                door.fell_silent();
+                let text = format!("{verb}: {} fell silent before an answer came", door.address());
+                return Err(Failure::Lost(Error::new(Code::Unavailable, text)));
+            }
+        };
+        Err(match &error {
+            RpcError::DeadlineExceeded => {
+                // Not even "too late" came back: the server may be gone without a word. Others on this connection
+                // keep it; the next call opens another.
+                door.broke(generation).await;
+                door.fell_silent();
+                Failure::Final(late())
+            }
+            // The frame was refused before it was written: the connection is as good as before.
+            RpcError::Send(_) => {
+                let text = format!("{verb}: cannot send: {}", chain(&error));
+                Failure::Final(Error::new(Code::ParameterTooLarge, text))
+            }
+            RpcError::Server(refused) => refusal(verb, refused),
+            RpcError::Shutdown | RpcError::Channel(_) => {
+                door.broke(generation).await;
+                let text = format!("{verb}: the connection broke before an answer came: {}", chain(&error));
+                Failure::Lost(Error::new(Code::Unavailable, text))
+            }
+        })
+    }
+}
+
+/// Waits for an answer as long as the server gives a sign of life; none when it does not. A call may take its time, but
+/// a node that is stopped or cut off must not cost its whole deadline.
+async fn while_alive<T>(rpc: &DatabaseServiceClient, answer: impl Future<Output = T>) -> Option<T> {
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        if let Ok(answer) = timeout(QUIET_MAX, &mut answer).await {
+            return Some(answer);
         }
-        // The frame was refused before it was written: the connection is as good as before.
-        RpcError::Send(_) => {
-            let text = format!("{name}: cannot send: {}", chain(&error));
-            Failure::Final(Error::new(Code::ParameterTooLarge, text))
+        let sign = ask_topology(rpc, TopologyRequest::default(), Instant::now() + SIGN_MAX);
+        tokio::select! {
+            answer = &mut answer => return Some(answer),
+            sign = sign => if sign.is_err() { return None },
         }
-        RpcError::Server(refused) => refusal(name, refused),
-        RpcError::Shutdown | RpcError::Channel(_) => {
-            door.broke(generation).await;
-            let text = format!("{name}: the connection broke before an answer came: {}", chain(&error));
-            Failure::Lost(Error::new(Code::Unavailable, text))
-        }
-    })
+    }
 }
 
 /// The server's door, not its database, refused the call or could not send its answer.

@@ -236,6 +236,8 @@ pub trait Topology: Send + Sync {
     fn leader_of(&self, group: GroupId) -> Option<NodeId>;
     /// The nodes with a replica of a group.
     fn nodes_of(&self, group: GroupId) -> Vec<NodeId>;
+    /// How many replicas of a shard answer reads; none means all.
+    fn replicas_of(&self, shard: ShardId) -> Option<usize>;
 }
 
 /// What one replica of a group holds, in numbers that others compare (I22, I23).

@@ -5,6 +5,9 @@ use crate::{CollectionId, CollectionSchema, GroupId, IndexId, PartitionId, Shard
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The property that says how many replicas answer reads, under Milvus's name. Set by loading with `replica_number`.
+pub const REPLICA_NUMBER: &str = "collection.replica.number";
+
 /// A collection as the metastore holds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CollectionDescriptor {
@@ -87,6 +90,11 @@ impl CollectionDescriptor {
     /// The index on a field, if any.
     pub fn index_on(&self, field: crate::FieldId) -> Option<&IndexDescriptor> {
         self.indexes.iter().find(|index| index.spec.field == field)
+    }
+
+    /// How many replicas of each shard answer reads; none means all.
+    pub fn replicas(&self) -> Option<usize> {
+        self.properties.get(REPLICA_NUMBER)?.parse().ok()
     }
 
     /// Whether search and query need a load first (`milvus.strict_load`).

@@ -79,6 +79,8 @@ codes! {
     Cancelled = 10000 "request cancelled",
     /// The deadline passed.
     Deadline = 10001 "request deadline exceeded",
+    /// More replicas are asked for than there are nodes to hold them.
+    NotEnoughNodes = 302 "resource group node not enough",
 }
 
 /// A public error. Prints as `general text: detail[key=value][key=value]`.

@@ -3,6 +3,8 @@
 //!
 //! The flag is the collection's. Loading some partitions therefore loads all of them, which is more than asked
 //! and never less; releasing some is refused, because the others' rows would go too.
+//!
+//! `replica_number` says how many replicas of each shard answer reads; without it all of them do, loaded or not.
 
 use crate::call::Context;
 use crate::params::refuse;
@@ -18,22 +20,20 @@ const DEFAULT_RESOURCE_GROUP: &str = "__default_resource_group";
 
 pub(crate) async fn load(cx: Context, request: pb::LoadCollectionRequest) -> Result<()> {
     check_options(
-        request.replica_number,
         &request.resource_groups,
         &request.load_fields,
         request.skip_load_dynamic_field,
         &request.load_params,
     )?;
-    cx.db.set_loaded(cx.call, SetLoaded { collection: request.collection_name, loaded: true }).await
+    cx.db.set_loaded(cx.call, load_of(request.collection_name, request.replica_number)).await
 }
 
 pub(crate) async fn release(cx: Context, request: pb::ReleaseCollectionRequest) -> Result<()> {
-    cx.db.set_loaded(cx.call, SetLoaded { collection: request.collection_name, loaded: false }).await
+    cx.db.set_loaded(cx.call, release_of(request.collection_name)).await
 }
 
 pub(crate) async fn load_partitions(cx: Context, request: pb::LoadPartitionsRequest) -> Result<()> {
     check_options(
-        request.replica_number,
         &request.resource_groups,
         &request.load_fields,
         request.skip_load_dynamic_field,
@@ -44,7 +44,7 @@ pub(crate) async fn load_partitions(cx: Context, request: pb::LoadPartitionsRequ
     }
     let found = described(&cx, request.collection_name).await?;
     check_names(&found, &request.partition_names)?;
-    cx.db.set_loaded(cx.call, SetLoaded { collection: found.name, loaded: true }).await
+    cx.db.set_loaded(cx.call, load_of(found.name, request.replica_number)).await
 }
 
 pub(crate) async fn release_partitions(cx: Context, request: pb::ReleasePartitionsRequest) -> Result<()> {
@@ -55,18 +55,26 @@ pub(crate) async fn release_partitions(cx: Context, request: pb::ReleasePartitio
         let what = "release_partitions for some partitions of a collection";
         return Err(Error::not_built(what).with("collection", &found.name).with("not released", &kept.name));
     }
-    cx.db.set_loaded(cx.call, SetLoaded { collection: found.name, loaded: false }).await
+    cx.db.set_loaded(cx.call, release_of(found.name)).await
+}
+
+/// As in Milvus, a number below one means that none was given.
+fn load_of(collection: String, replicas: i32) -> SetLoaded {
+    let replicas = u32::try_from(replicas).ok().filter(|replicas| *replicas > 0);
+    SetLoaded { collection, loaded: true, replicas }
+}
+
+fn release_of(collection: String) -> SetLoaded {
+    SetLoaded { collection, loaded: false, replicas: None }
 }
 
 fn check_options(
-    replicas: i32,
     resource_groups: &[String],
     fields: &[String],
     skip_dynamic: bool,
     params: &HashMap<String, String>,
 ) -> Result<()> {
     refuse(&[
-        ("replica_number above 1", replicas > 1),
         ("resource_groups", resource_groups.iter().any(|group| group != DEFAULT_RESOURCE_GROUP)),
         ("load_fields", !fields.is_empty()),
         ("skip_load_dynamic_field", skip_dynamic),

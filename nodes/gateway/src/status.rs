@@ -31,7 +31,8 @@ fn old_code(code: Code) -> i32 {
         | Code::FieldNotFound
         | Code::OutcomeUnknown
         | Code::Cancelled
-        | Code::Deadline => 1,
+        | Code::Deadline
+        | Code::NotEnoughNodes => 1,
     }
 }
 

@@ -64,6 +64,24 @@ impl Proxy {
         deadline.retry("looking up the collection", is_unavailable, look_up).await
     }
 
+    /// The collection of a read. When what is known here lacks something that the read names, it is looked up anew before
+    /// anybody hears "not found" (I19): another node's door may have taken the DDL a moment ago.
+    pub(crate) async fn collection_to_read(
+        &self,
+        call: &Call,
+        deadline: &Deadline,
+        name: &str,
+        level: Consistency,
+        lacks: impl Fn(&CollectionDescriptor) -> bool,
+    ) -> Result<Arc<CollectionDescriptor>> {
+        let freshness = NameFreshness::from(level);
+        let found = self.collection_named(call, deadline, name, freshness).await?;
+        if freshness == NameFreshness::Latest || !lacks(&found) {
+            return Ok(found);
+        }
+        self.collection_named(call, deadline, name, NameFreshness::Latest).await
+    }
+
     /// A collection that can be read and written, as this node knows it.
     pub(crate) fn usable(&self, name: &CollectionName) -> Option<Arc<CollectionDescriptor>> {
         let found = match name {

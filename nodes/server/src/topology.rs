@@ -135,4 +135,7 @@ impl Topology for NodeTopology {
         }
         nodes
     }
+    fn replicas_of(&self, shard: ShardId) -> Option<usize> {
+        self.inner.catalogue.by_id(shard.collection)?.replicas()
+    }
 }

@@ -5,6 +5,10 @@
 //! cannot see, but for the names of index files (I13).
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod relay;
+
+pub use relay::Relay;
+
 use futures::future::join_all;
 use std::net::TcpListener;
 use std::path::Path;

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use vecraft_client::Client;
-use vecraft_test_cluster::{Sandbox, create, eventually, metric, rows};
+use vecraft_test_cluster::{Relay, Sandbox, create, eventually, found, metric, rows};
 use vecraft_types::api::{Call, Consistency, CreateCollection, Database, TopologyRequest};
-use vecraft_types::{CollectionSchema, DataType, FieldSchema};
+use vecraft_types::{Code, CollectionSchema, DataType, FieldSchema};
 
 /// A client that was told of one node.
 async fn client(sandbox: &Sandbox, seed: u64) -> Client {
@@ -113,15 +114,19 @@ async fn writes_go_to_the_leader_without_a_hop_and_reads_to_every_replica() {
     sandbox.stop_all().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i10_leaders_that_go_under_writes_cost_no_row_and_double_none() {
-    const BATCH: i64 = 10;
-    let mut sandbox = Sandbox::start(3).await;
-    let client = client(&sandbox, 1).await;
-    create_with_doubles(&client, "books").await;
-    let (is_over, acked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
-    let writers: Vec<_> = (0..4)
-        .map(|writer| {
+const BATCH: i64 = 10;
+
+/// Four writers of one client. No write may fail.
+struct Writers {
+    is_over: Arc<AtomicBool>,
+    acked: Arc<AtomicI64>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Writers {
+    fn start(client: &Client) -> Writers {
+        let (is_over, acked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
+        let write = |writer: i64| {
             let (books, is_over, acked) = (client.collection("books"), is_over.clone(), acked.clone());
             tokio::spawn(async move {
                 let mut first = writer * 1_000_000;
@@ -132,31 +137,122 @@ async fn i10_leaders_that_go_under_writes_cost_no_row_and_double_none() {
                     first += BATCH;
                 }
             })
-        })
-        .collect();
-    let goes_on = async || {
-        let then = acked.load(Ordering::SeqCst) + 20 * BATCH;
-        eventually("writes go on", async || acked.load(Ordering::SeqCst) >= then).await;
-    };
-    // Every node leads once at most, and the one that the client was told of goes as well.
+        };
+        Writers { tasks: (0..4).map(write).collect(), is_over: is_over.clone(), acked: acked.clone() }
+    }
+
+    async fn go_on(&self) {
+        let then = self.acked.load(Ordering::SeqCst) + 20 * BATCH;
+        eventually("writes go on", async || self.acked.load(Ordering::SeqCst) >= then).await;
+    }
+
+    /// Ends them; every row that was acknowledged is there once, and no other.
+    async fn end(self, sandbox: &Sandbox, client: &Client) {
+        self.is_over.store(true, Ordering::SeqCst);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        let acked = self.acked.load(Ordering::SeqCst) as u64;
+        assert_eq!(client.collection("books").count().await.unwrap(), acked);
+        for node in sandbox.running() {
+            let found = sandbox.client(node).collection("books").count().await.unwrap();
+            assert_eq!(found, acked, "at node {node}");
+        }
+        println!("{acked} rows acknowledged, all there once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i10_leaders_that_go_under_writes_cost_no_row_and_double_none() {
+    let mut sandbox = Sandbox::start(3).await;
+    let client = client(&sandbox, 1).await;
+    create_with_doubles(&client, "books").await;
+    let writers = Writers::start(&client);
     for _ in 0..3 {
-        goes_on().await;
+        writers.go_on().await;
         let led_by = leader(&sandbox, "books").await;
         sandbox.stop(led_by).await;
-        goes_on().await;
+        writers.go_on().await;
         sandbox.start_all().await;
     }
+    // The node that the client was told of.
     sandbox.stop(1).await;
-    goes_on().await;
-    is_over.store(true, Ordering::SeqCst);
-    for writer in writers {
-        writer.await.unwrap();
-    }
-    let acked = acked.load(Ordering::SeqCst) as u64;
-    assert_eq!(client.collection("books").count().await.unwrap(), acked);
+    writers.go_on().await;
+    writers.end(&sandbox, &client).await;
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i10_wires_that_are_cut_under_writes_cost_no_row_and_double_none() {
+    let mut sandbox = Sandbox::start(3).await;
+    let mut wires = Vec::new();
     for node in sandbox.running() {
-        assert_eq!(sandbox.client(node).collection("books").count().await.unwrap(), acked, "at node {node}");
+        wires.push(Relay::to(sandbox.client_address(node)).await);
     }
-    println!("{acked} rows acknowledged, all there once");
+    // To stay on the wires: the doors that the nodes tell of lead around them.
+    let builder = Client::builder().follow_topology(false);
+    let builder = wires.iter().fold(builder, |builder, wire| builder.address(wire.address()));
+    let client = builder.connect().await.unwrap();
+    create_with_doubles(&client, "books").await;
+    let writers = Writers::start(&client);
+    for round in 0..60 {
+        // Between the moments when batches end, so that some have arrived and are not answered.
+        tokio::time::sleep(Duration::from_millis(20 + 3 * (round % 7))).await;
+        wires.iter().for_each(Relay::cut);
+        if round == 30 {
+            let led_by = leader(&sandbox, "books").await;
+            sandbox.stop(led_by).await;
+        }
+    }
+    writers.go_on().await;
+    writers.end(&sandbox, &client).await;
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_replicas_answer_as_a_load_asked_for_and_others_when_those_are_away() {
+    let mut sandbox = Sandbox::start(3).await;
+    create(&sandbox.client(1), "books").await;
+    let mut client = client(&sandbox, 1).await;
+    client.collection("books").insert(rows(0, 10)).await.unwrap();
+    let refused = client.collection("books").load(Some(4)).await.unwrap_err();
+    assert_eq!(refused.code, Code::NotEnoughNodes);
+    assert!(refused.detail.contains("4 replicas") && refused.detail.contains("has 3"), "{refused}");
+    client.collection("books").load(Some(1)).await.unwrap();
+    // It is in the catalogue: a restart forgets nothing.
+    sandbox.stop_all().await;
+    sandbox.start_all().await;
+    client = self::client(&sandbox, 1).await;
+    let described = client.collection("books").describe().await.unwrap();
+    assert_eq!((described.is_loaded, described.replicas()), (true, Some(1)));
+    // Soon after the restart that one may not be ready, and then others answer.
+    let mut only = 0;
+    eventually("one replica answers every door and the client", async || {
+        let before = calls(&sandbox, "read").await;
+        for at in sandbox.running() {
+            let reader = sandbox.client(at);
+            assert_eq!(found(&reader, "books", Consistency::Strong).await, Ok(10), "at node {at}");
+        }
+        for _ in 0..3 {
+            assert_eq!(found(&client, "books", Consistency::Strong).await, Ok(10));
+        }
+        let after = calls(&sandbox, "read").await;
+        let answered = |node: &u64| after[node].0 - before[node].0;
+        only = (1..=3).max_by_key(answered).unwrap();
+        // Of its own door and of the client; the other doors' came over the node port and are counted there.
+        let elsewhere = (1..=3).filter(|node| *node != only).map(|node| after[&node].1 - before[&node].1);
+        (1..=3).map(|node| answered(&node)).sum::<u64>() == 4
+            && answered(&only) == 4
+            && elsewhere.sum::<u64>() == 2
+    })
+    .await;
+    sandbox.stop(only).await;
+    for at in sandbox.running() {
+        let reader = sandbox.client(at);
+        assert_eq!(found(&reader, "books", Consistency::Eventually).await, Ok(10), "at node {at}");
+    }
+    assert_eq!(found(&client, "books", Consistency::Strong).await, Ok(10));
+    client.collection("books").release().await.unwrap();
+    assert_eq!(client.collection("books").describe().await.unwrap().replicas(), None);
     sandbox.stop_all().await;
 }

@@ -14,6 +14,8 @@ pub(super) enum Trouble {
     Refuse(Error),
     /// The call is done, but its answer never comes.
     LoseAnswer,
+    /// The call takes so long.
+    Slow(std::time::Duration),
     /// The call panics.
     Panic,
     /// The call answers this much text.
@@ -30,6 +32,7 @@ struct State {
     calls: Vec<Call>,
     levels: Vec<Consistency>,
     topology: Option<TopologyReply>,
+    is_silent: bool,
 }
 
 #[derive(Default)]
@@ -51,6 +54,11 @@ impl Fake {
     /// From now on it says this about the cluster; before, nothing.
     pub(super) fn tells(&self, topology: TopologyReply) {
         self.state.lock().topology = Some(topology);
+    }
+
+    /// From now on it answers nothing, as a stopped process does.
+    pub(super) fn falls_silent(&self) {
+        self.state.lock().is_silent = true;
     }
 
     /// Names of the writes as they arrived.
@@ -88,6 +96,7 @@ impl Fake {
         match trouble {
             Some(Trouble::Refuse(error)) => return Err(error),
             Some(Trouble::Panic) => panic!("planted"),
+            Some(Trouble::Slow(time)) => tokio::time::sleep(time).await,
             _ => {}
         }
         let reply = {
@@ -249,6 +258,10 @@ impl Database for Fake {
         match self.arrive(call) {
             Some(Trouble::Refuse(error)) => Err(error),
             Some(Trouble::Panic) => panic!("planted"),
+            Some(Trouble::Slow(time)) => {
+                tokio::time::sleep(time).await;
+                Ok(info)
+            }
             Some(Trouble::LoseAnswer) => std::future::pending().await,
             Some(Trouble::Long(bytes)) => {
                 info.version = "x".repeat(bytes);
@@ -259,6 +272,9 @@ impl Database for Fake {
     }
 
     async fn topology(&self, _: Call, request: TopologyRequest) -> Result<TopologyReply> {
+        if self.state.lock().is_silent {
+            std::future::pending::<()>().await;
+        }
         let known = self.state.lock().topology.clone();
         let missing = || Error::new(Code::Unimplemented, "not in the fake");
         let mut reply = known.ok_or_else(missing)?;

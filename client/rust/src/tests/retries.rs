@@ -114,3 +114,15 @@ async fn another_address_is_tried_when_one_does_not_answer() {
     assert!(error.code == Code::Unavailable && error.detail.contains(&dead.to_string()), "{error}");
     assert_eq!(Client::builder().connect().await.err().unwrap().code, Code::InvalidParameter);
 }
+
+#[tokio::test]
+async fn i10_a_write_older_than_what_the_server_remembers_is_told_as_unknown() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let c = collection(&door.client().await).await;
+    let calls = fake.calls().len();
+    fake.trouble(Trouble::Refuse(Error::new(Code::OutcomeUnknown, "below the window")));
+    let error = c.insert(row(1)).await.unwrap_err();
+    assert_eq!((error.code, error.detail.as_str()), (Code::OutcomeUnknown, "below the window"));
+    assert_eq!((fake.writes_done(), fake.calls().len()), (0, calls + 1), "it was sent again");
+}

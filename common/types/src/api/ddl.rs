@@ -98,6 +98,8 @@ pub struct SetLoaded {
     pub collection: String,
     /// The new value.
     pub loaded: bool,
+    /// With a load: how many replicas of each shard answer reads from now on. None changes nothing; a release forgets it.
+    pub replicas: Option<u32>,
 }
 
 /// What flush did for one collection.

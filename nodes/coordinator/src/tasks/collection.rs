@@ -33,12 +33,16 @@ impl Ddl {
         Ok(())
     }
 
-    /// Sets or clears the load flag.
+    /// Sets or clears the load flag, and before it how many replicas answer reads: a load that asks for too many
+    /// changes nothing.
     ///
     /// # Errors
-    /// Collection not found; the metastore cannot be reached.
+    /// Collection not found; more replicas than there are; the metastore cannot be reached.
     pub async fn set_loaded(&self, request: SetLoaded) -> Result<()> {
         let collection = self.resolve(&request.collection).await?;
+        if let Some(replicas) = request.replicas.filter(|_| request.loaded) {
+            self.metastore.propose(MetaChange::SetReplicas { collection, replicas }).await?;
+        }
         self.metastore.propose(MetaChange::SetLoaded { collection, loaded: request.loaded }).await?;
         Ok(())
     }

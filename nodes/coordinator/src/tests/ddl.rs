@@ -86,14 +86,22 @@ async fn indexes_and_the_load_flag_are_published() {
     assert_eq!(catalogue.by_name("a").unwrap().indexes[0].spec.metric, Metric::Ip);
     let unknown = CreateIndex { index_type: "SCANN".into(), ..index };
     assert_eq!(ddl.create_index(unknown).await.unwrap_err().code, Code::InvalidParameter);
-    ddl.set_loaded(SetLoaded { collection: "a".into(), loaded: true }).await.unwrap();
-    assert!(catalogue.by_name("a").unwrap().is_loaded);
+    let load =
+        |collection: &str, replicas| SetLoaded { collection: collection.into(), loaded: true, replicas };
+    let too_many = ddl.set_loaded(load("a", Some(2))).await.unwrap_err();
+    assert_eq!(too_many.code, Code::NotEnoughNodes, "{too_many}");
+    assert!(!catalogue.by_name("a").unwrap().is_loaded, "a load that is refused changes nothing");
+    ddl.set_loaded(load("a", Some(1))).await.unwrap();
+    let loaded = catalogue.by_name("a").unwrap();
+    assert!(loaded.is_loaded && loaded.replicas() == Some(1));
+    let release = SetLoaded { collection: "a".into(), loaded: false, replicas: None };
+    ddl.set_loaded(release).await.unwrap();
+    assert_eq!(catalogue.by_name("a").unwrap().replicas(), None);
     ddl.drop_index(DropIndex { collection: "a".into(), field: "vector".into(), name: String::new() })
         .await
         .unwrap();
     assert!(catalogue.by_name("a").unwrap().indexes.is_empty());
-    let missing = SetLoaded { collection: "b".into(), loaded: true };
-    assert_eq!(ddl.set_loaded(missing).await.unwrap_err().code, Code::CollectionNotFound);
+    assert_eq!(ddl.set_loaded(load("b", None)).await.unwrap_err().code, Code::CollectionNotFound);
 }
 
 #[tokio::test]

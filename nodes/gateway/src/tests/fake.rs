@@ -18,6 +18,8 @@ pub struct Fake {
     pub queried: Mutex<Option<QueryRequest>>,
     pub indexed: Mutex<Option<CreateIndex>>,
     pub loaded: Mutex<Option<bool>>,
+    /// With how many replicas.
+    pub replicas: Mutex<Option<u32>>,
     /// Every verb, in order.
     pub verbs: Mutex<Vec<&'static str>>,
     /// The last call.
@@ -161,6 +163,7 @@ impl Database for Fake {
     async fn set_loaded(&self, call: Call, request: SetLoaded) -> Result<()> {
         self.note("set_loaded", call);
         *self.loaded.lock() = Some(request.loaded);
+        *self.replicas.lock() = request.replicas;
         Ok(())
     }
     async fn insert(&self, call: Call, request: InsertRequest) -> Result<MutationReply> {

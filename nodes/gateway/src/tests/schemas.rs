@@ -183,8 +183,23 @@ async fn loading_sets_the_collections_flag() {
     load::release_partitions(context(&fake), release(&["old", "_default"])).await.unwrap();
     assert_eq!(fake.loaded.lock().take(), Some(false));
 
-    let replicas = pb::LoadCollectionRequest { replica_number: 2, ..Default::default() };
-    refused(load::load(context(&fake), replicas).await, 1100, &["replica_number"]);
+    for (asked, expected) in [(2, Some(2)), (0, None), (-1, None), (1, Some(1))] {
+        let load = pb::LoadCollectionRequest {
+            collection_name: books(),
+            replica_number: asked,
+            ..Default::default()
+        };
+        load::load(context(&fake), load).await.unwrap();
+        assert_eq!((fake.loaded.lock().take(), fake.replicas.lock().take()), (Some(true), expected));
+    }
+    let load = pb::LoadPartitionsRequest {
+        collection_name: books(),
+        partition_names: vec!["old".to_owned()],
+        replica_number: 3,
+        ..Default::default()
+    };
+    load::load_partitions(context(&fake), load).await.unwrap();
+    assert_eq!(fake.replicas.lock().take(), Some(3));
     let missing = pb::GetLoadStateRequest { collection_name: "nope".to_owned(), ..Default::default() };
     assert_eq!(load::state(context(&fake), missing).await.unwrap().state, 0);
 }

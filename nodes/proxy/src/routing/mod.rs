@@ -4,7 +4,8 @@
 //!  writes, DDL   the leader, as this node's own replica of the group knows it; no leader known: "unavailable", and the
 //!                proxy's deadline asks again
 //!  reads         this node's replica first (no network), then the other replicas, the leader among them: one that lags,
-//!                is out of service or does not answer is passed over; the last refusal is the answer when none can
+//!                is out of service or does not answer is passed over; the last refusal is the answer when none can. A
+//!                collection loaded with fewer replicas is read at those first, at the others when none of those can
 //! ```
 //! What this module does *not* do: it retries nothing and keeps no table of its own. Where things are is asked of
 //! [`Topology`] at each call, which is memory only.
@@ -123,13 +124,36 @@ impl<S: ?Sized> Everywhere<S> {
     }
 
     /// The nodes with a replica, in the order a read asks them: this one, others, the leader last but never left out.
-    fn readers_of(&self, group: GroupId) -> Vec<NodeId> {
+    /// Where fewer replicas are to serve than there are, the others come after all of those.
+    fn readers_of(&self, shard: ShardId, group: GroupId) -> Vec<NodeId> {
         let (own, leader) = (self.topology.own(), self.topology.leader_of(group));
-        let rank = |node: &NodeId| (*node != own, Some(*node) == leader);
+        let serving = serving(self.topology.as_ref(), shard, group);
+        let rank = |node: &NodeId| (!serving.contains(node), *node != own, Some(*node) == leader);
         let mut nodes: Vec<NodeId> = self.topology.nodes_of(group);
         nodes.sort_by_key(rank);
         nodes
     }
+}
+
+/// The nodes whose replicas answer reads of a shard: as many as the collection was loaded with. Every node chooses the
+/// same of the same, and for each collection others, so that the work is spread.
+pub(crate) fn serving(topology: &dyn Topology, shard: ShardId, group: GroupId) -> Vec<NodeId> {
+    let mut nodes = topology.nodes_of(group);
+    nodes.sort_unstable();
+    if let Some(wanted) = topology.replicas_of(shard) {
+        nodes.sort_by_key(|node| mixed(shard.collection.0, node.0));
+        nodes.truncate(wanted.max(1));
+        nodes.sort_unstable();
+    }
+    nodes
+}
+
+/// A number that looks random, the same everywhere (the mixing step of splitmix64).
+fn mixed(collection: u64, node: u64) -> u64 {
+    let mut x = collection.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ node.wrapping_mul(0xd1b5_4a32_d192_ed03);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 /// True when another replica may do better.

@@ -18,7 +18,7 @@ impl ReadRouter {
         Fut: Future<Output = Result<T>>,
     {
         let group = self.0.group_of(shard)?;
-        let nodes = self.0.readers_of(group);
+        let nodes = self.0.readers_of(shard, group);
         let mut refusals = BTreeMap::new();
         for (asked, node) in nodes.iter().enumerate() {
             // A replica that hangs must leave time for the next: half of what is left, all of it for the last.

@@ -13,11 +13,16 @@ const SHARD: ShardId = ShardId { collection: CollectionId(1), index: 0 };
 /// Node 1 is the own one; node 2 leads.
 struct Map {
     leader: Mutex<Option<NodeId>>,
+    replicas: Option<usize>,
 }
 
 impl Map {
+    fn new(leader: Option<u64>, replicas: Option<usize>) -> Arc<Map> {
+        Arc::new(Map { leader: Mutex::new(leader.map(NodeId)), replicas })
+    }
+
     fn led_by(leader: Option<u64>) -> Arc<Map> {
-        Arc::new(Map { leader: Mutex::new(leader.map(NodeId)) })
+        Map::new(leader, None)
     }
 }
 
@@ -36,6 +41,10 @@ impl Topology for Map {
 
     fn nodes_of(&self, _: GroupId) -> Vec<NodeId> {
         vec![NodeId(1), NodeId(2), NodeId(3)]
+    }
+
+    fn replicas_of(&self, _: ShardId) -> Option<usize> {
+        self.replicas
     }
 }
 
@@ -63,6 +72,15 @@ impl ShardReader for Reader {
 
 /// Who answers when nodes 1, 2 and 3 refuse as given, and who was asked.
 async fn ask(leader: Option<u64>, refusals: [Option<Code>; 3]) -> (Result<u64>, Vec<(u64, u64)>) {
+    ask_loaded(leader, None, refusals).await
+}
+
+/// The same of a collection that was loaded with so many replicas.
+async fn ask_loaded(
+    leader: Option<u64>,
+    replicas: Option<usize>,
+    refusals: [Option<Code>; 3],
+) -> (Result<u64>, Vec<(u64, u64)>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let reader = {
         let asked = asked.clone();
@@ -70,7 +88,7 @@ async fn ask(leader: Option<u64>, refusals: [Option<Code>; 3]) -> (Result<u64>, 
             Arc::new(Reader { node, refusal: refusals[node.0 as usize - 1], asked: asked.clone() })
         }
     };
-    let map = Map::led_by(leader);
+    let map = Map::new(leader, replicas);
     let router = ReadRouter(Everywhere::new(map, reader(NodeId(1)), reader));
     let query = ShardQuery {
         shard: SHARD,
@@ -146,4 +164,34 @@ async fn a_leader_that_gives_no_answer_is_given_up_when_another_leads() {
         Ok(*leader)
     });
     assert_eq!(slow.await, Ok(3));
+}
+
+#[tokio::test]
+async fn only_as_many_replicas_as_it_was_loaded_with_answer_unless_none_of_them_can() {
+    let map = |replicas| Map::new(Some(2), replicas);
+    for wanted in 1..=2 {
+        let chosen: Vec<u64> = serving(&*map(Some(wanted)), SHARD, GROUP).iter().map(|node| node.0).collect();
+        assert_eq!(chosen.len(), wanted);
+        let (answer, _) = ask_loaded(Some(2), Some(wanted), [None; 3]).await;
+        assert!(chosen.contains(&answer.unwrap()));
+        // Those that serve are away: one of the others answers.
+        let away = [1, 2, 3].map(|node| chosen.contains(&node).then_some(Code::Unavailable));
+        let (answer, asked) = ask_loaded(Some(2), Some(wanted), away).await;
+        assert!(!chosen.contains(&answer.unwrap()));
+        assert!(asked[..wanted].iter().all(|(node, _)| chosen.contains(node)), "{asked:?}, {chosen:?}");
+    }
+    // More than there are: replicas went since.
+    assert_eq!(serving(&*map(Some(9)), SHARD, GROUP).len(), 3);
+    assert_eq!(serving(&*map(None), SHARD, GROUP).len(), 3);
+}
+
+#[test]
+fn one_replica_a_collection_is_not_the_same_node_for_all() {
+    let map = Map::new(None, Some(1));
+    let mut counts = [0; 3];
+    for collection in 1..=3_000 {
+        let shard = ShardId { collection: CollectionId(collection), index: 0 };
+        counts[serving(&*map, shard, GROUP)[0].0 as usize - 1] += 1;
+    }
+    assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
 }

@@ -1,10 +1,10 @@
 //! Rows by filter, and exact counts.
 
-use super::reads::{check_loaded, check_window, shards_of};
+use super::reads::{check_loaded, check_window, lacks_names, shards_of};
 use crate::Proxy;
 use crate::filter::parse_filter;
 use crate::merge::merge_rows;
-use crate::names::{NameFreshness, partition_ids};
+use crate::names::partition_ids;
 use crate::output::Output;
 use vecraft_rpc::services::{ShardQuery, ShardRows};
 use vecraft_types::api::{Call, NamedRows, QueryReply, QueryRequest};
@@ -28,8 +28,9 @@ impl Proxy {
         let deadline = self.deadline(&call);
         self.admission.check(asked.filter.len())?;
         let _room = self.admission.enter(asked.filter.len())?;
-        let names = NameFreshness::from(asked.consistency);
-        let collection = self.collection_named(&call, &deadline, &asked.collection, names).await?;
+        let (name, level) = (&asked.collection, asked.consistency);
+        let lacks = |found: &CollectionDescriptor| lacks_names(found, &asked.partitions);
+        let collection = self.collection_to_read(&call, &deadline, name, level, lacks).await?;
         let (offset, limit) = (asked.offset, asked.limit);
         let plan = plan(&collection, asked)?;
         let answers = self

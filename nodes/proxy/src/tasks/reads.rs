@@ -74,6 +74,11 @@ pub(crate) fn check_window(limit: Option<usize>, offset: usize) -> Result<()> {
     Ok(())
 }
 
+/// Whether a read of these partitions would be refused for something that may only not be known here yet.
+pub(crate) fn lacks_names(known: &CollectionDescriptor, partitions: &[String]) -> bool {
+    check_loaded(known).is_err() || partitions.iter().any(|name| known.partition(name).is_none())
+}
+
 /// With `milvus.strict_load`, reads need a load first, as in Milvus (101).
 pub(crate) fn check_loaded(collection: &CollectionDescriptor) -> Result<()> {
     if collection.is_strict_load() && !collection.is_loaded {

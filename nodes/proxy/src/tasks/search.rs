@@ -1,17 +1,17 @@
 //! Nearest rows.
 
-use super::reads::{check_loaded, check_window, shards_of};
+use super::reads::{check_loaded, check_window, lacks_names, shards_of};
 use crate::Proxy;
 use crate::deadline::Deadline;
 use crate::filter::parse_filter;
 use crate::merge::{Hits, merge_hits};
-use crate::names::{NameFreshness, field_not_found, partition_ids};
+use crate::names::{field_not_found, partition_ids};
 use crate::output::Output;
 use crate::rows::first_not_finite;
 use std::sync::Arc;
 use vecraft_index::{IndexSpec, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
-use vecraft_types::api::{Call, SearchReply, SearchRequest};
+use vecraft_types::api::{Call, Consistency, SearchReply, SearchRequest};
 use vecraft_types::limits::NQ_MAX;
 use vecraft_types::{
     Code, CollectionDescriptor, CollectionSchema, DataType, Error, FieldSchema, IndexDescriptor, Metric,
@@ -35,8 +35,9 @@ impl Proxy {
         let bytes = size_of_val(asked.vectors.as_slice()) + asked.filter.len();
         self.admission.check(bytes)?;
         let _room = self.admission.enter(bytes)?;
-        let names = NameFreshness::from(asked.consistency);
-        let collection = self.collection_named(&call, &deadline, &asked.collection, names).await?;
+        let (name, level) = (&asked.collection, asked.consistency);
+        let lacks = |found: &CollectionDescriptor| lacks(found, &asked);
+        let collection = self.collection_to_read(&call, &deadline, name, level, lacks).await?;
         let (offset, limit) = (asked.offset, asked.limit);
         let plan = plan(&collection, asked)?;
         let answers = self
@@ -76,6 +77,15 @@ impl Proxy {
 
 fn request(plan: &Plan<'_>, shard: ShardId, deadline: &Deadline) -> ShardSearch {
     ShardSearch { shard, deadline_ms: deadline.left_ms(), ..plan.ask.clone() }
+}
+
+/// Whether something that a search relies on is not known. A metric that it leaves to the index is: a guess would rank
+/// by another one. (Eventually asks for what this node has, and is served without a majority.)
+fn lacks(known: &CollectionDescriptor, asked: &SearchRequest) -> bool {
+    let has_index =
+        || vector_field(&known.schema, &asked.field).is_ok_and(|field| known.index_on(field.id).is_some());
+    let guesses = asked.metric.is_none() && asked.consistency != Consistency::Eventually && !has_index();
+    lacks_names(known, &asked.partitions) || guesses
 }
 
 /// Checks everything a search says.

@@ -4,8 +4,9 @@
 
 use crate::Proxy;
 use crate::names::check_database;
+use crate::routing::serving;
 use vecraft_types::api::{Call, CollectionName, CollectionPlace, ShardPlace, TopologyReply, TopologyRequest};
-use vecraft_types::{CollectionDescriptor, GroupId, Result};
+use vecraft_types::{CollectionDescriptor, Result, ShardPlacement};
 
 impl Proxy {
     pub(crate) async fn where_things_are(
@@ -27,13 +28,14 @@ impl Proxy {
         let key = collection.schema.primary_field().filter(|field| !field.auto_id);
         CollectionPlace {
             key_field: key.map(|field| field.name.clone()),
-            shards: collection.shards.iter().map(|placed| self.shard_place(placed.group)).collect(),
+            shards: collection.shards.iter().map(|placed| self.shard_place(*placed)).collect(),
         }
     }
 
-    fn shard_place(&self, group: GroupId) -> ShardPlace {
-        let mut readers = self.topology.nodes_of(group);
-        readers.sort_unstable();
-        ShardPlace { leader: self.topology.leader_of(group), readers }
+    fn shard_place(&self, placed: ShardPlacement) -> ShardPlace {
+        ShardPlace {
+            leader: self.topology.leader_of(placed.group),
+            readers: serving(self.topology.as_ref(), placed.shard, placed.group),
+        }
     }
 }

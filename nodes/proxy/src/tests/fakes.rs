@@ -225,6 +225,10 @@ impl Topology for Places {
     fn nodes_of(&self, _: GroupId) -> Vec<NodeId> {
         vec![NodeId(3), NodeId(1), NodeId(2)]
     }
+
+    fn replicas_of(&self, _: ShardId) -> Option<usize> {
+        None
+    }
 }
 
 #[async_trait::async_trait]

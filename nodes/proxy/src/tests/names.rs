@@ -31,6 +31,44 @@ async fn writes_and_strong_reads_take_the_barrier_others_only_before_not_found()
 }
 
 #[tokio::test]
+async fn i19_what_a_read_names_and_this_node_does_not_know_is_looked_up_before_not_found() {
+    let bench = Bench::new(schema(), 1);
+    let barriers = || *bench.cluster.barriers.lock();
+    let level = Consistency::Bounded(5_000, Timestamp(0));
+    let in_partition =
+        |name: &'static str| bench.query(move |r| (r.consistency, r.partitions) = (level, vec![name.into()]));
+    // Known: nobody is asked.
+    in_partition("old").await.unwrap();
+    assert_eq!(barriers(), 0);
+    // Another door took the DDL a moment ago.
+    let new = PartitionDescriptor { id: PartitionId(77), name: "new".into(), created: Timestamp(1) };
+    bench.cluster.alter(|collection| collection.partitions.push(new));
+    in_partition("new").await.unwrap();
+    assert_eq!((in_partition("none").await.unwrap_err().code, barriers()), (Code::PartitionNotFound, 2));
+    // Loading, where reads need it.
+    let strict = || ("milvus.strict_load".to_owned(), "true".to_owned());
+    bench.cluster.alter(|collection| collection.properties.extend([strict()]));
+    assert_eq!(bench.query(|_| {}).await.unwrap_err().code, Code::CollectionNotLoaded);
+    bench.cluster.alter(|collection| collection.is_loaded = true);
+    bench.query(|r| r.consistency = level).await.unwrap();
+}
+
+#[tokio::test]
+async fn i19_a_search_that_leaves_the_metric_to_an_index_does_not_guess_it() {
+    let bench = Bench::new(schema(), 1);
+    bench.insert(rows([1, 2])).await.unwrap();
+    let session = Consistency::Session(Timestamp(1));
+    let search = |level| bench.search(move |r| (r.consistency, r.metric) = (level, None));
+    search(session).await.unwrap();
+    let barriers = *bench.cluster.barriers.lock();
+    search(session).await.unwrap();
+    assert_eq!(*bench.cluster.barriers.lock(), barriers + 1, "an index may have been made elsewhere");
+    search(Consistency::Eventually).await.unwrap();
+    bench.search(|r| r.consistency = session).await.unwrap();
+    assert_eq!(*bench.cluster.barriers.lock(), barriers + 1);
+}
+
+#[tokio::test]
 async fn a_door_may_look_at_what_is_known_without_a_barrier() {
     let bench = Bench::new(schema(), 1);
     let known = |name: &str| bench.proxy.known_collection(Call::default(), CollectionName::Name(name.into()));

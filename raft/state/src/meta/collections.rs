@@ -5,6 +5,7 @@ use super::state::take;
 use super::{MetaOutcome, MetaState, rules};
 use std::sync::Arc;
 use vecraft_types::api::CreateCollection;
+use vecraft_types::descriptor::REPLICA_NUMBER;
 use vecraft_types::limits::{COLLECTIONS_MAX, DEFAULT_PARTITION};
 use vecraft_types::{
     Code, CollectionDescriptor, CollectionId, DdlPhase, Error, GroupId, PartitionDescriptor, PartitionId,
@@ -122,10 +123,38 @@ impl MetaState {
         Ok(MetaOutcome::Done)
     }
 
-    /// The load flag.
+    /// The load flag. A release forgets how many replicas were to serve.
     pub(super) fn set_loaded(&mut self, id: CollectionId, loaded: bool) -> Result<MetaOutcome> {
-        if self.ready(id)?.is_loaded != loaded {
-            self.edit(id, |row| row.is_loaded = loaded);
+        let row = self.ready(id)?;
+        if row.is_loaded != loaded || (!loaded && row.properties.contains_key(REPLICA_NUMBER)) {
+            self.edit(id, |row| {
+                row.is_loaded = loaded;
+                if !loaded {
+                    row.properties.remove(REPLICA_NUMBER);
+                }
+            });
+        }
+        Ok(MetaOutcome::Done)
+    }
+
+    /// How many replicas of each shard answer reads: no more than every shard has. When there are fewer later, those
+    /// serve that there are.
+    pub(super) fn set_replicas(&mut self, id: CollectionId, replicas: u32) -> Result<MetaOutcome> {
+        let row = self.ready(id)?;
+        let held =
+            |placed: &ShardPlacement| self.root.groups.get(&placed.group).map_or(0, |row| row.replicas.len());
+        let there_are = row.shards.iter().map(held).min().unwrap_or(0);
+        if replicas == 0 {
+            return Err(Error::invalid("replica_number is 0, at least 1 is needed"));
+        }
+        if replicas as usize > there_are {
+            let text = format!("{replicas} replicas were asked for, the collection has {there_are}");
+            return Err(Error::new(Code::NotEnoughNodes, text).with("collection", &row.name));
+        }
+        if row.replicas() != Some(replicas as usize) {
+            self.edit(id, |row| {
+                row.properties.insert(REPLICA_NUMBER.to_owned(), replicas.to_string());
+            });
         }
         Ok(MetaOutcome::Done)
     }

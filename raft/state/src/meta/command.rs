@@ -163,6 +163,13 @@ pub enum MetaChange {
     },
     /// Copies wanted of each pool group.
     SetReplication(u32),
+    /// How many replicas of each shard answer reads.
+    SetReplicas {
+        /// The collection.
+        collection: CollectionId,
+        /// At least one, and no more than there are.
+        replicas: u32,
+    },
 }
 
 impl MetaChange {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use vecraft_types::api::CreateCollection;
+use vecraft_types::descriptor::REPLICA_NUMBER;
 use vecraft_types::limits::{META_FIELD, SHARDS_MAX};
 use vecraft_types::schema::check_name;
 use vecraft_types::{Code, CollectionDescriptor, CollectionSchema, DataType, Error, PkConflict, Result};
@@ -79,10 +80,15 @@ fn check_dynamic(schema: &CollectionSchema) -> Result<()> {
     }
 }
 
+/// The properties that a collection was created with: how many replicas serve is said by a load.
+fn as_created(row: &CollectionDescriptor) -> impl Iterator<Item = (&String, &String)> {
+    row.properties.iter().filter(|(key, _)| *key != REPLICA_NUMBER)
+}
+
 /// True when a checked request describes a collection that exists.
 pub(super) fn is_same(existing: &CollectionDescriptor, wanted: &CreateCollection) -> bool {
     existing.schema == wanted.schema
         && existing.shards.len() == wanted.shards as usize
-        && existing.properties == wanted.properties
+        && as_created(existing).eq(&wanted.properties)
         && existing.default_consistency == wanted.default_consistency
 }

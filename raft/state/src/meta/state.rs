@@ -157,6 +157,9 @@ impl MetaState {
             MetaChange::SetLoaded { collection, loaded } => {
                 (Some(collection), self.set_loaded(collection, loaded))
             }
+            MetaChange::SetReplicas { collection, replicas } => {
+                (Some(collection), self.set_replicas(collection, replicas))
+            }
             MetaChange::ExpectNode(node) => (None, self.expect_node(node)),
             MetaChange::AdmitNode { node, directory, is_listed } => {
                 (None, self.admit_node(node, directory, is_listed))

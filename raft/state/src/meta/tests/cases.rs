@@ -236,3 +236,28 @@ fn a_state_comes_back_from_its_rows() {
     let rows: Vec<_> = state.collections().map(|row| Arc::unwrap_or_clone(row.clone())).collect();
     assert_eq!(MetaState::restore(state.root().clone(), rows, Some(state.placement().clone())), state);
 }
+
+#[test]
+fn no_more_replicas_serve_than_there_are_and_a_release_forgets_how_many() {
+    let mut state = MetaState::default();
+    let nodes = (1..=4).map(|id| NodeRow { id: NodeId(id), address: format!("host{id}:1") }).collect();
+    ok(&mut state, MetaChange::Form { cluster: ClusterId(7), nodes, replication: 3, pool_groups: 4 });
+    let id = ready(&mut state, "a");
+    let serving = |state: &MetaState| state.collection(id).unwrap().replicas();
+    let set = |replicas| MetaChange::SetReplicas { collection: id, replicas };
+    assert_eq!(serving(&state), None);
+    ok(&mut state, set(2));
+    ok(&mut state, MetaChange::SetLoaded { collection: id, loaded: true });
+    assert_eq!(serving(&state), Some(2));
+    let refused = err(&mut state, set(4));
+    assert_eq!(refused.code, Code::NotEnoughNodes);
+    assert!(refused.to_string().contains("4 replicas") && refused.to_string().contains("has 3"), "{refused}");
+    assert_eq!(err(&mut state, set(0)).code, Code::InvalidParameter);
+    assert_eq!(serving(&state), Some(2), "what is refused changes nothing");
+    // It is no other collection for that.
+    assert_eq!(ok(&mut state, create(request("a"))), MetaOutcome::Collection { id, phase: DdlPhase::Ready });
+    ok(&mut state, MetaChange::SetLoaded { collection: id, loaded: true });
+    assert_eq!(serving(&state), Some(2));
+    ok(&mut state, MetaChange::SetLoaded { collection: id, loaded: false });
+    assert_eq!(serving(&state), None);
+}

@@ -37,6 +37,7 @@ fn change() -> impl Strategy<Value = MetaChange> {
         }),
         1 => (id(), name()).prop_map(|(collection, name)| DropIndex { collection, field: "vector".into(), name }),
         1 => (id(), any::<bool>()).prop_map(|(collection, loaded)| SetLoaded { collection, loaded }),
+        1 => (id(), 0u32..3).prop_map(|(collection, replicas)| SetReplicas { collection, replicas }),
         1 => (0u32..3).prop_map(|count| AllocateReplicaIds { count }),
         1 => (0u64..1_000_000).prop_map(|count| AllocateRowIds { count }),
         1 => (0u32..2).prop_map(|count| AddPoolGroups { count, nodes: vec![NodeId(1)] }),
