@@ -19,6 +19,7 @@ use vecraft_proxy::routing::Everywhere;
 use vecraft_raft_host::{Birth, GroupSpec, Network};
 use vecraft_rpc::files::{FilesElsewhere, PeerFiles};
 use vecraft_rpc::membership::ClusterAdmin;
+use vecraft_rpc::memory::{NodeRoom, RoomElsewhere, RoomLeft};
 use vecraft_rpc::node::{Dial, PeerDial, RemoteNode, ask_is_removed};
 use vecraft_rpc::peer::Peers;
 use vecraft_rpc::services::{DigestsElsewhere, GroupDigest, GroupDigests, Topology};
@@ -89,7 +90,26 @@ impl Ways {
     }
 }
 
+/// What the other nodes can still take (I21). Asked by tasks that may outlive the roles, so it holds none of them.
+pub struct RemoteRoom(Arc<dyn Dial>);
+
+#[async_trait]
+impl RoomElsewhere for RemoteRoom {
+    async fn room(&self, node: NodeId) -> vecraft_types::Result<RoomLeft> {
+        RemoteNode::new(node, self.0.clone()).room().await
+    }
+
+    async fn relieve(&self, node: NodeId, group: GroupId) -> vecraft_types::Result<()> {
+        RemoteNode::new(node, self.0.clone()).relieve(group).await
+    }
+}
+
 impl Ways {
+    /// See [`RemoteRoom`].
+    pub fn room(&self) -> Arc<RemoteRoom> {
+        Arc::new(RemoteRoom(self.dial.clone()))
+    }
+
     /// Another node's roles.
     pub fn remote(&self, node: NodeId) -> RemoteNode {
         RemoteNode::new(node, self.dial.clone())

@@ -186,13 +186,15 @@ impl Roles {
         clean_up(ground, &data, &index);
         if let Some(ways) = &ways {
             compare_replicas(ground, &data, node, ways.clone());
+            data.count_voters(node, ways.room());
         }
 
         let local = NodeServices {
             writer: Arc::new(IndexedWriter::new(shards.clone(), index.clone())),
             reader: query.clone(),
             admin: shards.clone(),
-            digests: shards,
+            digests: shards.clone(),
+            room: shards,
             catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
             groups,
             indexes: index.clone(),
@@ -292,6 +294,7 @@ fn everywhere(ways: &Ways, local: &NodeServices) -> NodeServices {
         admin: Arc::new(AdminRouter(ways.everywhere(local.admin.clone(), |node| Arc::new(node)))),
         catalogue: Arc::new(CatalogueRouter(ways.everywhere(local.catalogue.clone(), |node| Arc::new(node)))),
         digests: local.digests.clone(),
+        room: local.room.clone(),
         groups: local.groups.clone(),
         indexes: local.indexes.clone(),
         cluster: Arc::new(ClusterRouter(ways.everywhere(local.cluster.clone(), |node| Arc::new(node)))),

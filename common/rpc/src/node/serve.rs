@@ -3,6 +3,7 @@
 use super::service::*;
 use crate::copies::{HoldIndex, IndexHolder};
 use crate::membership::*;
+use crate::memory::{NodeRoom, RoomLeft};
 use crate::services::*;
 use futures::{FutureExt, StreamExt};
 use std::future::Future;
@@ -35,6 +36,8 @@ pub struct NodeServices {
     pub catalogue: Arc<dyn CatalogueWriter>,
     /// Groups here: how they stand, and changes of their members.
     pub groups: Arc<dyn GroupHost>,
+    /// Memory and disk here.
+    pub room: Arc<dyn NodeRoom>,
     /// Index files here.
     pub indexes: Arc<dyn IndexHolder>,
     /// Nodes: refuses unless this node leads the metastore.
@@ -114,4 +117,6 @@ door! {
     join_cluster(request: JoinRequest) -> Joined => cluster.join;
     node_moved(node: NodeId, address: String) -> () => cluster.moved;
     hold_index(hold: HoldIndex) -> () => indexes.hold;
+    room() -> RoomLeft => room.room;
+    relieve(group: GroupId) -> () => room.relieve;
 }
