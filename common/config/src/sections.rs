@@ -115,7 +115,7 @@ section! {
         /// Bytes of memory for growing rows, key indexes, requests and index files in use; 0 means half of the
         /// machine's memory. An index that would not fit, or would leave less than a quarter for rows, is not built.
         /// Near it, growing rows are written to files early; above it, inserts are answered `memory limit exceeded`
-        /// while reads and deletes go on.
+        /// while reads and deletes go on; so are those for groups that have a voting replica here.
         memory_limit_bytes: u64 = 0, 0..=1 << 46;
         /// Bytes of writes accepted and not yet applied. More are answered `rate limited` with a time to retry.
         inflight_bytes_max: u64 = 256 * MIB, MIB..=16 * GIB;

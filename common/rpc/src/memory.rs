@@ -3,11 +3,15 @@
 //! Growing rows, key indexes and index files in memory come out of one limit. The data role counts and refuses; whoever
 //! wants to keep much in memory asks it first. Files that are mapped do not count: the kernel takes their pages back
 //! when it needs them.
+//!
+//! And what nodes tell one another: a leader takes no rows for which another voter has no room.
 
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vecraft_types::Result;
+use vecraft_types::{Error, GroupId, NodeId, Result};
 
 /// Gives room for what stays in memory. Served by the data role, local to a node.
 pub trait MemoryGovernor: Send + Sync + 'static {
@@ -17,6 +21,33 @@ pub trait MemoryGovernor: Send + Sync + 'static {
     /// [`vecraft_types::Code::OutOfMemory`] with the figures, when it would not fit beside what is there. It may fit
     /// later: rows go to files, indexes are dropped.
     fn room_for_index(&self, bytes: u64) -> Result<Room>;
+}
+
+/// What a node can still take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomLeft {
+    /// Bytes of rows until it refuses inserts: memory or disk, whichever is less.
+    pub bytes: u64,
+    /// Why it refuses them now, in the words for its own clients.
+    pub shortage: Option<Error>,
+}
+
+/// What this node can still take. Served by the data role, asked by leaders of groups that have a voter here.
+#[async_trait]
+pub trait NodeRoom: Send + Sync {
+    /// Memory only, or nearly: it is asked twice a second while rows are written.
+    async fn room(&self) -> Result<RoomLeft>;
+    /// A voter of a group is short of memory: its leader, here, seals what is large soon.
+    async fn relieve(&self, group: GroupId) -> Result<()>;
+}
+
+/// What other nodes can still take.
+#[async_trait]
+pub trait RoomElsewhere: Send + Sync {
+    /// As [`NodeRoom::room`] on that node.
+    async fn room(&self, node: NodeId) -> Result<RoomLeft>;
+    /// As [`NodeRoom::relieve`] on that node.
+    async fn relieve(&self, node: NodeId, group: GroupId) -> Result<()>;
 }
 
 /// Memory that is counted as used until this is dropped.

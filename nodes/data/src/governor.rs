@@ -20,12 +20,14 @@ use vecraft_types::{Code, Error, Result};
 pub struct Governor {
     limit: u64,
     indexes: Arc<AtomicU64>,
+    /// Groups that share what is there for rows.
+    groups: AtomicU64,
 }
 
 impl Governor {
     /// Everything together may have so many bytes.
     pub fn new(limit: u64) -> Governor {
-        Governor { limit, indexes: Arc::default() }
+        Governor { limit, indexes: Arc::default(), groups: AtomicU64::new(1) }
     }
 
     /// Bytes of indexes in memory.
@@ -44,6 +46,11 @@ impl Governor {
                 self.limit >> 20
             )
         })
+    }
+
+    /// Bytes until inserts are refused, given what rows and keys have.
+    pub fn left(&self, rows: u64) -> u64 {
+        self.limit.saturating_sub(rows).saturating_sub(self.index_bytes())
     }
 
     /// Room for an index, given what rows and keys have. A quarter of the limit is never given to indexes: without room
@@ -67,9 +74,14 @@ impl Governor {
         Err(Error::new(Code::OutOfMemory, text))
     }
 
-    /// Bytes that one of `groups` groups may have for rows and keys.
-    pub fn share(&self, groups: u64) -> u64 {
-        self.limit.saturating_sub(self.index_bytes()) / groups.max(1)
+    /// So many groups have a replica here: all of them have rows in memory, whoever leads them.
+    pub fn set_groups(&self, groups: usize) {
+        self.groups.store(groups as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes that one group may have for rows and keys: above most of it, it seals early.
+    pub fn share(&self) -> u64 {
+        self.limit.saturating_sub(self.index_bytes()) / self.groups.load(Ordering::Relaxed).max(1)
     }
 }
 
@@ -138,8 +150,10 @@ mod tests {
     #[test]
     fn i21_groups_share_what_indexes_leave() {
         let governor = Governor::new(100 * MIB);
-        assert_eq!(governor.share(2), 50 * MIB);
+        assert_eq!(governor.share(), 100 * MIB);
+        governor.set_groups(2);
+        assert_eq!(governor.share(), 50 * MIB);
         let _room = governor.room_for_index(0, 60 * MIB).unwrap();
-        assert_eq!(governor.share(2), 20 * MIB);
+        assert_eq!(governor.share(), 20 * MIB);
     }
 }

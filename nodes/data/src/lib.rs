@@ -9,6 +9,8 @@
 //! | `failures` | entries that could not be applied, or are to be skipped (I24) |
 //! | `clean_up` | removing files that nothing names, once an hour (I13) |
 //! | `governor` | who may have how much memory (I21) |
+//! | `relief` | how a node that is short of memory gets some back (I21) |
+//! | `voters` | whether the other voters of a group have room (I21) |
 //! | `group` | proposing and writing checkpoints |
 //! | `maintenance`, `ages` | sealing and checkpoints by size and age |
 //! | `digest/` | whether the replicas of a group hold the same (I22, I23) |
@@ -41,12 +43,14 @@ mod maintenance;
 mod metrics;
 mod node;
 mod outage;
+mod relief;
 mod removal;
 mod replica;
 mod snapshot;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod voters;
 
 pub use checkpoint::{
     Capture, Named, Written, checkpointed_shards, remove_unnamed, restore, write as write_checkpoint,

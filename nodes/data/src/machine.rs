@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
 use vecraft_raft_host::{Committed, Failed, Incoming, Machine, Mark, Offer};
 use vecraft_rpc::codec;
@@ -46,7 +46,9 @@ pub struct Pressure {
     pub memory_bytes: AtomicU64,
     /// Bytes of the files that the newest checkpoint names.
     pub file_bytes: AtomicU64,
-    /// Something was applied.
+    /// A replica of the group is short of memory: its leader seals what is large (I21).
+    pub is_relief_asked: AtomicBool,
+    /// Something was applied, or is to be done.
     pub applied: Notify,
 }
 

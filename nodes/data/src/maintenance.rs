@@ -20,8 +20,6 @@ pub struct MaintenancePolicy {
     pub segment_age_max: Duration,
     /// Fewer rows than this are not worth a file and an index of their own; a checkpoint's tail file keeps them.
     pub seal_rows_min: u32,
-    /// Groups that share the node's memory: each seals early at its part of what is there for rows (I21).
-    pub groups: u64,
     /// A checkpoint is due when so many bytes are only in the log (I8).
     pub checkpoint_bytes: u64,
     /// A checkpoint is due when the oldest entry that is only in the log is this old (I8).
@@ -67,7 +65,7 @@ pub async fn maintain(
             wants_file |= seal(&group, large).await;
             let old = ages(&group, &policy).due;
             wants_file |= seal(&group, old).await;
-            wants_file |= relieve(&group, governor.share(policy.groups)).await;
+            wants_file |= relieve(&group, governor.share()).await;
             wants_file |= {
                 let replica = &group.machine.lock().replica;
                 replica.has_garbage() || replica.lacks_files()
@@ -131,17 +129,19 @@ const RELIEF_BYTES: [u64; 2] = [1 << 20, 64 << 10];
 
 /// Seals early when memory runs short (I21): only a sealed segment's file takes its rows out of memory. `share` is for
 /// rows and keys; keys stay, so what counts is how much of the rest the rows have. (Sealing whenever keys alone are many
-/// would cut everything that follows into tiny segments.)
+/// would cut everything that follows into tiny segments.) And when a replica asks for it, which takes no more meanwhile: then
+/// whatever this one has.
 async fn relieve(group: &DataGroup, share: u64) -> bool {
     let is_high = |bytes: u64, of: u64| bytes >= of / 10 * 6;
-    if !is_high(group.pressure.memory_bytes.load(Ordering::Relaxed), share) {
+    let is_asked = group.pressure.is_relief_asked.swap(false, Ordering::Relaxed);
+    if !is_asked && !is_high(group.pressure.memory_bytes.load(Ordering::Relaxed), share) {
         return false;
     }
     let heavy = {
         let machine = group.machine.lock();
         let (all, rows) = (machine.replica.memory_bytes(), machine.replica.growing_bytes());
         group.pressure.memory_bytes.store(all, Ordering::Relaxed);
-        if !is_high(rows, share.saturating_sub(all - rows)) {
+        if !is_asked && !is_high(rows, share.saturating_sub(all - rows)) {
             return false;
         }
         let heavy = RELIEF_BYTES.map(|bytes| machine.replica.seal_due(bytes, 1));

@@ -3,13 +3,15 @@
 use crate::governor::Governor;
 use crate::group::DataGroup;
 use crate::outage::Outages;
+use crate::relief::Told;
 use crate::replica::Routes;
+use crate::voters::Voters;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use vecraft_rpc::memory::{MemoryGovernor, Room};
+use vecraft_rpc::memory::{MemoryGovernor, Room, RoomLeft};
 use vecraft_segment::ViewRegistry;
 use vecraft_storage::Disk;
 use vecraft_types::{Code, Error, GroupId, NodeId, Result, ShardId};
@@ -26,6 +28,9 @@ pub struct DataNode {
     pub(crate) limits: WriteLimits,
     pub(crate) in_flight: Arc<tokio::sync::Semaphore>,
     governor: Arc<Governor>,
+    /// Of the groups here; nobody on a node without peers.
+    pub(crate) voters: Arc<OnceLock<Arc<Voters>>>,
+    pub(crate) told: Arc<Told>,
     space: Space,
 }
 
@@ -60,7 +65,20 @@ impl DataNode {
         let in_flight = Arc::new(tokio::sync::Semaphore::new(limits.in_flight_bytes_max / UNIT));
         let governor = Arc::new(Governor::new(limits.memory_bytes_max));
         let (groups, outages, differing) = (Arc::default(), Arc::default(), Arc::default());
-        DataNode { groups, outages, differing, routes, views, limits, in_flight, governor, space }
+        let (voters, told) = (Arc::default(), Arc::default());
+        DataNode {
+            groups,
+            outages,
+            differing,
+            routes,
+            views,
+            limits,
+            in_flight,
+            governor,
+            voters,
+            told,
+            space,
+        }
     }
 
     /// Who may have how much memory here.
@@ -79,7 +97,16 @@ impl DataNode {
 
     /// Adds a started group.
     pub fn add_group(&self, group: Arc<DataGroup>) {
-        self.groups.write().insert(group.raft.id(), group);
+        let mut groups = self.groups.write();
+        groups.insert(group.raft.id(), group);
+        self.governor.set_groups(groups.len());
+    }
+
+    pub(crate) fn remove_group(&self, id: GroupId) -> Option<Arc<DataGroup>> {
+        let mut groups = self.groups.write();
+        let removed = groups.remove(&id);
+        self.governor.set_groups(groups.len());
+        removed
     }
 
     /// The groups here.
@@ -118,6 +145,7 @@ impl DataNode {
         // Deletes are always taken: they are how a user makes room. What others have in flight will be rows soon; the
         // request itself does not count, or one larger than the limit could never be taken.
         if adds_rows && let Some(why) = self.governor.refusal(self.memory_bytes() + self.in_flight_bytes()) {
+            self.ask_relief();
             return Err(Error::new(Code::OutOfMemory, why).retry_after(1_000));
         }
         let units = bytes.div_ceil(UNIT).min(self.limits.in_flight_bytes_max / UNIT) as u32;
@@ -125,6 +153,15 @@ impl DataNode {
             let detail = format!("{} MiB of writes are in flight", self.limits.in_flight_bytes_max >> 20);
             Error::new(Code::RateLimited, detail).retry_after(50)
         })
+    }
+
+    /// What this node can still take, and why not more.
+    pub(crate) fn room_left(&self) -> RoomLeft {
+        let rows = self.memory_bytes() + self.in_flight_bytes();
+        let memory = self.governor.refusal(rows).map(|why| Error::new(Code::OutOfMemory, why));
+        let free = self.space.disk.free_bytes().unwrap_or(0).saturating_sub(FREE_BYTES_MIN);
+        let shortage = self.check_space(true).err().or(memory);
+        RoomLeft { bytes: self.governor.left(rows).min(free), shortage }
     }
 
     /// Why inserts are refused right now, for health.

@@ -60,7 +60,7 @@ impl DataNode {
     /// its checkpoint and its log stay as they are.
     pub fn take_out(&self, group: GroupId, shards: impl IntoIterator<Item = ShardId>, why: String) {
         tracing::error!(%group, why, "a group is out of service on this node, the others serve (I24)");
-        let running = self.groups.write().remove(&group);
+        let running = self.remove_group(group);
         let has_others = running.is_some_and(|group| !group.raft.members().is_alone(group.raft.replica()));
         self.outages.0.write().entry(group).or_insert(Outage { why, has_others });
         shards.into_iter().for_each(|shard| self.routes.add(shard, group));

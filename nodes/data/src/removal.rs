@@ -47,7 +47,7 @@ impl DataNode {
 
     /// Forgets a group whose replica is wanted here no more: its shards are simply not here.
     pub fn let_go(&self, id: GroupId) {
-        self.groups.write().remove(&id);
+        self.remove_group(id);
         self.outages.forget(id);
         for shard in self.routes.of_group(id) {
             self.routes.remove(shard);

@@ -109,7 +109,6 @@ pub async fn start(
             segment_bytes_max: config.data.segment_bytes_max,
             segment_age_max: config.data.segment_age_max(),
             seal_rows_min: config.index.autoindex_flat_rows_max as u32,
-            groups: config.data.groups_per_node,
             checkpoint_bytes: config.data.checkpoint_bytes,
             checkpoint_interval: config.data.checkpoint_interval(),
         },

@@ -202,13 +202,15 @@ impl Roles {
         clean_up(ground, &data, &index);
         if let Some(ways) = &ways {
             compare_replicas(ground, &data, node, ways.clone());
+            data.count_voters(node, ways.room());
         }
 
         let local = NodeServices {
             writer: Arc::new(IndexedWriter::new(shards.clone(), index.clone())),
             reader: query.clone(),
             admin: shards.clone(),
-            digests: shards,
+            digests: shards.clone(),
+            room: shards,
             catalogue: Arc::new(CatalogueWatch::new(Arc::new(coordinator.clone()), index.clone())),
             groups: groups.clone(),
             indexes: index.clone(),

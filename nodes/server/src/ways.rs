@@ -5,6 +5,7 @@ use std::sync::Arc;
 use vecraft_proxy::routing::{
     AdminRouter, CatalogueRouter, ClusterRouter, Everywhere, Hops, ReadRouter, WriteRouter,
 };
+use vecraft_rpc::memory::{NodeRoom, RoomElsewhere, RoomLeft};
 use vecraft_rpc::node::{Dial, NodeServices, RemoteNode};
 use vecraft_rpc::services::{DigestsElsewhere, GroupDigest, GroupDigests, Topology};
 use vecraft_types::{GroupId, NodeId};
@@ -48,6 +49,7 @@ impl Ways {
                 self.everywhere(local.catalogue.clone(), |node| Arc::new(node)),
             )),
             digests: local.digests.clone(),
+            room: local.room.clone(),
             groups: local.groups.clone(),
             indexes: local.indexes.clone(),
             cluster: Arc::new(ClusterRouter(self.everywhere(local.cluster.clone(), |node| Arc::new(node)))),
@@ -73,6 +75,11 @@ impl Ways {
         self.hops.clone()
     }
 
+    /// See [`RemoteRoom`].
+    pub fn room(&self) -> Arc<RemoteRoom> {
+        Arc::new(RemoteRoom(self.dial.clone()))
+    }
+
     /// Another node.
     pub fn node(&self, node: NodeId) -> RemoteNode {
         RemoteNode::new(node, self.dial.clone())
@@ -83,5 +90,19 @@ impl Ways {
 impl DigestsElsewhere for Ways {
     async fn digest(&self, node: NodeId, group: GroupId) -> vecraft_types::Result<GroupDigest> {
         self.node(node).digest(group).await
+    }
+}
+
+/// What the other nodes can still take (I21). Asked by tasks that may outlive the roles, so it holds none of them.
+pub struct RemoteRoom(Arc<dyn Dial>);
+
+#[async_trait]
+impl RoomElsewhere for RemoteRoom {
+    async fn room(&self, node: NodeId) -> vecraft_types::Result<RoomLeft> {
+        RemoteNode::new(node, self.0.clone()).room().await
+    }
+
+    async fn relieve(&self, node: NodeId, group: GroupId) -> vecraft_types::Result<()> {
+        RemoteNode::new(node, self.0.clone()).relieve(group).await
     }
 }

@@ -4,6 +4,7 @@ use super::service::NodeServiceClient;
 use crate::client_doors::ClientDoor;
 use crate::copies::{HoldIndex, IndexHolder};
 use crate::membership::*;
+use crate::memory::{NodeRoom, RoomLeft};
 use crate::services::*;
 use async_trait::async_trait;
 use std::future::Future;
@@ -154,6 +155,13 @@ plain! {
     /// What another node holds is not asked for placement; the metastore knows it.
     fn groups(&self) -> Vec<(GroupId, usize)> {
         Vec::new()
+    }
+}
+
+plain! {
+    NodeRoom {
+        room() -> RoomLeft => room;
+        relieve(group: GroupId) -> () => relieve;
     }
 }
 

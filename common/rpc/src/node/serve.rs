@@ -4,6 +4,7 @@ use super::service::*;
 use crate::client_doors::ClientDoor;
 use crate::copies::{HoldIndex, IndexHolder};
 use crate::membership::*;
+use crate::memory::{NodeRoom, RoomLeft};
 use crate::services::*;
 use futures::{FutureExt, StreamExt};
 use std::future::Future;
@@ -36,6 +37,8 @@ pub struct NodeServices {
     pub catalogue: Arc<dyn CatalogueWriter>,
     /// Groups here: how they stand, and changes of their members.
     pub groups: Arc<dyn GroupHost>,
+    /// Memory and disk here.
+    pub room: Arc<dyn NodeRoom>,
     /// Index files here.
     pub indexes: Arc<dyn IndexHolder>,
     /// Nodes: refuses unless this node leads the metastore.
@@ -118,4 +121,6 @@ door! {
     node_moved(node: NodeId, address: String) -> () => cluster.moved;
     client_door() -> String => door.client_door;
     hold_index(hold: HoldIndex) -> () => indexes.hold;
+    room() -> RoomLeft => room.room;
+    relieve(group: GroupId) -> () => room.relieve;
 }

@@ -5,6 +5,7 @@
 
 use crate::copies::HoldIndex;
 use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeReport};
+use crate::memory::RoomLeft;
 use crate::services::*;
 use vecraft_types::api::{
     ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
@@ -75,4 +76,8 @@ pub trait NodeService {
     async fn client_door() -> Result<String>;
     /// [`IndexHolder::hold`](crate::copies::IndexHolder::hold).
     async fn hold_index(hold: HoldIndex) -> Result<()>;
+    /// [`NodeRoom::room`](crate::memory::NodeRoom::room).
+    async fn room() -> Result<RoomLeft>;
+    /// [`NodeRoom::relieve`](crate::memory::NodeRoom::relieve).
+    async fn relieve(group: GroupId) -> Result<()>;
 }

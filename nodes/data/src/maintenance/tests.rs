@@ -55,7 +55,6 @@ fn policy() -> MaintenancePolicy {
         segment_bytes_max: 1 << 30,
         segment_age_max: Duration::from_secs(600),
         seal_rows_min: 40,
-        groups: 1,
         checkpoint_bytes: 1,
         checkpoint_interval: Duration::from_secs(3_600),
     }

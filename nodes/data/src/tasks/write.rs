@@ -19,6 +19,9 @@ impl ShardWriter for DataNode {
         let adds_rows = matches!(write.change, RowChange::Insert { .. });
         let _room = self.admit(bytes_of(&write.change), adds_rows)?;
         let group = self.group_of(write.shard)?;
+        if adds_rows {
+            self.check_voters(&group, bytes_of(&write.change))?;
+        }
         self.check_files(&group, write.shard, matches!(write.change, RowChange::DeleteWhere { .. }))?;
         let deadline = time_left(write.deadline_ms);
         let request = write.request;

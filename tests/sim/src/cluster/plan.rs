@@ -86,7 +86,6 @@ impl Plan {
                 segment_bytes_max: rng.between(500, 20_000),
                 segment_age_max: Duration::from_millis(rng.between(1_000, 20_000)),
                 seal_rows_min: rng.between(1, 30) as u32,
-                groups: 1,
                 checkpoint_bytes: rng.between(500, 20_000),
                 checkpoint_interval: Duration::from_millis(rng.between(300, 6_000)),
             },
