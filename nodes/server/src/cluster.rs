@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::directory::Directory;
+use crate::forming::FormingDoor;
 use crate::local_groups::LocalGroups;
 use crate::member_record::{self, MetaReplica};
 use crate::topology::NodeTopology;
@@ -45,6 +46,8 @@ pub struct Cluster {
     pub network: Network,
     /// Where the others reach this node.
     pub address: String,
+    /// Answers those who would join, and who ask whether they were let go.
+    pub forming: FormingDoor,
 }
 
 impl Cluster {

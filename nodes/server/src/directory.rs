@@ -13,6 +13,7 @@
 //! they hold (I1).
 
 use crate::Error;
+use crate::agreed;
 use crate::identity::{Identity, Phase};
 use crate::log_seen;
 use parking_lot::Mutex;
@@ -67,6 +68,7 @@ impl Directory {
             true => Ok(()),
             false => Err(Error::Torn { dir: path.to_owned(), missing: "the identity in kv/", present: data }),
         })?;
+        agreed::check_directory(kv.as_ref(), config)?;
         if config.nodes.len() == 1 && identity.phase == Phase::Empty {
             identity.begin(kv.as_ref(), random.next_u128())?;
         }

@@ -9,6 +9,7 @@
 //! does nothing else around it. What this crate does *not* do: it decides nothing about data. Reading order for a
 //! newcomer: `server.rs` here, then `nodes/proxy`, then the flow you care about in `docs/internals`.
 
+mod agreed;
 pub mod cli;
 mod cluster;
 mod data_role;

@@ -1,5 +1,6 @@
 //! Starting the roles of a node, bottom up, and stopping them, top down.
 
+use crate::agreed;
 use crate::cluster::{self, Cluster, Ways};
 use crate::data_role::{self, Seams};
 use crate::directory::Directory;
@@ -73,6 +74,9 @@ impl Roles {
         let spec = cluster::meta_spec(config, directory)?;
         let (kv, clock, io) = (directory.kv.clone(), ground.clock.clone(), ground.io.clone());
         let metastore = Metastore::start(&host, spec, kv, clock, io, Default::default()).await?;
+        if let Some(cluster) = cluster {
+            cluster.forming.knows(metastore.clone());
+        }
         let groups = Arc::new(LocalGroups::new(metastore.clone()));
         let hosts = cluster::hosts(node, groups.clone(), cluster);
         let limits = Limits {
@@ -88,13 +92,10 @@ impl Roles {
         }
         // Before waiting for anything: nodes that only follow group 0 wait until its leader takes them in.
         ground.tasks.spawn(TaskKind::Plan, "steward", steward.clone().run(ground.shutdown.child()));
-        match cluster {
-            Some(cluster) => {
-                cluster::enter(node, cluster, &metastore);
-                cluster::settle(config, directory, &metastore, cluster).await?;
-                cluster::enter(node, cluster, &metastore);
-            }
-            None => cluster::check_alone(&metastore)?,
+        if let Err(refused) = settled(directory, config, cluster, &metastore).await {
+            // The process may go on, and the directory is not this node's any more.
+            metastore.stop().await;
+            return Err(refused);
         }
         let views = Arc::new(ViewRegistry::new());
         let segments_changed = Arc::new(Notify::new());
@@ -111,6 +112,7 @@ impl Roles {
             data.have_members().await;
             directory.identity.lock().formed(directory.kv.as_ref())?;
         }
+        agreed::settle(directory.kv.as_ref(), config)?;
         metastore.tell_changes(segments_changed.clone());
         let ways =
             cluster.map(|cluster| cluster.ways(node, &metastore, &data, hosts.clone(), ground.clock.clone()));
@@ -279,6 +281,25 @@ impl Roles {
         self.data.shutdown().await;
         self.metastore.stop().await;
     }
+}
+
+/// Returns once the metastore here is that of this node's cluster, has all it had before, and the configuration agrees.
+async fn settled(
+    directory: &Directory,
+    config: &Config,
+    cluster: Option<&Cluster>,
+    metastore: &Metastore,
+) -> Result<(), Error> {
+    match cluster {
+        Some(cluster) => {
+            let own = directory.identity().node;
+            cluster::enter(own, cluster, metastore);
+            cluster::settle(config, directory, metastore, cluster).await?;
+            cluster::enter(own, cluster, metastore);
+        }
+        None => cluster::check_alone(metastore)?,
+    }
+    metastore.read(|state| agreed::check_placement(state.placement(), config))
 }
 
 /// The services wherever they are, in the place of this node's own.
