@@ -27,9 +27,11 @@ mod log_seen;
 mod member_record;
 mod metrics;
 mod node_door;
+pub mod recover;
 mod roles;
 mod run_file;
 mod server;
+mod settling;
 mod topology;
 
 pub use error::Error;

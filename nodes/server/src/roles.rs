@@ -8,6 +8,7 @@ use crate::ground::{Ground, clean_up, compare_replicas, watch, watch_metastore};
 use crate::index_role::{Shards, index_node};
 use crate::keeper::Keeper;
 use crate::local_groups::LocalGroups;
+use crate::settling;
 use crate::{Error, limits};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +93,7 @@ impl Roles {
         }
         // Before waiting for anything: nodes that only follow group 0 wait until its leader takes them in.
         ground.tasks.spawn(TaskKind::Plan, "steward", steward.clone().run(ground.shutdown.child()));
-        if let Err(refused) = settled(directory, config, cluster, &metastore).await {
+        if let Err(refused) = settling::settled(directory, config, cluster, &metastore).await {
             // The process may go on, and the directory is not this node's any more.
             metastore.stop().await;
             return Err(refused);
@@ -281,25 +282,6 @@ impl Roles {
         self.data.shutdown().await;
         self.metastore.stop().await;
     }
-}
-
-/// Returns once the metastore here is that of this node's cluster, has all it had before, and the configuration agrees.
-async fn settled(
-    directory: &Directory,
-    config: &Config,
-    cluster: Option<&Cluster>,
-    metastore: &Metastore,
-) -> Result<(), Error> {
-    match cluster {
-        Some(cluster) => {
-            let own = directory.identity().node;
-            cluster::enter(own, cluster, metastore);
-            cluster::settle(config, directory, metastore, cluster).await?;
-            cluster::enter(own, cluster, metastore);
-        }
-        None => cluster::check_alone(metastore)?,
-    }
-    metastore.read(|state| agreed::check_placement(state.placement(), config))
 }
 
 /// The services wherever they are, in the place of this node's own.

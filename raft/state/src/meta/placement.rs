@@ -296,7 +296,7 @@ impl MetaState {
         )))
     }
 
-    fn bump(&mut self, group: GroupId) {
+    pub(super) fn bump(&mut self, group: GroupId) {
         *self.placement.versions.entry(group).or_insert(0) += 1;
     }
 
