@@ -7,6 +7,8 @@ mod recover;
 mod table;
 mod watch;
 
+pub use table::table as nodes_table;
+
 use clap::{Args, Subcommand};
 use std::time::Duration;
 use vecraft_client::Client;
