@@ -28,6 +28,8 @@ pub struct GroupReport {
     pub is_committed: bool,
     /// Followers that answered lately and lack almost nothing.
     pub near: BTreeSet<ReplicaId>,
+    /// Entries that each follower lacks, as far as the leader knows.
+    pub behind: BTreeMap<ReplicaId, u64>,
 }
 
 /// A node as it sees itself.

@@ -32,6 +32,7 @@ pub mod machine;
 pub mod messages;
 pub mod metastore;
 pub mod placement;
+pub mod recover;
 mod snapshot;
 pub mod tasks;
 

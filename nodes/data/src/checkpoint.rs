@@ -20,7 +20,7 @@ pub(crate) use record::{
     GroupRecord, ShardRecord, decode, digest_key, encode, group_dir, group_key, shard_key,
 };
 pub(crate) use restore::load;
-pub use restore::{checkpointed_shards, restore};
+pub use restore::{checkpoint_mark, checkpointed_shards, restore};
 pub use unnamed::{Named, remove_unnamed};
 pub(crate) use unnamed::{remove, unnamed};
 pub use write::{Capture, Written, write};

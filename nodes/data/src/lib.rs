@@ -53,7 +53,8 @@ mod tests;
 mod voters;
 
 pub use checkpoint::{
-    Capture, Named, Written, checkpointed_shards, remove_unnamed, restore, write as write_checkpoint,
+    Capture, Named, Written, checkpoint_mark, checkpointed_shards, remove_unnamed, restore,
+    write as write_checkpoint,
 };
 pub use clean_up::clean_up;
 pub use digest::compare as compare_replicas;

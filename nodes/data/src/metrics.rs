@@ -8,7 +8,7 @@ use crate::replica::GroupReplica;
 use std::sync::atomic::Ordering;
 use vecraft_raft_host::Part;
 use vecraft_segment::{SealedSegment, Segment};
-use vecraft_types::{GroupId, LogPosition};
+use vecraft_types::{GroupId, LogPosition, NodeId};
 
 /// The data role in figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct SegmentFigures {
 }
 
 /// One group's replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupFigures {
     /// Which.
     pub group: GroupId,
@@ -69,8 +69,20 @@ pub struct GroupFigures {
     pub has_leader: bool,
     /// Members that count for a majority, as far as it knows.
     pub voters: u64,
+    /// On the leader: members that count and answered lately, itself included.
+    pub voters_heard: Option<u64>,
+    /// On the leader: the entries that each follower lacks, by its node.
+    pub lags: Vec<(NodeId, u64)>,
     /// Bytes that only the log holds.
     pub unflushed_bytes: u64,
+}
+
+impl GroupFigures {
+    /// Whether this replica leads and hears a majority of the voters. One that follows cannot tell: it believes in its
+    /// last leader until there is another.
+    pub fn has_quorum(&self) -> bool {
+        self.voters_heard.is_some_and(|heard| 2 * heard > self.voters)
+    }
 }
 
 impl SegmentFigures {
@@ -130,6 +142,8 @@ impl DataGroup {
             is_leader: standing.part == Part::Leader,
             has_leader: standing.leader.is_some(),
             voters: standing.members.voters.len() as u64,
+            voters_heard: self.raft.voters_heard(),
+            lags: self.raft.progress().iter().map(|p| (p.follower.node, p.lag)).collect(),
             unflushed_bytes: self.pressure.unflushed_bytes.load(Ordering::Relaxed),
         }
     }

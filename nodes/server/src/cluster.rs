@@ -2,37 +2,30 @@
 
 use crate::Error;
 use crate::directory::Directory;
+use crate::forming::FormingDoor;
 use crate::local_groups::LocalGroups;
 use crate::member_record::{self, MetaReplica};
+use crate::settling::removed;
 use crate::ways::Ways;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_coordinator::placement::Hosts;
 use vecraft_raft_host::{Birth, GroupSpec, Network};
 use vecraft_rpc::files::{FilesElsewhere, PeerFiles};
 use vecraft_rpc::membership::ClusterAdmin;
-use vecraft_rpc::node::{Dial, PeerDial, RemoteNode, ask_is_removed};
+use vecraft_rpc::node::{Dial, PeerDial, RemoteNode};
 use vecraft_rpc::peer::Peers;
 use vecraft_rpc::services::Topology;
 use vecraft_runtime::shutdown::Shutdown;
-use vecraft_state::meta::{ClusterId, NodeRow, NodeState, meta_replicas, meta_voters};
+use vecraft_state::meta::{NodeState, meta_replicas, meta_voters};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
-/// How often a node that waits for the others looks again.
-const LOOK: Duration = Duration::from_millis(50);
-/// A line in the log while waiting, so that a person knows for what.
-const TELL: Duration = Duration::from_secs(5);
-/// For one answer whether this node was removed.
-const LOOK_REMOVED: Duration = Duration::from_secs(2);
 /// Before the metastore is told again where this node listens.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
-/// For one look whether everything from before the last stop is applied.
-const RECOVERY_LOOK: Duration = Duration::from_secs(5);
 
 /// The others, as this node reaches them.
 #[derive(Clone)]
@@ -41,6 +34,8 @@ pub struct Cluster {
     pub network: Network,
     /// Where the others reach this node.
     pub address: String,
+    /// Answers those who would join, and who ask whether they were let go.
+    pub forming: FormingDoor,
 }
 
 impl Cluster {
@@ -95,90 +90,6 @@ pub fn meta_spec(config: &Config, directory: &Directory) -> Result<GroupSpec, Er
 
 fn nodes(config: &Config) -> impl Iterator<Item = NodeId> {
     config.nodes.iter().map(|node| NodeId(node.id))
-}
-
-/// Returns once the metastore here knows the cluster and has all it had before; the leader tells it what the
-/// configuration says when it is new.
-///
-/// # Errors
-/// When the metastore refuses: another cluster's; when the cluster has let this node go.
-pub async fn settle(
-    config: &Config,
-    directory: &Directory,
-    metastore: &Metastore,
-    cluster: &Cluster,
-) -> Result<(), Error> {
-    let mut told = Instant::now();
-    loop {
-        let is_known = metastore.root().cluster.is_some();
-        if is_known && metastore.recovered(RECOVERY_LOOK).await.is_ok() {
-            return Ok(());
-        }
-        if !is_known && metastore.is_leader() {
-            form(config, directory, metastore).await?;
-            continue;
-        }
-        if told.elapsed() >= TELL {
-            let leader = metastore.leader().map(|node| node.0);
-            tracing::info!(leader, "waiting for a majority of the metastore's voters");
-            let own = directory.identity().node;
-            if is_removed(cluster, own).await {
-                return Err(removed(own));
-            }
-            told = Instant::now();
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
-async fn form(config: &Config, directory: &Directory, metastore: &Metastore) -> Result<(), Error> {
-    let rows = config
-        .nodes
-        .iter()
-        .map(|node| NodeRow { id: NodeId(node.id), address: node.address(node.node_port) });
-    let cluster = ClusterId(directory.identity().cluster_id);
-    let pool = config.data.groups_per_node as u32 * config.nodes.len() as u32;
-    let replication = config.cluster.replication as u32;
-    match metastore.form(cluster, rows.collect(), replication, pool).await {
-        // Another one leads by now, or nobody: the next look tells.
-        Err(error) if error.is_retriable() => Ok(()),
-        done => done.map_err(Error::other("form the cluster")),
-    }
-}
-
-/// Refuses to serve replicas of a cluster of several nodes behind a closed node port.
-pub fn check_alone(metastore: &Metastore) -> Result<(), Error> {
-    let others = metastore.read(|meta| {
-        let nodes = meta.placement().nodes.values();
-        nodes.filter(|node| !matches!(node.state, NodeState::Removed | NodeState::Expected)).count() > 1
-    });
-    match others {
-        false => Ok(()),
-        true => Err(Error::Other {
-            what: "configuration",
-            why: "this node's cluster has several nodes, and without cluster.secret_file this one may not open its port \
-                  to them: set it to the cluster's secret"
-                .to_owned(),
-        }),
-    }
-}
-
-/// Whether one of the others says that the cluster has let this node go: nobody talks to its replicas any more.
-async fn is_removed(cluster: &Cluster, own: NodeId) -> bool {
-    let others = cluster.peers.book().all().into_iter().map(|(node, _)| node).filter(|node| *node != own);
-    let asked = others.map(|node| async move {
-        let asked = tokio::time::timeout(LOOK_REMOVED, ask_is_removed(&cluster.peers, node, own)).await;
-        matches!(asked, Ok(Ok(true)))
-    });
-    futures::future::join_all(asked).await.into_iter().any(|is_removed| is_removed)
-}
-
-fn removed(own: NodeId) -> Error {
-    let why = format!(
-        "the cluster has let node {own} go, and its id is never used again: to use this host again, announce it with \
-         `vecraft node add NEW_ID HOST:NODE_PORT` and start it with that id on an empty directory"
-    );
-    Error::Other { what: "this node was removed", why }
 }
 
 /// Keeps the book of addresses as the metastore has it, tells the metastore when this node listens elsewhere than it

@@ -13,10 +13,12 @@
 //! they hold (I1).
 
 use crate::Error;
+use crate::agreed;
 use crate::identity::{Identity, Phase};
 use crate::log_seen;
+use crate::recover::Unfinished;
 use parking_lot::Mutex;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vecraft_config::Config;
 use vecraft_log_store::{LogOptions, NodeLog};
@@ -45,6 +47,8 @@ pub struct Directory {
 /// The part of a directory that commands need which do not serve it: locked, log unread.
 pub struct Offline {
     pub kv: Arc<dyn Kv>,
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
     _lock: DirLock,
 }
 
@@ -67,6 +71,8 @@ impl Directory {
             true => Ok(()),
             false => Err(Error::Torn { dir: path.to_owned(), missing: "the identity in kv/", present: data }),
         })?;
+        Unfinished::check(kv.as_ref(), path)?;
+        agreed::check_directory(kv.as_ref(), config)?;
         if config.nodes.len() == 1 && identity.phase == Phase::Empty {
             identity.begin(kv.as_ref(), random.next_u128())?;
         }
@@ -96,12 +102,25 @@ impl Offline {
     /// # Errors
     /// [`Error::InUse`]; a directory that is not a node's.
     pub fn open(path: &Path) -> Result<Offline, Error> {
-        let disk = RealDisk::new(path)?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path)?);
         if !disk.exists(KV)? {
             return Err(Error::NotOurs { dir: path.to_owned(), found: "no kv/".to_owned() });
         }
         let lock = lock(path)?;
-        Ok(Offline { kv: Arc::new(RocksKv::open(&path.join(KV), RocksOptions::default())?), _lock: lock })
+        let kv = Arc::new(RocksKv::open(&path.join(KV), RocksOptions::default())?);
+        Ok(Offline { kv, disk, path: path.to_owned(), _lock: lock })
+    }
+
+    /// Opens the log as a start does: a torn tail is cut off, a new generation begins. Blocks while it is read.
+    ///
+    /// # Errors
+    /// [`Error::LogLost`]; a log that is damaged.
+    pub fn open_log(&self, random: &dyn Random) -> Result<NodeLog, Error> {
+        log_seen::check(self.kv.as_ref(), self.disk.as_ref(), &self.path)?;
+        let options = LogOptions { salt: random.next_u64(), ..LogOptions::default() };
+        let (log, _) = NodeLog::open(self.disk.clone(), LOG, options)?;
+        log_seen::store(self.kv.as_ref(), log.generation())?;
+        Ok(log)
     }
 }
 

@@ -61,6 +61,20 @@ pub enum Error {
         /// Who asked.
         asked: NodeId,
     },
+    /// The configuration says otherwise than what was settled when the cluster began.
+    #[error(
+        "{key} is {configured} in the configuration, and what the cluster has stored is {stored}: {advice}"
+    )]
+    Contradiction {
+        /// Of the configuration.
+        key: &'static str,
+        /// Its value there.
+        configured: String,
+        /// What was settled.
+        stored: String,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The log is gone, or is an older one.
     #[error(
         "{dir}/log {what}, yet generation {seen} was written there: acknowledged writes are missing from it. Nothing \

@@ -54,10 +54,8 @@ impl Identity {
         node: NodeId,
         is_empty: impl FnOnce() -> Result<(), Error>,
     ) -> Result<Identity, Error> {
-        let identity = match kv.get(Table::Node, KEY)? {
-            Some(bytes) => {
-                Identity::check(codec::decode(&bytes).map_err(|e| Error::Identity(e.to_string()))?)?
-            }
+        let identity = match Identity::read(kv)? {
+            Some(identity) => identity,
             None => {
                 is_empty()?;
                 let identity = Identity { format: DATA_FORMAT, cluster_id: 0, node, phase: Phase::Empty };
@@ -70,6 +68,24 @@ impl Identity {
             return Err(Error::OtherNode { found: identity.node, asked: node });
         }
         Ok(identity)
+    }
+
+    /// The identity of a directory, if it has one.
+    ///
+    /// # Errors
+    /// One of a newer program, or one that does not decode.
+    pub fn read(kv: &dyn Kv) -> Result<Option<Identity>, Error> {
+        let Some(bytes) = kv.get(Table::Node, KEY)? else { return Ok(None) };
+        Identity::check(codec::decode(&bytes).map_err(|e| Error::Identity(e.to_string()))?).map(Some)
+    }
+
+    /// Adds it to a batch.
+    ///
+    /// # Errors
+    /// A bug of the codec.
+    pub fn put(&self, batch: &mut WriteBatch) -> Result<(), Error> {
+        batch.put(Table::Node, KEY, codec::encode(self).map_err(|e| Error::Identity(e.to_string()))?);
+        Ok(())
     }
 
     /// Gives an empty directory its cluster. Durable when it returns.
@@ -102,7 +118,7 @@ impl Identity {
         let joined = Identity { cluster_id, phase: Phase::Formed, ..self.clone() };
         let mut batch = WriteBatch::new();
         put_meta_replica(&mut batch, replica)?;
-        batch.put(Table::Node, KEY, codec::encode(&joined).map_err(|e| Error::Identity(e.to_string()))?);
+        joined.put(&mut batch)?;
         kv.write(&batch, true)?;
         *self = joined;
         Ok(())
@@ -128,9 +144,8 @@ impl Identity {
     }
 
     fn store(&self, kv: &dyn Kv) -> Result<(), Error> {
-        let bytes = codec::encode(self).map_err(|e| Error::Identity(e.to_string()))?;
         let mut batch = WriteBatch::new();
-        batch.put(Table::Node, KEY, bytes);
+        self.put(&mut batch)?;
         Ok(kv.write(&batch, true)?)
     }
 

@@ -9,6 +9,7 @@
 //! does nothing else around it. What this crate does *not* do: it decides nothing about data. Reading order for a
 //! newcomer: `server.rs` here, then `nodes/proxy`, then the flow you care about in `docs/internals`.
 
+mod agreed;
 pub mod cli;
 mod client_doors;
 mod cluster;
@@ -29,9 +30,11 @@ mod log_seen;
 mod member_record;
 mod metrics;
 mod node_door;
+pub mod recover;
 mod roles;
 mod run_file;
 mod server;
+mod settling;
 mod topology;
 mod ways;
 

@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vecraft_config::{Config, NodeConfig};
-use vecraft_coordinator::Metastore;
 use vecraft_data::DiskFiles;
 use vecraft_index_node::IndexFiles;
 use vecraft_raft_host::Network;
@@ -72,7 +71,6 @@ fn is_loopback(node: &NodeConfig) -> bool {
 pub struct NodeDoor {
     cluster: Cluster,
     roles: Arc<OnceLock<NodeServices>>,
-    forming: FormingDoor,
     task: JoinHandle<()>,
 }
 
@@ -116,7 +114,7 @@ impl NodeDoor {
         let serving = PeerListener::new(listener, peers.clone(), ListenOptions::default(), doors);
         let stop = shutdown.clone();
         let task = tokio::spawn(serving.serve(async move { stop.triggered().await }));
-        Ok(NodeDoor { cluster: Cluster { peers, network, address }, roles, forming, task })
+        Ok(NodeDoor { cluster: Cluster { peers, network, address, forming }, roles, task })
     }
 
     /// The others.
@@ -125,10 +123,10 @@ impl NodeDoor {
     }
 
     /// From now on other nodes may ask these, and join through this one.
-    pub fn serve_roles(&self, services: NodeServices, metastore: Metastore, cluster: Arc<dyn ClusterAdmin>) {
+    pub fn serve_roles(&self, services: NodeServices, cluster: Arc<dyn ClusterAdmin>) {
         // Called once a start.
         let _ = self.roles.set(services);
-        self.forming.take_in(metastore, cluster);
+        self.cluster.forming.take_in(cluster);
     }
 
     /// What runs until shutdown.

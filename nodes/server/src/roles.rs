@@ -1,5 +1,6 @@
 //! Starting the roles of a node, bottom up, and stopping them, top down.
 
+use crate::agreed;
 use crate::client_doors::{DoorBook, OwnDoor};
 use crate::cluster::{self, Cluster};
 use crate::data_role::{self, Seams};
@@ -9,6 +10,7 @@ use crate::index_peers::NodePeers;
 use crate::index_role::{Shards, index_node};
 use crate::keeper::Keeper;
 use crate::local_groups::LocalGroups;
+use crate::settling;
 use crate::topology::NodeTopology;
 use crate::ways::ShardHops;
 use crate::{Error, limits};
@@ -83,6 +85,9 @@ impl Roles {
         let spec = cluster::meta_spec(config, directory)?;
         let (kv, clock, io) = (directory.kv.clone(), ground.clock.clone(), ground.io.clone());
         let metastore = Metastore::start(&host, spec, kv, clock, io, Default::default()).await?;
+        if let Some(cluster) = cluster {
+            cluster.forming.knows(metastore.clone());
+        }
         let groups = Arc::new(LocalGroups::new(metastore.clone(), directory.log.clone()));
         let hosts = cluster::hosts(node, groups.clone(), cluster);
         let limits = Limits {
@@ -98,13 +103,10 @@ impl Roles {
         }
         // Before waiting for anything: nodes that only follow group 0 wait until its leader takes them in.
         ground.tasks.spawn(TaskKind::Plan, "steward", steward.clone().run(ground.shutdown.child()));
-        match cluster {
-            Some(cluster) => {
-                cluster::enter(node, cluster, &metastore);
-                cluster::settle(config, directory, &metastore, cluster).await?;
-                cluster::enter(node, cluster, &metastore);
-            }
-            None => cluster::check_alone(&metastore)?,
+        if let Err(refused) = settling::settled(directory, config, cluster, &metastore).await {
+            // The process may go on, and the directory is not this node's any more.
+            metastore.stop().await;
+            return Err(refused);
         }
         let views = Arc::new(ViewRegistry::new());
         let segments_changed = Arc::new(Notify::new());
@@ -121,6 +123,7 @@ impl Roles {
             data.have_members().await;
             directory.identity.lock().formed(directory.kv.as_ref())?;
         }
+        agreed::settle(directory.kv.as_ref(), config)?;
         metastore.tell_changes(segments_changed.clone());
         let topology: Arc<dyn Topology> = Arc::new(NodeTopology::new(
             node,

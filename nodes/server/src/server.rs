@@ -79,6 +79,7 @@ impl Server {
             Addresses { milvus: address(&milvus)?, client: address(&client)?, http: address(&http)? };
 
         let shutdown = Shutdown::new();
+        let mut half_started = StopsUnlessDone { shutdown: shutdown.clone(), is_done: false };
         let (clock, random) = (SystemClock::shared(), OsRandom::shared());
         let directory = {
             let (config, path) = (config.clone(), own.data_dir.clone());
@@ -99,7 +100,7 @@ impl Server {
         let client_port = client.local_addr().map_err(Error::other("ask for a door's address"))?.port();
         let roles = Roles::start(&directory, config, &ground, cluster, &own.address(client_port)).await?;
         if let Some(door) = &node_door {
-            door.serve_roles(roles.local.clone(), roles.metastore.clone(), roles.nodes.clone());
+            door.serve_roles(roles.local.clone(), roles.nodes.clone());
         }
 
         let db: Arc<dyn Database> = roles.proxy.clone();
@@ -127,6 +128,7 @@ impl Server {
             addresses: addresses.clone(),
         };
         run.write(directory.disk.as_ref())?;
+        half_started.is_done = true;
         Ok(Server { addresses, cluster_id, shutdown, roles, doors, directory })
     }
 
@@ -177,6 +179,20 @@ impl Server {
                 break;
             }
             tokio::time::sleep(RELEASE_PAUSE).await;
+        }
+    }
+}
+
+/// A start that was refused half way leaves nothing running: in another program the process goes on.
+struct StopsUnlessDone {
+    shutdown: Shutdown,
+    is_done: bool,
+}
+
+impl Drop for StopsUnlessDone {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.shutdown.trigger("the node could not start");
         }
     }
 }

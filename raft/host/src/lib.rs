@@ -13,6 +13,7 @@
 //! docs/internals/replication.md follows an entry on its way.
 
 mod error;
+mod forcing;
 mod group;
 mod handle;
 mod host;
@@ -26,6 +27,7 @@ mod standing;
 mod state_machine;
 
 pub use error::Error;
+pub use forcing::StoppedReplica;
 pub use group::{Group, Proposed};
 pub use host::{Birth, GroupSpec, Host, Pace};
 pub use machine::{Committed, Failed, Incoming, Machine, Mark, Offer};

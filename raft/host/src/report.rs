@@ -16,12 +16,13 @@ impl Group {
         let standing = self.standing();
         let now = standing.borrow().clone();
         let id = now.members.id.filter(|_| now.part == Part::Leader)?;
+        let progress = self.progress();
         let is_near = |p: &crate::Progress| {
             p.matched.0 > 0
                 && p.lag <= NEAR_ENTRIES
                 && p.heard_ms_ago.is_some_and(|heard| heard <= NEAR_HEARD_MS)
         };
-        let near = self.progress().into_iter().filter(is_near).map(|p| p.follower.replica);
+        let near = progress.iter().copied().filter(is_near).map(|p| p.follower.replica);
         Some(GroupReport {
             group: self.id,
             leader: self.me,
@@ -31,7 +32,22 @@ impl Group {
             voters: now.members.voters,
             learners: now.members.learners,
             is_joint: now.members.is_joint,
+            behind: progress.iter().map(|p| (p.follower.replica, p.lag)).collect(),
         })
+    }
+
+    /// Voters that answered lately, this one included; none unless this replica leads. Fewer than a majority: it will
+    /// soon stop leading, and nothing is acknowledged meanwhile.
+    pub fn voters_heard(&self) -> Option<u64> {
+        let standing = self.standing();
+        let now = standing.borrow().clone();
+        if now.part != Part::Leader {
+            return None;
+        }
+        let heard =
+            |p: &crate::Progress| p.is_voter && p.heard_ms_ago.is_some_and(|heard| heard <= NEAR_HEARD_MS);
+        let others = self.progress().iter().filter(|p| heard(p)).count() as u64;
+        Some(others + u64::from(now.members.voters.contains_key(&self.me)))
     }
 
     /// Does what the coordinator asks, if the members are still those of `guard` (I2).

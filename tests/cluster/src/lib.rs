@@ -89,6 +89,18 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Starts several nodes at once; what each came to.
+    pub async fn try_start_together(&mut self, ids: &[u64]) -> Vec<Result<(), String>> {
+        let starting = ids.iter().map(|id| Server::start(&self.config, *id));
+        let started =
+            tokio::time::timeout(PATIENCE, join_all(starting)).await.expect("neither start nor refusal");
+        let kept = ids.iter().zip(started).map(|(id, server)| {
+            self.servers[*id as usize - 1] = Some(server.map_err(|why| why.to_string())?);
+            Ok(())
+        });
+        kept.collect()
+    }
+
     /// Announces one more node and starts it on an empty directory. Returns its id.
     pub async fn join_another(&mut self) -> u64 {
         let id = self.list_another();

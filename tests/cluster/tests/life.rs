@@ -137,3 +137,53 @@ async fn i1_nodes_that_do_not_belong_together_do_not_form_a_cluster() {
     create(&sandbox.client(3), "books").await;
     sandbox.stop_all().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_of_two_nodes_one_that_lost_its_directory_is_refused_though_nobody_leads() {
+    let mut sandbox = Sandbox::start(2).await;
+    sandbox.at_rest(1, 2).await;
+    for emptied in [1, 2] {
+        sandbox.stop(emptied).await;
+        let mut config = sandbox.config.clone();
+        let at = emptied as usize - 1;
+        config.nodes[at].data_dir = config.nodes[at].data_dir.with_extension("new");
+        let why = start_refusal(&config, emptied).await;
+        assert!(why.contains("I1") && why.contains("vecraft node recover"), "{why}");
+        sandbox.start_all().await;
+    }
+    // The other one waits for a majority itself: it knows enough to refuse all the same.
+    sandbox.stop_all().await;
+    let mut config = sandbox.config.clone();
+    config.nodes[0].data_dir = config.nodes[0].data_dir.with_extension("new");
+    let waiting = {
+        let config = config.clone();
+        tokio::spawn(async move { Server::start(&config, 2).await })
+    };
+    let why = start_refusal(&config, 1).await;
+    assert!(why.contains("I1"), "{why}");
+    waiting.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_contradicts_the_cluster_is_refused_with_both_values() {
+    let mut sandbox = Sandbox::start(3).await;
+    create(&sandbox.client(1), "books").await;
+    sandbox.at_rest(1, 3).await;
+    sandbox.stop(3).await;
+    let kept = sandbox.config.clone();
+    sandbox.config.cluster.name = "another".to_owned();
+    let why = sandbox.try_start(3).await.unwrap_err();
+    assert!(why.contains("cluster.name is another") && why.contains("stored is vecraft"), "{why}");
+    sandbox.config = kept.clone();
+    sandbox.config.data.groups_per_node = 7;
+    let why = sandbox.try_start(3).await.unwrap_err();
+    assert!(why.contains("data.groups_per_node is 7") && why.contains("stored is 1"), "{why}");
+    sandbox.config = kept.clone();
+    sandbox.config.cluster.replication = 2;
+    let why = sandbox.try_start(3).await.unwrap_err();
+    assert!(why.contains("cluster.replication is 2") && why.contains("stored is 3"), "{why}");
+    sandbox.config = kept;
+    // The refused start lets go of the directory and the port a moment later.
+    eventually("node 3 starts with what was settled", async || sandbox.try_start(3).await.is_ok()).await;
+    sandbox.stop_all().await;
+}

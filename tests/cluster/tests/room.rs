@@ -4,7 +4,7 @@
 use std::time::Duration;
 use vecraft_client::types::{CollectionSchema, DataType, FieldSchema};
 use vecraft_client::{Client, Rows};
-use vecraft_test_cluster::{PATIENCE, Sandbox, create, eventually, figure, found, rows};
+use vecraft_test_cluster::{PATIENCE, Sandbox, create, eventually, found, metric, rows};
 use vecraft_types::api::Consistency;
 
 /// One for each group of three nodes, so that node 3 does not lead all of them.
@@ -111,7 +111,7 @@ async fn i21_a_voter_with_less_memory_gets_room_again_without_help() {
                 for_third += usize::from(text.contains("node 3, which has a replica"));
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            most = most.max(figure(&sandbox, 3, "vecraft_memory_bytes").await);
+            most = most.max(metric(&sandbox, 3, "vecraft_memory_bytes").await);
         }
     };
     tokio::time::timeout(2 * PATIENCE, filling).await.expect("inserts stayed refused");

@@ -51,4 +51,6 @@ pub struct NodeInfo {
     pub replicas: u32,
     /// Groups that it leads, the metastore included.
     pub leads: u32,
+    /// Entries that its replicas lack of those of their leaders: the one that lacks most. None when no leader says.
+    pub lag: Option<u64>,
 }

@@ -102,6 +102,7 @@ impl Inner {
                 is_joint: report.is_joint,
                 is_committed: report.is_committed,
                 near: report.near.clone(),
+                behind: report.behind.clone(),
             });
             (*id, GroupView { wanted: row.replicas.clone(), members })
         });

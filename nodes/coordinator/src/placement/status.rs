@@ -1,6 +1,6 @@
 //! How the cluster stands, in words for operators; and their verbs.
 
-use super::view::View;
+use super::view::{MembersView, View};
 use super::{Steward, leaders, meta, pool};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
@@ -113,6 +113,7 @@ impl Steward {
                 is_alive: view.nodes.get(id).is_some_and(|node| node.is_alive),
                 metastore: part.to_owned(),
                 replicas: replicas as u32,
+                lag: lag(view, *id),
                 leads: (leads.get(id).copied().unwrap_or(0) + usize::from(leads_meta)) as u32,
             });
         }
@@ -122,6 +123,17 @@ impl Steward {
         }
         Ok(ClusterReply { nodes, replication: placement.replication, under_way })
     }
+}
+
+/// How many entries the replica on a node lacks that lacks most.
+fn lag(view: &View, node: NodeId) -> Option<u64> {
+    let members = view.groups.values().filter_map(|group| group.members.as_ref());
+    let of_group = |members: &MembersView| {
+        let (replica, _) = members.voters.iter().chain(&members.learners).find(|(_, at)| **at == node)?;
+        // The leader itself lacks nothing.
+        if members.leader == *replica { Some(0) } else { members.behind.get(replica).copied() }
+    };
+    members.filter_map(of_group).max()
 }
 
 #[async_trait]

@@ -54,6 +54,8 @@ pub struct MembersView {
     pub is_committed: bool,
     /// Replicas that lack almost nothing.
     pub near: BTreeSet<ReplicaId>,
+    /// Entries that followers lack. For people: no step depends on it.
+    pub behind: BTreeMap<ReplicaId, u64>,
 }
 
 impl MembersView {

@@ -73,6 +73,15 @@ pub fn checkpointed_shards(kv: &dyn Kv, group: GroupId) -> Result<Vec<ShardId>> 
     Ok(keys.iter().filter_map(|(key, _)| shard_of(key)).collect())
 }
 
+/// The mark of a group's newest checkpoint.
+///
+/// # Errors
+/// Storage errors; a record that is damaged.
+pub fn checkpoint_mark(kv: &dyn Kv, group: GroupId) -> Result<Option<Vec<u8>>> {
+    let Some(bytes) = kv.get(Table::Group, &group_key(group))? else { return Ok(None) };
+    Ok(Some(decode::<GroupRecord>(&format!("group {group}"), &bytes)?.mark))
+}
+
 fn restore_shard(
     disk: &Arc<dyn Disk>,
     kv: &dyn Kv,

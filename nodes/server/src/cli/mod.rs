@@ -31,7 +31,7 @@ enum Command {
     Demo(demo::Demo),
     /// Tell whether a node serves, where, whether it is well, and what it holds.
     Status(status::Status),
-    /// Show, add, drain or remove nodes of a running cluster.
+    /// Show, add, drain or remove nodes of a running cluster; recover one that lost the others.
     #[command(subcommand)]
     Node(node::NodeCommand),
     /// Mend a Raft group of a stopped node.

@@ -18,22 +18,34 @@ use vecraft_types::{Code, Error, NodeId, Result};
 pub struct FormingDoor {
     config: Arc<Config>,
     directory: Arc<Directory>,
-    cluster: Arc<OnceLock<(Metastore, Arc<dyn ClusterAdmin>)>>,
+    metastore: Arc<OnceLock<Metastore>>,
+    cluster: Arc<OnceLock<Arc<dyn ClusterAdmin>>>,
 }
 
 impl FormingDoor {
     pub fn new(config: Config, directory: Arc<Directory>) -> FormingDoor {
-        FormingDoor { config: Arc::new(config), directory, cluster: Arc::default() }
+        FormingDoor {
+            config: Arc::new(config),
+            directory,
+            metastore: Arc::default(),
+            cluster: Arc::default(),
+        }
+    }
+
+    /// From now on this node answers what it has applied of the metastore, also while it waits for a majority.
+    pub fn knows(&self, metastore: Metastore) {
+        // Called once a start.
+        let _ = self.metastore.set(metastore);
     }
 
     /// From now on others may join through this node.
-    pub fn take_in(&self, metastore: Metastore, cluster: Arc<dyn ClusterAdmin>) {
+    pub fn take_in(&self, cluster: Arc<dyn ClusterAdmin>) {
         // Called once a start.
-        let _ = self.cluster.set((metastore, cluster));
+        let _ = self.cluster.set(cluster);
     }
 
-    fn cluster(&self) -> Result<&(Metastore, Arc<dyn ClusterAdmin>)> {
-        self.cluster.get().ok_or_else(|| Error::new(Code::NotReady, "this node is starting"))
+    fn metastore(&self) -> Result<&Metastore> {
+        self.metastore.get().ok_or_else(starting)
     }
 
     /// What serves a connection of the forming channel.
@@ -67,7 +79,6 @@ impl Forming for FormingDoor {
     }
 
     async fn join(&self, request: JoinRequest) -> Result<Joined> {
-        let (_, cluster) = self.cluster()?;
         let name = &self.config.cluster.name;
         if request.cluster_name != *name {
             return Err(Error::invalid(format!(
@@ -75,12 +86,19 @@ impl Forming for FormingDoor {
                 request.cluster_name
             )));
         }
+        // I1: a refusal for ever needs no leader. With two nodes there is none when one of them is empty.
+        self.metastore()?.read(|state| state.placement().check_joining(request.node, request.directory))?;
+        let cluster = self.cluster.get().ok_or_else(starting)?;
         let is_listed = self.config.nodes.iter().any(|node| node.id == request.node.0);
         cluster.join(JoinRequest { is_listed, ..request }).await
     }
 
     async fn is_removed(&self, node: NodeId) -> Result<bool> {
-        let (metastore, _) = self.cluster()?;
-        Ok(metastore.read(|state| state.placement().state_of(node)) == Some(NodeState::Removed))
+        let state = self.metastore()?.read(|state| state.placement().state_of(node));
+        Ok(state == Some(NodeState::Removed))
     }
+}
+
+fn starting() -> Error {
+    Error::new(Code::NotReady, "this node is starting")
 }

@@ -2,9 +2,9 @@
 
 use vecraft_coordinator::Metastore;
 use vecraft_data::{DataFigures, GroupFigures, SegmentFigures};
-use vecraft_raft_host::Part;
+use vecraft_raft_host::{Group, Part};
 use vecraft_runtime::telemetry::Figures;
-use vecraft_types::GroupId;
+use vecraft_types::{GroupId, NodeId};
 
 pub fn tell(figures: &mut Figures, data: &DataFigures, metastore: &Metastore) {
     memory(figures, data);
@@ -28,8 +28,14 @@ fn group_zero(metastore: &Metastore) -> GroupFigures {
         is_leader: standing.part == Part::Leader,
         has_leader: standing.leader.is_some(),
         voters: standing.members.voters.len() as u64,
+        voters_heard: metastore.group().and_then(Group::voters_heard),
+        lags: metastore.group().map(lags).unwrap_or_default(),
         unflushed_bytes: metastore.unflushed_bytes(),
     }
+}
+
+fn lags(group: &Group) -> Vec<(NodeId, u64)> {
+    group.progress().iter().map(|p| (p.follower.node, p.lag)).collect()
 }
 
 fn memory(figures: &mut Figures, data: &DataFigures) {
@@ -76,7 +82,20 @@ fn group(figures: &mut Figures, one: &GroupFigures) {
     gauge("vecraft_group_unflushed_bytes", help, one.unflushed_bytes);
     let help = "1 when this replica leads its group, as far as it knows";
     figures.gauge("vecraft_group_is_leader", help, &labels, one.is_leader);
-    figures.gauge("vecraft_group_has_leader", "1 when this replica knows who leads", &labels, one.has_leader);
+    let help = "1 when this replica knows who leads, or who led last";
+    figures.gauge("vecraft_group_has_leader", help, &labels, one.has_leader);
     let help = "members that count for a majority, as far as this replica knows";
     figures.gauge("vecraft_group_voters", help, &labels, one.voters);
+    let help = "1 when this replica leads and hears a majority; a group where nobody says so takes no writes";
+    figures.gauge("vecraft_group_has_quorum", help, &labels, one.has_quorum());
+    if let Some(heard) = one.voters_heard {
+        let help = "on the leader: voters that answered within two seconds, itself included";
+        figures.gauge("vecraft_group_voters_heard", help, &labels, heard);
+    }
+    for (node, lag) in &one.lags {
+        let node = node.to_string();
+        let labels = [("group", id.as_str()), ("follower", node.as_str())];
+        let help = "on the leader: entries that the replica on this node lacks";
+        figures.gauge("vecraft_group_follower_lag_entries", help, &labels, *lag);
+    }
 }

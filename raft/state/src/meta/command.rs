@@ -170,6 +170,14 @@ pub enum MetaChange {
         /// At least one, and no more than there are.
         replicas: u32,
     },
+    /// The majority is gone for good: the cluster goes on as one node, under a new id (I1). Never proposed; written into
+    /// the log of a stopped node by an operator.
+    Recover {
+        /// Random, drawn when the operator asked.
+        cluster: ClusterId,
+        /// The node that is left.
+        survivor: NodeId,
+    },
 }
 
 impl MetaChange {
@@ -187,6 +195,7 @@ impl MetaChange {
                 | MetaChange::PlaceReplica { .. }
                 | MetaChange::UnplaceReplica { .. }
                 | MetaChange::SetReplication(_)
+                | MetaChange::Recover { .. }
         )
     }
 }

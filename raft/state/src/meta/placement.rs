@@ -81,6 +81,25 @@ impl Placement {
         self.nodes.get(&node).map(|record| record.state)
     }
 
+    /// Whether a node with this empty directory could ever join under this id (I1). A refusal holds for ever, so any
+    /// replica may give it from what it has applied, whoever leads.
+    ///
+    /// # Errors
+    /// The id was removed, or is that of a node with another directory.
+    pub fn check_joining(&self, id: NodeId, directory: u128) -> Result<()> {
+        match self.nodes.get(&id) {
+            Some(NodeRecord { state: NodeState::Removed, .. }) => Err(was_removed(id)),
+            None | Some(NodeRecord { state: NodeState::Expected, .. }) => Ok(()),
+            Some(record) if record.directory == directory => Ok(()),
+            Some(_) => Err(Error::invalid(format!(
+                "node {id} is in the cluster with another directory than this empty one: a node that lost its directory \
+                 must not come back under its old identity (I1). Bring the directory back, or give the node up with \
+                 `vecraft node remove {id}` and join with a new id: vecraft node add NEW_ID HOST:NODE_PORT. When the other \
+                 nodes have no majority without it: vecraft node recover --help"
+            ))),
+        }
+    }
+
     /// The version of a group's wanted replicas.
     pub fn version_of(&self, group: GroupId) -> u64 {
         self.versions.get(&group).copied().unwrap_or(0)
@@ -119,6 +138,7 @@ impl MetaState {
         if id.0 == 0 || directory == 0 {
             return Err(Error::invalid("a node that joins needs an id from 1 and a directory of its own"));
         }
+        self.placement.check_joining(id, directory)?;
         match self.placement.nodes.get(&id).copied() {
             None if !is_listed => Err(Error::invalid(format!(
                 "the cluster expects no node {id}: announce it first with: vecraft node add {id} HOST:NODE_PORT"
@@ -133,19 +153,13 @@ impl MetaState {
                 self.placement.nodes.insert(id, record);
                 Ok(MetaOutcome::Replicas(replica))
             }
-            Some(NodeRecord { state: NodeState::Removed, .. }) => Err(was_removed(id)),
-            Some(record) if record.directory == directory => {
+            Some(_) => {
                 let row = self.root.groups.get(&GroupId::META);
                 let own = row.and_then(|row| row.replicas.iter().find(|(_, at)| **at == id));
                 let (replica, _) =
                     own.ok_or_else(|| Error::internal(format!("node {id} has no replica of group 0")))?;
                 Ok(MetaOutcome::Replicas(*replica))
             }
-            Some(_) => Err(Error::invalid(format!(
-                "node {id} is in the cluster with another directory than this empty one: a node that lost its directory \
-                 must not come back under its old identity (I1). Bring the directory back, or give the node up with \
-                 `vecraft node remove {id}` and join with a new id: vecraft node add NEW_ID HOST:NODE_PORT"
-            ))),
         }
     }
 
@@ -282,7 +296,7 @@ impl MetaState {
         )))
     }
 
-    fn bump(&mut self, group: GroupId) {
+    pub(super) fn bump(&mut self, group: GroupId) {
         *self.placement.versions.entry(group).or_insert(0) += 1;
     }
 

@@ -172,6 +172,7 @@ impl MetaState {
                 (None, self.unplace_replica(group, replica, version))
             }
             MetaChange::SetReplication(replication) => (None, self.set_replication(replication)),
+            MetaChange::Recover { cluster, survivor } => (None, self.recover(cluster, survivor)),
         }
     }
 

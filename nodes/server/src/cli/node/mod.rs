@@ -3,8 +3,11 @@
 //! A command tells the coordinator what is wanted and then watches; the coordinator does the work whether anybody watches
 //! or not.
 
+mod recover;
 mod table;
 mod watch;
+
+pub use table::table as nodes_table;
 
 use clap::{Args, Subcommand};
 use std::time::Duration;
@@ -16,7 +19,7 @@ use watch::Until;
 /// For each call.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Commands on the nodes of a running cluster.
+/// Commands on the nodes of a running cluster, and one on a stopped node.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// Show every node: state, replicas, what it leads, and what is under way.
@@ -29,6 +32,8 @@ pub enum NodeCommand {
     Keep(One),
     /// Move everything away from a node and let it go for ever. Also for one that is dead.
     Remove(One),
+    /// After the loss of a majority for good: let a stopped node go on alone. LOSES DATA.
+    Recover(recover::Recover),
 }
 
 /// How the cluster is reached.
@@ -114,6 +119,7 @@ impl NodeCommand {
                 let node = NodeId(id);
                 ask_and_watch(ClusterRequest::Keep(node), reach, no_wait, Until::Active(node), "").await
             }
+            NodeCommand::Recover(recover) => recover.run().await,
             NodeCommand::Remove(One { id, reach, no_wait }) => {
                 let node = NodeId(id);
                 ask_and_watch(ClusterRequest::Remove(node), reach, no_wait, Until::Gone(node), "").await

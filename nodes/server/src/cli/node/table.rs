@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use vecraft_types::api::ClusterReply;
 
-const HEAD: [&str; 7] = ["node", "address", "state", "alive", "metastore", "replicas", "leads"];
+const HEAD: [&str; 8] = ["node", "address", "state", "alive", "metastore", "replicas", "leads", "lag"];
 
 /// A line a node, and what is under way.
 pub fn table(reply: &ClusterReply) -> String {
@@ -19,6 +19,7 @@ pub fn table(reply: &ClusterReply) -> String {
             metastore.to_owned(),
             node.replicas.to_string(),
             node.leads.to_string(),
+            node.lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string()),
         ]);
     }
     let widths: Vec<usize> =
@@ -61,11 +62,13 @@ mod tests {
             metastore: "voter".to_owned(),
             replicas: 2,
             leads: 1,
+            lag: (id == 1).then_some(7),
         };
         let nodes = vec![node(1, "active"), node(2, "active")];
         let reply = ClusterReply { nodes, replication: 3, under_way: vec!["group 1: moves".to_owned()] };
         let text = table(&reply);
-        assert!(text.contains("1     h1:1     active  yes    voter      2         1\n"), "{text}");
+        assert!(text.contains("1     h1:1     active  yes    voter      2         1      7\n"), "{text}");
+        assert!(text.contains("2         1      -\n"), "{text}");
         assert!(text.contains("under way: group 1: moves") && text.contains("loss of either"), "{text}");
     }
 }

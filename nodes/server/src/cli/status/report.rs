@@ -1,6 +1,7 @@
 //! Gathering what `vecraft status` prints, and its table.
 
-use super::database::{self, CollectionLine};
+use super::super::node::nodes_table;
+use super::database::{self, Asked, CollectionLine};
 use super::health::{self, Answer};
 use crate::directory::check_content;
 use crate::{Addresses, RunFile};
@@ -8,6 +9,7 @@ use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use vecraft_storage::{Disk, RealDisk};
+use vecraft_types::api::ClusterReply;
 
 /// Where a node stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -57,6 +59,9 @@ pub struct Report {
     /// The directory and what is known from it.
     #[serde(skip_serializing_if = "Option::is_none", flatten)]
     pub local: Option<Local>,
+    /// The nodes of its cluster and how they stand; left out for one on its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterReply>,
     /// What the node holds, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collections: Option<Vec<CollectionLine>>,
@@ -80,7 +85,9 @@ pub struct Local {
 impl Report {
     /// Asks a node at its client door.
     pub async fn of_node(address: &str) -> Result<Report, String> {
-        let (server, collections) = database::ask(address).await?;
+        let Asked { mut server, collections, cluster } = database::ask(address).await?;
+        let cluster = several(cluster, &mut server.reasons);
+        let collections = held(collections, &mut server.reasons);
         Ok(Report {
             state: if server.is_healthy { State::Serving } else { State::Unhealthy },
             reasons: server.reasons,
@@ -88,7 +95,8 @@ impl Report {
             cluster_id: Some(server.cluster_id),
             cluster_name: Some(server.cluster_name),
             local: None,
-            collections: Some(collections),
+            cluster,
+            collections,
         })
     }
 
@@ -108,11 +116,14 @@ impl Report {
             None => (State::Stopped, vec!["no process serves it".to_owned()]),
             Some(run) => ask_health(run).await,
         };
-        let mut collections = None;
+        let (mut collections, mut cluster) = (None, None);
         if let (State::Serving | State::Unhealthy, Some(run)) = (state, &run) {
             match database::ask(&run.addresses.client).await {
-                Ok((_, lines)) => collections = Some(lines),
-                Err(why) => reasons.push(format!("its collections could not be asked for: {why}")),
+                Ok(asked) => {
+                    collections = held(asked.collections, &mut reasons);
+                    cluster = several(asked.cluster, &mut reasons);
+                }
+                Err(why) => reasons.push(format!("its client door could not be asked: {why}")),
             }
         }
         let bytes_on_disk = bytes_below(&disk, "").map_err(|e| e.to_string())?;
@@ -123,6 +134,7 @@ impl Report {
             version: run.as_ref().map(|r| r.version.clone()),
             cluster_name: run.as_ref().map(|r| r.cluster_name.clone()).filter(|name| !name.is_empty()),
             cluster_id: run.map(|r| r.cluster_id),
+            cluster,
             local: Some(Local { data_dir: data_dir.to_owned(), bytes_on_disk, pid, addresses }),
             collections,
         })
@@ -147,11 +159,34 @@ impl Report {
         }
         let mut text: String =
             rows.into_iter().map(|(name, value)| format!("{name:<16} {value}\n")).collect();
+        if let Some(cluster) = &self.cluster {
+            text.push('\n');
+            text.push_str(&nodes_table(cluster));
+        }
         if let Some(collections) = &self.collections {
             text.push_str(&collections_table(collections));
         }
         text
     }
+}
+
+/// The cluster of a node that has others; a reason when nobody could say.
+fn several(asked: Result<ClusterReply, String>, reasons: &mut Vec<String>) -> Option<ClusterReply> {
+    match asked {
+        Ok(reply) => (reply.nodes.len() > 1).then_some(reply),
+        Err(why) => {
+            reasons.push(format!("the other nodes could not be asked for: {why}"));
+            None
+        }
+    }
+}
+
+/// The collections; a reason when they could not be asked for.
+fn held(
+    asked: Result<Vec<CollectionLine>, String>,
+    reasons: &mut Vec<String>,
+) -> Option<Vec<CollectionLine>> {
+    asked.map_err(|why| reasons.push(format!("its collections could not be asked for: {why}"))).ok()
 }
 
 fn collections_table(collections: &[CollectionLine]) -> String {

@@ -1,0 +1,127 @@
+//! Whether a configuration contradicts what was settled when the cluster began.
+//!
+//! ```text
+//! first start, once formed   cluster.name, data.groups_per_node ──> the directory
+//!                            cluster.replication                ──> group 0, by its first leader
+//! every later start          the same keys of the configuration against both: another value is refused
+//! ```
+//! Taking another value in silence would be a lie: nothing reads it any more, and a wrong name is most often the directory
+//! of another cluster. Addresses are not settled: nodes may move. Who the node is, and the cluster id, are the
+//! [identity](crate::identity)'s.
+
+use crate::Error;
+use vecraft_config::Config;
+use vecraft_state::meta::Placement;
+use vecraft_storage::{Kv, Table, WriteBatch};
+
+const SETTLED: &str = "settled ";
+
+/// The keys that a directory settles, as the configuration has them, with what to do when they differ.
+fn settled(config: &Config) -> [(&'static str, String, &'static str); 2] {
+    [
+        (
+            "cluster.name",
+            config.cluster.name.clone(),
+            "is it the directory of another cluster? Name the right data_dir, or give the cluster its name back",
+        ),
+        (
+            "data.groups_per_node",
+            config.data.groups_per_node.to_string(),
+            "the groups were made when the cluster began and stay as many: write the stored value",
+        ),
+    ]
+}
+
+/// Compares a configuration with what the directory has settled. One that has settled nothing yet agrees.
+///
+/// # Errors
+/// [`Error::Contradiction`] with both values; storage errors.
+pub fn check_directory(kv: &dyn Kv, config: &Config) -> Result<(), Error> {
+    for (key, configured, advice) in settled(config) {
+        let Some(bytes) = kv.get(Table::Node, &row(key))? else { continue };
+        let stored = String::from_utf8_lossy(&bytes).into_owned();
+        if stored != configured {
+            return Err(Error::Contradiction { key, configured, stored, advice });
+        }
+    }
+    Ok(())
+}
+
+/// Compares it with what group 0 has. A group 0 that has not been told yet agrees.
+///
+/// # Errors
+/// [`Error::Contradiction`] with both values.
+pub fn check_placement(placement: &Placement, config: &Config) -> Result<(), Error> {
+    let (stored, configured) = (u64::from(placement.replication), config.cluster.replication);
+    if stored == 0 || stored == configured {
+        return Ok(());
+    }
+    Err(Error::Contradiction {
+        key: "cluster.replication",
+        configured: configured.to_string(),
+        stored: stored.to_string(),
+        advice: "it was settled when the cluster began: write the stored value. There are no more copies than nodes, so \
+                 `vecraft node add` and `vecraft node remove` change how many there are below it",
+    })
+}
+
+/// Settles what is not settled yet. Durable when it returns; called once the directory belongs to a cluster for good.
+///
+/// # Errors
+/// Storage errors.
+pub fn settle(kv: &dyn Kv, config: &Config) -> Result<(), Error> {
+    let mut batch = WriteBatch::new();
+    let mut is_new = false;
+    for (key, configured, _) in settled(config) {
+        if kv.get(Table::Node, &row(key))?.is_none() {
+            batch.put(Table::Node, row(key), configured.into_bytes());
+            is_new = true;
+        }
+    }
+    if is_new {
+        kv.write(&batch, true)?;
+    }
+    Ok(())
+}
+
+fn row(key: &str) -> Vec<u8> {
+    [SETTLED, key].concat().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use vecraft_storage::SimKv;
+
+    #[test]
+    fn another_name_or_pool_is_refused_with_both_values_once_settled() {
+        let kv = SimKv::new(1);
+        let mut config = Config::embedded("data");
+        check_directory(&kv, &config).unwrap();
+        config.cluster.name = "a".to_owned();
+        settle(&kv, &config).unwrap();
+        kv.crash();
+        check_directory(&kv, &config).unwrap();
+        config.cluster.name = "b".to_owned();
+        let why = check_directory(&kv, &config).unwrap_err().to_string();
+        assert!(why.contains("cluster.name is b") && why.contains("stored is a"), "{why}");
+        settle(&kv, &config).unwrap();
+        assert!(check_directory(&kv, &config).is_err(), "settled once");
+        config.cluster.name = "a".to_owned();
+        config.data.groups_per_node = 5;
+        let why = check_directory(&kv, &config).unwrap_err().to_string();
+        assert!(why.contains("data.groups_per_node is 5") && why.contains("stored is 2"), "{why}");
+    }
+
+    #[test]
+    fn another_replication_is_refused_with_both_values() {
+        let mut config = Config::embedded("data");
+        config.cluster.replication = 1;
+        let placement = |replication| Placement { replication, ..Placement::default() };
+        check_placement(&placement(0), &config).unwrap();
+        check_placement(&placement(1), &config).unwrap();
+        let why = check_placement(&placement(3), &config).unwrap_err().to_string();
+        assert!(why.contains("cluster.replication is 1") && why.contains("stored is 3"), "{why}");
+    }
+}

@@ -1,0 +1,41 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::Server;
+use vecraft_config::Config;
+
+async fn start(config: &Config) -> Result<Server, String> {
+    Server::start(config, 1).await.map_err(|why| why.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recovery_that_was_cut_off_keeps_the_node_from_starting_and_goes_on_when_asked_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config::embedded(dir.path()).with_free_ports();
+    let server = start(&config).await.unwrap();
+    let was = server.cluster_id().to_owned();
+    server.stop("the test says so").await;
+    let Err(why) = Recovery::survey(dir.path()).await else { panic!("a lone node was surveyed") };
+    assert!(why.to_string().contains("needs no recovery"), "{why}");
+
+    let offline = Offline::open(dir.path()).unwrap();
+    let identity = Identity::read(offline.kv.as_ref()).unwrap().unwrap();
+    let begun = Unfinished { was: identity.cluster_id, becomes: 0xabcd };
+    begun.begin(offline.kv.as_ref(), &identity).unwrap();
+    drop(offline);
+    let Err(why) = start(&config).await else { panic!("it started") };
+    assert!(why.contains("vecraft node recover --data-dir") && why.contains(&was), "{why}");
+
+    for _ in 0..2 {
+        // Twice: the second is cut off before it has crossed the first out.
+        let recovery = Recovery::survey(dir.path()).await.unwrap();
+        assert_eq!(recovery.cluster_id(), was);
+        assert_eq!(recovery.force().await.unwrap(), ClusterId(0xabcd).to_string());
+        let offline = Offline::open(dir.path()).unwrap();
+        let identity = Identity::read(offline.kv.as_ref()).unwrap().unwrap();
+        begun.begin(offline.kv.as_ref(), &identity).unwrap();
+    }
+    Recovery::survey(dir.path()).await.unwrap().force().await.unwrap();
+    let server = start(&config).await.unwrap();
+    assert_eq!(server.cluster_id(), ClusterId(0xabcd).to_string());
+    server.stop("the test says so").await;
+}

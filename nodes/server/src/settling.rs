@@ -1,0 +1,134 @@
+//! From a started replica of group 0 to one that may be relied on: it belongs to this node's cluster, has all it had
+//! before, the configuration agrees with it, and the cluster has not let this node go.
+//!
+//! Whoever is started again does not know what happened meanwhile. A node that was let go is told so by any other, also
+//! one of a cluster that recovered without it and has another id: that is asked at once and again and again, because
+//! among old members it could find a majority that nobody else wants any more (I1).
+
+use crate::cluster::{Cluster, enter};
+use crate::directory::Directory;
+use crate::{Error, agreed};
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::time::Instant;
+use vecraft_config::Config;
+use vecraft_coordinator::Metastore;
+use vecraft_rpc::node::ask_is_removed;
+use vecraft_state::meta::{ClusterId, NodeRow, NodeState};
+use vecraft_types::NodeId;
+
+/// How often a node that waits for the others looks again.
+const LOOK: Duration = Duration::from_millis(50);
+/// A line in the log while waiting, so that a person knows for what; and the others are asked about this node.
+const TELL: Duration = Duration::from_secs(5);
+/// For one answer whether this node was removed.
+const LOOK_REMOVED: Duration = Duration::from_secs(2);
+/// For one look whether everything from before the last stop is applied.
+const RECOVERY_LOOK: Duration = Duration::from_secs(5);
+
+/// Returns once the metastore here is that of this node's cluster, has all it had before, and the configuration agrees.
+pub async fn settled(
+    directory: &Directory,
+    config: &Config,
+    cluster: Option<&Cluster>,
+    metastore: &Metastore,
+) -> Result<(), Error> {
+    match cluster {
+        Some(cluster) => {
+            let own = directory.identity().node;
+            enter(own, cluster, metastore);
+            tokio::select! {
+                biased;
+                Err(let_go) = until_let_go(cluster, own) => return Err(let_go),
+                settled = settle(config, directory, metastore) => settled?,
+            }
+            enter(own, cluster, metastore);
+        }
+        None => check_alone(metastore)?,
+    }
+    metastore.read(|state| agreed::check_placement(state.placement(), config))
+}
+
+/// Returns once the metastore here knows the cluster and has all it had before; the leader tells it what the
+/// configuration says when it is new.
+///
+/// # Errors
+/// When the metastore refuses: another cluster's.
+async fn settle(config: &Config, directory: &Directory, metastore: &Metastore) -> Result<(), Error> {
+    let mut told = Instant::now();
+    loop {
+        let is_known = metastore.root().cluster.is_some();
+        if is_known && metastore.recovered(RECOVERY_LOOK).await.is_ok() {
+            return Ok(());
+        }
+        if !is_known && metastore.is_leader() {
+            form(config, directory, metastore).await?;
+            continue;
+        }
+        if told.elapsed() >= TELL {
+            let leader = metastore.leader().map(|node| node.0);
+            tracing::info!(leader, "waiting for a majority of the metastore's voters");
+            told = Instant::now();
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn form(config: &Config, directory: &Directory, metastore: &Metastore) -> Result<(), Error> {
+    let rows = config
+        .nodes
+        .iter()
+        .map(|node| NodeRow { id: NodeId(node.id), address: node.address(node.node_port) });
+    let cluster = ClusterId(directory.identity().cluster_id);
+    let pool = config.data.groups_per_node as u32 * config.nodes.len() as u32;
+    let replication = config.cluster.replication as u32;
+    match metastore.form(cluster, rows.collect(), replication, pool).await {
+        // Another one leads by now, or nobody: the next look tells.
+        Err(error) if error.is_retriable() => Ok(()),
+        done => done.map_err(Error::other("form the cluster")),
+    }
+}
+
+/// Refuses to serve replicas of a cluster of several nodes behind a closed node port.
+fn check_alone(metastore: &Metastore) -> Result<(), Error> {
+    let others = metastore.read(|meta| {
+        let nodes = meta.placement().nodes.values();
+        nodes.filter(|node| !matches!(node.state, NodeState::Removed | NodeState::Expected)).count() > 1
+    });
+    match others {
+        false => Ok(()),
+        true => Err(Error::Other {
+            what: "configuration",
+            why: "this node's cluster has several nodes, and without cluster.secret_file this one may not open its port \
+                  to them: set it to the cluster's secret"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Ends only when one of the others says that the cluster has let this node go.
+async fn until_let_go(cluster: &Cluster, own: NodeId) -> Result<Infallible, Error> {
+    while !is_removed(cluster, own).await {
+        tokio::time::sleep(TELL).await;
+    }
+    Err(removed(own))
+}
+
+/// Whether one of the others says that the cluster has let this node go: nobody talks to its replicas any more.
+async fn is_removed(cluster: &Cluster, own: NodeId) -> bool {
+    let others = cluster.peers.book().all().into_iter().map(|(node, _)| node).filter(|node| *node != own);
+    let asked = others.map(|node| async move {
+        let asked = tokio::time::timeout(LOOK_REMOVED, ask_is_removed(&cluster.peers, node, own)).await;
+        matches!(asked, Ok(Ok(true)))
+    });
+    futures::future::join_all(asked).await.into_iter().any(|is_removed| is_removed)
+}
+
+/// Why a node that was let go does not serve.
+pub fn removed(own: NodeId) -> Error {
+    let why = format!(
+        "the cluster has let node {own} go, and its id is never used again: to use this host again, announce it with \
+         `vecraft node add NEW_ID HOST:NODE_PORT` and start it with that id on an empty directory"
+    );
+    Error::Other { what: "this node was removed", why }
+}

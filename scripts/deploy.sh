@@ -1,0 +1,262 @@
+#!/usr/bin/env bash
+# Puts vecraft on the hosts of a cluster.toml, by ssh: the program, the configuration, a systemd unit; one node after another.
+#
+#   scripts/deploy.sh --binary FILE [options] [ID...]     all nodes of the configuration, or only these
+#
+#   --binary FILE    the program to install, built for the hosts (default: the release build of scripts/quickstart.sh)
+#   --config FILE    the configuration (default: cluster.toml of this repository)
+#   --secret FILE    the cluster's secret, copied to cluster.secret_file of the configuration, mode 0600 (default: left as it is)
+#   --user NAME      whom to be on the hosts; needs sudo there without a password, unless it is root (default: root)
+#   --service NAME   whom vecraft runs as; made when it is not there (default: vecraft)
+#   --ssh COMMAND    how to reach a host (default: "ssh -o BatchMode=yes -o ConnectTimeout=10")
+#   --first          the very first start of a new cluster: all nodes at once, because it forms only when all are there
+#   --dry-run        print every command and every file with its content, and change nothing
+#   --help           this text
+#
+# What is on a host afterwards:
+#   /usr/local/bin/vecraft                the program
+#   /etc/vecraft/cluster.toml             the configuration, the same on every host
+#   /etc/systemd/system/vecraft@.service  the unit; node 1 is vecraft@1, and so on
+#   data_dir of the node                  made, owned by the service user; its content is never touched
+#
+# Done again it changes only what differs, and restarts only nodes for which something differs. Before it begins it checks the
+# program, the configuration, and that every host can be reached. A node must be well (/healthz, asked on its host) within
+# HEALTHY_SECONDS_MAX (120) before the next is touched; if one is not, it stops there and says so: the others go on serving.
+#
+# Examples:
+#   scripts/deploy.sh --binary vecraft --config cluster.toml --dry-run        look first
+#   scripts/deploy.sh --binary vecraft --config cluster.toml --secret secret --first
+#   scripts/deploy.sh --binary vecraft --config cluster.toml                  a new program, rolling: clients notice nothing
+#   scripts/deploy.sh --binary vecraft --config cluster.toml 4                a node that joins: vecraft node add 4 HOST:PORT first
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source=scripts/env.sh
+. "$here/env.sh"
+
+HEALTHY_SECONDS_MAX="${HEALTHY_SECONDS_MAX:-120}"
+BIN=/usr/local/bin/vecraft
+ETC=/etc/vecraft
+UNIT=/etc/systemd/system/vecraft@.service
+
+binary="$CARGO_TARGET_DIR/release/vecraft"
+config="$VECRAFT_ROOT/cluster.toml"
+secret=""
+user=root
+service=vecraft
+ssh_command="ssh -o BatchMode=yes -o ConnectTimeout=10"
+is_dry=""
+is_first=""
+
+usage() {
+  sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
+}
+
+fail() {
+  echo "deploy: $1" >&2
+  exit "${2:-1}"
+}
+
+# The value of a key of a table of the effective configuration: of `cluster`, or of the node with an id.
+cluster_value() {
+  awk -v key="$1" '/^\[cluster\]/ { on = 1 } /^\[/ && !/^\[cluster\]/ { on = 0 }
+    on && $1 == key { sub(/^[^=]*= */, ""); gsub(/"/, ""); print; exit }' <<<"$effective"
+}
+
+node_value() {
+  awk -v id="$1" -v key="$2" '
+    /^\[\[node\]\]/ { on = 1; this = "" }
+    /^\[[^[]/ { on = 0 }
+    on && $1 == "id" { this = $3 }
+    on && this == id && $1 == key { sub(/^[^=]*= */, ""); gsub(/"/, ""); print; exit }' <<<"$effective"
+}
+
+all_ids() {
+  awk '/^\[\[node\]\]/ { on = 1 } /^\[[^[]/ { on = 0 } on && $1 == "id" { print $3 }' <<<"$effective"
+}
+
+# A command line on a node's host, as root, with the file $input at its standard input. With --dry-run it is only said.
+on() {
+  local id="$1" command="$2" host
+  host="$(node_value "$id" host)"
+  [ "$user" = root ] || command="sudo -n sh -c $(printf '%q' "$command")"
+  if [ -n "$is_dry" ]; then
+    printf '  on %s: %s\n' "$host" "$command"
+  else
+    # The command for ssh is several words on purpose.
+    # shellcheck disable=SC2086
+    $ssh_command "$user@$host" "$command" <"${input:-/dev/null}"
+  fi
+}
+
+# Standard input to a file on a node's host, when it differs; through a new name, so that nobody sees half of it.
+# Says "changed" or "same". With --dry-run the caller has printed the content.
+put() {
+  local id="$1" file="$2" mode="$3" owner="$4" from="$5" sum command host
+  sum="$(sha256sum "$from" | cut -d' ' -f1)"
+  command="if [ \"\$(sha256sum '$file' 2>/dev/null | cut -d' ' -f1)\" = $sum ]; then cat >/dev/null; chown $owner '$file'; chmod $mode '$file'; echo same; \
+else umask 077; mkdir -p '$(dirname "$file")'; cat >'$file.new'; chown $owner '$file.new'; chmod $mode '$file.new'; mv '$file.new' '$file'; echo changed; fi"
+  if [ -n "$is_dry" ]; then
+    host="$(node_value "$id" host)"
+    printf '  to %s: %s (mode %s, owner %s) from %s, sha256 %s\n' "$host" "$file" "$mode" "$owner" "$from" "$sum"
+    on "$id" "$command"
+  else
+    input="$from" on "$id" "$command"
+  fi
+}
+
+unit_text() {
+  cat <<UNIT
+# Written by scripts/deploy.sh. Node 1 is vecraft@1.
+[Unit]
+Description=vecraft, node %i
+After=network-online.target
+Wants=network-online.target
+# A node that was refused (another directory, another cluster) is tried five times and then stays down, with its reason in the log.
+StartLimitIntervalSec=60
+StartLimitBurst=5
+
+[Service]
+User=$service
+Group=$service
+ExecStart=$BIN serve --config $ETC/cluster.toml --node %i
+Restart=on-failure
+RestartSec=2
+# It answers calls under way and writes a checkpoint; the next start is then quick.
+KillSignal=SIGTERM
+TimeoutStopSec=90
+LimitNOFILE=65536
+WorkingDirectory=/var/lib
+NoNewPrivileges=true
+ProtectSystem=full
+PrivateTmp=true
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+}
+
+check() {
+  [ -x "$binary" ] || fail "there is no program $binary: build it with scripts/quickstart.sh, or name it with --binary"
+  version="$("$binary" --version)" || fail "$binary does not run on this machine, so it cannot check the configuration"
+  [ -e "$config" ] || fail "there is no $config"
+  effective="$("$binary" config print --config "$config")" || fail "$config is not valid, see above"
+  secret_file="$(cluster_value secret_file)"
+  case "$secret_file" in
+    '' | '#'*) secret_file="" ;;
+  esac
+  [ -z "$secret" ] || [ -s "$secret" ] || fail "the secret $secret is missing or empty: openssl rand -hex 32 > $secret"
+  [ -z "$secret" ] || [ -n "$secret_file" ] || fail "$config names no cluster.secret_file, so there is no place for --secret"
+  local id known=" "
+  for id in $(all_ids); do known+="$id "; done
+  for id in ${ids[@]+"${ids[@]}"}; do
+    [[ "$known" == *" $id "* ]] || fail "there is no node '$id' in $config, there are:$known" 2
+  done
+  [ "${#ids[@]}" -gt 0 ] || read -r -a ids <<<"$known"
+  for id in "${ids[@]}"; do
+    case "$(node_value "$id" data_dir)" in
+      /*) ;;
+      *) fail "node $id: data_dir $(node_value "$id" data_dir) is relative; on a host it must begin with /" ;;
+    esac
+  done
+  echo "$version, cluster \"$(cluster_value name)\", nodes: ${ids[*]}"
+  for id in "${ids[@]}"; do
+    on "$id" "systemctl --version >/dev/null && command -v sha256sum >/dev/null" \
+      || fail "node $id: $(node_value "$id" host) cannot be reached as $user, or has no systemd"
+  done
+}
+
+# All files of a node.
+install_node() {
+  local id="$1" data_dir
+  data_dir="$(node_value "$id" data_dir)"
+  on "$id" "id -u $service >/dev/null 2>&1 || useradd --system --no-create-home --shell /usr/sbin/nologin $service"
+  on "$id" "mkdir -p '$data_dir' && chown $service:$service '$data_dir' && chmod 700 '$data_dir'"
+  put_one "$id" "$BIN" 755 root:root "$binary"
+  put_one "$id" "$ETC/cluster.toml" 644 root:root "$config"
+  [ -z "$secret" ] || put_one "$id" "$secret_file" 600 "$service:$service" "$secret"
+  put_one "$id" "$UNIT" 644 root:root "$unit"
+  on "$id" "systemctl daemon-reload && systemctl enable --quiet vecraft@$id"
+}
+
+put_one() {
+  local said
+  said="$(put "$@")"
+  if [ -n "$is_dry" ]; then
+    echo "$said"
+  elif [ "$said" = changed ]; then
+    echo "node $1: $2 is new"
+  fi
+}
+
+# Starts a node anew unless it was started by us with just these files: a deployment that was cut off between a file and
+# the restart, and two nodes of one host, are told apart by what is written down after the restart.
+start_node() {
+  local id="$1" said note="$ETC/started-$1"
+  said="$(on "$id" "if [ \"\$(cat $note 2>/dev/null)\" = $stamp ]; then systemctl start vecraft@$id && echo same; \
+else systemctl restart vecraft@$id && echo $stamp >$note && echo changed; fi")" || fail "node $id: systemd does not start it"
+  if [ -n "$is_dry" ]; then
+    echo "$said"
+  elif [ "$said" = changed ]; then
+    changed+=" $id"
+    echo "node $id is started anew"
+  fi
+}
+
+# By the host's own shell: a GET of one line needs no program that may be missing.
+await_node() {
+  local id="$1" host port
+  host="$(node_value "$id" host)"
+  port="$(node_value "$id" http_port)"
+  on "$id" "for i in \$(seq $HEALTHY_SECONDS_MAX); do \
+timeout 2 bash -c 'exec 3<>/dev/tcp/$host/$port; printf \"GET /healthz HTTP/1.1\\r\\nHost: $host\\r\\nConnection: close\\r\\n\\r\\n\" >&3; grep -q \"^OK\" <&3' 2>/dev/null && exit 0; \
+systemctl is-failed --quiet vecraft@$id && break; sleep 1; done; journalctl -u vecraft@$id -n 5 --no-pager; exit 1" \
+    || fail "node $id is not well after $HEALTHY_SECONDS_MAX s, its last words are above. Nothing more was touched: the other nodes serve as before"
+  [ -n "$is_dry" ] || echo "node $id is well"
+}
+
+main() {
+  ids=()
+  while [ "$#" -gt 0 ]; do
+    case "$1" in
+      --binary) binary="${2:?--binary needs a file}"; shift ;;
+      --config) config="${2:?--config needs a file}"; shift ;;
+      --secret) secret="${2:?--secret needs a file}"; shift ;;
+      --user) user="${2:?--user needs a name}"; shift ;;
+      --service) service="${2:?--service needs a name}"; shift ;;
+      --ssh) ssh_command="${2:?--ssh needs a command}"; shift ;;
+      --first) is_first=1 ;;
+      --dry-run) is_dry=1 ;;
+      -h | --help) usage; exit 0 ;;
+      -*) fail "there is no option '$1'; see scripts/deploy.sh --help" 2 ;;
+      *) ids+=("$1") ;;
+    esac
+    shift
+  done
+  [ -z "$is_dry" ] || echo "dry run: nothing is changed, and no host is asked"
+  check
+  unit="$(mktemp)"
+  trap 'rm -f "$unit"' EXIT
+  unit_text >"$unit"
+  if [ -n "$is_dry" ]; then
+    printf '\n--- %s\n' "$UNIT"
+    cat "$unit"
+    printf '\n--- %s\n' "$ETC/cluster.toml"
+    cat "$config"
+    echo
+  fi
+  stamp="$(cat "$binary" "$config" "$unit" ${secret:+"$secret"} | sha256sum | cut -d' ' -f1)"
+  changed=""
+  local id
+  for id in "${ids[@]}"; do
+    echo "node $id on $(node_value "$id" host)"
+    install_node "$id"
+    # A cluster that forms waits for all of its nodes, so none is well before all are started.
+    start_node "$id"
+    [ -n "$is_first" ] || await_node "$id"
+  done
+  [ -z "$is_first" ] || for id in "${ids[@]}"; do await_node "$id"; done
+  [ -n "$is_dry" ] || echo "done; started anew:${changed:- none, nothing differs}"
+}
+
+main "$@"

@@ -1,0 +1,107 @@
+//! The majority is lost for good, and an operator lets the node that is left go on alone.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use vecraft_server::recover::Recovery;
+use vecraft_test_cluster::{Sandbox, create, eventually, found, rows};
+use vecraft_types::NodeId;
+use vecraft_types::api::{ClusterRequest, Consistency};
+
+async fn survey(sandbox: &Sandbox, id: u64) -> Result<Recovery, String> {
+    let dir = &sandbox.config.node(id).unwrap().data_dir;
+    Recovery::survey(dir).await.map_err(|why| why.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_the_last_of_three_goes_on_with_all_it_applied_grows_again_and_knows_the_old_ones_no_more() {
+    let mut sandbox = Sandbox::cold(3);
+    // So that a part is in checkpoints, and a part in the log.
+    sandbox.config.data.checkpoint_bytes = 64 << 10;
+    sandbox.config.data.groups_per_node = 2;
+    sandbox.start_all().await;
+    let books = create(&sandbox.client(1), "books").await;
+    for batch in 0..30 {
+        books.insert(rows(batch * 100, 100)).await.unwrap();
+    }
+    books.delete_where("id < 10").await.unwrap();
+    let last = sandbox.client(3);
+    eventually("node 3 has all rows", async || {
+        found(&last, "books", Consistency::Eventually).await == Ok(2_990)
+    })
+    .await;
+    sandbox.at_rest(1, 3).await;
+    drop((last, books));
+    let why = survey(&sandbox, 3).await.err().expect("it is running");
+    assert!(why.contains("in use"), "{why}");
+    sandbox.stop_all().await;
+    std::fs::remove_dir_all(&sandbox.config.nodes[0].data_dir).unwrap();
+
+    let recovery = survey(&sandbox, 3).await.unwrap();
+    let (was, words) = (recovery.cluster_id(), recovery.to_string());
+    for said in ["LOST", "Removed for ever: node 1, 2", "group 0 (metastore): voters on node 1, 2, 3", &was] {
+        assert!(words.contains(said), "{said} is missing:\n{words}");
+    }
+    let becomes = recovery.force().await.unwrap();
+    assert_ne!(becomes, was);
+    let why = survey(&sandbox, 3).await.err().expect("it is done");
+    assert!(why.contains("needs no recovery"), "{why}");
+
+    sandbox.try_start(3).await.unwrap();
+    let books = sandbox.client(3).collection("books");
+    assert_eq!(books.count().await.unwrap(), 2_990);
+    books.insert(rows(10_000, 10)).await.unwrap();
+    create(&sandbox.client(3), "new").await;
+    let reply = sandbox.at_rest(3, 1).await;
+    assert_eq!((reply.nodes[0].id, reply.nodes[0].replicas, reply.nodes[0].leads), (NodeId(3), 6, 7));
+
+    // I1: an old node that returns, with its directory or with an empty one, under its old id.
+    let why = sandbox.try_start(2).await.unwrap_err();
+    assert!(why.contains("has let node 2 go"), "{why}");
+    let why = sandbox.try_start(1).await.unwrap_err();
+    assert!(why.contains("node 1 was removed"), "{why}");
+    let add = ClusterRequest::Add { node: NodeId(2), address: sandbox.node_address(2) };
+    let why = sandbox.ask(3, add).await.unwrap_err();
+    assert!(why.contains("never used again"), "{why}");
+
+    let joined = sandbox.join_another().await;
+    sandbox.at_rest(3, 2).await;
+    let another = sandbox.client(joined);
+    eventually("the new node has all rows", async || {
+        found(&another, "books", Consistency::Eventually).await == Ok(3_000)
+    })
+    .await;
+    drop((another, books));
+    sandbox.stop(joined).await;
+    sandbox.stop(3).await;
+    for started in sandbox.try_start_together(&[3, joined]).await {
+        started.unwrap();
+    }
+    assert_eq!(sandbox.client(joined).collection("books").count().await.unwrap(), 3_000);
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_old_nodes_that_would_be_a_majority_are_told_that_they_were_let_go() {
+    let mut sandbox = Sandbox::start(3).await;
+    create(&sandbox.client(1), "books").await;
+    sandbox.at_rest(1, 3).await;
+    sandbox.stop_all().await;
+    survey(&sandbox, 3).await.unwrap().force().await.unwrap();
+    sandbox.try_start(3).await.unwrap();
+    for (id, refused) in [1, 2].into_iter().zip(sandbox.try_start_together(&[1, 2]).await) {
+        let why = refused.expect_err("it started");
+        assert!(why.contains(&format!("has let node {id} go")), "{why}");
+    }
+    assert_eq!(sandbox.client(3).collection("books").count().await.unwrap(), 0);
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_all_groups_cannot_stand_for_the_cluster() {
+    let mut sandbox = Sandbox::start(4).await;
+    sandbox.at_rest(1, 4).await;
+    sandbox.stop_all().await;
+    let why = survey(&sandbox, 4).await.err().expect("it lacks a group");
+    assert!(why.contains("has no replica of group"), "{why}");
+    sandbox.start_all().await;
+    sandbox.stop_all().await;
+}
