@@ -1,5 +1,6 @@
 //! Starting groups.
 
+use crate::early_vote::EarlyVote;
 use crate::group::{Group, Raft};
 use crate::handle::Handle;
 use crate::inequality;
@@ -25,8 +26,9 @@ const RECOVERY_WAIT: Duration = Duration::from_secs(600);
 /// A leader says that it is alive this often.
 const HEARTBEAT_MS: u64 = 250;
 /// A follower hopes for its leader for the lease, which is the longer of these, and then waits for a random time
-/// between them: 1.25 to 1.5 s after the leader's last word it asks for votes. So writes go on within 2 s after a
-/// death, and three heartbeats must be lost before anybody even asks.
+/// between them: 1.25 to 1.5 s after the leader's last word it asks for votes, and as soon as the lease is over when the
+/// connection from the leader ended ([`EarlyVote`]). So writes go on within 2 s after a death, and three heartbeats must
+/// be lost before anybody even asks.
 const ELECTION_MS: (u64, u64) = (500, 750);
 
 /// Log kept for followers unless told otherwise, in bytes.
@@ -182,6 +184,13 @@ impl Host {
         let machine = Arc::downgrade(&machine);
         let member = Member { group, raft: raft.clone(), reads: reads.clone(), machine, taking };
         self.network.inbox().open(group, me, Arc::new(member));
+        let early = EarlyVote {
+            me,
+            raft: raft.clone(),
+            standing: standing.clone(),
+            network: self.network.clone(),
+            heartbeat: Duration::from_millis(self.config.heartbeat_interval),
+        };
         let followers_reserve_bytes = self.followers_reserve_bytes;
         let started = Group {
             id: group,
@@ -194,7 +203,10 @@ impl Host {
             checkpoint,
         };
         match begin(me, node, birth, &raft).await {
-            Ok(()) => Ok(started),
+            Ok(is_restarted) => {
+                early.spawn(is_restarted);
+                Ok(started)
+            }
             Err(reason) => {
                 started.shutdown().await;
                 Err(stopped(reason))
@@ -213,13 +225,19 @@ impl Host {
     }
 }
 
-async fn begin<M: Machine>(me: ReplicaId, node: NodeId, birth: Birth, raft: &Raft<M>) -> Result<(), String> {
-    let is_formed = raft.is_initialized().await.map_err(|e| e.to_string())?;
+/// Returns whether it had state from before.
+async fn begin<M: Machine>(
+    me: ReplicaId,
+    node: NodeId,
+    birth: Birth,
+    raft: &Raft<M>,
+) -> Result<bool, String> {
+    let was_formed = raft.is_initialized().await.map_err(|e| e.to_string())?;
     match birth {
-        Birth::Resume if !is_formed => {
+        Birth::Resume if !was_formed => {
             return Err("it has no state here and may not be formed anew (I1)".to_owned());
         }
-        Birth::Form(voters) if !is_formed => {
+        Birth::Form(voters) if !was_formed => {
             if voters.get(&me) != Some(&node) {
                 return Err(format!("replica {me} on node {node} is not among the voters that form it"));
             }
@@ -242,7 +260,7 @@ async fn begin<M: Machine>(me: ReplicaId, node: NodeId, birth: Birth, raft: &Raf
         raft.trigger().elect(false).await.map_err(|e| e.to_string())?;
         raft.wait_for_recovery(Some(RECOVERY_WAIT)).await.map_err(|e| e.to_string())?;
     }
-    Ok(())
+    Ok(was_formed)
 }
 
 /// Follows openraft's metrics, and lets the clock of a group sleep while its replica leads nobody (P11): with one

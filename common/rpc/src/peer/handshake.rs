@@ -122,7 +122,8 @@ where
 /// The order is the one in which an operator wants to hear it.
 fn judge(hello: &Hello, me: &Identity, serves: impl Fn(Channel) -> bool) -> Result<Channel, Refusal> {
     if hello.cluster != me.cluster && hello.channel != Some(Channel::Forming) {
-        return Err(Refusal::WrongCluster);
+        // Nodes that form a cluster learn its id one after another.
+        return Err(if me.cluster == 0 { Refusal::NotYet } else { Refusal::WrongCluster });
     }
     if hello.to != me.node {
         return Err(Refusal::WrongNode);

@@ -92,8 +92,17 @@ refusals! {
     Busy = 7, "too many connections";
     /// The peer calls itself as we are called.
     SameNode = 8, "a node with our own id: an id is used twice";
+    /// That node belongs to no cluster yet: it is empty, and waits to be taken in.
+    NotYet = 9, "that node belongs to no cluster yet";
     /// A reason that this version does not know.
     Unknown = 255, "a reason this version does not know";
+}
+
+impl Refusal {
+    /// Whether it goes away by itself, and is no news for an operator.
+    pub(super) fn passes(self) -> bool {
+        matches!(self, Refusal::Busy | Refusal::NotYet)
+    }
 }
 
 /// The first words of the one who connects.

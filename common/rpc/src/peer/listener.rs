@@ -4,7 +4,7 @@
 //! once per address and reason.
 
 use super::handshake::{self, Failed};
-use super::hello::Channel;
+use super::hello::{Channel, Refusal};
 use super::peers::{PeerStream, Peers};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -137,8 +137,8 @@ impl Inner {
         let (hello, channel) = match greeted {
             Ok(Ok(greeted)) => greeted,
             Ok(Err((from, failed))) => {
-                // A peer that merely went away is no news.
-                if !matches!(failed, Failed::Io(_)) {
+                // A peer that merely went away is no news, nor one that comes before this node is formed.
+                if !matches!(failed, Failed::Io(_) | Failed::Refused(Refusal::NotYet)) {
                     self.log_once(peer, from, &failed.to_string());
                 }
                 return;

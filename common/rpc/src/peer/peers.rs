@@ -3,7 +3,7 @@
 use super::book::AddressBook;
 use super::error::Error;
 use super::handshake::{self, Failed};
-use super::hello::{Channel, Refusal};
+use super::hello::Channel;
 use super::identity::Identity;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -181,7 +181,7 @@ impl Peers {
         let last = failures.get(&to);
         // A refusal does not go away by itself: say it once, not at each attempt.
         if let Error::Refused { reason, .. } = error
-            && *reason != Refusal::Busy
+            && !reason.passes()
             && last.is_none_or(|last| last.error != *error)
         {
             tracing::warn!(node = %to, %reason, "a node refuses our connections; it is logged once");

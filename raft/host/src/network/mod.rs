@@ -30,12 +30,15 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::broadcast;
 use vecraft_rpc::peer::{self, Accepted, CallLimits, Channel, Door, Lane, Peers, serve_calls};
 use vecraft_types::{GroupId, NodeId};
 
 /// Lane numbers, as told in the handshake.
 const URGENT: u8 = 0;
 const BULK: u8 = 1;
+/// Ends of connections that a busy group may overlook: one is enough.
+const GONE_MAX: usize = 64;
 
 /// The network of a node's groups. Clones are the same.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ struct Inner {
     peers: Option<Arc<Peers>>,
     lanes: Mutex<BTreeMap<NodeId, Arc<Lanes>>>,
     inbox: Inbox,
+    /// Nodes from which a connection has just ended.
+    gone: broadcast::Sender<NodeId>,
 }
 
 /// The two connections to a node.
@@ -67,7 +72,8 @@ impl Network {
     }
 
     fn new(peers: Option<Arc<Peers>>) -> Network {
-        let inner = Inner { peers, lanes: Mutex::default(), inbox: Inbox::default() };
+        let (gone, _) = broadcast::channel(GONE_MAX);
+        let inner = Inner { peers, lanes: Mutex::default(), inbox: Inbox::default(), gone };
         Network { inner: Arc::new(inner) }
     }
 
@@ -91,6 +97,18 @@ impl Network {
                 _ => tracing::debug!(node = %from, %error, "replication connection ended"),
             }
         }
+        self.tell_gone(from);
+    }
+
+    /// A connection from the node has ended.
+    pub(crate) fn tell_gone(&self, node: NodeId) {
+        // Nobody listens on a node without groups.
+        let _ = self.inner.gone.send(node);
+    }
+
+    /// Hears of nodes from which a connection ended: they may be dead, or the connection broke.
+    pub(crate) fn gone(&self) -> broadcast::Receiver<NodeId> {
+        self.inner.gone.subscribe()
     }
 
     pub(crate) fn inbox(&self) -> &Inbox {

@@ -2,11 +2,13 @@
 
 use super::rig::{Cluster, WAIT, replica, until};
 use crate::Error;
+use std::time::Duration;
 use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_leader_takes_over_and_nothing_acknowledged_is_lost() {
     let mut cluster = Cluster::new(3, 3).await;
+    let mut pauses = Vec::new();
     for round in 0..3 {
         for n in 0..50 {
             cluster.write(&format!("{round}-{n}"), "v").await;
@@ -17,9 +19,29 @@ async fn a_new_leader_takes_over_and_nothing_acknowledged_is_lost() {
         cluster.write(&format!("after-{round}"), "v").await;
         println!("round {round}: writes again {:?} after the leader's death", died.elapsed());
         assert!(died.elapsed() < WAIT / 2);
+        pauses.push(died.elapsed());
         cluster.restart(leader).await;
     }
     cluster.agree(&[1, 2, 3], |pages| pages.len() == 153).await;
+    // By the clock alone nobody asks for votes before the lease and the shortest wait after it are over.
+    assert!(pauses.iter().min().unwrap() < &Duration::from_millis(1_250), "{pauses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn followers_that_wrongly_believe_their_leader_gone_do_not_disturb_it() {
+    let cluster = Cluster::new(3, 3).await;
+    cluster.write("a", "1").await;
+    let leader = cluster.leader().await;
+    for _ in 0..5 {
+        for id in (1..=3).filter(|id| *id != leader) {
+            cluster.running(id).host.network().tell_gone(vecraft_types::NodeId(leader));
+        }
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(500) {
+            cluster.group(leader).read_index().await.unwrap();
+            assert!(cluster.group(leader).is_leader(), "the leader was disturbed");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -34,6 +34,16 @@ async fn i1_strangers_are_refused_by_name_and_at_once_the_second_time() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_not_formed_yet_is_told_apart_from_one_of_another_cluster() {
+    let nameless = Identity { cluster: 0, ..identity(2, Trust::Open) };
+    let port = Port::open(nameless, ListenOptions::default(), echo()).await;
+    let peers = reaching(identity(1, Trust::Open), &port);
+    let refused = peers.dial(NodeId(2), Channel::Raft, 0).await.map(drop).unwrap_err();
+    assert_eq!(refused, Error::Refused { node: NodeId(2), reason: Refusal::NotYet });
+    port.close().await;
+}
+
+#[tokio::test]
 async fn a_dialer_that_does_not_know_the_secret_is_refused_by_the_listener() {
     let me = identity(2, secret("sixteen bytes and more"));
     let (mut near, mut far) = tokio::io::duplex(1 << 10);
