@@ -94,12 +94,14 @@ pub struct Error {
     pub context: Vec<(String, String)>,
     /// For [`Code::RateLimited`] and friends: how long to wait, in milliseconds.
     pub retry_after_ms: Option<u64>,
+    /// Somebody who could have done it was asked, and gave no answer: it may have been done, or be done yet (I10).
+    pub may_be_done: bool,
 }
 
 impl Error {
     /// An error with a detail.
     pub fn new(code: Code, detail: impl Into<String>) -> Error {
-        Error { code, detail: detail.into(), context: Vec::new(), retry_after_ms: None }
+        Error { code, detail: detail.into(), context: Vec::new(), retry_after_ms: None, may_be_done: false }
     }
 
     /// A wrong parameter (1100).
@@ -129,6 +131,12 @@ impl Error {
     /// Adds how long to wait before trying again.
     pub fn retry_after(mut self, millis: u64) -> Error {
         self.retry_after_ms = Some(millis);
+        self
+    }
+
+    /// Says that it may have been done all the same.
+    pub fn unanswered(mut self) -> Error {
+        self.may_be_done = true;
         self
     }
 

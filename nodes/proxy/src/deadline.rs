@@ -49,7 +49,7 @@ impl Deadline {
     }
 
     /// Does `attempt` until it succeeds, fails for good in the eyes of `again`, or time is over; then the last
-    /// error is the answer, because it says more than "too late".
+    /// error is the answer, because it says more than "too late". It says [`Error::may_be_done`] when any attempt did.
     pub(crate) async fn retry<T, F, Fut>(
         &self,
         what: &str,
@@ -60,12 +60,17 @@ impl Deadline {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let mut pause = PAUSE_FIRST;
+        let (mut pause, mut may_be_done) = (PAUSE_FIRST, false);
         loop {
-            let error = match self.run(what, attempt()).await {
-                Err(error) if again(&error) => error,
-                result => return result,
+            let mut error = match self.run(what, attempt()).await {
+                Err(error) => error,
+                done => return done,
             };
+            may_be_done |= error.may_be_done;
+            error.may_be_done = may_be_done;
+            if !again(&error) {
+                return Err(error);
+            }
             let wait = pause.max(Duration::from_millis(error.retry_after_ms.unwrap_or(0)));
             if wait >= self.left() {
                 return Err(error);

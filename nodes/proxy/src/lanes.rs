@@ -87,7 +87,15 @@ impl Lanes<'_> {
                 change: change.clone(),
             })
         });
-        written.await
+        // An earlier attempt may be done yet, whatever the last one was told (I10).
+        written.await.map_err(|error| match error.code {
+            Code::Deadline | Code::OutcomeUnknown => error,
+            _ if error.may_be_done => {
+                let text = format!("{} may have been done; the last attempt: {error}", self.verb);
+                Error::new(Code::OutcomeUnknown, text)
+            }
+            _ => error,
+        })
     }
 }
 
@@ -99,7 +107,10 @@ impl Outcome {
     /// The answers when everything was written; otherwise the first failure, telling what is committed (I20).
     pub(crate) fn finish(self, verb: &str) -> Result<Vec<(Piece, ShardWritten)>> {
         let Outcome { written, failed, unsent } = self;
-        let Some((_, first)) = failed.first() else {
+        // What may be done yet weighs more than what was refused.
+        let is_open = |error: &Error| matches!(error.code, Code::Deadline | Code::OutcomeUnknown);
+        let open = failed.iter().find(|(_, error)| is_open(error));
+        let Some((_, first)) = open.or(failed.first()) else {
             return Ok(written);
         };
         let mut error = first.clone();

@@ -58,6 +58,12 @@ pub enum Error {
         /// The reason.
         why: String,
     },
+    /// Another leader's log took the place of the entry here. It may still come back through a replica that has it.
+    #[error("group {group}: the leader was deposed before the entry was committed")]
+    Discarded {
+        /// The group.
+        group: GroupId,
+    },
     /// The replica stopped: shut down, or its log or machine failed (I24). The log says why.
     #[error("group {group} stopped: {reason}")]
     Stopped {
@@ -74,12 +80,19 @@ pub enum Error {
 impl From<Error> for vecraft_types::Error {
     fn from(error: Error) -> vecraft_types::Error {
         let code = match &error {
-            Error::NotLeader { .. } | Error::Unreachable { .. } => Code::ReplicaUnavailable,
+            Error::NotLeader { .. } | Error::Discarded { .. } | Error::Unreachable { .. } => {
+                Code::ReplicaUnavailable
+            }
             Error::Deadline { .. } => Code::Deadline,
             Error::Lagging { .. } => Code::NotReady,
             Error::Stopped { .. } | Error::MembersChanged { .. } | Error::Refused { .. } => Code::Unavailable,
             Error::Mark(_) => Code::Internal,
         };
-        vecraft_types::Error::new(code, error.to_string())
+        let public = vecraft_types::Error::new(code, error.to_string());
+        match error {
+            // What was proposed may be in other replicas' logs.
+            Error::Discarded { .. } | Error::Stopped { .. } | Error::Deadline { .. } => public.unanswered(),
+            _ => public,
+        }
     }
 }

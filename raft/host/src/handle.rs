@@ -76,10 +76,8 @@ impl<M: Machine> Handle<M> {
     ) -> Error {
         let group = self.group;
         match error {
-            // Discarded: another leader's log won. The entry may come back through that one (I10 tells them apart).
-            RaftError::APIError(
-                ClientWriteError::ForwardToLeader(to) | ClientWriteError::LogEntryDiscarded(to),
-            ) => {
+            RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => Error::Discarded { group },
+            RaftError::APIError(ClientWriteError::ForwardToLeader(to)) => {
                 let known = to.leader_id.zip(to.leader_node);
                 let leader =
                     known.map(|(id, peer)| Location { replica: ReplicaId(id), node: NodeId(peer.node) });

@@ -68,7 +68,7 @@ impl RemoteNode {
         match error {
             RpcError::DeadlineExceeded => {
                 let text = format!("node {node} did not answer within {} ms", wait.as_millis());
-                Error::new(Code::Deadline, text)
+                Error::new(Code::Deadline, text).unanswered()
             }
             RpcError::Server(refusal) => {
                 Error::new(Code::RateLimited, format!("node {node}: {}", refusal.detail)).retry_after(20)
@@ -77,7 +77,7 @@ impl RemoteNode {
                 self.dial.broke(node).await;
                 let text =
                     format!("the connection to node {node} broke: {}", crate::transport::chain(&broken));
-                Error::new(Code::ReplicaUnavailable, text)
+                Error::new(Code::ReplicaUnavailable, text).unanswered()
             }
         }
     }

@@ -171,6 +171,29 @@ async fn unavailable_shards_are_asked_again_under_the_same_name() {
     assert!(asked.iter().all(|request| *request == asked[0]));
 }
 
+/// I10: what an earlier attempt may have done is not "refused", whatever the later ones are told.
+#[tokio::test]
+async fn a_write_that_was_sent_and_not_answered_is_never_called_refused() {
+    let lost = || Error::new(Code::ReplicaUnavailable, "the connection broke").unanswered();
+    let full = || Error::new(Code::DiskFull, "9 bytes left");
+    for last in [full, unavailable] {
+        let bench = Bench::new(schema(), 1);
+        bench.cluster.trouble(0, Trouble::LoseAnswer(lost()));
+        for _ in 0..100 {
+            bench.cluster.trouble(0, Trouble::Refuse(last()));
+        }
+        let error = bench.proxy.insert(short(), insert_request(rows([1, 2]))).await.unwrap_err();
+        assert_eq!(error.code, Code::OutcomeUnknown, "{error}");
+        assert!(error.detail.contains(&last().detail), "{error}");
+        assert_eq!(bench.cluster.row_total(), 2);
+    }
+    // Refused and refused again: certainly not done.
+    let bench = Bench::new(schema(), 1);
+    (0..100).for_each(|_| bench.cluster.trouble(0, Trouble::Refuse(unavailable())));
+    let error = bench.proxy.insert(short(), insert_request(rows([1, 2]))).await.unwrap_err();
+    assert_eq!(error.code, Code::ReplicaUnavailable, "{error}");
+}
+
 #[tokio::test]
 async fn a_partial_failure_says_what_was_committed() {
     let config = ProxyConfig { piece_bytes_max: 100, ..ProxyConfig::default() };
