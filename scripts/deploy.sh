@@ -95,7 +95,7 @@ put() {
   local id="$1" file="$2" mode="$3" owner="$4" from="$5" sum command host
   sum="$(sha256sum "$from" | cut -d' ' -f1)"
   command="if [ \"\$(sha256sum '$file' 2>/dev/null | cut -d' ' -f1)\" = $sum ]; then cat >/dev/null; chown $owner '$file'; chmod $mode '$file'; echo same; \
-else umask 077; mkdir -p '$(dirname "$file")'; cat >'$file.new'; chown $owner '$file.new'; chmod $mode '$file.new'; mv '$file.new' '$file'; echo changed; fi"
+else mkdir -p -m 755 '$(dirname "$file")'; umask 077; cat >'$file.new'; chown $owner '$file.new'; chmod $mode '$file.new'; mv '$file.new' '$file'; echo changed; fi"
   if [ -n "$is_dry" ]; then
     host="$(node_value "$id" host)"
     printf '  to %s: %s (mode %s, owner %s) from %s, sha256 %s\n' "$host" "$file" "$mode" "$owner" "$from" "$sum"
