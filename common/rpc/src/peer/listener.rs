@@ -6,6 +6,7 @@
 use super::handshake::{self, Failed};
 use super::hello::{Channel, Refusal};
 use super::peers::{PeerStream, Peers};
+use super::socket;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,7 +127,7 @@ impl Inner {
             self.log_once(peer, None, "too many connections");
             return;
         };
-        if stream.set_nodelay(true).is_err() {
+        if socket::prepare(&stream).is_err() {
             return;
         }
         let greet = handshake::accept(&mut stream, self.peers.identity(), |channel| {

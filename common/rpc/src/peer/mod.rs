@@ -40,6 +40,7 @@ pub mod identity;
 pub mod lane;
 pub mod listener;
 pub mod peers;
+mod socket;
 
 pub use book::AddressBook;
 pub use calls::{CallLimits, serve_calls};

@@ -5,6 +5,7 @@ use super::error::Error;
 use super::handshake::{self, Failed};
 use super::hello::Channel;
 use super::identity::Identity;
+use super::socket;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,7 @@ impl Roads for Tcp {
     fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<PeerStream>> {
         Box::pin(async move {
             let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
+            socket::prepare(&stream)?;
             Ok(Box::new(stream) as PeerStream)
         })
     }
