@@ -16,8 +16,9 @@ macro_rules! at_leader {
     ($($method:ident($argument:ident: $type:ty) -> $reply:ty;)+) => {
         #[async_trait]
         impl CatalogueWriter for CatalogueRouter {
+            // Each says how things should be, or takes ids that may be lost: asking twice does no harm.
             $(async fn $method(&self, $argument: $type) -> Result<$reply> {
-                self.0.at_leader(GroupId::META)?.$method($argument).await
+                self.0.ask_leader(GroupId::META, |leader| async move { leader.$method($argument).await }).await
             })+
         }
     };

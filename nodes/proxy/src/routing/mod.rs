@@ -3,8 +3,8 @@
 //! ```text
 //!  writes, DDL   the leader, as this node's own replica of the group knows it; no leader known: "unavailable", and the
 //!                proxy's deadline asks again
-//!  reads         this node's replica first (no network), then the other replicas, the leader among them: one that lags,
-//!                is out of service or does not answer is passed over; the last refusal is the answer when none can. A
+//!  reads         this node's replica first (no network), then the other replicas, the leader among them: one that lags or
+//!                is out of service is passed over, and beside one that does not answer the next is asked. A
 //!                collection loaded with fewer replicas is read at those first, at the others when none of those can
 //! ```
 //! What this module does *not* do: it retries nothing and keeps no table of its own. Where things are is asked of
@@ -118,7 +118,7 @@ impl<S: ?Sized> Everywhere<S> {
             answer = ask(self.at_leader(group)?) => answer,
             () = is_deposed => {
                 let text = "the leader gave no answer, and another leads now";
-                Err(Error::new(Code::ReplicaUnavailable, text).with("group", group))
+                Err(Error::new(Code::ReplicaUnavailable, text).with("group", group).unanswered())
             }
         }
     }
@@ -160,7 +160,12 @@ fn mixed(collection: u64, node: u64) -> u64 {
 fn is_elsewhere(error: &Error) -> bool {
     matches!(
         error.code,
-        Code::NotReady | Code::Unavailable | Code::ReplicaUnavailable | Code::Io | Code::RateLimited
+        Code::NotReady
+            | Code::Unavailable
+            | Code::ReplicaUnavailable
+            | Code::Io
+            | Code::RateLimited
+            | Code::Deadline
     )
 }
 
@@ -170,10 +175,9 @@ fn all_refused(group: GroupId, refusals: BTreeMap<NodeId, Error>) -> Error {
         refusals.iter().map(|(node, error)| format!("node {node}: {error}")).collect();
     told.sort();
     // Worth asking again as long as one of them may come back.
-    let code = match refusals.values().all(|error| error.code == Code::Io) {
-        true if !refusals.is_empty() => Code::Io,
-        _ => Code::ReplicaUnavailable,
-    };
+    let all = |code: Code| !refusals.is_empty() && refusals.values().all(|error| error.code == code);
+    let code =
+        [Code::Io, Code::Deadline].into_iter().find(|code| all(*code)).unwrap_or(Code::ReplicaUnavailable);
     let text = if told.is_empty() { "no node has a replica".to_owned() } else { told.join("; ") };
     Error::new(code, text).with("group", group)
 }

@@ -70,6 +70,18 @@ impl ShardReader for Reader {
     }
 }
 
+fn query() -> ShardQuery {
+    ShardQuery {
+        shard: SHARD,
+        partitions: vec![],
+        filter: String::new(),
+        output: vec![],
+        limit: None,
+        consistency: Consistency::Strong,
+        deadline_ms: 1_000,
+    }
+}
+
 /// Who answers when nodes 1, 2 and 3 refuse as given, and who was asked.
 async fn ask(leader: Option<u64>, refusals: [Option<Code>; 3]) -> (Result<u64>, Vec<(u64, u64)>) {
     ask_loaded(leader, None, refusals).await
@@ -90,30 +102,21 @@ async fn ask_loaded(
     };
     let map = Map::new(leader, replicas);
     let router = ReadRouter(Everywhere::new(map, reader(NodeId(1)), reader));
-    let query = ShardQuery {
-        shard: SHARD,
-        partitions: vec![],
-        filter: String::new(),
-        output: vec![],
-        limit: None,
-        consistency: Consistency::Strong,
-        deadline_ms: 1_000,
-    };
-    let answer = router.query(query).await.map(|rows| rows.timestamp.0);
+    let answer = router.query(query()).await.map(|rows| rows.timestamp.0);
     let asked = asked.lock().clone();
     (answer, asked)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_read_asks_the_own_replica_first_and_then_the_others_with_the_leader_last() {
-    assert_eq!(ask(Some(2), [None; 3]).await, (Ok(1), vec![(1, 500)]));
+    assert_eq!(ask(Some(2), [None; 3]).await, (Ok(1), vec![(1, 1_000)]));
     let lagging = Some(Code::NotReady);
-    assert_eq!(ask(Some(2), [lagging, None, None]).await, (Ok(3), vec![(1, 500), (3, 500)]));
+    assert_eq!(ask(Some(2), [lagging, None, None]).await, (Ok(3), vec![(1, 1_000), (3, 1_000)]));
     let (answer, asked) = ask(Some(2), [lagging, None, lagging]).await;
-    assert_eq!((answer, asked), (Ok(2), vec![(1, 500), (3, 500), (2, 1_000)]));
+    assert_eq!((answer, asked), (Ok(2), vec![(1, 1_000), (3, 1_000), (2, 1_000)]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn p5_when_no_replica_can_the_error_names_each_and_what_it_said() {
     let (answer, asked) = ask(None, [Some(Code::Io), Some(Code::NotReady), Some(Code::Unavailable)]).await;
     let error = answer.unwrap_err();
@@ -122,7 +125,7 @@ async fn p5_when_no_replica_can_the_error_names_each_and_what_it_said() {
     assert_eq!(ask(None, [Some(Code::Io); 3]).await.0.unwrap_err().code, Code::Io);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_no_other_replica_would_do_better_is_the_answer_at_once() {
     let (answer, asked) = ask(Some(2), [Some(Code::InvalidParameter), None, None]).await;
     assert_eq!((answer.unwrap_err().code, asked.len()), (Code::InvalidParameter, 1));
@@ -166,7 +169,7 @@ async fn a_leader_that_gives_no_answer_is_given_up_when_another_leads() {
     assert_eq!(slow.await, Ok(3));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_as_many_replicas_as_it_was_loaded_with_answer_unless_none_of_them_can() {
     let map = |replicas| Map::new(Some(2), replicas);
     for wanted in 1..=2 {
@@ -194,4 +197,33 @@ fn one_replica_a_collection_is_not_the_same_node_for_all() {
         counts[serving(&*map, shard, GROUP)[0].0 as usize - 1] += 1;
     }
     assert!(counts.iter().all(|count| (850..1_150).contains(count)), "{counts:?}");
+}
+
+/// Node 1 never answers, the others do.
+struct Hangs(NodeId);
+
+#[async_trait]
+impl ShardReader for Hangs {
+    async fn search(&self, _: ShardSearch) -> Result<ShardHits> {
+        Err(Error::internal("not asked here"))
+    }
+
+    async fn query(&self, query: ShardQuery) -> Result<ShardRows> {
+        match self.0 {
+            NodeId(1) => std::future::pending::<()>().await,
+            // More than the half of the time that there is.
+            _ => tokio::time::sleep(Duration::from_millis(query.deadline_ms * 3 / 4)).await,
+        }
+        Ok(ShardRows { count: 0, rows: RowBatch::default(), timestamp: Timestamp(self.0.0) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_replica_that_hangs_the_next_is_asked_and_a_slow_one_has_its_time() {
+    let hangs = |node: NodeId| -> Arc<dyn ShardReader> { Arc::new(Hangs(node)) };
+    for deadline_ms in [4_000, 60_000] {
+        let router = ReadRouter(Everywhere::new(Map::led_by(Some(2)), hangs(NodeId(1)), hangs));
+        let answer = router.query(ShardQuery { deadline_ms, ..query() }).await;
+        assert_eq!(answer.map(|rows| rows.timestamp.0), Ok(3), "within {deadline_ms} ms");
+    }
 }
