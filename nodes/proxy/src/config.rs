@@ -14,7 +14,7 @@ pub struct ProxyConfig {
     pub bytes_in_flight_max: usize,
     /// What a refused caller is told to wait.
     pub retry_after: Duration,
-    /// A batch is cut into pieces of about this many bytes, each one entry of a shard's log. Entries that are too
+    /// A batch of rows is cut into pieces of about this many bytes, each one entry of a shard's log. Entries that are too
     /// large hold up their group's neighbours; too small ones cost a frame and a CRC each.
     pub piece_bytes_max: usize,
     /// Bytes of rows, query vectors or filter one request may have.

@@ -5,7 +5,8 @@
 //!   shard 1:  part 0 -> part 1                   committed is always the head of its pieces
 //! ```
 //! A piece that nobody could take is sent again under the same name until the deadline (I10). What was committed
-//! when something failed is part of the error (I20).
+//! when something failed is part of the error (I20). An answer for another number of rows than the piece has is one for
+//! a piece that another node cut from the same request: nobody knows here which rows are stored.
 
 use crate::Proxy;
 use crate::deadline::{Deadline, is_unavailable};
@@ -77,6 +78,7 @@ impl Lanes<'_> {
 
     async fn piece(&self, piece: &Piece, change: RowChange) -> Result<ShardWritten> {
         // Once a request has begun, being asked to slow down is no reason to leave it half done.
+        let adds_rows = matches!(change, RowChange::Insert { .. });
         let again = if piece.part == 0 { is_unavailable } else { is_unavailable_or_busy };
         let written = self.deadline.retry(self.verb, again, || {
             self.proxy.shard_writer.write(ShardWrite {
@@ -88,14 +90,27 @@ impl Lanes<'_> {
             })
         });
         // An earlier attempt may be done yet, whatever the last one was told (I10).
-        written.await.map_err(|error| match error.code {
+        let written = written.await.map_err(|error| match error.code {
             Code::Deadline | Code::OutcomeUnknown => error,
             _ if error.may_be_done => {
                 let text = format!("{} may have been done; the last attempt: {error}", self.verb);
                 Error::new(Code::OutcomeUnknown, text)
             }
             _ => error,
-        })
+        })?;
+        // I10: every part before this one had the right number of rows, so this one begins at the same row as the part
+        // that was answered; only its end can differ.
+        if adds_rows && written.inserted != piece.rows.len() as u64 {
+            let text = format!(
+                "part {} of the request was stored before with {} rows, cut elsewhere under another schema or \
+                 proxy.entry_bytes_max, and has {} rows here; some rows are stored",
+                piece.part,
+                written.inserted,
+                piece.rows.len()
+            );
+            return Err(Error::new(Code::OutcomeUnknown, text).with("shard", piece.shard));
+        }
+        Ok(written)
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use std::time::Duration;
 use vecraft_rpc::services::{ShardAdmin, ShardCreation};
 use vecraft_state::shard::{Refusal, ShardCommand};
-use vecraft_types::{Code, GroupId, IndexBuild, IndexId, PartitionId, Result, SegmentId, ShardId};
+use vecraft_types::{GroupId, IndexBuild, IndexId, PartitionId, Result, SegmentId, ShardId};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -23,11 +23,11 @@ impl ShardAdmin for DataNode {
     }
 
     async fn drop_partition(&self, group: GroupId, shard: ShardId, partition: PartitionId) -> Result<()> {
-        let command = ShardCommand::DropPartition { partition };
-        match self.group(group)?.propose(shard, command, DEADLINE).await {
-            // The shard went with its collection: the partition is gone too.
-            Err(error) if error.code == Code::ReplicaUnavailable => Ok(()),
-            done => done.map(drop),
+        match self.group(group)?.ask(shard, ShardCommand::DropPartition { partition }, DEADLINE).await?.1 {
+            // The shard went with its collection: the partition is gone too. Only the machine's own word counts: a replica
+            // that does not lead is an error with the same code (I11).
+            Ok(_) | Err(Refusal::UnknownShard) => Ok(()),
+            Err(refusal) => Err(refused(shard, refusal)),
         }
     }
 

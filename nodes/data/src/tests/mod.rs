@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 //! The role over a real group with one voter, on a disk and a store that lose power on request.
 
+mod admin;
 mod clean_up;
 mod damage;
 mod formats;

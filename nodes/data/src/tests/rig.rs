@@ -21,6 +21,7 @@ use vecraft_types::*;
 pub const GROUP: GroupId = GroupId(1);
 pub const SHARD: ShardId = ShardId { collection: CollectionId(3), index: 0 };
 pub const PARTITION: PartitionId = PartitionId(9);
+const REPLICA: ReplicaId = ReplicaId(7);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What survives a restart, and the node of the present life.
@@ -86,7 +87,7 @@ async fn start(
     kv: &SimKv,
     gate: &Arc<Gate>,
     changed: &Arc<Notify>,
-    is_new: bool,
+    birth: Birth,
 ) -> (Host, DataNode) {
     let files: Arc<dyn Disk> = Arc::new(disk.clone());
     let (log, _) = NodeLog::open(files.clone(), "log", LogOptions::default()).unwrap();
@@ -110,25 +111,37 @@ async fn start(
     };
     let machine = DataMachine::new(replica, mark, pressure.clone(), failures, around.clone());
     let machine = Arc::new(Mutex::new(machine));
-    let birth = Birth::lone(is_new, ReplicaId(7), NodeId(1));
-    let spec = GroupSpec { group: GROUP, node: NodeId(1), replica: ReplicaId(7), birth };
+    let waits_for_leader = birth == Birth::Join;
+    let spec = GroupSpec { group: GROUP, node: NodeId(1), replica: REPLICA, birth };
     let raft = host.start_group(spec, machine.clone()).await.unwrap();
-    raft.recovered(PATIENCE).await.unwrap();
+    if !waits_for_leader {
+        raft.recovered(PATIENCE).await.unwrap();
+    }
     node.add_group(Arc::new(DataGroup::new(raft, machine, pressure, around)));
     (host, node)
 }
 
 impl Rig {
     pub async fn new() -> Rig {
-        let (disk, kv, changed) = (SimDisk::new(1), SimKv::new(1), Arc::new(Notify::new()));
-        let gate = Arc::new(Gate::default());
-        let (host, node) = start(&disk, &kv, &gate, &changed, true).await;
+        let rig = Rig::born(Birth::lone(true, REPLICA, NodeId(1))).await;
         let schema = CollectionSchema::new(vec![
             FieldSchema::new("id", DataType::Int64).primary(false),
             FieldSchema::new("v", DataType::FloatVector { dim: 2 }),
             FieldSchema::new("n", DataType::Int64),
         ]);
-        node.create_shard(GROUP, ShardCreation { shard: SHARD, schema }).await.unwrap();
+        rig.node.create_shard(GROUP, ShardCreation { shard: SHARD, schema }).await.unwrap();
+        rig
+    }
+
+    /// A replica that leads nothing: it waits for a leader to add it.
+    pub async fn follower() -> Rig {
+        Rig::born(Birth::Join).await
+    }
+
+    async fn born(birth: Birth) -> Rig {
+        let (disk, kv, changed) = (SimDisk::new(1), SimKv::new(1), Arc::new(Notify::new()));
+        let gate = Arc::new(Gate::default());
+        let (host, node) = start(&disk, &kv, &gate, &changed, birth).await;
         Rig { disk, kv, gate, changed, node, host, sequence: 0 }
     }
 
@@ -138,7 +151,7 @@ impl Rig {
         self.host.log().close();
         self.disk.crash();
         self.kv.crash();
-        (self.host, self.node) = start(&self.disk, &self.kv, &self.gate, &self.changed, false).await;
+        (self.host, self.node) = start(&self.disk, &self.kv, &self.gate, &self.changed, Birth::Resume).await;
     }
 
     pub async fn insert(&mut self, keys: std::ops::Range<i64>) {

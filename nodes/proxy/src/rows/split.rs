@@ -2,13 +2,19 @@
 
 use vecraft_types::{CollectionDescriptor, ColumnData, FieldId, PrimaryKey, RowBatch, ShardId, StrColumn};
 
+/// Bytes of keys an entry of a delete. Fixed, because an answer to a delete does not tell how many keys its entry named:
+/// whichever node cuts a request, the parts of one number must name the same keys (I10). Half of the smallest log file
+/// that a configuration allows holds it.
+const KEY_BYTES_MAX: usize = 256 << 10;
+
 /// Part of a write that becomes one entry of one shard's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
     /// Where it goes.
     pub(crate) shard: ShardId,
     /// Counts the pieces of this request for this shard from 0. Shards recognise retries by it (I10), so the
-    /// same request must always be cut in the same way.
+    /// same request must always be cut in the same way. Keys are; rows are unless their schema changed or another node
+    /// has another `proxy.entry_bytes_max`, which lanes notice by the number of rows in the answer.
     pub(crate) part: u32,
     /// Numbers of the rows (or keys) in the request, ascending.
     pub(crate) rows: Vec<usize>,
@@ -29,13 +35,9 @@ pub(crate) fn split_rows(
 }
 
 /// Cuts keys.
-pub(crate) fn split_keys(
-    collection: &CollectionDescriptor,
-    keys: &[PrimaryKey],
-    piece_bytes_max: usize,
-) -> Vec<Piece> {
+pub(crate) fn split_keys(collection: &CollectionDescriptor, keys: &[PrimaryKey]) -> Vec<Piece> {
     let all: Vec<usize> = (0..keys.len()).collect();
-    split(collection, keys, &all, piece_bytes_max, |row| match &keys[row] {
+    split(collection, keys, &all, KEY_BYTES_MAX, |row| match &keys[row] {
         PrimaryKey::Int64(_) => size_of::<i64>(),
         PrimaryKey::VarChar(text) => size_of::<u64>() + text.len(),
     })

@@ -71,7 +71,7 @@ impl Proxy {
         let lanes = Lanes { proxy: self, collection: &collection, deadline, request, verb: VERB };
         let outcome = match rows {
             Rows::Keys(keys) => {
-                let pieces = split_keys(&collection, &keys, self.config.piece_bytes_max);
+                let pieces = split_keys(&collection, &keys);
                 let change = |piece: &Piece| RowChange::DeleteKeys {
                     partition,
                     keys: piece.rows.iter().map(|&nth| keys[nth].clone()).collect(),

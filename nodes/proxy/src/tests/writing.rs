@@ -158,6 +158,51 @@ async fn large_batches_are_cut_by_bytes_and_named_by_part() {
     assert_eq!(bench.cluster.row_total(), 30);
 }
 
+/// I10: part 0 of the one door is not part 0 of the other, and the shard knows the number alone.
+#[tokio::test]
+async fn i10_a_repetition_that_is_cut_otherwise_never_loses_rows_in_silence() {
+    let config = |piece_bytes_max| ProxyConfig { piece_bytes_max, ..ProxyConfig::default() };
+    for (first, second) in [(100, 1 << 20), (400, 100)] {
+        let mut bench = Bench::with_config(schema(), 1, config(first));
+        let mut request = insert_request(rows(0..30));
+        request.request = Some(RequestId { client: ClientId(9), sequence: 3, part: 0 });
+        // The first door ends after its first piece.
+        bench.cluster.trouble(0, Trouble::Pass);
+        bench.cluster.trouble(0, Trouble::Refuse(Error::new(Code::DiskFull, "gone")));
+        bench.proxy.insert(Call::default(), request.clone()).await.unwrap_err();
+        let stored = bench.cluster.row_total();
+        assert!((1..30).contains(&stored), "{stored}");
+
+        bench.restart(config(second));
+        let error = bench.proxy.insert(Call::default(), request.clone()).await.unwrap_err();
+        assert_eq!(error.code, Code::OutcomeUnknown, "{error}");
+        assert_eq!(bench.cluster.row_total(), stored);
+        // Cut as at first, the request goes on where it stopped.
+        bench.restart(config(first));
+        let reply = bench.proxy.insert(Call::default(), request).await.unwrap();
+        assert_eq!((reply.inserted, bench.cluster.row_total()), (30, 30));
+    }
+}
+
+#[tokio::test]
+async fn i10_deletes_by_key_are_cut_alike_at_every_door() {
+    let config = |piece_bytes_max| ProxyConfig { piece_bytes_max, ..ProxyConfig::default() };
+    let mut bench = Bench::with_config(schema(), 1, config(100));
+    bench.insert(rows((0..30).chain(39_990..40_000))).await.unwrap();
+    let request = DeleteRequest {
+        collection: "docs".into(),
+        partition: None,
+        rows: DeleteRows::Keys(int_keys(0..40_000)),
+        request: Some(RequestId { client: ClientId(9), sequence: 3, part: 0 }),
+    };
+    bench.cluster.trouble(0, Trouble::Pass);
+    bench.cluster.trouble(0, Trouble::Refuse(Error::new(Code::DiskFull, "gone")));
+    bench.proxy.delete(Call::default(), request.clone()).await.unwrap_err();
+    bench.restart(config(1 << 20));
+    let reply = bench.proxy.delete(Call::default(), request).await.unwrap();
+    assert_eq!((reply.deleted, bench.cluster.row_total()), (40, 0));
+}
+
 #[tokio::test]
 async fn unavailable_shards_are_asked_again_under_the_same_name() {
     let bench = Bench::new(schema(), 1);
