@@ -9,12 +9,15 @@
 //!      4. the record of 1 is crossed out                          until then the node does not start
 //! ```
 //! It works on the stopped node's directory, under its lock, so it can race with nothing. What it does *not* do: it cannot
-//! know whether the others are really gone. If enough of them start again, the old cluster serves again beside this one.
+//! know whether the others are really gone. If enough of them start again where this node cannot be reached, the old cluster
+//! serves again beside this one; once they reach it, it tells them that they were let go.
 
+mod ancestry;
 #[cfg(test)]
 mod tests;
 mod unfinished;
 
+pub use ancestry::ancestors;
 pub use unfinished::Unfinished;
 
 use crate::Error;

@@ -35,6 +35,9 @@ async fn a_recovery_that_was_cut_off_keeps_the_node_from_starting_and_goes_on_wh
         begun.begin(offline.kv.as_ref(), &identity).unwrap();
     }
     Recovery::survey(dir.path()).await.unwrap().force().await.unwrap();
+    let offline = Offline::open(dir.path()).unwrap();
+    assert_eq!(ancestors(offline.kv.as_ref()).unwrap(), [begun.was], "once");
+    drop(offline);
     let server = start(&config).await.unwrap();
     assert_eq!(server.cluster_id(), ClusterId(0xabcd).to_string());
     server.stop("the test says so").await;
