@@ -29,6 +29,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use vecraft_coordinator::recover as metastore;
+use vecraft_data::Failures;
 use vecraft_log_store::NodeLog;
 use vecraft_raft_host::{Location, Mark, Members, StoppedReplica};
 use vecraft_runtime::clock::{Clock, SystemClock};
@@ -62,7 +63,8 @@ impl Recovery {
     /// Reads a stopped node's directory.
     ///
     /// # Errors
-    /// A directory in use, or of no cluster; a node that lacks a group, or needs no recovery.
+    /// A directory in use, or of no cluster; a node that lacks a group, whose replica of one is out of service for good,
+    /// or that needs no recovery.
     pub async fn survey(dir: &Path) -> Result<Recovery, Error> {
         let offline = Offline::open(dir)?;
         let kv = offline.kv.clone();
@@ -83,6 +85,12 @@ impl Recovery {
                     "group {group} has a replica here that has not begun: it holds nothing"
                 )));
             };
+            // I22, I24: it is known to be wrong, or to never start again.
+            if let Some(why) = Failures::load(kv.clone(), *group)?.quarantine() {
+                return Err(refused(format!(
+                    "group {group} has a replica here that is out of service for good: {why}"
+                )));
+            }
             let mark = vecraft_data::checkpoint_mark(kv.as_ref(), *group)?;
             let mark = mark.map(|bytes| Mark::decode(&bytes)).transpose()?;
             groups.push(Surveyed::read(&log, *group, own, identity.node, mark, |_| ()).await?);
