@@ -29,7 +29,7 @@ pub struct Keeper {
     role: Arc<Role>,
     metastore: Metastore,
     hosts: Hosts,
-    /// Groups whose replica of this id was started in this life of the process, or could not be.
+    /// Groups whose replica of this id was started in this life of the process, or is out of service with the reason.
     begun: BTreeSet<(GroupId, ReplicaId)>,
 }
 
@@ -97,15 +97,13 @@ impl Keeper {
         }
         let (wanted, _) = wanted_here(&self.metastore, self.role.node);
         let here = self.role.here()?;
-        for (group, (replica, _)) in wanted {
-            if here.get(&group).is_some_and(|other| *other != replica) || !self.begun.insert((group, replica))
-            {
-                continue;
-            }
-            tracing::info!(%group, %replica, "a replica begins here");
-            self.role.begin(group, replica, Birth::Join).await?;
-        }
-        Ok(is_done)
+        // Another replica's records are here: those go first.
+        let is_free = |group, replica| here.get(&group).is_none_or(|other| *other == replica);
+        let wanted = wanted.into_iter().map(|(group, (replica, _))| (group, replica));
+        let wanted = wanted.filter(|(group, replica)| is_free(*group, *replica)).collect();
+        let role = &self.role;
+        let begin = |group, replica| role.begin(group, replica, Birth::Join);
+        Ok(begin_missing(&mut self.begun, wanted, begin).await && is_done)
     }
 
     /// Whether the committed members of the group, as its proven leader has them, lack the replica.
@@ -134,5 +132,61 @@ impl Keeper {
             }
         }
         Err(failed)
+    }
+}
+
+/// Begins the replicas that have not begun; true when all have. One that fails does not keep the others from it, and is
+/// begun again in the next round.
+async fn begin_missing<F: Future<Output = Result<(), Error>>>(
+    begun: &mut BTreeSet<(GroupId, ReplicaId)>,
+    wanted: Vec<(GroupId, ReplicaId)>,
+    begin: impl Fn(GroupId, ReplicaId) -> F,
+) -> bool {
+    let mut is_done = true;
+    for (group, replica) in wanted {
+        if begun.contains(&(group, replica)) {
+            continue;
+        }
+        tracing::info!(%group, %replica, "a replica begins here");
+        match begin(group, replica).await {
+            Ok(()) => {
+                begun.insert((group, replica));
+            }
+            Err(error) => {
+                tracing::warn!(%group, %replica, %error, "a replica could not begin; trying again");
+                is_done = false;
+            }
+        }
+    }
+    is_done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parking_lot::Mutex;
+
+    #[tokio::test]
+    async fn a_replica_that_could_not_begin_is_begun_in_the_next_round_and_keeps_no_other_from_it() {
+        let (one, two) = ((GroupId(1), ReplicaId(4)), (GroupId(2), ReplicaId(5)));
+        let tried = Mutex::new(Vec::new());
+        let begin = |group, replica| {
+            let mut tried = tried.lock();
+            tried.push((group, replica));
+            let is_first = tried.len() == 1;
+            async move {
+                match is_first {
+                    true => Err(Error::Other { what: "storage", why: "once".to_owned() }),
+                    false => Ok(()),
+                }
+            }
+        };
+        let mut begun = BTreeSet::new();
+        let mut rounds = Vec::new();
+        for _ in 0..3 {
+            rounds.push(begin_missing(&mut begun, vec![one, two], begin).await);
+        }
+        assert_eq!(rounds, [false, true, true]);
+        assert_eq!(*tried.lock(), [one, two, one]);
     }
 }

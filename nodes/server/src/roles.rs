@@ -234,6 +234,8 @@ impl Roles {
                 ground.shutdown.clone(),
             );
             ground.tasks.spawn(TaskKind::Plan, "addresses", book);
+            let watching = settling::watch_let_go(node, cluster.clone(), ground.shutdown.clone());
+            ground.tasks.spawn(TaskKind::Watch, "let go", watching);
         }
         let own_door = NodeDoor { node, address: client_door.to_owned() };
         let doors = DoorBook::new(own_door, metastore.clone(), ways.clone(), ground.clock.clone());

@@ -2,27 +2,34 @@
 //! before, the configuration agrees with it, and the cluster has not let this node go.
 //!
 //! Whoever is started again does not know what happened meanwhile. A node that was let go is told so by any other, also
-//! one of a cluster that recovered without it and has another id: that is asked at once and again and again, because
-//! among old members it could find a majority that nobody else wants any more (I1).
+//! one of a cluster that recovered without it and has another id: that is asked at once, of everybody once before this node
+//! counts as settled, and now and then for ever after, because among old members it could find a majority that nobody
+//! else wants any more (I1). Only this node's cluster, or one that went on from it, is believed.
 
 use crate::cluster::{Cluster, enter};
 use crate::directory::Directory;
 use crate::{Error, agreed};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use std::convert::Infallible;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_rpc::node::ask_is_removed;
+use vecraft_runtime::shutdown::Shutdown;
 use vecraft_state::meta::{ClusterId, NodeRow, NodeState};
 use vecraft_types::NodeId;
 
 /// How often a node that waits for the others looks again.
 const LOOK: Duration = Duration::from_millis(50);
-/// A line in the log while waiting, so that a person knows for what; and the others are asked about this node.
+/// A line in the log while waiting, so that a person knows for what.
 const TELL: Duration = Duration::from_secs(5);
-/// For one answer whether this node was removed.
+/// For one answer whether this node was removed; a host that says nothing delays a start by this much.
 const LOOK_REMOVED: Duration = Duration::from_secs(2);
+/// Between two rounds of that question.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// For one look whether everything from before the last stop is applied.
 const RECOVERY_LOOK: Duration = Duration::from_secs(5);
 
@@ -37,10 +44,13 @@ pub async fn settled(
         Some(cluster) => {
             let own = directory.identity().node;
             enter(own, cluster, metastore);
+            let asked = Notify::new();
+            // A majority that is found early must not hide the answer of one who says that it counts no more.
+            let settling = async { tokio::join!(settle(config, directory, metastore), asked.notified()).0 };
             tokio::select! {
                 biased;
-                Err(let_go) = until_let_go(cluster, own) => return Err(let_go),
-                settled = settle(config, directory, metastore) => settled?,
+                () = until_let_go(cluster, own, &asked) => return Err(removed(own)),
+                settled = settling => settled?,
             }
             enter(own, cluster, metastore);
         }
@@ -106,22 +116,42 @@ fn check_alone(metastore: &Metastore) -> Result<(), Error> {
     }
 }
 
-/// Ends only when one of the others says that the cluster has let this node go.
-async fn until_let_go(cluster: &Cluster, own: NodeId) -> Result<Infallible, Error> {
-    while !is_removed(cluster, own).await {
-        tokio::time::sleep(TELL).await;
+/// Ends only when one of the others says that the cluster has let this node go; tells `asked` when all have been asked.
+async fn until_let_go(cluster: &Cluster, own: NodeId, asked: &Notify) {
+    while !is_let_go(cluster, own).await {
+        asked.notify_one();
+        tokio::time::sleep(ASK_AGAIN).await;
     }
-    Err(removed(own))
 }
 
-/// Whether one of the others says that the cluster has let this node go: nobody talks to its replicas any more.
-async fn is_removed(cluster: &Cluster, own: NodeId) -> bool {
+/// Whether one of the others says that the cluster has let this node go: nobody talks to its replicas any more. Ends with
+/// the first who says so.
+async fn is_let_go(cluster: &Cluster, own: NodeId) -> bool {
+    let ours = cluster.peers.identity().cluster;
     let others = cluster.peers.book().all().into_iter().map(|(node, _)| node).filter(|node| *node != own);
-    let asked = others.map(|node| async move {
-        let asked = tokio::time::timeout(LOOK_REMOVED, ask_is_removed(&cluster.peers, node, own)).await;
-        matches!(asked, Ok(Ok(true)))
-    });
-    futures::future::join_all(asked).await.into_iter().any(|is_removed| is_removed)
+    let mut asked: FuturesUnordered<_> = others
+        .map(|node| async move {
+            let asked = tokio::time::timeout(LOOK_REMOVED, ask_is_removed(&cluster.peers, node, own)).await;
+            matches!(asked, Ok(Ok(answer)) if answer.ends(ours))
+        })
+        .collect();
+    while let Some(is_let_go) = asked.next().await {
+        if is_let_go {
+            return true;
+        }
+    }
+    false
+}
+
+/// What a started node goes on asking: one of the others may come back as a cluster that went on without this node.
+///
+/// # Errors
+/// None; the type is what background tasks return.
+pub async fn watch_let_go(own: NodeId, cluster: Cluster, shutdown: Shutdown) -> Result<(), Infallible> {
+    if shutdown.unless_triggered(until_let_go(&cluster, own, &Notify::new())).await.is_some() {
+        shutdown.trigger(removed(own).to_string());
+    }
+    Ok(())
 }
 
 /// Why a node that was let go does not serve.

@@ -158,6 +158,12 @@ impl Sandbox {
         }
     }
 
+    /// Waits until a node ends by itself; says why.
+    pub async fn failed(&self, id: u64) -> String {
+        let failed = self.server(id).expect("runs").failed();
+        tokio::time::timeout(PATIENCE, failed).await.expect("it goes on")
+    }
+
     fn server(&self, id: u64) -> Option<&Server> {
         self.servers[id as usize - 1].as_ref()
     }

@@ -96,6 +96,44 @@ async fn i1_old_nodes_that_would_be_a_majority_are_told_that_they_were_let_go() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_old_nodes_are_told_also_when_another_old_one_is_silent() {
+    let mut sandbox = Sandbox::cold(5);
+    sandbox.config.cluster.replication = 5;
+    sandbox.start_all().await;
+    sandbox.at_rest(1, 5).await;
+    sandbox.stop_all().await;
+    survey(&sandbox, 5).await.unwrap().force().await.unwrap();
+    sandbox.try_start(5).await.unwrap();
+    // Node 4's host takes connections and says nothing.
+    let _silent = std::net::TcpListener::bind(sandbox.node_address(4)).unwrap();
+    for (id, refused) in [1, 2, 3].into_iter().zip(sandbox.try_start_together(&[1, 2, 3]).await) {
+        let why = refused.expect_err("it started");
+        assert!(why.contains(&format!("has let node {id} go")), "{why}");
+    }
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_old_nodes_that_serve_already_end_once_the_recovered_one_is_there() {
+    let mut sandbox = Sandbox::start(3).await;
+    create(&sandbox.client(1), "books").await;
+    sandbox.at_rest(1, 3).await;
+    sandbox.stop_all().await;
+    survey(&sandbox, 3).await.unwrap().force().await.unwrap();
+    for started in sandbox.try_start_together(&[1, 2]).await {
+        started.unwrap();
+    }
+    sandbox.client(1).collection("books").insert(rows(0, 1)).await.unwrap();
+    sandbox.try_start(3).await.unwrap();
+    for id in [1, 2] {
+        let why = sandbox.failed(id).await;
+        assert!(why.contains(&format!("has let node {id} go")), "{why}");
+    }
+    assert_eq!(sandbox.client(3).collection("books").count().await.unwrap(), 0);
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_without_all_groups_cannot_stand_for_the_cluster() {
     let mut sandbox = Sandbox::start(4).await;
     sandbox.at_rest(1, 4).await;

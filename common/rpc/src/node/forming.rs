@@ -45,6 +45,23 @@ pub enum HelloPhase {
     },
 }
 
+/// What a node knows of another that asks whether it was let go, and for whom it speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetGo {
+    /// Whether the cluster has removed that node, as far as the one that answers has applied it.
+    pub is_removed: bool,
+    /// The cluster of the one that answers, and those that it went on from. A stranger's word counts for nothing: its
+    /// nodes have the same numbers.
+    pub speaks_for: Vec<u128>,
+}
+
+impl LetGo {
+    /// Whether a node of this cluster must end.
+    pub fn ends(&self, cluster: u128) -> bool {
+        self.is_removed && self.speaks_for.contains(&cluster)
+    }
+}
+
 /// What a node answers, a formed one too.
 #[async_trait]
 pub trait Forming: Send + Sync {
@@ -55,7 +72,7 @@ pub trait Forming: Send + Sync {
     /// An empty node joins the cluster of this one; handed on to the coordinator.
     async fn join(&self, request: JoinRequest) -> Result<Joined>;
     /// Whether the cluster has let a node go, as far as this node knows.
-    async fn is_removed(&self, node: NodeId) -> Result<bool>;
+    async fn is_removed(&self, node: NodeId) -> Result<LetGo>;
 }
 
 #[tarpc::service]
@@ -67,7 +84,7 @@ trait FormingService {
     /// My directory is empty: let me join.
     async fn join(request: JoinRequest) -> Result<Joined>;
     /// Was this node removed?
-    async fn is_removed(node: NodeId) -> Result<bool>;
+    async fn is_removed(node: NodeId) -> Result<LetGo>;
 }
 
 #[derive(Clone)]
@@ -86,7 +103,7 @@ impl FormingService for Served {
         self.0.join(request).await
     }
 
-    async fn is_removed(self, _: Context, node: NodeId) -> Result<bool> {
+    async fn is_removed(self, _: Context, node: NodeId) -> Result<LetGo> {
         self.0.is_removed(node).await
     }
 }
@@ -128,7 +145,7 @@ pub async fn ask_join(peers: &Peers, node: NodeId, request: JoinRequest) -> Resu
 ///
 /// # Errors
 /// [`Code::ReplicaUnavailable`] when it cannot be reached or does not answer, or does not know yet.
-pub async fn ask_is_removed(peers: &Peers, node: NodeId, whom: NodeId) -> Result<bool> {
+pub async fn ask_is_removed(peers: &Peers, node: NodeId, whom: NodeId) -> Result<LetGo> {
     let client = client(peers, node).await?;
     client.is_removed(context::current(), whom).await.map_err(|error| lost(node, &error))?
 }
@@ -146,4 +163,18 @@ async fn client(peers: &Peers, node: NodeId) -> Result<FormingServiceClient> {
 
 fn lost(node: NodeId, error: &RpcError) -> Error {
     Error::new(Code::ReplicaUnavailable, format!("node {node} did not answer: {}", chain(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i1_only_the_own_cluster_or_one_that_went_on_from_it_lets_a_node_go() {
+        let says = |is_removed, speaks_for: &[u128]| LetGo { is_removed, speaks_for: speaks_for.to_vec() };
+        assert!(says(true, &[7]).ends(7));
+        assert!(says(true, &[7, 8]).ends(7), "8 went on from 7");
+        assert!(!says(true, &[8]).ends(7), "a stranger has removed a node of the same number");
+        assert!(!says(false, &[7]).ends(7));
+    }
 }

@@ -15,7 +15,7 @@ mod service;
 
 pub use dial::PeerDial;
 pub use forming::{
-    Forming, HelloPhase, NodeHello, ask_hello, ask_is_removed, ask_join, serve_forming, tell_cluster,
+    Forming, HelloPhase, LetGo, NodeHello, ask_hello, ask_is_removed, ask_join, serve_forming, tell_cluster,
 };
 pub use remote::{Dial, RemoteNode};
 pub use serve::{NodeServices, serve_node};

@@ -50,6 +50,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the other end belongs to another cluster than we, or to none yet.
+    pub(super) fn is_of_another_cluster(&self) -> bool {
+        matches!(self, Error::Refused { reason: Refusal::WrongCluster | Refusal::NotYet, .. })
+    }
+}
+
 impl From<Error> for vecraft_types::Error {
     fn from(error: Error) -> vecraft_types::Error {
         use vecraft_types::Code;

@@ -134,10 +134,15 @@ impl Peers {
     /// # Errors
     /// [`Error::Unreachable`] or [`Error::Refused`]; at once with the last attempt's error while its pause lasts.
     pub async fn dial(&self, to: NodeId, channel: Channel, lane: u8) -> Result<PeerStream, Error> {
-        if let Some(failure) = self.failures.lock().get(&to)
-            && Instant::now() < failure.until
-        {
-            return Err(failure.error.clone());
+        let failed = self.failures.lock().get(&to).cloned();
+        if let Some(failure) = failed {
+            if channel == Channel::Forming && failure.error.is_of_another_cluster() {
+                // It answers on this channel whoever asks, and is no nearer for it on the others.
+                return self.try_dial(to, channel, lane).await;
+            }
+            if Instant::now() < failure.until {
+                return Err(failure.error);
+            }
         }
         let dialed = self.try_dial(to, channel, lane).await;
         match &dialed {

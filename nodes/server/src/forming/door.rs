@@ -3,12 +3,13 @@
 use super::hello;
 use crate::directory::Directory;
 use crate::identity::Phase;
+use crate::recover::ancestors;
 use async_trait::async_trait;
 use std::sync::{Arc, OnceLock};
 use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_rpc::membership::{ClusterAdmin, JoinRequest, Joined};
-use vecraft_rpc::node::{Forming, NodeHello, serve_forming};
+use vecraft_rpc::node::{Forming, LetGo, NodeHello, serve_forming};
 use vecraft_rpc::peer::Door;
 use vecraft_state::meta::NodeState;
 use vecraft_types::{Code, Error, NodeId, Result};
@@ -93,9 +94,12 @@ impl Forming for FormingDoor {
         cluster.join(JoinRequest { is_listed, ..request }).await
     }
 
-    async fn is_removed(&self, node: NodeId) -> Result<bool> {
+    async fn is_removed(&self, node: NodeId) -> Result<LetGo> {
         let state = self.metastore()?.read(|state| state.placement().state_of(node));
-        Ok(state == Some(NodeState::Removed))
+        let unreadable = |error: crate::Error| Error::new(Code::Internal, error.to_string());
+        let mut speaks_for = ancestors(self.directory.kv.as_ref()).map_err(unreadable)?;
+        speaks_for.push(self.directory.identity().cluster_id);
+        Ok(LetGo { is_removed: state == Some(NodeState::Removed), speaks_for })
     }
 }
 

@@ -9,12 +9,15 @@
 //!      4. the record of 1 is crossed out                          until then the node does not start
 //! ```
 //! It works on the stopped node's directory, under its lock, so it can race with nothing. What it does *not* do: it cannot
-//! know whether the others are really gone. If enough of them start again, the old cluster serves again beside this one.
+//! know whether the others are really gone. If enough of them start again where this node cannot be reached, the old cluster
+//! serves again beside this one; once they reach it, it tells them that they were let go.
 
+mod ancestry;
 #[cfg(test)]
 mod tests;
 mod unfinished;
 
+pub use ancestry::ancestors;
 pub use unfinished::Unfinished;
 
 use crate::Error;
@@ -26,6 +29,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use vecraft_coordinator::recover as metastore;
+use vecraft_data::Failures;
 use vecraft_log_store::NodeLog;
 use vecraft_raft_host::{Location, Mark, Members, StoppedReplica};
 use vecraft_runtime::clock::{Clock, SystemClock};
@@ -59,7 +63,8 @@ impl Recovery {
     /// Reads a stopped node's directory.
     ///
     /// # Errors
-    /// A directory in use, or of no cluster; a node that lacks a group, or needs no recovery.
+    /// A directory in use, or of no cluster; a node that lacks a group, whose replica of one is out of service for good,
+    /// or that needs no recovery.
     pub async fn survey(dir: &Path) -> Result<Recovery, Error> {
         let offline = Offline::open(dir)?;
         let kv = offline.kv.clone();
@@ -80,6 +85,12 @@ impl Recovery {
                     "group {group} has a replica here that has not begun: it holds nothing"
                 )));
             };
+            // I22, I24: it is known to be wrong, or to never start again.
+            if let Some(why) = Failures::load(kv.clone(), *group)?.quarantine() {
+                return Err(refused(format!(
+                    "group {group} has a replica here that is out of service for good: {why}"
+                )));
+            }
             let mark = vecraft_data::checkpoint_mark(kv.as_ref(), *group)?;
             let mark = mark.map(|bytes| Mark::decode(&bytes)).transpose()?;
             groups.push(Surveyed::read(&log, *group, own, identity.node, mark, |_| ()).await?);

@@ -3,6 +3,7 @@
 //! A crash in between leaves a node of the new cluster whose groups still wait for the old members. Nobody speaks to it,
 //! so nothing is lost; it does not start, and the same command goes on where it was.
 
+use super::ancestry;
 use crate::Error;
 use crate::identity::Identity;
 use serde::{Deserialize, Serialize};
@@ -45,13 +46,14 @@ impl Unfinished {
         Err(Error::Other { what: "unfinished recovery", why })
     }
 
-    /// Writes it down together with the node's new identity, synced.
+    /// Writes it down together with the node's new identity and the old one's id, synced.
     ///
     /// # Errors
     /// Storage errors.
     pub fn begin(self, kv: &dyn Kv, identity: &Identity) -> Result<(), Error> {
         let mut batch = WriteBatch::new();
         Identity { cluster_id: self.becomes, ..identity.clone() }.put(&mut batch)?;
+        ancestry::put(kv, &mut batch, self.was)?;
         batch.put(Table::Node, KEY, codec::encode(&self).map_err(|e| Error::Identity(e.to_string()))?);
         Ok(kv.write(&batch, true)?)
     }

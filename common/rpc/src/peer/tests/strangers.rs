@@ -30,6 +30,9 @@ async fn i1_strangers_are_refused_by_name_and_at_once_the_second_time() {
     let again =
         peers.dial(NodeId(2), Channel::Raft, 0).now_or_never().expect("no attempt while the pause lasts");
     assert_eq!(again.map(drop).unwrap_err(), refused(2, Refusal::WrongCluster));
+    // The one channel between clusters is tried all the same, and here nobody serves it.
+    let forming = peers.dial(NodeId(2), Channel::Forming, 0).await;
+    assert_eq!(forming.map(drop).unwrap_err(), refused(2, Refusal::UnknownChannel));
     port.close().await;
 }
 
