@@ -108,9 +108,20 @@ impl Config {
         })
     }
 
-    /// How many voters the metastore and each group have: `cluster.replication`, but no more than there are nodes.
+    /// How many voters the metastore and each group have: `cluster.replication`, but no more than there are nodes that
+    /// keep copies.
     pub fn voters(&self) -> usize {
-        usize::try_from(self.cluster.replication).unwrap_or(usize::MAX).min(self.nodes.len())
+        usize::try_from(self.cluster.replication).unwrap_or(usize::MAX).min(self.keepers())
+    }
+
+    /// How many nodes keep copies: all but the query-only ones.
+    pub fn keepers(&self) -> usize {
+        self.nodes.iter().filter(|node| !node.is_query_only()).count()
+    }
+
+    /// The ids of the nodes that only answer reads.
+    pub fn query_only(&self) -> impl Iterator<Item = u64> {
+        self.nodes.iter().filter(|node| node.is_query_only()).map(|node| node.id)
     }
 
     /// A hash of what all nodes must agree on before they form a cluster (I1): its name, the replication, and each

@@ -63,7 +63,8 @@ section! {
         host: String = "127.0.0.1".to_string();
         /// Everything it keeps. Relative to the working directory.
         data_dir: PathBuf = PathBuf::from("data");
-        /// What it does. Every node must have every role: spreading them over nodes is not built yet.
+        /// What it does: all roles, or exactly proxy and query. The latter is a query-only node: it has a replica of
+        /// everything, answers reads and hands on the rest, never votes, and is no copy. Settled when the node comes.
         roles: Vec<Role> = Role::ALL.to_vec();
         /// Milvus clients: gRPC. 0 takes a free port, also for the other doors.
         milvus_port: u16 = 19_530;
@@ -172,6 +173,12 @@ impl NodeConfig {
     /// Whether it has this role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
+    }
+
+    /// Whether its replicas follow and never vote: it answers reads and hands on everything else.
+    pub fn is_query_only(&self) -> bool {
+        let wanted = |role: &&Role| matches!(**role, Role::Proxy | Role::Query);
+        !self.roles.is_empty() && Role::ALL.iter().all(|role| self.has(*role) == wanted(&role))
     }
 
     /// Its doors by key.

@@ -154,16 +154,40 @@ fn nodes_are_complete() {
     refused("[node]\nid = 1\n", &["line 1: node: write [[node]] with two brackets, once per node"]);
     refused(
         &format!("{MINIMAL}roles = [\"proxy\", \"coordinator\", \"data\", \"query\"]\n"),
-        &[
-            "line 4: node 1.roles: index missing: every node has every role, spreading them over nodes is not built yet",
-        ],
+        &[&format!("line 4: node 1.roles: index {ALLOWED}")],
     );
     refused(
         &format!("{MINIMAL}roles = []\n"),
-        &[
-            "line 4: node 1.roles: proxy, coordinator, data, query, index missing: every node has every role, \
-           spreading them over nodes is not built yet",
-        ],
+        &[&format!("line 4: node 1.roles: proxy, coordinator, data, query, index {ALLOWED}")],
+    );
+}
+
+const ALLOWED: &str = "missing: a node has all roles, or exactly proxy and query (a query-only node, which answers reads and \
+     never votes); whoever keeps copies may lead, and a leader plans, builds indexes and answers too";
+
+#[test]
+fn a_node_may_be_query_only_beside_one_that_keeps_copies() {
+    let second = |roles: &str| {
+        let ports = "milvus_port = 0\nclient_port = 0\nnode_port = 0\nhttp_port = 0\n";
+        format!("{MINIMAL}[[node]]\nid = 2\ndata_dir = \"data/2\"\n{ports}roles = {roles}\n")
+    };
+    for roles in [r#"["proxy", "query"]"#, r#"["query", "proxy"]"#] {
+        let config = Config::from_toml(&second(roles), "test").unwrap();
+        assert_eq!((config.voters(), config.keepers(), config.nodes.len()), (1, 1, 2));
+        assert_eq!(config.query_only().collect::<Vec<_>>(), [2]);
+        assert!(config.nodes[1].is_query_only() && !config.nodes[0].is_query_only());
+    }
+    refused(
+        &second(r#"["query"]"#),
+        &[&format!("line 11: node 2.roles: proxy, coordinator, data, index {ALLOWED}")],
+    );
+    refused(
+        &second(r#"["proxy", "query", "index"]"#),
+        &[&format!("line 11: node 2.roles: coordinator, data {ALLOWED}")],
+    );
+    refused(
+        &format!("{MINIMAL}roles = [\"proxy\", \"query\"]\n"),
+        &["node: every node is query-only, at least one must keep copies: leave its `roles` out"],
     );
 }
 

@@ -55,6 +55,10 @@ fn cluster(config: &Config, problems: &mut Problems) {
         problems.add("node", "there is no node, add [[node]] with id and data_dir");
         return;
     }
+    if config.nodes.iter().all(NodeConfig::is_query_only) {
+        problems
+            .add("node", "every node is query-only, at least one must keep copies: leave its `roles` out");
+    }
     if config.log.level.trim().is_empty() {
         problems.add("log.level", "is empty, allowed: error, warn, info, debug, trace or directives");
     }
@@ -69,10 +73,11 @@ fn single_node(name: &str, node: &NodeConfig, problems: &mut Problems) {
         problems.add(format!("{name}.data_dir"), "is empty");
     }
     let missing: Vec<_> = Role::ALL.iter().filter(|role| !node.has(**role)).map(|role| role.name()).collect();
-    if !missing.is_empty() {
+    if !missing.is_empty() && !node.is_query_only() {
         let missing = missing.join(", ");
         let what = format!(
-            "{missing} missing: every node has every role, spreading them over nodes is not built yet"
+            "{missing} missing: a node has all roles, or exactly proxy and query (a query-only node, which answers reads and \
+             never votes); whoever keeps copies may lead, and a leader plans, builds indexes and answers too"
         );
         problems.add(format!("{name}.roles"), what);
     }

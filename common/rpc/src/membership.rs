@@ -92,6 +92,8 @@ pub struct JoinRequest {
     pub cluster_name: String,
     /// Whether the node that it asked has it in its own configuration.
     pub is_listed: bool,
+    /// Its replicas are to follow and never to vote.
+    pub is_query_only: bool,
 }
 
 /// What a node that may join must know.

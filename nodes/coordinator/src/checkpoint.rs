@@ -1,13 +1,15 @@
 //! The metastore's durable checkpoint: one row a collection and one for the rest, in `Table::Catalog`.
 //!
 //! ```text
-//! "root"               mark, ids, nodes, groups...; behind it the placement, which earlier programs did not write
+//! "root"               mark, ids, nodes, groups...; behind it the placement, which the first programs did not write,
+//!                      and behind that the query-only nodes, when there are any
 //! "c" + id (8, BE)     a collection
 //! ```
 //! A checkpoint writes the root and the rows that changed since the last one, in one synced batch (I3): its cost
 //! follows what changed, not how many collections there are.
 
 use crate::error::Error;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use vecraft_raft_host::Mark;
 use vecraft_rpc::codec;
@@ -39,7 +41,12 @@ fn key(id: CollectionId) -> Vec<u8> {
 pub(crate) fn write(kv: &dyn Kv, draft: &Draft) -> Result<(), Error> {
     let mut batch = WriteBatch::new();
     let root = codec::encode(&(draft.mark.encode()?.to_vec(), &draft.root))?;
-    batch.put(Table::Catalog, ROOT, [root, codec::encode(&draft.placement)?].concat());
+    let query_only = match draft.placement.query_only.is_empty() {
+        // As programs before query-only nodes wrote it, and can read it.
+        true => Vec::new(),
+        false => codec::encode(&draft.placement.query_only)?,
+    };
+    batch.put(Table::Catalog, ROOT, [root, codec::encode(&draft.placement)?, query_only].concat());
     for (id, row) in &draft.rows {
         match row {
             Some(row) => batch.put(Table::Catalog, key(*id), codec::encode(&**row)?),
@@ -81,7 +88,14 @@ fn decode_root(bytes: &[u8]) -> Result<(Mark, MetaRoot, Option<Placement>), Erro
         codec::decode_start(bytes).map_err(unreadable)?;
     let placement = match bytes.get(used..) {
         None | Some([]) => None,
-        Some(rest) => Some(codec::decode(rest).map_err(unreadable)?),
+        Some(rest) => {
+            let (placement, used): (Placement, usize) = codec::decode_start(rest).map_err(unreadable)?;
+            let query_only = match rest.get(used..) {
+                None | Some([]) => BTreeSet::new(),
+                Some(rest) => codec::decode(rest).map_err(unreadable)?,
+            };
+            Some(Placement { query_only, ..placement })
+        }
     };
     Ok((Mark::decode(&mark).map_err(|e| corrupt("root", e.to_string()))?, root, placement))
 }

@@ -7,6 +7,7 @@ use crate::log::MetaLog;
 use crate::machine::{CheckpointPolicy, MetaMachine};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -241,10 +242,15 @@ impl Metastore {
         &self,
         cluster: ClusterId,
         nodes: Vec<NodeRow>,
+        query_only: BTreeSet<NodeId>,
         replication: u32,
         pool_groups: u32,
     ) -> vecraft_types::Result<()> {
-        self.propose(MetaChange::Form { cluster, nodes, replication, pool_groups }).await.map(drop)
+        let form = match query_only.is_empty() {
+            true => MetaChange::Form { cluster, nodes, replication, pool_groups },
+            false => MetaChange::FormWithQueryOnly { cluster, nodes, query_only, replication, pool_groups },
+        };
+        self.propose(form).await.map(drop)
     }
 
     /// Returns when group 0's replica has ended, asked to or not (I24).

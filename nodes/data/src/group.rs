@@ -8,7 +8,7 @@ use crate::snapshot::pins::Garbage;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use vecraft_raft_host::{Group, Mark};
@@ -33,6 +33,8 @@ pub struct DataGroup {
     pub(crate) writing: Arc<tokio::sync::Mutex<LastWrite>>,
     /// When this replica last asked for a read index that it then published (I17), on the monotonic clock.
     pub(crate) asked: Mutex<Option<Duration>>,
+    /// One look at a time whether a replica that does not vote has caught up.
+    pub(crate) is_proving: AtomicBool,
 }
 
 /// What a group needs of its node.
@@ -72,6 +74,7 @@ impl DataGroup {
             segments_changed: around.segments_changed,
             writing,
             asked: Mutex::new(None),
+            is_proving: AtomicBool::new(false),
         }
     }
 

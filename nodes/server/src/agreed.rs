@@ -3,6 +3,7 @@
 //! ```text
 //! first start, once formed   cluster.name, data.groups_per_node ──> the directory
 //!                            cluster.replication                ──> group 0, by its first leader
+//!                            whether the node is query-only     ──> group 0, when the node comes
 //! every later start          the same keys of the configuration against both: another value is refused
 //! ```
 //! Taking another value in silence would be a lie: nothing reads it any more, and a wrong name is most often the directory
@@ -13,6 +14,7 @@ use crate::Error;
 use vecraft_config::Config;
 use vecraft_state::meta::Placement;
 use vecraft_storage::{Kv, Table, WriteBatch};
+use vecraft_types::NodeId;
 
 const SETTLED: &str = "settled ";
 
@@ -47,11 +49,12 @@ pub fn check_directory(kv: &dyn Kv, config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Compares it with what group 0 has. A group 0 that has not been told yet agrees.
+/// Compares it with what group 0 has. A group 0 that has not been told yet, or does not know this node yet, agrees.
 ///
 /// # Errors
 /// [`Error::Contradiction`] with both values.
-pub fn check_placement(placement: &Placement, config: &Config) -> Result<(), Error> {
+pub fn check_placement(placement: &Placement, config: &Config, own: NodeId) -> Result<(), Error> {
+    check_roles(placement, config, own)?;
     let (stored, configured) = (u64::from(placement.replication), config.cluster.replication);
     if stored == 0 || stored == configured {
         return Ok(());
@@ -62,6 +65,23 @@ pub fn check_placement(placement: &Placement, config: &Config) -> Result<(), Err
         stored: stored.to_string(),
         advice: "it was settled when the cluster began: write the stored value. There are no more copies than nodes, so \
                  `vecraft node add` and `vecraft node remove` change how many there are below it",
+    })
+}
+
+/// I2: replicas that never voted must not begin to, nor those that vote cease to, because of a line in a file.
+fn check_roles(placement: &Placement, config: &Config, own: NodeId) -> Result<(), Error> {
+    let words = |is_query_only| if is_query_only { "those of a query-only node" } else { "all" };
+    let Ok(node) = config.node(own.0) else { return Ok(()) };
+    let (configured, stored) = (node.is_query_only(), !placement.keeps_copies(own));
+    if placement.state_of(own).is_none() || configured == stored {
+        return Ok(());
+    }
+    Err(Error::Contradiction {
+        key: "node.roles",
+        configured: words(configured).to_owned(),
+        stored: words(stored).to_owned(),
+        advice: "it was settled when the node came: write the stored value, or remove the node (`vecraft node remove`) and let \
+                 the host join again with a new id on an empty directory",
     })
 }
 
@@ -92,6 +112,9 @@ fn row(key: &str) -> Vec<u8> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+    use vecraft_config::Role;
+    use vecraft_state::meta::{NodeRecord, NodeState};
     use vecraft_storage::SimKv;
 
     #[test]
@@ -119,9 +142,25 @@ mod tests {
         let mut config = Config::embedded("data");
         config.cluster.replication = 1;
         let placement = |replication| Placement { replication, ..Placement::default() };
-        check_placement(&placement(0), &config).unwrap();
-        check_placement(&placement(1), &config).unwrap();
-        let why = check_placement(&placement(3), &config).unwrap_err().to_string();
+        check_placement(&placement(0), &config, NodeId(1)).unwrap();
+        check_placement(&placement(1), &config, NodeId(1)).unwrap();
+        let why = check_placement(&placement(3), &config, NodeId(1)).unwrap_err().to_string();
         assert!(why.contains("cluster.replication is 1") && why.contains("stored is 3"), "{why}");
+    }
+
+    #[test]
+    fn other_roles_than_those_with_which_the_node_came_are_refused() {
+        let mut config = Config::embedded("data");
+        let record = NodeRecord { state: NodeState::Active, directory: 0 };
+        let nodes = BTreeMap::from([(NodeId(1), record)]);
+        let keeps = Placement { nodes, ..Placement::default() };
+        let reads = Placement { query_only: BTreeSet::from([NodeId(1)]), ..keeps.clone() };
+        check_placement(&keeps, &config, NodeId(1)).unwrap();
+        let why = check_placement(&reads, &config, NodeId(1)).unwrap_err().to_string();
+        assert!(why.contains("node.roles is all") && why.contains("query-only"), "{why}");
+        config.nodes[0].roles = vec![Role::Proxy, Role::Query];
+        check_placement(&reads, &config, NodeId(1)).unwrap();
+        check_placement(&Placement::default(), &config, NodeId(1)).unwrap();
+        assert!(check_placement(&keeps, &config, NodeId(1)).is_err());
     }
 }

@@ -21,7 +21,7 @@ use vecraft_rpc::node::{Dial, PeerDial, RemoteNode};
 use vecraft_rpc::peer::Peers;
 use vecraft_rpc::services::Topology;
 use vecraft_runtime::shutdown::Shutdown;
-use vecraft_state::meta::{NodeState, meta_replicas, meta_voters};
+use vecraft_state::meta::{NodeState, first_meta_voters, meta_replicas};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
 /// Before the metastore is told again where this node listens.
@@ -74,7 +74,7 @@ pub fn meta_spec(config: &Config, directory: &Directory) -> Result<GroupSpec, Er
     let own = replicas.iter().find(|(_, node)| **node == identity.node).map(|(replica, _)| *replica);
     let missing = || Error::Other { what: "configuration", why: format!("it has no node {}", identity.node) };
     let replica = own.ok_or_else(missing)?;
-    let voters: BTreeMap<_, _> = replicas.into_iter().take(meta_voters(config.nodes.len())).collect();
+    let voters = first_meta_voters(nodes(config), &config.query_only().map(NodeId).collect());
     let joins = identity.is_forming() && !voters.contains_key(&replica);
     // Later the configuration may list other nodes, and the order would be another.
     member_record::store_meta_replica(kv, MetaReplica { replica, joins })?;

@@ -56,7 +56,7 @@ pub async fn settled(
         }
         None => check_alone(metastore)?,
     }
-    metastore.read(|state| agreed::check_placement(state.placement(), config))
+    metastore.read(|state| agreed::check_placement(state.placement(), config, directory.identity().node))
 }
 
 /// Returns once the metastore here knows the cluster and has all it had before; the leader tells it what the
@@ -90,9 +90,10 @@ async fn form(config: &Config, directory: &Directory, metastore: &Metastore) -> 
         .iter()
         .map(|node| NodeRow { id: NodeId(node.id), address: node.address(node.node_port) });
     let cluster = ClusterId(directory.identity().cluster_id);
-    let pool = config.data.groups_per_node as u32 * config.nodes.len() as u32;
+    let pool = config.data.groups_per_node as u32 * config.keepers() as u32;
+    let query_only = config.query_only().map(NodeId).collect();
     let replication = config.cluster.replication as u32;
-    match metastore.form(cluster, rows.collect(), replication, pool).await {
+    match metastore.form(cluster, rows.collect(), query_only, replication, pool).await {
         // Another one leads by now, or nobody: the next look tells.
         Err(error) if error.is_retriable() => Ok(()),
         done => done.map_err(Error::other("form the cluster")),

@@ -127,13 +127,10 @@ impl Topology for NodeTopology {
         }
     }
 
-    /// The own replica counts only while it votes: one that has just been made may lack nearly everything.
+    /// Also those whose replica has just been made and may lack nearly everything: it refuses reads itself until it has
+    /// caught up, and the next one is asked.
     fn nodes_of(&self, group: GroupId) -> Vec<NodeId> {
-        let mut nodes = self.holders(group);
-        if nodes.len() > 1 && !self.inner.data.votes_in(group) {
-            nodes.retain(|node| *node != self.inner.own);
-        }
-        nodes
+        self.holders(group)
     }
     fn replicas_of(&self, shard: ShardId) -> Option<usize> {
         self.inner.catalogue.by_id(shard.collection)?.replicas()

@@ -53,4 +53,6 @@ pub struct NodeInfo {
     pub leads: u32,
     /// Entries that its replicas lack of those of their leaders: the one that lacks most. None when no leader says.
     pub lag: Option<u64>,
+    /// What it is for: all, query-only, or nothing before it has come.
+    pub part: String,
 }

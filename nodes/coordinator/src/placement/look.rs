@@ -86,6 +86,7 @@ impl Inner {
             let silent = heard.map_or(Duration::MAX, |heard| now.saturating_sub(heard.last));
             let view = NodeView {
                 state: record.state,
+                is_query_only: !placement.keeps_copies(*node),
                 is_alive: silent < SILENT && heard.is_some_and(|heard| heard.since.is_some()),
                 is_lost: record.state != NodeState::Expected && silent > self.limits.lost_after,
                 is_steady: heard

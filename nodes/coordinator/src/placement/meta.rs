@@ -1,4 +1,5 @@
-//! Group 0: a replica on every node, voted by the first three or five of them.
+//! Group 0: a replica on every node, voted by the first three or five of those that keep copies. On query-only nodes it
+//! follows, for ever.
 
 use super::view::{MembersView, Step, View};
 use super::voters;
@@ -44,22 +45,22 @@ fn next(view: &View) -> Option<Step> {
 
 /// Whether as many nodes vote as should.
 pub fn has_its_voters(view: &View, members: &MembersView) -> bool {
-    let voting = members.voters.values().filter(|node| view.is_active(**node)).count();
-    voting >= wanted_voters(view.active_count())
+    let voting = members.voters.values().filter(|node| view.takes_copies(**node)).count();
+    voting >= wanted_voters(view.takers())
 }
 
-/// How many of `active` nodes vote. Of two both do: each acknowledged change is then on both disks.
-fn wanted_voters(active: usize) -> usize {
-    if active == 2 { 2 } else { meta_voters(active) }
+/// How many of `takers` nodes vote. Of two both do: each acknowledged change is then on both disks.
+fn wanted_voters(takers: usize) -> usize {
+    if takers == 2 { 2 } else { meta_voters(takers) }
 }
 
 /// Voters stay voters when they may; places are filled by the lowest nodes that are ready.
 fn desired(view: &View, members: &MembersView) -> BTreeSet<ReplicaId> {
-    let size = wanted_voters(view.active_count());
+    let size = wanted_voters(view.takers());
     let mut staying: Vec<(bool, NodeId, ReplicaId)> = members
         .voters
         .iter()
-        .filter(|(_, node)| view.is_active(**node))
+        .filter(|(_, node)| view.takes_copies(**node))
         .map(|(replica, node)| (view.is_lost(*node), *node, *replica))
         .collect();
     staying.sort_by_key(|(is_lost, node, replica)| (*is_lost, *replica != members.leader, *node));
@@ -69,7 +70,7 @@ fn desired(view: &View, members: &MembersView) -> BTreeSet<ReplicaId> {
     let mut candidates: Vec<(NodeId, ReplicaId)> = members
         .learners
         .iter()
-        .filter(|(_, node)| view.is_active(**node) && view.is_alive(**node))
+        .filter(|(_, node)| view.takes_copies(**node) && view.is_alive(**node))
         .map(|(replica, node)| (*node, *replica))
         .collect();
     candidates.sort_unstable();

@@ -10,6 +10,8 @@
 //!   the present ones leave at once.
 //! - A voter joins only when it is near the tip; a replica is unplaced only when its committed members lack it.
 //! - A dead node keeps its replicas as long as there is no other node for them.
+//! - A replica on a query-only node never votes and never leads. Every such node has one of every group, the simplest rule
+//!   there is; they come last, so no copy waits for them, and none of them is thrown away because its node is silent.
 //! - Who says of itself that it should not lead (a disk that hangs or is full, a damaged file, a node that stops) leads
 //!   nothing as long as there is another.
 //! - Nothing moves for balance while anything else is under way, and only when it makes the fullest node lighter by
@@ -30,6 +32,7 @@ mod voters;
 pub use driver::{Hosts, Limits, Steward};
 pub use view::{GroupView, MembersView, NodeView, Step, View};
 
+use pool::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_state::meta::NodeState;
 use vecraft_types::{GroupId, NodeId};
@@ -70,7 +73,7 @@ pub fn plan(view: &View) -> Vec<Step> {
         steps.extend(pool::step(view, id, group, target));
     }
     steps.extend(retired(view));
-    let everybody_is_there = view.nodes.values().all(|node| node.state != NodeState::Active || node.is_alive);
+    let everybody_is_there = view.nodes.values().all(|node| !node.takes_copies() || node.is_alive);
     if steps.is_empty() && is_at_rest && everybody_is_there {
         steps.extend(pool::balance(view).or_else(|| pool::spread_leaders(view)));
     }
@@ -78,12 +81,12 @@ pub fn plan(view: &View) -> Vec<Step> {
 }
 
 /// Groups whose leader should not lead and whose next one is there: before all else, their writes may be waiting.
-fn relief(view: &View, targets: &BTreeMap<GroupId, BTreeSet<NodeId>>) -> Vec<Step> {
+fn relief(view: &View, targets: &BTreeMap<GroupId, Target>) -> Vec<Step> {
     let led = view.groups.iter().filter_map(|(id, group)| Some((*id, group.members.as_ref()?)));
     let relieve = |(id, members)| {
         voters::relieve(view, id, members, |node| match targets.get(&id) {
-            Some(target) => target.contains(&node),
-            None => view.is_active(node),
+            Some(target) => target.copies.contains(&node),
+            None => view.takes_copies(node),
         })
     };
     led.filter_map(relieve).collect()

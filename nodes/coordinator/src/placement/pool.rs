@@ -6,16 +6,33 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
-/// On which nodes each pool group should be. What is there stays there when it may.
-pub fn targets(view: &View) -> BTreeMap<GroupId, BTreeSet<NodeId>> {
-    let mut load = loads(view);
-    view.pool().map(|(id, group)| (id, target(view, group, &mut load))).collect()
+/// On which nodes a group should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// Its replicas vote here.
+    pub copies: BTreeSet<NodeId>,
+    /// Query-only nodes: its replicas follow here.
+    pub learners: BTreeSet<NodeId>,
 }
 
-/// Replicas wanted on each node that takes any.
+/// On which nodes each pool group should be. What is there stays there when it may.
+pub fn targets(view: &View) -> BTreeMap<GroupId, Target> {
+    let mut load = loads(view);
+    let mut target =
+        |group| Target { copies: copies_of(view, group, &mut load), learners: learners(view, group) };
+    view.pool().map(|(id, group)| (id, target(group))).collect()
+}
+
+/// Every query-only node; a silent one keeps what it has, and gets nothing before it answers.
+fn learners(view: &View, group: &GroupView) -> BTreeSet<NodeId> {
+    let holds = |node: &NodeId| group.wanted.values().any(|at| at == node);
+    view.query_only().filter(|node| holds(node) || view.is_alive(*node)).collect()
+}
+
+/// Copies wanted on each node that takes any.
 fn loads(view: &View) -> BTreeMap<NodeId, usize> {
     let mut load: BTreeMap<NodeId, usize> =
-        view.nodes.keys().filter(|node| view.is_active(**node)).map(|node| (*node, 0)).collect();
+        view.nodes.keys().filter(|node| view.takes_copies(**node)).map(|node| (*node, 0)).collect();
     for node in view.pool().flat_map(|(_, group)| group.wanted.values()) {
         if let Some(load) = load.get_mut(node) {
             *load += 1;
@@ -24,15 +41,15 @@ fn loads(view: &View) -> BTreeMap<NodeId, usize> {
     load
 }
 
-/// Replicas that each group should have.
+/// Copies that each group should have.
 pub fn copies(view: &View) -> usize {
-    view.replication.min(view.active_count()).max(1)
+    view.replication.min(view.takers()).max(1)
 }
 
-fn target(view: &View, group: &GroupView, load: &mut BTreeMap<NodeId, usize>) -> BTreeSet<NodeId> {
+fn copies_of(view: &View, group: &GroupView, load: &mut BTreeMap<NodeId, usize>) -> BTreeSet<NodeId> {
     let size = copies(view);
     let holders: BTreeSet<NodeId> =
-        group.wanted.values().copied().filter(|node| view.is_active(*node)).collect();
+        group.wanted.values().copied().filter(|node| view.takes_copies(*node)).collect();
     let mut target: BTreeSet<NodeId> = holders.iter().copied().filter(|node| !view.is_lost(*node)).collect();
     while target.len() > size {
         // The dead first, then the fullest: after a move for balance that is the one it was made for.
@@ -57,50 +74,62 @@ fn target(view: &View, group: &GroupView, load: &mut BTreeMap<NodeId, usize>) ->
     target
 }
 
-/// Whether the group is exactly where it should be.
-pub fn is_there(group: &GroupView, target: &BTreeSet<NodeId>) -> bool {
-    let Some(members) = &group.members else { return false };
-    let wanted: BTreeSet<NodeId> = group.wanted.values().copied().collect();
-    wanted == *target
-        && !members.is_joint
-        && members.learners.is_empty()
-        && members.voters.keys().eq(group.wanted.keys())
+/// The wanted replicas on some nodes.
+fn wanted_on(group: &GroupView, nodes: &BTreeSet<NodeId>) -> BTreeSet<ReplicaId> {
+    group.wanted.iter().filter(|(_, node)| nodes.contains(node)).map(|(replica, _)| *replica).collect()
 }
 
-/// Whether something has been done for the group already: a replica beside its voters.
-pub fn has_begun(view: &View, group: &GroupView, target: &BTreeSet<NodeId>) -> bool {
+/// Whether the group is exactly where it should be.
+pub fn is_there(group: &GroupView, target: &Target) -> bool {
+    let Some(members) = &group.members else { return false };
+    let wanted: BTreeSet<NodeId> = group.wanted.values().copied().collect();
+    wanted.iter().eq(target.copies.union(&target.learners))
+        && !members.is_joint
+        && members.learners.keys().eq(&wanted_on(group, &target.learners))
+        && members.voters.keys().eq(&wanted_on(group, &target.copies))
+}
+
+/// Whether something has been done for the group already: a replica beside its members.
+pub fn has_begun(view: &View, group: &GroupView, target: &Target) -> bool {
     let Some(members) = &group.members else { return false };
     let is_new = |(replica, node): (&ReplicaId, &NodeId)| {
-        target.contains(node) && view.is_active(*node) && !members.voters.contains_key(replica)
+        let votes_soon =
+            target.copies.contains(node) && view.takes_copies(*node) && !members.voters.contains_key(replica);
+        votes_soon || (target.learners.contains(node) && !members.has(*replica))
     };
     members.is_joint || group.wanted.iter().any(is_new)
 }
 
 /// The next step of a group towards its nodes.
-pub fn step(view: &View, id: GroupId, group: &GroupView, target: &BTreeSet<NodeId>) -> Option<Step> {
+pub fn step(view: &View, id: GroupId, group: &GroupView, target: &Target) -> Option<Step> {
     // What is not committed may still be undone by another leader: nothing is built on it.
     let members = group.members.as_ref().filter(|members| members.is_committed)?;
-    let holds = |node: &NodeId| group.wanted.values().any(|at| at == node);
-    if let Some(node) = target.iter().find(|node| !holds(node)) {
-        return Some(Step::Place { group: id, node: *node });
-    }
-    let desired: BTreeSet<ReplicaId> =
-        group.wanted.iter().filter(|(_, node)| target.contains(node)).map(|(replica, _)| *replica).collect();
-    if members.is_joint {
-        return voters::towards(view, id, members, &voters::finishable(members, &desired));
-    }
-    if let Some(replica) = members.learners.keys().find(|replica| !desired.contains(replica)) {
-        return Some(Step::RemoveLearner { group: id, replica: *replica });
-    }
-    if let Some(replica) = desired.iter().find(|replica| !members.has(**replica)) {
-        let node = *group.wanted.get(replica)?;
-        return Some(Step::AddLearner { group: id, replica: *replica, node });
-    }
-    if let Some(step) = voters::towards(view, id, members, &desired) {
+    let place_one = |nodes: &BTreeSet<NodeId>| {
+        let lacks = |node: &&NodeId| group.wanted.values().all(|at| at != *node);
+        nodes.iter().find(lacks).map(|node| Step::Place { group: id, node: *node })
+    };
+    let add_one = |replicas: &BTreeSet<ReplicaId>| {
+        let replica = *replicas.iter().find(|replica| !members.has(**replica))?;
+        Some(Step::AddLearner { group: id, replica, node: *group.wanted.get(&replica)? })
+    };
+    if let Some(step) = place_one(&target.copies) {
         return Some(step);
     }
-    let gone = group.wanted.keys().find(|replica| !desired.contains(replica) && !members.has(**replica))?;
-    Some(Step::Unplace { group: id, replica: *gone })
+    let (copies, learners) = (wanted_on(group, &target.copies), wanted_on(group, &target.learners));
+    if members.is_joint {
+        return voters::towards(view, id, members, &voters::finishable(members, &copies));
+    }
+    let is_wanted = |replica: &ReplicaId| copies.contains(replica) || learners.contains(replica);
+    if let Some(replica) = members.learners.keys().find(|replica| !is_wanted(replica)) {
+        return Some(Step::RemoveLearner { group: id, replica: *replica });
+    }
+    if let Some(step) = add_one(&copies).or_else(|| voters::towards(view, id, members, &copies)) {
+        return Some(step);
+    }
+    let gone = group.wanted.keys().find(|replica| !is_wanted(replica) && !members.has(**replica));
+    let unplace = gone.map(|replica| Step::Unplace { group: id, replica: *replica });
+    // Last, so that copies wait for nothing that only reads.
+    unplace.or_else(|| place_one(&target.learners)).or_else(|| add_one(&learners))
 }
 
 /// One replica from the fullest node to the emptiest, when that makes a difference.

@@ -5,7 +5,7 @@ use super::{Steward, leaders, meta, pool};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use vecraft_rpc::membership::{ClusterAdmin, JoinRequest, Joined};
-use vecraft_state::meta::{MetaChange, MetaOutcome, NodeRow, NodeState};
+use vecraft_state::meta::{MetaChange, MetaOutcome, NodeRow, NodeState, Placement};
 use vecraft_types::api::{ClusterReply, ClusterRequest, NodeInfo};
 use vecraft_types::{Code, Error, GroupId, NodeId, ReplicaId, Result};
 
@@ -43,11 +43,15 @@ pub fn under_way(view: &View) -> Vec<String> {
     let targets = pool::targets(view);
     for (id, group) in view.pool() {
         let Some(target) = targets.get(&id) else { continue };
-        if target.len() < pool::copies(view) {
-            let (has, wanted) = (target.len(), pool::copies(view));
+        if target.copies.len() < pool::copies(view) {
+            let (has, wanted) = (target.copies.len(), pool::copies(view));
             lines.push(format!("group {id} has {has} of {wanted} copies, no node is there for another"));
         }
-        if pool::is_there(group, target) {
+        // One that has just come has not answered yet, and its replicas are still to be placed.
+        let holds = |node: &NodeId| group.wanted.values().any(|at| at == node);
+        let lacks = |node: &NodeId| !view.is_lost(*node) && !holds(node);
+        let is_there = pool::is_there(group, target);
+        if is_there && !view.query_only().any(|node| lacks(&node)) {
             continue;
         }
         let Some(members) = &group.members else {
@@ -57,10 +61,23 @@ pub fn under_way(view: &View) -> Vec<String> {
         let from: BTreeSet<NodeId> = members.voters.values().copied().collect();
         let catching_up = |(replica, node): (&ReplicaId, &NodeId)| {
             let lags = !members.voters.contains_key(replica) && !members.near.contains(replica);
-            (lags && target.contains(node)).then(|| format!(", node {node} catches up"))
+            (lags && target.copies.contains(node)).then(|| format!(", node {node} catches up"))
         };
         let waiting: String = group.wanted.iter().filter_map(catching_up).collect();
-        lines.push(format!("group {id}: from nodes {} to {}{waiting}", list(&from), list(target)));
+        let follow: BTreeSet<NodeId> = members.learners.values().copied().collect();
+        let follows = |node: &NodeId| follow.contains(node);
+        let lacking: BTreeSet<NodeId> = view
+            .query_only()
+            .filter(|node| lacks(node) || (target.learners.contains(node) && !follows(node)))
+            .collect();
+        match (is_there || from == target.copies) && !members.is_joint && !lacking.is_empty() {
+            true => lines.push(format!("group {id}: replicas for reads on node {}", list(&lacking))),
+            false => lines.push(format!(
+                "group {id}: from nodes {} to {}{waiting}",
+                list(&from),
+                list(&target.copies)
+            )),
+        }
     }
     lines
 }
@@ -112,6 +129,7 @@ impl Steward {
                 state: record.state.name().to_owned(),
                 is_alive: view.nodes.get(id).is_some_and(|node| node.is_alive),
                 metastore: part.to_owned(),
+                part: node_part(&placement, *id).to_owned(),
                 replicas: replicas as u32,
                 lag: lag(view, *id),
                 leads: (leads.get(id).copied().unwrap_or(0) + usize::from(leads_meta)) as u32,
@@ -122,6 +140,15 @@ impl Steward {
             under_way.push("the coordinator has not looked at the last change yet".to_owned());
         }
         Ok(ClusterReply { nodes, replication: placement.replication, under_way })
+    }
+}
+
+/// What a node is for, in the words of the command line; nothing before it has come.
+fn node_part(placement: &Placement, node: NodeId) -> &'static str {
+    match placement.state_of(node) {
+        None | Some(NodeState::Expected) => "",
+        _ if placement.keeps_copies(node) => "all",
+        _ => "query-only",
     }
 }
 
@@ -167,8 +194,12 @@ impl ClusterAdmin for Steward {
 
     async fn join(&self, request: JoinRequest) -> Result<Joined> {
         self.check_leads()?;
-        let JoinRequest { node, address, directory, is_listed, .. } = request;
-        let admit = MetaChange::AdmitNode { node: NodeRow { id: node, address }, directory, is_listed };
+        let JoinRequest { node, address, directory, is_listed, is_query_only, .. } = request;
+        let node = NodeRow { id: node, address };
+        let admit = match is_query_only {
+            true => MetaChange::AdmitQueryOnly { node, directory, is_listed },
+            false => MetaChange::AdmitNode { node, directory, is_listed },
+        };
         let MetaOutcome::Replicas(replica) = self.inner.metastore.propose(admit).await? else {
             return Err(Error::internal("a node was admitted without a replica"));
         };

@@ -14,7 +14,7 @@ struct World {
 }
 
 fn node(state: NodeState) -> NodeView {
-    NodeView { state, is_alive: true, is_lost: false, is_steady: true }
+    NodeView { state, is_query_only: false, is_alive: true, is_lost: false, is_steady: true }
 }
 
 impl World {
@@ -66,6 +66,16 @@ impl World {
         let replica = self.new_replica();
         self.view.nodes.insert(NodeId(id), node(NodeState::Active));
         self.view.groups.get_mut(&GroupId::META).unwrap().wanted.insert(replica, NodeId(id));
+    }
+
+    /// One whose replicas never vote.
+    fn join_query_only(&mut self, id: u64) {
+        self.join(id);
+        self.view.nodes.get_mut(&NodeId(id)).unwrap().is_query_only = true;
+    }
+
+    fn is_query_only(&self, node: NodeId) -> bool {
+        self.view.nodes[&node].is_query_only
     }
 
     fn set(&mut self, id: u64, state: NodeState) {
@@ -128,7 +138,8 @@ impl World {
         let alive = |node: &NodeId| view.is_alive(*node);
         match step {
             Step::Place { group, node } => {
-                assert!(view.is_active(*node) && view.is_alive(*node), "{step:?}");
+                let is_active = view.nodes[node].state == NodeState::Active;
+                assert!(is_active && view.is_alive(*node), "{step:?}");
                 let group = self.view.groups.get_mut(group).unwrap();
                 assert!(
                     group.wanted.values().all(|at| at != node),
@@ -173,6 +184,7 @@ impl World {
                     let kept = old.iter().filter(|(replica, _)| !voters.contains(replica));
                     members.learners.extend(kept.map(|(replica, node)| (*replica, *node)));
                 }
+                assert!(new.values().all(|node| !view.nodes[node].is_query_only), "it votes: {step:?}");
                 members.voters = new;
                 assert!(members.voters.contains_key(&members.leader), "the leader was taken away: {step:?}");
             }
@@ -224,8 +236,16 @@ impl World {
         nodes
     }
 
+    /// The nodes on which a group's learners are.
+    fn following(&self, group: u64) -> Vec<u64> {
+        let members = self.view.groups[&GroupId(group)].members.as_ref().unwrap();
+        let mut nodes: Vec<u64> = members.learners.values().map(|node| node.0).collect();
+        nodes.sort_unstable();
+        nodes
+    }
+
     fn loads(&self) -> BTreeMap<u64, usize> {
-        let active = self.view.nodes.keys().filter(|node| self.view.is_active(**node));
+        let active = self.view.nodes.keys().filter(|node| self.view.takes_copies(**node));
         let held = |node: &NodeId| {
             self.view.pool().filter(|(_, group)| group.wanted.values().any(|at| at == node)).count()
         };
@@ -246,6 +266,59 @@ fn p9_one_node_becomes_three_and_one_again() {
         assert_eq!(world.view.nodes[&NodeId(leaving)].state, NodeState::Removed);
     }
     assert!((0..=4).all(|group| world.on(group) == [1]));
+}
+
+#[test]
+fn a_query_only_node_follows_every_group_and_counts_for_nothing() {
+    // One copy: a node more that kept copies would take some of them.
+    let mut world = World::new(2, 6, 1, 8);
+    let before: Vec<_> = (1..=6).map(|group| world.on(group)).collect();
+    world.join_query_only(3);
+    world.finish();
+    assert_eq!((1..=6).map(|group| world.on(group)).collect::<Vec<_>>(), before);
+    assert!((0..=6).all(|group| world.following(group) == [3]));
+    assert_eq!(world.on(0), [1, 2], "as without it");
+    // Three copies wanted, and only two nodes that keep any.
+    let mut world = World::new(2, 2, 3, 9);
+    world.join_query_only(3);
+    world.finish();
+    assert!((0..=2).all(|group| world.on(group) == [1, 2] && world.following(group) == [3]));
+    assert_eq!(status::under_way(&world.seen()), Vec::<String>::new());
+    // One that has just come and was not heard yet is still under way; one that is lost is not.
+    world.join_query_only(6);
+    for (is_lost, lines) in [(false, 2), (true, 0)] {
+        world.kill(6, is_lost);
+        assert_eq!(
+            status::under_way(&world.seen()).iter().filter(|line| line.contains("node 6")).count(),
+            lines + 1
+        );
+    }
+    world.set(6, NodeState::Removed);
+    world.finish();
+    // It is no elsewhere, and its own loss moves nothing.
+    world.kill(3, true);
+    world.settle();
+    assert_eq!(plan(&world.seen()), []);
+    world.kill(2, true);
+    world.revive(3);
+    world.finish();
+    assert!((0..=2).all(|group| world.on(group) == [1, 2]));
+    // A third copy is made before anything is made for reads.
+    world.revive(2);
+    world.join_query_only(5);
+    world.join(4);
+    world.settle();
+    let places = |step: &Step| matches!(step, Step::Place { node, .. } if node.0 == 4);
+    assert_eq!(plan(&world.seen()).iter().filter(|step| places(step)).count(), 2);
+    world.finish();
+    assert!((0..=2).all(|group| world.on(group) == [1, 2, 4] && world.following(group) == [3, 5]));
+    for (state, end) in [(NodeState::Draining, NodeState::Draining), (NodeState::Leaving, NodeState::Removed)]
+    {
+        world.set(3, state);
+        world.finish();
+        assert!((1..=2).all(|group| world.following(group) == [5]));
+        assert_eq!(world.view.nodes[&NodeId(3)].state, end);
+    }
 }
 
 #[test]
@@ -347,22 +420,21 @@ fn any_history_is_safe_and_ends_at_rest() {
         for _ in 0..60 {
             let pick = 1 + world.below(last);
             let state = world.view.nodes[&NodeId(pick)].state;
-            let active = world.view.active_count();
-            let dead = world
-                .view
-                .nodes
-                .values()
-                .filter(|node| !node.is_alive && node.state == NodeState::Active)
-                .count();
+            let is_query_only = world.is_query_only(NodeId(pick));
+            let may_go = state == NodeState::Active && (is_query_only || world.view.takers() > 1);
+            let dead = world.view.nodes.values().filter(|node| !node.is_alive && node.takes_copies()).count();
             match world.below(10) {
                 0 if last < 9 => {
                     last += 1;
-                    world.join(last);
+                    match world.below(3) {
+                        0 => world.join_query_only(last),
+                        _ => world.join(last),
+                    }
                 }
-                1 if state == NodeState::Active && active > 1 => world.set(pick, NodeState::Leaving),
-                2 if state == NodeState::Active && active > 1 => world.set(pick, NodeState::Draining),
+                1 if may_go => world.set(pick, NodeState::Leaving),
+                2 if may_go => world.set(pick, NodeState::Draining),
                 3 if state == NodeState::Draining => world.set(pick, NodeState::Active),
-                4 | 5 if state != NodeState::Removed && dead == 0 => {
+                4 | 5 if state != NodeState::Removed && (dead == 0 || is_query_only) => {
                     let is_lost = world.below(2) == 0;
                     world.kill(pick, is_lost);
                 }
@@ -383,14 +455,16 @@ fn any_history_is_safe_and_ends_at_rest() {
             }
         }
         world.finish();
-        let copies = world.view.replication.min(world.view.active_count());
+        let copies = world.view.replication.min(world.view.takers());
+        let query_only: Vec<u64> = world.view.query_only().map(|node| node.0).collect();
         for group in 1..=(1 + seed % 7) {
             let on = world.on(group);
             assert_eq!(on.len(), copies, "seed {seed}, group {group} on {on:?}");
             assert!(
-                on.iter().all(|node| world.view.is_active(NodeId(*node))),
+                on.iter().all(|node| world.view.takes_copies(NodeId(*node))),
                 "seed {seed}, group {group} on {on:?}"
             );
+            assert_eq!(world.following(group), query_only, "seed {seed}, group {group}");
         }
         for (id, group) in &world.view.groups {
             let members = group.members.as_ref().unwrap();

@@ -22,12 +22,20 @@ pub struct View {
 pub struct NodeView {
     /// Where it stands.
     pub state: NodeState,
+    /// Its replicas follow and never vote, lead or count as copies: they answer reads.
+    pub is_query_only: bool,
     /// It has just answered.
     pub is_alive: bool,
     /// It has been silent for so long that its replicas are to be made elsewhere.
     pub is_lost: bool,
     /// It has been answering for a while: worth giving it something to lead.
     pub is_steady: bool,
+}
+
+impl NodeView {
+    pub(super) fn takes_copies(&self) -> bool {
+        self.state == NodeState::Active && !self.is_query_only
+    }
 }
 
 /// A group.
@@ -140,17 +148,24 @@ impl View {
         !self.unfit.contains(&(node, group))
     }
 
-    pub(super) fn is_active(&self, node: NodeId) -> bool {
-        self.nodes.get(&node).is_some_and(|node| node.state == NodeState::Active)
+    /// Whether it takes replicas that vote, lead and count as copies.
+    pub(super) fn takes_copies(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(NodeView::takes_copies)
+    }
+
+    /// The nodes that take a learner of every pool group.
+    pub(super) fn query_only(&self) -> impl Iterator<Item = NodeId> {
+        let takes = |node: &NodeView| node.is_query_only && node.state == NodeState::Active;
+        self.nodes.iter().filter(move |(_, node)| takes(node)).map(|(id, _)| *id)
     }
 
     pub(super) fn is_lost(&self, node: NodeId) -> bool {
         self.nodes.get(&node).is_none_or(|node| node.is_lost)
     }
 
-    /// How many nodes take replicas, dead ones included: a node that is away for a moment does not make a copy less.
-    pub(super) fn active_count(&self) -> usize {
-        self.nodes.values().filter(|node| node.state == NodeState::Active).count()
+    /// How many nodes take copies, dead ones included: a node that is away for a moment does not make a copy less.
+    pub(super) fn takers(&self) -> usize {
+        self.nodes.values().filter(|node| node.takes_copies()).count()
     }
 
     pub(super) fn pool(&self) -> impl Iterator<Item = (GroupId, &GroupView)> {

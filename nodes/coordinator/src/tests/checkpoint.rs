@@ -9,7 +9,7 @@ use vecraft_rpc::services::Catalogue;
 use vecraft_runtime::random::{Random, SeededRandom};
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_runtime::tasks::Tasks;
-use vecraft_state::meta::{MetaRoot, MetaState};
+use vecraft_state::meta::{MetaChange, MetaRoot, MetaState, NodeRow, Placement};
 use vecraft_storage::SimDisk;
 use vecraft_types::{CollectionDescriptor, GroupId};
 
@@ -304,4 +304,31 @@ async fn a_checkpoint_of_a_program_before_placement_decodes() {
     let old = machine.checkpointed();
     assert_eq!((old.root(), old.placement()), (now.root(), now.placement()));
     assert!(old.placement().formed_below.0 > 1 && old.placement().nodes.len() == 1);
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_a_program_before_query_only_nodes_decodes() {
+    let machine = Machine::new(10);
+    let life = machine.start(true).await;
+    assert!(life.metastore.checkpoint().await.unwrap());
+    let end_of_placement = |root: &[u8]| {
+        let (_, used): ((Vec<u8>, MetaRoot), usize) = codec::decode_start(root).unwrap();
+        let (_, more): (Placement, usize) = codec::decode_start(&root[used..]).unwrap();
+        used + more
+    };
+    let root = || machine.kv.get(Table::Catalog, checkpoint::ROOT).unwrap().unwrap();
+    assert_eq!(root().len(), end_of_placement(&root()), "without such nodes it is what they wrote");
+    let node = NodeRow { id: NodeId(2), address: "host2:1".to_owned() };
+    let admit = MetaChange::AdmitQueryOnly { node, directory: 5, is_listed: true };
+    life.metastore.propose(admit).await.unwrap();
+    assert!(life.metastore.checkpoint().await.unwrap());
+    let now = life.metastore.read(|state| state.clone());
+    life.metastore.stop().await;
+    assert_eq!(now.placement().query_only, BTreeSet::from([NodeId(2)]));
+    assert_eq!(machine.checkpointed(), now);
+    let root = root();
+    machine.kv.put(Table::Catalog, checkpoint::ROOT, &root[..end_of_placement(&root)], true).unwrap();
+    let old = machine.checkpointed();
+    assert_eq!(old.placement().nodes, now.placement().nodes);
+    assert!(old.placement().query_only.is_empty());
 }

@@ -3,15 +3,21 @@
 use crate::group::DataGroup;
 use crate::node::{DataNode, time_left};
 use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use vecraft_rpc::services::ReadBarrier;
 use vecraft_types::api::Consistency;
 use vecraft_types::{Code, Error, Result, ShardId, Timestamp};
 
+/// How long one look whether a replica that follows has caught up may take; the next read begins another.
+const CATCH_UP_MAX: Duration = Duration::from_secs(10);
+
 #[async_trait]
 impl ReadBarrier for DataNode {
     async fn wait(&self, shard: ShardId, consistency: Consistency, deadline_ms: u64) -> Result<()> {
         let deadline = time_left(deadline_ms);
+        self.group_of(shard)?.check_caught_up()?;
         let fresh = |at_least: Timestamp| {
             at_least == Timestamp::ZERO
                 || self.views.get(shard).is_some_and(|view| view.timestamp >= at_least)
@@ -45,6 +51,28 @@ impl DataGroup {
         let mut last = self.asked.lock();
         *last = Some(last.map_or(asked, |before| before.max(asked)));
         Ok(())
+    }
+
+    /// A replica that does not vote may lack nearly everything when it is new: it answers nothing, however old an answer
+    /// may be, before it has once had all that the leader had. Reads are what makes it look, in the background.
+    fn check_caught_up(self: &Arc<DataGroup>) -> Result<()> {
+        let members = self.raft.members();
+        // Who knows no members yet has no shards to show either.
+        let may_be_new = members.id.is_some() && !members.voters.contains_key(&self.raft.replica());
+        if !may_be_new || self.asked.lock().is_some() {
+            return Ok(());
+        }
+        if !self.is_proving.swap(true, Ordering::AcqRel) {
+            let group = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = group.read_barrier(CATCH_UP_MAX).await {
+                    tracing::debug!(group = %group.id(), %error, "a replica that follows has not caught up yet");
+                }
+                group.is_proving.store(false, Ordering::Release);
+            });
+        }
+        let text = "this replica only follows and has not caught up since the node started";
+        Err(Error::new(Code::NotReady, text).with("group", self.id()))
     }
 
     fn asked_within(&self, bound: Duration) -> bool {

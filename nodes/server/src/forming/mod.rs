@@ -140,6 +140,7 @@ async fn join(
         directory: member_record::directory_id(directory.kv.as_ref(), random)?,
         cluster_name: config.cluster.name.clone(),
         is_listed: false,
+        is_query_only: config.node(own.0)?.is_query_only(),
     };
     for through in via {
         let answer = tokio::time::timeout(ANSWER_MAX, ask_join(peers, *through, request.clone())).await;

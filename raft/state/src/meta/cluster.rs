@@ -55,6 +55,9 @@ impl MetaState {
         if let Some(unknown) = nodes.iter().find(|id| !self.root.nodes.contains_key(id)) {
             return Err(Error::invalid(format!("node {unknown} is not registered")));
         }
+        if let Some(other) = nodes.iter().find(|id| !self.placement.keeps_copies(**id)) {
+            return Err(Error::invalid(format!("node {other} is query-only and keeps no copies")));
+        }
         let first = take(&mut self.root.next.group, u64::from(count)).ok_or_else(used_up)?;
         for group in first..first + u64::from(count) {
             let replicas = self.new_replicas(nodes)?;

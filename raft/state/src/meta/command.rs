@@ -2,6 +2,7 @@
 
 use super::{ClusterId, NodeRow, NodeState};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use vecraft_types::api::CreateCollection;
 use vecraft_types::{
     CollectionId, DdlPhase, Error, GroupId, IndexId, Metric, NodeId, PartitionId, ReplicaId, Timestamp,
@@ -178,6 +179,28 @@ pub enum MetaChange {
         /// The node that is left.
         survivor: NodeId,
     },
+    /// As [`MetaChange::Form`], of a cluster in which some nodes are query-only.
+    FormWithQueryOnly {
+        /// As there.
+        cluster: ClusterId,
+        /// All of its first nodes.
+        nodes: Vec<NodeRow>,
+        /// Those of them that never vote; at least one other is there.
+        query_only: BTreeSet<NodeId>,
+        /// Replicas of each pool group, no more than there are nodes that keep copies.
+        replication: u32,
+        /// Groups of the pool, numbered from 1.
+        pool_groups: u32,
+    },
+    /// As [`MetaChange::AdmitNode`], of a query-only node.
+    AdmitQueryOnly {
+        /// Who it says it is.
+        node: NodeRow,
+        /// Random bits of its directory.
+        directory: u128,
+        /// A node of the cluster has it in its configuration.
+        is_listed: bool,
+    },
 }
 
 impl MetaChange {
@@ -196,6 +219,8 @@ impl MetaChange {
                 | MetaChange::UnplaceReplica { .. }
                 | MetaChange::SetReplication(_)
                 | MetaChange::Recover { .. }
+                | MetaChange::FormWithQueryOnly { .. }
+                | MetaChange::AdmitQueryOnly { .. }
         )
     }
 }

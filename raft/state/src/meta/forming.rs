@@ -5,10 +5,11 @@
 //! pool group g replicas on `replication` nodes, beginning with node number g: first replicas, and with them the first
 //!              leaders, spread evenly
 //! ```
+//! Query-only nodes follow group 0 and have nothing of the pool yet: the coordinator gives them learners.
 
 use super::cluster::check_group_count;
 use super::{ClusterId, GroupRow, MetaOutcome, MetaState, NodeRow, Placement};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use vecraft_types::{Error, GroupId, NodeId, ReplicaId, Result};
 
 /// Most voters of group 0: more would make each change of the catalogue slower, not safer.
@@ -18,6 +19,16 @@ const META_VOTERS_MAX: usize = 5;
 pub fn meta_voters(nodes: usize) -> usize {
     let odd = if nodes.is_multiple_of(2) { nodes.saturating_sub(1) } else { nodes };
     odd.clamp(1, META_VOTERS_MAX)
+}
+
+/// The replicas of group 0 that vote when a cluster of these nodes forms; `query_only` ones never do.
+pub fn first_meta_voters(
+    nodes: impl IntoIterator<Item = NodeId>,
+    query_only: &BTreeSet<NodeId>,
+) -> BTreeMap<ReplicaId, NodeId> {
+    let may_vote: Vec<_> = meta_replicas(nodes).filter(|(_, node)| !query_only.contains(node)).collect();
+    let voters = meta_voters(may_vote.len());
+    may_vote.into_iter().take(voters).collect()
 }
 
 /// Group 0's replica ids before group 0 can allocate any (I1): nodes in the order of their ids, counted from 1.
@@ -32,6 +43,7 @@ impl MetaState {
         &mut self,
         cluster: ClusterId,
         nodes: Vec<NodeRow>,
+        query_only: BTreeSet<NodeId>,
         replication: u32,
         pool_groups: u32,
     ) -> Result<MetaOutcome> {
@@ -46,6 +58,11 @@ impl MetaState {
         if ids.is_empty() || ids.len() != nodes.len() || ids.contains(&NodeId(0)) {
             return Err(Error::invalid("a cluster needs nodes with different ids from 1"));
         }
+        if !query_only.is_subset(&ids) || query_only.len() == ids.len() {
+            return Err(Error::invalid(
+                "a cluster needs a node that keeps copies beside the query-only ones",
+            ));
+        }
         if replication == 0 {
             return Err(Error::invalid("replication is 0, at least 1 is needed"));
         }
@@ -55,13 +72,13 @@ impl MetaState {
         self.root.next.replica = ids.len() as u64 + 1;
         self.root.groups.insert(GroupId::META, GroupRow { replicas, shards: 0 });
         self.root.cluster = Some(cluster);
-        let order: Vec<NodeId> = ids.into_iter().collect();
+        let order: Vec<NodeId> = ids.difference(&query_only).copied().collect();
         let copies = (replication as usize).min(order.len());
         for group in 0..pool_groups as usize {
             let nodes: Vec<NodeId> = (0..copies).map(|copy| order[(group + copy) % order.len()]).collect();
             self.add_pool_groups(1, &nodes)?;
         }
-        self.placement = Placement::of_formed(&self.root);
+        self.placement = Placement { query_only, ..Placement::of_formed(&self.root) };
         Ok(MetaOutcome::Done)
     }
 }
@@ -102,6 +119,38 @@ mod tests {
         };
         assert_eq!((copies(&[1], 3), copies(&[1, 2], 3), copies(&[1, 2, 3, 4], 3)), (1, 2, 3));
         assert!(form(&[1, 1], 3, 1).1.is_err() && form(&[], 3, 1).1.is_err() && form(&[1], 0, 1).1.is_err());
+    }
+
+    #[test]
+    fn query_only_nodes_follow_group_0_and_have_none_of_the_first_replicas() {
+        let nodes: Vec<NodeRow> =
+            (1..=4).map(|id| NodeRow { id: NodeId(id), address: format!("n{id}:1") }).collect();
+        let form = |query_only: &[u64]| {
+            let (nodes, query_only) = (nodes.clone(), query_only.iter().copied().map(NodeId).collect());
+            let cluster = ClusterId(7);
+            let change =
+                MetaChange::FormWithQueryOnly { cluster, nodes, query_only, replication: 3, pool_groups: 3 };
+            let mut state = MetaState::default();
+            let outcome = state.apply(MetaCommand { suggested: Timestamp::ZERO, change }).outcome;
+            (state, outcome)
+        };
+        let (state, outcome) = form(&[1]);
+        assert_eq!(outcome, Ok(MetaOutcome::Done));
+        assert_eq!(state.root().groups[&GroupId::META].replicas.len(), 4);
+        for group in 1..=3 {
+            let on: BTreeSet<u64> =
+                state.root().groups[&GroupId(group)].replicas.values().map(|node| node.0).collect();
+            assert_eq!(on, BTreeSet::from([2, 3, 4]));
+        }
+        assert!(form(&[1, 2, 3, 4]).1.is_err() && form(&[9]).1.is_err());
+        let ids = || (1..=4).map(NodeId);
+        let voters = |query_only: &[u64]| {
+            let voters = first_meta_voters(ids(), &query_only.iter().copied().map(NodeId).collect());
+            voters.into_iter().map(|(replica, node)| (replica.0, node.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(voters(&[]), [(1, 1), (2, 2), (3, 3)]);
+        assert_eq!(voters(&[1]), [(2, 2), (3, 3), (4, 4)]);
+        assert_eq!(voters(&[1, 4]), [(2, 2)]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ mod state;
 mod tests;
 
 pub use command::{MetaChange, MetaCommand, MetaOutcome, MetaReply};
-pub use forming::{meta_replicas, meta_voters};
+pub use forming::{first_meta_voters, meta_replicas, meta_voters};
 pub use pending::Job;
 pub use placement::{NodeRecord, NodeState, Placement};
 pub use state::{ClusterId, Counters, GroupRow, MetaRoot, MetaState, NodeRow};

@@ -11,7 +11,7 @@
 use super::state::take;
 use super::{MetaOutcome, MetaState, NodeRow};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use vecraft_types::{Error, GroupId, NodeId, ReplicaId, Result};
 
 /// Where a node stands.
@@ -63,6 +63,10 @@ pub struct Placement {
     pub nodes: BTreeMap<NodeId, NodeRecord>,
     /// How often a group's wanted replicas have changed.
     pub versions: BTreeMap<GroupId, u64>,
+    /// Nodes whose replicas follow and never vote: they answer reads. Settled when a node joins. Not a part of this record's
+    /// bytes: a checkpoint has it behind, where earlier programs wrote nothing.
+    #[serde(skip)]
+    pub query_only: BTreeSet<NodeId>,
 }
 
 impl Placement {
@@ -79,6 +83,11 @@ impl Placement {
     /// Where a node stands; none when nobody ever heard of it.
     pub fn state_of(&self, node: NodeId) -> Option<NodeState> {
         self.nodes.get(&node).map(|record| record.state)
+    }
+
+    /// Whether replicas on a node may vote and count as copies.
+    pub fn keeps_copies(&self, node: NodeId) -> bool {
+        !self.query_only.contains(&node)
     }
 
     /// Whether a node with this empty directory could ever join under this id (I1). A refusal holds for ever, so any
@@ -133,6 +142,7 @@ impl MetaState {
         node: NodeRow,
         directory: u128,
         is_listed: bool,
+        is_query_only: bool,
     ) -> Result<MetaOutcome> {
         let id = node.id;
         if id.0 == 0 || directory == 0 {
@@ -151,6 +161,9 @@ impl MetaState {
                 self.bump(GroupId::META);
                 let record = NodeRecord { state: NodeState::Active, directory };
                 self.placement.nodes.insert(id, record);
+                if is_query_only {
+                    self.placement.query_only.insert(id);
+                }
                 Ok(MetaOutcome::Replicas(replica))
             }
             Some(_) => {
@@ -198,11 +211,16 @@ impl MetaState {
         }
     }
 
-    /// The last one cannot go, nor so many at once that what was acknowledged would rest on too few.
+    /// The last one cannot go, nor so many at once that what was acknowledged would rest on too few. Query-only nodes go
+    /// whenever they like, and are no place for others' copies.
     fn check_leaving(&self, id: NodeId) -> Result<()> {
+        if !self.placement.keeps_copies(id) {
+            return Ok(());
+        }
         let in_state = |wanted: &[NodeState]| {
             let nodes = self.placement.nodes.iter().filter(|(_, record)| wanted.contains(&record.state));
-            nodes.map(|(node, _)| *node).collect::<Vec<_>>()
+            let nodes = nodes.map(|(node, _)| *node);
+            nodes.filter(|node| self.placement.keeps_copies(*node)).collect::<Vec<_>>()
         };
         let active = in_state(&[NodeState::Active]);
         if active.iter().all(|node| *node == id) {
@@ -269,7 +287,9 @@ impl MetaState {
         self.check_version(group, version)?;
         let row = self.root.groups.get_mut(&group);
         let row = row.ok_or_else(|| Error::invalid(format!("there is no group {group}")))?;
-        if row.replicas.len() < 2 {
+        let is_copy = |node: &NodeId| self.placement.keeps_copies(*node);
+        let left = row.replicas.iter().filter(|(other, at)| **other != replica && is_copy(at)).count();
+        if left == 0 && row.replicas.get(&replica).is_none_or(is_copy) {
             return Err(Error::invalid(format!("replica {replica} is the last one of group {group}")));
         }
         row.replicas.remove(&replica);
@@ -369,6 +389,30 @@ mod tests {
         set(&mut state, 2, NodeState::Removed).unwrap();
         assert!(words(admit(&mut state, 2, 5, true)).contains("never used again"));
         assert!(words(apply(&mut state, MetaChange::ExpectNode(row(2)))).contains("never used again"));
+    }
+
+    #[test]
+    fn a_query_only_node_is_no_elsewhere_and_goes_when_it_likes() {
+        let mut state = formed(1);
+        let admit = MetaChange::AdmitQueryOnly { node: row(2), directory: 5, is_listed: true };
+        apply(&mut state, admit.clone()).unwrap();
+        assert!(!state.placement().keeps_copies(NodeId(2)) && state.placement().keeps_copies(NodeId(1)));
+        assert_eq!(apply(&mut state, admit).unwrap(), MetaOutcome::Replicas(ReplicaId(4)), "asked again");
+        assert!(words(set(&mut state, 1, NodeState::Leaving)).contains("last one"));
+        let group = GroupId(1);
+        let place = MetaChange::PlaceReplica { group, node: NodeId(2), version: 0 };
+        let MetaOutcome::Replicas(learner) = apply(&mut state, place).unwrap() else { panic!() };
+        let copy = *state.root().groups[&group].replicas.keys().next().unwrap();
+        let unplace = |replica| MetaChange::UnplaceReplica { group, replica, version: 1 };
+        assert!(words(apply(&mut state, unplace(copy))).contains("last one of group 1"));
+        apply(&mut state, unplace(learner)).unwrap();
+        // Neither does it make a majority that may leave at once.
+        let admit = |id| MetaChange::AdmitNode { node: row(id), directory: 9, is_listed: true };
+        apply(&mut state, admit(3)).unwrap();
+        apply(&mut state, admit(4)).unwrap();
+        set(&mut state, 1, NodeState::Leaving).unwrap();
+        assert!(words(set(&mut state, 3, NodeState::Leaving)).contains("2 of 3 nodes"));
+        set(&mut state, 2, NodeState::Leaving).unwrap();
     }
 
     #[test]

@@ -45,6 +45,12 @@ impl MetaState {
                 return Err(Error::invalid(format!("node {survivor} is {state} and cannot stand for it")));
             }
         }
+        if !self.placement.keeps_copies(survivor) {
+            return Err(Error::invalid(format!(
+                "node {survivor} is query-only: its replicas never voted and may lack what was acknowledged. Choose a node \
+                 that keeps copies"
+            )));
+        }
         let lacks =
             self.root.groups.iter().filter(|(_, row)| !row.replicas.values().any(|at| *at == survivor));
         let lacks: Vec<String> = lacks.map(|(group, _)| group.to_string()).collect();
@@ -80,6 +86,20 @@ mod tests {
 
     fn recover(cluster: u128, survivor: u64) -> MetaChange {
         MetaChange::Recover { cluster: ClusterId(cluster), survivor: NodeId(survivor) }
+    }
+
+    #[test]
+    fn a_query_only_node_does_not_stand_for_the_cluster() {
+        let mut state = formed(1, 1);
+        let node = NodeRow { id: NodeId(2), address: "h:1".to_owned() };
+        apply(&mut state, MetaChange::AdmitQueryOnly { node, directory: 5, is_listed: true }).unwrap();
+        for group in 1..=4 {
+            let (group, node) = (GroupId(group), NodeId(2));
+            apply(&mut state, MetaChange::PlaceReplica { group, node, version: 0 }).unwrap();
+        }
+        let why = apply(&mut state, recover(8, 2)).unwrap_err().to_string();
+        assert!(why.contains("node 2 is query-only"), "{why}");
+        apply(&mut state, recover(8, 1)).unwrap();
     }
 
     #[test]

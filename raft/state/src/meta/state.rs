@@ -115,14 +115,20 @@ impl MetaState {
             return (None, self.bootstrap(cluster, node, pool_groups));
         }
         if let MetaChange::Form { cluster, nodes, replication, pool_groups } = change {
-            return (None, self.form(cluster, nodes, replication, pool_groups));
+            return (None, self.form(cluster, nodes, BTreeSet::new(), replication, pool_groups));
+        }
+        if let MetaChange::FormWithQueryOnly { cluster, nodes, query_only, replication, pool_groups } = change
+        {
+            return (None, self.form(cluster, nodes, query_only, replication, pool_groups));
         }
         if self.root.cluster.is_none() {
             return (None, Err(Error::new(Code::NotReady, "the metastore is not bootstrapped")));
         }
         match change {
             // Answered above.
-            MetaChange::Bootstrap { .. } | MetaChange::Form { .. } => (None, Ok(MetaOutcome::Done)),
+            MetaChange::Bootstrap { .. } | MetaChange::Form { .. } | MetaChange::FormWithQueryOnly { .. } => {
+                (None, Ok(MetaOutcome::Done))
+            }
             MetaChange::RegisterNode(node) => (None, self.register_node(node)),
             MetaChange::AddPoolGroups { count, nodes } => (None, self.add_pool_groups(count, &nodes)),
             MetaChange::AllocateReplicaIds { count } => (None, self.allocate_replica_ids(count)),
@@ -162,7 +168,10 @@ impl MetaState {
             }
             MetaChange::ExpectNode(node) => (None, self.expect_node(node)),
             MetaChange::AdmitNode { node, directory, is_listed } => {
-                (None, self.admit_node(node, directory, is_listed))
+                (None, self.admit_node(node, directory, is_listed, false))
+            }
+            MetaChange::AdmitQueryOnly { node, directory, is_listed } => {
+                (None, self.admit_node(node, directory, is_listed, true))
             }
             MetaChange::SetNode { node, state } => (None, self.set_node(node, state)),
             MetaChange::PlaceReplica { group, node, version } => {

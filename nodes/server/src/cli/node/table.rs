@@ -1,9 +1,10 @@
 //! The cluster as a table for people.
 
 use std::fmt::Write;
-use vecraft_types::api::ClusterReply;
+use vecraft_types::api::{ClusterReply, NodeInfo};
 
-const HEAD: [&str; 8] = ["node", "address", "state", "alive", "metastore", "replicas", "leads", "lag"];
+const HEAD: [&str; 9] =
+    ["node", "address", "state", "roles", "alive", "metastore", "replicas", "leads", "lag"];
 
 /// A line a node, and what is under way.
 pub fn table(reply: &ClusterReply) -> String {
@@ -15,6 +16,7 @@ pub fn table(reply: &ClusterReply) -> String {
             node.id.to_string(),
             address.to_owned(),
             node.state.clone(),
+            if node.part.is_empty() { "-" } else { &node.part }.to_owned(),
             if node.is_alive { "yes" } else { "no" }.to_owned(),
             metastore.to_owned(),
             node.replicas.to_string(),
@@ -32,7 +34,8 @@ pub fn table(reply: &ClusterReply) -> String {
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     let _ = writeln!(text, "copies wanted of each group: {}", reply.replication);
-    if reply.nodes.iter().filter(|node| node.state == "active").count() == 2 {
+    let keeps = |node: &&NodeInfo| node.state == "active" && node.part != "query-only";
+    if reply.nodes.iter().filter(keeps).count() == 2 {
         let _ = writeln!(text, "two nodes do not survive the loss of either: writes need both");
     }
     match reply.under_way.as_slice() {
@@ -50,7 +53,6 @@ pub fn table(reply: &ClusterReply) -> String {
 mod tests {
     use super::*;
     use vecraft_types::NodeId;
-    use vecraft_types::api::NodeInfo;
 
     #[test]
     fn a_table_says_what_an_operator_needs() {
@@ -63,11 +65,15 @@ mod tests {
             replicas: 2,
             leads: 1,
             lag: (id == 1).then_some(7),
+            part: if id == 3 { "query-only" } else { "all" }.to_owned(),
         };
-        let nodes = vec![node(1, "active"), node(2, "active")];
+        let nodes = vec![node(1, "active"), node(2, "active"), node(3, "active")];
         let reply = ClusterReply { nodes, replication: 3, under_way: vec!["group 1: moves".to_owned()] };
         let text = table(&reply);
-        assert!(text.contains("1     h1:1     active  yes    voter      2         1      7\n"), "{text}");
+        assert!(
+            text.contains("1     h1:1     active  all         yes    voter      2         1      7\n"),
+            "{text}"
+        );
         assert!(text.contains("2         1      -\n"), "{text}");
         assert!(text.contains("under way: group 1: moves") && text.contains("loss of either"), "{text}");
     }

@@ -41,6 +41,11 @@ fn change() -> impl Strategy<Value = MetaChange> {
         1 => (0u32..3).prop_map(|count| AllocateReplicaIds { count }),
         1 => (0u64..1_000_000).prop_map(|count| AllocateRowIds { count }),
         1 => (0u32..2).prop_map(|count| AddPoolGroups { count, nodes: vec![NodeId(1)] }),
+        1 => (4u64..7).prop_map(|id| AdmitQueryOnly {
+            node: NodeRow { id: NodeId(id), address: format!("host:{id}") },
+            directory: 5,
+            is_listed: true,
+        }),
         1 => (1u64..4).prop_map(|id| RegisterNode(NodeRow { id: NodeId(id), address: format!("host:{id}") })),
     ]
 }
