@@ -202,3 +202,32 @@ async fn a_query_only_node_comes_and_goes_and_no_write_notices() {
     assert_eq!(found(&sandbox.client(2), "books", Consistency::Strong).await, Ok(written));
     sandbox.stop_all().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_follows_answers_nothing_before_it_has_caught_up_once() {
+    let mut sandbox = Sandbox::start(1).await;
+    create(&sandbox.client(1), "books").await;
+    sandbox.client(1).collection("books").insert(rows(0, 100)).await.unwrap();
+    let id = sandbox.list_another();
+    make_query_only(&mut sandbox, id);
+    let add = ClusterRequest::Add { node: NodeId(id), address: sandbox.node_address(id) };
+    sandbox.ask(1, add).await.unwrap();
+    sandbox.try_start(id).await.unwrap();
+    sandbox.at_rest(1, 2).await;
+    sandbox.cluster_is(1, "it has everything", |reply| info(reply, id).lag == Some(0)).await;
+    let why = sandbox.ask(1, ClusterRequest::Remove(NodeId(1))).await.unwrap_err();
+    assert!(why.contains("node 1 is the last one"), "{why}");
+
+    // It has all rows, but nobody was there to tell it so.
+    sandbox.stop(1).await;
+    let quick = Client::builder().address(sandbox.client_address(id)).deadline(Duration::from_secs(2));
+    let quick = quick.connect().await.unwrap();
+    let why = found(&quick, "books", Consistency::Eventually).await.unwrap_err();
+    assert!(why.contains("has not caught up since the node started"), "{why}");
+    drop(quick);
+    sandbox.try_start(1).await.unwrap();
+    answers_itself(&sandbox, id, Consistency::Eventually, 100).await;
+    sandbox.stop(1).await;
+    assert_eq!(found(&sandbox.client(id), "books", Consistency::Eventually).await, Ok(100));
+    sandbox.stop_all().await;
+}
