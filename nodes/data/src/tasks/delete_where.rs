@@ -3,27 +3,64 @@
 //! ```text
 //! read index -> published -> evaluate on the view -> propose (key, place)* -> rows that changed meanwhile? again
 //! ```
+//! The entries of a request are numbered through. Asked again after its leader was lost, it finds fewer rows than at
+//! first, so its first entry is not the old first one: it counts what the window holds of it (I10) and goes on behind.
 
+use crate::group::{DataGroup, refused};
 use crate::node::DataNode;
-use crate::tasks::write::written;
 use std::time::Duration;
 use vecraft_expr::Filter;
 use vecraft_rpc::services::ShardWritten;
 use vecraft_segment::exec::{self, Cancel};
-use vecraft_state::shard::ShardCommand;
+use vecraft_state::shard::{Applied, Refusal, Seen, ShardCommand};
 use vecraft_types::{Code, Error, PartitionId, PrimaryKey, RequestId, Result, RowRef, ShardId};
 
 /// Keys an entry.
-const KEYS_MAX: usize = 10_000;
+pub(crate) const KEYS_MAX: usize = 10_000;
 /// Looks at rows that keep changing under the delete.
 const ROUNDS_MAX: u32 = 64;
-/// Entries of one round that get a part number of their own.
-const PARTS_A_ROUND: u32 = 1 << 14;
+/// Part numbers of the entries of one part: apart from those of other parts. Far more than the dedup window keeps, and
+/// when it forgets the first entry of a request, the outcome of the request is unknown.
+const ENTRIES_A_PART: u32 = 1 << 20;
 
-/// A part number of its own for every entry of a resolved delete: apart from other parts of the request, from
-/// other rounds and from other entries of the round.
-fn part_number(part: u32, round: u32, entry: u32) -> u32 {
-    (part + 1).wrapping_mul(PARTS_A_ROUND * ROUNDS_MAX) + round * PARTS_A_ROUND + entry % PARTS_A_ROUND
+/// The entries of one request, this attempt's and those of earlier ones, and what they did.
+struct Entries {
+    request: RequestId,
+    count: u32,
+    total: ShardWritten,
+}
+
+impl Entries {
+    /// The name of the first entry that is not counted.
+    fn next(&self) -> RequestId {
+        entry_name(self.request, self.count)
+    }
+
+    fn add(&mut self, applied: Applied) {
+        self.count += 1;
+        self.total.deleted += applied.deleted;
+        self.total.position = self.total.position.max(applied.position);
+        self.total.timestamp = self.total.timestamp.max(applied.timestamp);
+    }
+
+    /// Counts those that were applied here before.
+    fn add_applied(&mut self, group: &DataGroup, shard: ShardId) -> Result<()> {
+        let machine = group.machine.lock();
+        let Some(state) = machine.replica.state.shards.get(&shard) else { return Err(gone(shard)) };
+        loop {
+            match state.dedup.look_up(&self.next()) {
+                Seen::New => return Ok(()),
+                Seen::Answered(reply) => self.add(reply.map_err(|refusal| refused(shard, refusal))?),
+                Seen::BelowFloor => return Err(refused(shard, Refusal::OutcomeUnknown)),
+            }
+        }
+    }
+}
+
+/// The name of an entry of a resolved delete.
+pub(crate) fn entry_name(request: RequestId, entry: u32) -> RequestId {
+    let part = (request.part + 1).wrapping_mul(ENTRIES_A_PART).wrapping_add(entry);
+    RequestId { part, ..request }
 }
 
 impl DataNode {
@@ -36,8 +73,8 @@ impl DataNode {
         deadline: Duration,
     ) -> Result<ShardWritten> {
         let group = self.group_of(shard)?;
-        let mut total = ShardWritten::default();
-        for round in 0..ROUNDS_MAX {
+        let mut entries = Entries { request, count: 0, total: ShardWritten::default() };
+        for _ in 0..ROUNDS_MAX {
             let at = group.raft.read_index().await?;
             group.raft.wait_published(at, deadline).await?;
             let look = {
@@ -45,40 +82,56 @@ impl DataNode {
                 move || node.resolve(shard, &partitions, &filter)
             };
             let rows = group.io.run(look).await.map_err(|e| Error::internal(e.to_string()))??;
+            // After the look: what deleted rows that it did not see any more is in the window.
+            entries.add_applied(&group, shard)?;
             let mut conflicts = 0;
-            for (number, chunk) in rows.chunks(KEYS_MAX).enumerate() {
-                // Each entry is its own part, so that a retry of the whole request finds each answer (I10).
-                let part = part_number(request.part, round, number as u32);
-                let command = ShardCommand::DeleteVersions {
-                    request: RequestId { part, ..request },
-                    rows: chunk.to_vec(),
-                };
-                let applied = group.propose(shard, command, deadline).await?;
-                conflicts += applied.conflicts;
-                let done = written(applied);
-                total = ShardWritten { deleted: total.deleted + done.deleted, ..done };
+            for chunk in rows.chunks(KEYS_MAX) {
+                conflicts += delete_rows(&group, shard, &mut entries, chunk, deadline).await?;
             }
             if conflicts == 0 {
-                if rows.is_empty() && round == 0 {
+                if entries.count == 0 {
                     let view = self.views.get(shard);
-                    total.timestamp = view.map(|view| view.timestamp).unwrap_or_default();
+                    entries.total.timestamp = view.map(|view| view.timestamp).unwrap_or_default();
                 }
-                return Ok(total);
+                return Ok(entries.total);
             }
         }
         Err(Error::new(Code::Unavailable, "rows keep changing under the delete; some are gone, try again"))
     }
 
-    fn resolve(
+    pub(crate) fn resolve(
         &self,
         shard: ShardId,
         partitions: &[PartitionId],
         filter: &str,
     ) -> Result<Vec<(PrimaryKey, RowRef)>> {
-        let gone = || Error::new(Code::ReplicaUnavailable, "the shard was dropped").with("shard", shard);
-        let view = self.views.get(shard).ok_or_else(gone)?;
+        let view = self.views.get(shard).ok_or_else(|| gone(shard))?;
         let filter = Filter::parse(filter, &view.schema)?;
         let only = (!partitions.is_empty()).then_some(partitions);
         exec::keys(&view, only, Some(&filter), Cancel::never()).map_err(|error| self.unreadable(shard, error))
     }
+}
+
+/// Deletes these rows with an entry of its own; returns how many changed meanwhile and stay.
+async fn delete_rows(
+    group: &DataGroup,
+    shard: ShardId,
+    entries: &mut Entries,
+    rows: &[(PrimaryKey, RowRef)],
+    deadline: Duration,
+) -> Result<u64> {
+    loop {
+        let command = ShardCommand::DeleteVersions { request: entries.next(), rows: rows.to_vec() };
+        let (position, applied) = group.propose_at(shard, command, deadline).await?;
+        entries.add(applied);
+        // Another position is that of an entry which an earlier attempt had under way (I10): it counts, and it says
+        // nothing about these rows.
+        if applied.position == position {
+            return Ok(applied.conflicts);
+        }
+    }
+}
+
+fn gone(shard: ShardId) -> Error {
+    Error::new(Code::ReplicaUnavailable, "the shard was dropped").with("shard", shard)
 }

@@ -2,7 +2,7 @@
 
 mod admin;
 mod barrier;
-mod delete_where;
+pub(crate) mod delete_where;
 mod indexes;
 mod write;
 

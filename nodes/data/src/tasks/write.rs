@@ -106,7 +106,7 @@ impl DataNode {
     }
 }
 
-pub(crate) fn written(applied: Applied) -> ShardWritten {
+fn written(applied: Applied) -> ShardWritten {
     ShardWritten {
         position: applied.position,
         timestamp: applied.timestamp,

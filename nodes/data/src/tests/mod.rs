@@ -4,6 +4,7 @@
 mod admin;
 mod clean_up;
 mod damage;
+mod deletes;
 mod formats;
 mod indexes;
 mod rig;

@@ -25,7 +25,8 @@ pub struct DedupWindow {
 }
 
 /// What the window knows about a request.
-pub(super) enum Seen {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
     /// Nothing: apply it.
     New,
     /// It was answered before.
@@ -35,7 +36,8 @@ pub(super) enum Seen {
 }
 
 impl DedupWindow {
-    pub(super) fn look_up(&self, request: &RequestId) -> Seen {
+    /// What it knows about a request. Leaders look themselves where a request has many entries and some may be there.
+    pub fn look_up(&self, request: &RequestId) -> Seen {
         if let Some(answer) = self.answers.get(request) {
             return Seen::Answered(answer.clone());
         }

@@ -18,7 +18,7 @@ mod insert;
 mod state;
 
 pub use command::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
-pub use dedup::DedupWindow;
+pub use dedup::{DedupWindow, Seen};
 pub use effect::Effect;
 pub use group::{GroupState, Outcome};
 pub use state::{SegmentPhase, SegmentState, ShardState};
