@@ -12,6 +12,7 @@ pub use relay::Relay;
 use futures::future::join_all;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vecraft_client::types::{CollectionSchema, DataType, FieldSchema};
@@ -189,16 +190,23 @@ impl Sandbox {
     }
 }
 
+/// Below the ports that the system gives to outgoing connections: one of those would be taken while a node is away.
+const PORTS: std::ops::Range<u32> = 10_000..32_000;
+
 /// A node on ports that were free a moment ago and that no other node of these has.
 fn node(id: u64, directory: &Path, others: &[NodeConfig]) -> NodeConfig {
     let is_taken = |port: u16| {
         others.iter().any(|o| [o.milvus_port, o.client_port, o.node_port, o.http_port].contains(&port))
     };
+    // Each test is a process: they begin at different places.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(61);
     let mut held: Vec<TcpListener> = Vec::new();
     let mut ports = Vec::new();
     while ports.len() < 4 {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
+        let step = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = (PORTS.start + step % (PORTS.end - PORTS.start)) as u16;
+        let Ok(socket) = TcpListener::bind(("127.0.0.1", port)) else { continue };
         if !is_taken(port) {
             ports.push(port);
         }
