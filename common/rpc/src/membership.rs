@@ -92,6 +92,10 @@ pub struct JoinRequest {
     pub cluster_name: String,
     /// Whether the node that it asked has it in its own configuration.
     pub is_listed: bool,
+    /// Copies of each group, in its configuration.
+    pub replication: u64,
+    /// Groups for each node, in its configuration.
+    pub groups_per_node: u64,
 }
 
 /// What a node that may join must know.
