@@ -234,12 +234,13 @@ fn the_hash_covers_what_nodes_must_agree_on() {
         other.hash() != config.hash()
     };
     assert!(changed(|config| config.cluster.name = "other".into()));
+    assert!(changed(|config| config.cluster.replication = 2));
+    assert!(changed(|config| config.data.groups_per_node = 7));
     assert!(changed(|config| config.nodes[0].node_port = 1));
     assert!(changed(|config| config.nodes[0].roles = vec![Role::Data]));
     assert!(!changed(|config| config.nodes[0].roles.reverse()));
     assert!(!changed(|config| config.nodes[0].data_dir = "b".into()));
     assert!(!changed(|config| config.log.level = "debug".into()));
-    // Written into data directories, so it must not move with a new version.
     assert_eq!(config.hash(), Config::embedded("elsewhere").hash());
 }
 

@@ -94,6 +94,10 @@ pub struct JoinRequest {
     pub is_listed: bool,
     /// Its replicas are to follow and never to vote.
     pub is_query_only: bool,
+    /// Copies of each group, in its configuration.
+    pub replication: u64,
+    /// Groups for each node, in its configuration.
+    pub groups_per_node: u64,
 }
 
 /// What a node that may join must know.

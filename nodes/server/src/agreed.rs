@@ -5,6 +5,7 @@
 //!                            cluster.replication                ──> group 0, by its first leader
 //!                            whether the node is query-only     ──> group 0, when the node comes
 //! every later start          the same keys of the configuration against both: another value is refused
+//! a node would join          its three values against those of the node it asks, before it is admitted
 //! ```
 //! Taking another value in silence would be a lie: nothing reads it any more, and a wrong name is most often the directory
 //! of another cluster. Addresses are not settled: nodes may move. Who the node is, and the cluster id, are the
@@ -12,6 +13,7 @@
 
 use crate::Error;
 use vecraft_config::Config;
+use vecraft_rpc::membership::JoinRequest;
 use vecraft_state::meta::Placement;
 use vecraft_storage::{Kv, Table, WriteBatch};
 use vecraft_types::NodeId;
@@ -85,7 +87,38 @@ fn check_roles(placement: &Placement, config: &Config, own: NodeId) -> Result<()
     })
 }
 
-/// Settles what is not settled yet. Durable when it returns; called once the directory belongs to a cluster for good.
+/// Compares the configuration of a node that would join with what this node's cluster has: its own configuration, which
+/// agrees with the directory, and group 0.
+///
+/// # Errors
+/// Both values: nothing was admitted yet.
+pub fn check_joining(placement: &Placement, own: &Config, joiner: &JoinRequest) -> vecraft_types::Result<()> {
+    let name = &own.cluster.name;
+    if joiner.cluster_name != *name {
+        return Err(vecraft_types::Error::invalid(format!(
+            "its cluster.toml names the cluster {:?}, this one is {name:?}: another cluster.toml, or another cluster",
+            joiner.cluster_name
+        )));
+    }
+    let replication = match placement.replication {
+        0 => own.cluster.replication,
+        settled => u64::from(settled),
+    };
+    let values = [
+        ("cluster.replication", joiner.replication, replication),
+        ("data.groups_per_node", joiner.groups_per_node, own.data.groups_per_node),
+    ];
+    match values.into_iter().find(|(_, theirs, ours)| theirs != ours) {
+        None => Ok(()),
+        Some((key, theirs, ours)) => Err(vecraft_types::Error::invalid(format!(
+            "{key} is {theirs} in its cluster.toml, and {ours} in this cluster: it was settled when the cluster began, so \
+             write {ours}"
+        ))),
+    }
+}
+
+/// Settles what is not settled yet. Durable when it returns; called once the directory belongs to a cluster for good, or
+/// is about to.
 ///
 /// # Errors
 /// Storage errors.
@@ -135,6 +168,37 @@ mod tests {
         config.data.groups_per_node = 5;
         let why = check_directory(&kv, &config).unwrap_err().to_string();
         assert!(why.contains("data.groups_per_node is 5") && why.contains("stored is 2"), "{why}");
+    }
+
+    #[test]
+    fn who_would_join_with_other_values_is_refused_with_both() {
+        let mut own = Config::embedded("data");
+        (own.cluster.name, own.cluster.replication, own.data.groups_per_node) = ("a".to_owned(), 3, 2);
+        let joiner = |name: &str, replication, groups_per_node| JoinRequest {
+            node: NodeId(4),
+            address: "h:1".to_owned(),
+            directory: 5,
+            cluster_name: name.to_owned(),
+            is_listed: false,
+            is_query_only: false,
+            replication,
+            groups_per_node,
+        };
+        let check = |settled, joiner| {
+            let placement = Placement { replication: settled, ..Placement::default() };
+            check_joining(&placement, &own, &joiner).map_err(|why| why.to_string())
+        };
+        check(3, joiner("a", 3, 2)).unwrap();
+        check(0, joiner("a", 3, 2)).unwrap();
+        for (settled, refused, words) in [
+            (3, joiner("b", 3, 2), ["\"b\"", "\"a\""]),
+            (3, joiner("a", 1, 2), ["cluster.replication is 1", "3 in this cluster"]),
+            (0, joiner("a", 1, 2), ["cluster.replication is 1", "3 in this cluster"]),
+            (3, joiner("a", 3, 7), ["data.groups_per_node is 7", "2 in this cluster"]),
+        ] {
+            let why = check(settled, refused).unwrap_err();
+            assert!(words.iter().all(|word| why.contains(word)), "{why}");
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use vecraft_client::Client;
 use vecraft_config::Config;
 use vecraft_server::Server;
 use vecraft_test_cluster::{PATIENCE, Sandbox, create, eventually, found, rows};
-use vecraft_types::api::Consistency;
-use vecraft_types::{Metric, PrimaryKey};
+use vecraft_types::api::{ClusterRequest, Consistency};
+use vecraft_types::{Metric, NodeId, PrimaryKey};
 
 async fn start_refusal(config: &Config, id: u64) -> String {
     match tokio::time::timeout(PATIENCE, Server::start(config, id))
@@ -185,5 +185,38 @@ async fn a_configuration_that_contradicts_the_cluster_is_refused_with_both_value
     sandbox.config = kept;
     // The refused start lets go of the directory and the port a moment later.
     eventually("node 3 starts with what was settled", async || sandbox.try_start(3).await.is_ok()).await;
+    sandbox.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_would_join_with_another_configuration_is_refused_before_it_is_admitted() {
+    let mut sandbox = Sandbox::start(1).await;
+    let id = sandbox.list_another();
+    let add = ClusterRequest::Add { node: NodeId(id), address: sandbox.node_address(id) };
+    sandbox.ask(1, add).await.unwrap();
+    let kept = sandbox.config.clone();
+    sandbox.config.data.groups_per_node = 7;
+    let why = sandbox.try_start(id).await.unwrap_err();
+    assert!(why.contains("data.groups_per_node is 7") && why.contains("1 in this cluster"), "{why}");
+    sandbox.config = kept.clone();
+    sandbox.config.cluster.replication = 1;
+    // The refused start lets go of the directory and the port a moment later.
+    let mut why = String::new();
+    eventually("it asks again", async || {
+        why = sandbox.try_start(id).await.unwrap_err();
+        why.contains("cannot join")
+    })
+    .await;
+    assert!(why.contains("cluster.replication is 1") && why.contains("3 in this cluster"), "{why}");
+    let reply = sandbox.ask(1, ClusterRequest::List).await.unwrap();
+    let states: Vec<_> = reply.nodes.iter().map(|node| (node.id.0, node.state.as_str())).collect();
+    assert_eq!(states, [(1, "active"), (id, "expected")]);
+    sandbox.config = kept.clone();
+    eventually("it joins with the cluster's values", async || sandbox.try_start(id).await.is_ok()).await;
+    sandbox.at_rest(1, 2).await;
+    sandbox.stop(id).await;
+    sandbox.config.data.groups_per_node = 7;
+    let why = sandbox.try_start(id).await.unwrap_err();
+    assert!(why.contains("data.groups_per_node is 7") && why.contains("stored is 1"), "{why}");
     sandbox.stop_all().await;
 }

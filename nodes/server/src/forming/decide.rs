@@ -49,8 +49,8 @@ pub fn decide(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, Nod
     for other in answers.values() {
         if other.config_hash != own.config_hash {
             return Next::Refuse(format!(
-                "node {} was started with another cluster.toml (hash {:016x}, ours is {:016x}): name, replication, and \
-                 each node's id, host, ports and roles must be the same on all nodes",
+                "node {} was started with another cluster.toml (hash {:016x}, ours is {:016x}): name, replication, \
+                 groups_per_node, and each node's id, host, ports and roles must be the same on all nodes",
                 other.node, other.config_hash, own.config_hash
             ));
         }

@@ -1,6 +1,7 @@
 //! The answering side: says who this node is, takes a cluster's id once, and hands on who wants to join.
 
 use super::hello;
+use crate::agreed;
 use crate::directory::Directory;
 use crate::identity::Phase;
 use crate::recover::ancestors;
@@ -80,15 +81,11 @@ impl Forming for FormingDoor {
     }
 
     async fn join(&self, request: JoinRequest) -> Result<Joined> {
-        let name = &self.config.cluster.name;
-        if request.cluster_name != *name {
-            return Err(Error::invalid(format!(
-                "its cluster.toml names the cluster {:?}, this one is {name:?}: another cluster.toml, or another cluster",
-                request.cluster_name
-            )));
-        }
-        // I1: a refusal for ever needs no leader. With two nodes there is none when one of them is empty.
-        self.metastore()?.read(|state| state.placement().check_joining(request.node, request.directory))?;
+        self.metastore()?.read(|state| {
+            agreed::check_joining(state.placement(), &self.config, &request)?;
+            // I1: a refusal for ever needs no leader. With two nodes there is none when one of them is empty.
+            state.placement().check_joining(request.node, request.directory)
+        })?;
         let cluster = self.cluster.get().ok_or_else(starting)?;
         let is_listed = self.config.nodes.iter().any(|node| node.id == request.node.0);
         cluster.join(JoinRequest { is_listed, ..request }).await

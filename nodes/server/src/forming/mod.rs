@@ -14,6 +14,7 @@ mod decide;
 mod door;
 
 use crate::Error;
+use crate::agreed;
 use crate::directory::Directory;
 use crate::identity::Phase;
 use crate::member_record::{self, MetaReplica};
@@ -141,12 +142,16 @@ async fn join(
         cluster_name: config.cluster.name.clone(),
         is_listed: false,
         is_query_only: config.node(own.0)?.is_query_only(),
+        replication: config.cluster.replication,
+        groups_per_node: config.data.groups_per_node,
     };
     for through in via {
         let answer = tokio::time::timeout(ANSWER_MAX, ask_join(peers, *through, request.clone())).await;
         match answer {
             Ok(Ok(joined)) => {
                 let replica = MetaReplica { replica: joined.replica, joins: true };
+                // It compared them with its own. First: a member may not come back with other values.
+                agreed::settle(directory.kv.as_ref(), config)?;
                 directory.identity.lock().join(directory.kv.as_ref(), joined.cluster, replica)?;
                 tracing::info!(cluster = format!("{:032x}", joined.cluster), "this node was taken in");
                 return Ok(true);
