@@ -26,7 +26,7 @@
 # Examples:
 #   scripts/deploy.sh --binary vecraft --config cluster.toml --dry-run        look first
 #   scripts/deploy.sh --binary vecraft --config cluster.toml --secret secret --first
-#   scripts/deploy.sh --binary vecraft --config cluster.toml                  a new program, rolling: clients notice nothing
+#   scripts/deploy.sh --binary vecraft --config cluster.toml                  a new program whose nodes still speak with the old ones, rolling
 #   scripts/deploy.sh --binary vecraft --config cluster.toml 4                a node that joins: vecraft node add 4 HOST:PORT first
 set -euo pipefail
 

@@ -1,9 +1,9 @@
 //! I13 with several voters: one builds, a majority holds, the others fetch.
 
 use super::peers::OWN;
-use super::rig::{Life, Rig, SHARD, VECTOR, vector};
+use super::rig::{Rig, SHARD, VECTOR};
 use std::sync::Arc;
-use vecraft_index::{IndexKind, SearchParams};
+use vecraft_index::IndexKind;
 use vecraft_rpc::copies::{HoldIndex, IndexHolder};
 use vecraft_storage::{Disk, OpenMode, SimDisk};
 use vecraft_types::{BuildId, Code, IndexBuild, NodeId, SegmentId};
@@ -44,13 +44,6 @@ fn hold(build: IndexBuild) -> HoldIndex {
     HoldIndex { shard: SHARD, segment: SegmentId(1), build, from: NodeId(2) }
 }
 
-#[track_caller]
-fn answers(life: &Life) {
-    let index = life.segment(1).index(VECTOR).unwrap();
-    let hits = index.search(&vector(123), 1, &SearchParams::default(), None).unwrap();
-    assert_eq!(hits[0].row, 123);
-}
-
 #[tokio::test]
 async fn i13_a_build_is_named_when_a_majority_holds_its_file() {
     let rig = rig();
@@ -67,7 +60,7 @@ async fn i13_a_build_is_named_when_a_majority_holds_its_file() {
     let held = rig.peers.held();
     let build = rig.ledger.build(1, 1).unwrap();
     assert_eq!(held, [(NodeId(2), HoldIndex { from: OWN, ..hold(build) })]);
-    answers(&life);
+    life.answers();
     life.end().await;
 }
 
@@ -89,7 +82,7 @@ async fn i13_a_replica_that_does_not_lead_holds_waits_and_never_builds() {
     let report = life.until(|report| report.attached == 1).await;
     assert_eq!((report.built, report.fetched, report.opened, report.awaited), (0, 1, 1, 0));
     assert_eq!(rig.index_files(), [rig.named_file(1, 1)]);
-    answers(&life);
+    life.answers();
     life.end().await;
 
     // After a crash it is still here, and nobody is asked.
@@ -115,7 +108,7 @@ async fn i13_what_the_builder_left_held_is_named_by_the_next_leader() {
     let report = life.until(|report| report.attached == 1).await;
     assert_eq!((rig.ledger.build(1, 1), rig.ledger.entries()), (Some(build), 1));
     assert_eq!(report.fetched, 1);
-    answers(&life);
+    life.answers();
     life.end().await;
 }
 
@@ -142,7 +135,7 @@ async fn i13_a_file_that_is_missing_or_damaged_is_fetched_from_who_has_it() {
     let life = rig.live().await;
     let report = life.until(|report| report.attached == 1).await;
     assert_eq!((report.built, report.fetched, report.unusable), (0, 1, 0));
-    answers(&life);
+    life.answers();
     life.end().await;
 
     let path = rig.named_file(1, 1);
@@ -152,7 +145,7 @@ async fn i13_a_file_that_is_missing_or_damaged_is_fetched_from_who_has_it() {
     let report = life.until(|report| report.attached == 1).await;
     assert_eq!((report.built, report.fetched), (0, 1));
     assert_eq!((rig.ledger.build(1, 1), rig.ledger.entries()), (Some(build), 1));
-    answers(&life);
+    life.answers();
     life.end().await;
 }
 
@@ -190,7 +183,7 @@ async fn i13_a_file_that_a_majority_lost_is_built_again_by_the_leader_alone() {
         assert_eq!(rig.ledger.build(1, 1).unwrap().version, version);
         assert_eq!(rig.peers.held().len(), usize::from(version == 2));
         assert_eq!(rig.index_files(), [rig.named_file(1, 1)]);
-        answers(&life);
+        life.answers();
         life.end().await;
     }
 }
@@ -232,6 +225,6 @@ async fn i13_another_build_that_was_named_first_is_fetched_in_the_place_of_our_o
     assert_eq!((report.fetched, rig.ledger.build(1, 1)), (1, Some(rival)));
     assert_eq!(life.segment(1).index(VECTOR).unwrap().kind(), IndexKind::IvfFlat);
     assert_eq!(rig.index_files(), [rig.named_file(1, 1)], "ours goes");
-    answers(&life);
+    life.answers();
     life.end().await;
 }

@@ -1,7 +1,6 @@
 //! I13: between a durable file and its use stands the log's word.
 
-use super::rig::{Life, Rig, SHARD, VECTOR, vector};
-use vecraft_index::SearchParams;
+use super::rig::{Rig, SHARD, VECTOR};
 use vecraft_storage::{Disk, OpenMode};
 use vecraft_types::{BuildId, IndexBuild, IndexId};
 
@@ -25,13 +24,6 @@ fn rig() -> Rig {
     rig
 }
 
-#[track_caller]
-fn answers(life: &Life) {
-    let index = life.segment(1).index(VECTOR).unwrap();
-    let hits = index.search(&vector(123), 1, &SearchParams::default(), None).unwrap();
-    assert_eq!(hits[0].row, 123);
-}
-
 #[tokio::test]
 async fn i13_an_index_is_named_before_it_is_used() {
     let rig = rig();
@@ -48,7 +40,7 @@ async fn i13_an_index_is_named_before_it_is_used() {
     let report = life.until(|report| report.attached == 1).await;
     assert_eq!((report.built, rig.ledger.entries()), (1, 1));
     assert_eq!(rig.index_files(), [rig.named_file(1, 1)]);
-    answers(&life);
+    life.answers();
     life.end().await;
 }
 
@@ -78,7 +70,7 @@ async fn i13_a_named_file_that_nobody_has_is_built_again_as_the_next_version() {
     let build = rig.ledger.build(1, 1).unwrap();
     assert_eq!(build.version, 2);
     assert_eq!(rig.index_files(), [rig.named_file(1, 1)]);
-    answers(&life);
+    life.answers();
     life.end().await;
 
     // And that one is in force from now on.
@@ -160,7 +152,7 @@ async fn i13_a_newer_build_takes_the_place_of_the_one_in_use() {
     let report = life.until(|report| report.built == 2).await;
     assert_eq!((report.attached, report.unusable), (1, 1));
     assert_eq!(rig.ledger.build(1, 1).unwrap().version, 4);
-    answers(&life);
+    life.answers();
     life.end().await;
 }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use vecraft_index::SearchParams;
 use vecraft_rpc::memory::{MemoryGovernor, Room};
 use vecraft_rpc::services::Catalogue;
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RolePolicy};
@@ -254,6 +255,14 @@ impl Rig {
 }
 
 impl Life {
+    /// The first segment's index is in use, and right.
+    #[track_caller]
+    pub fn answers(&self) {
+        let index = self.segment(1).index(VECTOR).unwrap();
+        let hits = index.search(&vector(123), 1, &SearchParams::default(), None).unwrap();
+        assert_eq!(hits[0].row, 123);
+    }
+
     /// Waits until the report is as wished.
     pub async fn until(&self, is_reached: impl Fn(&IndexReport) -> bool) -> IndexReport {
         let reached = async {
