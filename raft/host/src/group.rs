@@ -166,7 +166,7 @@ impl Group {
     }
 
     /// Adds a replica that follows and does not count, if the members are still those of `expected`. Start it there
-    /// first, with [`crate::Birth::Join`]. On the leader only, as all changes.
+    /// first, with [`crate::Birth::Join`]. On the leader only, as all changes; after each, [`Group::members`] tells of it.
     ///
     /// # Errors
     /// [`Error::MembersChanged`], [`Error::NotLeader`], [`Error::Refused`], [`Error::Deadline`]: outcome unknown.
@@ -179,7 +179,7 @@ impl Group {
         if let Some(known) = self.members().location(learner.replica) {
             return self.refused(format!("{known} is a member already, ids are never used twice (I1)"));
         }
-        self.within(deadline, self.raft.change(expected, Change::AddLearner(learner))).await
+        self.set_members(expected, Change::AddLearner(learner), deadline).await
     }
 
     /// Replaces the voters in one joint change (I2): learners become voters, voters that are not named leave for
@@ -223,7 +223,7 @@ impl Group {
             true => Change::VotersKeeping(voters.clone()),
             false => Change::Voters(voters.clone()),
         };
-        self.within(deadline, self.raft.change(expected, change)).await
+        self.set_members(expected, change, deadline).await
     }
 
     /// Removes a learner.
@@ -239,7 +239,24 @@ impl Group {
         if !self.members().learners.contains_key(&learner) {
             return self.refused(format!("replica {learner} is no learner"));
         }
-        self.within(deadline, self.raft.change(expected, Change::RemoveLearner(learner))).await
+        self.set_members(expected, Change::RemoveLearner(learner), deadline).await
+    }
+
+    /// Makes a change and waits until this replica's own standing tells of it: the next change is checked against that.
+    async fn set_members(
+        &self,
+        expected: MembershipId,
+        change: Change,
+        deadline: Duration,
+    ) -> Result<MembershipId, Error> {
+        let mut standing = self.standing.clone();
+        self.within(deadline, async {
+            let set = self.raft.change(expected, change).await?;
+            let is_seen = |now: &Standing| now.members.id.is_some_and(|id| id.position() >= set.position());
+            let ended = |_| Error::Stopped { group: self.id, reason: "its core has ended".into() };
+            standing.wait_for(is_seen).await.map(|_| set).map_err(ended)
+        })
+        .await
     }
 
     /// Hands leadership to another voter; returns once this replica has heard of its new leader.

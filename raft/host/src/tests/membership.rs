@@ -121,7 +121,8 @@ async fn p9_one_voter_becomes_three_and_one_again() {
         cluster.start(id, Birth::Join).await;
         assert_eq!(cluster.group(id).standing().borrow().part, Part::Learner);
         let group = cluster.group(1);
-        group.add_learner(cluster.membership(1), location(id), WAIT).await.unwrap();
+        let set = group.add_learner(cluster.membership(1), location(id), WAIT).await.unwrap();
+        assert_eq!(group.members().id, Some(set), "what was changed is known at once");
     }
     cluster.group(1).change_voters(cluster.membership(1), &ids(&[1, 2, 3]), WAIT).await.unwrap();
     cluster.write("three", "v").await;
