@@ -176,7 +176,8 @@ impl Group {
         learner: Location,
         deadline: Duration,
     ) -> Result<MembershipId, Error> {
-        if let Some(known) = self.members().location(learner.replica) {
+        let members = self.members_as_leader()?;
+        if let Some(known) = members.location(learner.replica) {
             return self.refused(format!("{known} is a member already, ids are never used twice (I1)"));
         }
         self.set_members(expected, Change::AddLearner(learner), deadline).await
@@ -205,7 +206,7 @@ impl Group {
         keeps_learners: bool,
         deadline: Duration,
     ) -> Result<MembershipId, Error> {
-        let members = self.members();
+        let members = self.members_as_leader()?;
         if voters.is_empty() {
             return self.refused("no voter would be left".to_owned());
         }
@@ -236,10 +237,19 @@ impl Group {
         learner: ReplicaId,
         deadline: Duration,
     ) -> Result<MembershipId, Error> {
-        if !self.members().learners.contains_key(&learner) {
+        if !self.members_as_leader()?.learners.contains_key(&learner) {
             return self.refused(format!("replica {learner} is no learner"));
         }
         self.set_members(expected, Change::RemoveLearner(learner), deadline).await
+    }
+
+    /// The members a change starts from; a follower may know old ones or none.
+    fn members_as_leader(&self) -> Result<Members, Error> {
+        let now = self.standing.borrow();
+        match now.part {
+            Part::Leader => Ok(now.members.clone()),
+            _ => Err(Error::NotLeader { group: self.id, leader: now.leader }),
+        }
     }
 
     /// Makes a change and waits until this replica's own standing tells of it: the next change is checked against that.
@@ -265,11 +275,7 @@ impl Group {
     /// [`Error::NotLeader`], [`Error::Refused`] when `to` is no voter, [`Error::Deadline`]: it may still happen.
     pub async fn transfer_leader(&self, to: ReplicaId, deadline: Duration) -> Result<(), Error> {
         let mut standing = self.standing.clone();
-        let now = standing.borrow_and_update().clone();
-        if now.part != Part::Leader {
-            return Err(Error::NotLeader { group: self.id, leader: now.leader });
-        }
-        if !now.members.voters.contains_key(&to) {
+        if !self.members_as_leader()?.voters.contains_key(&to) {
             return self.refused(format!("replica {to} is no voter and cannot lead"));
         }
         self.within(deadline, async {
