@@ -35,6 +35,10 @@ pub struct Cluster {
     /// Kinds of faults, by comma; the first letters stand for all kinds that begin so. `list` shows them.
     #[arg(long, value_delimiter = ',', default_value = "all")]
     faults: Vec<String>,
+    /// How long one fault lasts at most, in seconds. What lasts longer than a connection's patience with a silent peer
+    /// (4 s) is noticed in another way than what is short.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=600))]
+    longest_s: u64,
     /// The pause of each worker between two operations, in milliseconds.
     #[arg(long, default_value_t = 15)]
     pace_ms: u64,
@@ -76,7 +80,8 @@ impl Cluster {
         }
         std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
         let pace = Duration::from_millis(self.pace_ms);
-        let plan = Plan { program, seed: self.seed, seconds: self.seconds, faults, pace };
+        let (seed, seconds, longest) = (self.seed, self.seconds, Duration::from_secs(self.longest_s));
+        let plan = Plan { program, seed, seconds, faults, longest, pace };
         println!("{} in {}, seed {}", plan.program.display(), dir.display(), plan.seed);
         let ended = tokio::select! {
             ended = run(&plan, &dir, &entered) => ended,

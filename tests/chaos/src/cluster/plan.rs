@@ -123,16 +123,19 @@ pub struct Schedule {
     random: StdRng,
     kinds: Vec<Fault>,
     round: Vec<Fault>,
+    longest: Duration,
 }
 
-/// Milliseconds before a fault, and of one.
+/// Milliseconds before a fault.
 const QUIET_MS: (u64, u64) = (1_500, 4_000);
-const LASTS_MS: (u64, u64) = (500, 6_000);
+/// A fault lasts no shorter.
+pub const SHORTEST: Duration = Duration::from_millis(500);
 
 impl Schedule {
-    /// The schedule of a seed over these kinds.
-    pub fn new(seed: u64, kinds: &[Fault]) -> Schedule {
-        Schedule { random: StdRng::seed_from_u64(seed ^ 0xfa17), kinds: kinds.to_vec(), round: Vec::new() }
+    /// The schedule of a seed over these kinds. A fault lasts from [`SHORTEST`] to less than `longest`, which is more.
+    pub fn new(seed: u64, kinds: &[Fault], longest: Duration) -> Schedule {
+        let random = StdRng::seed_from_u64(seed ^ 0xfa17);
+        Schedule { random, kinds: kinds.to_vec(), round: Vec::new(), longest }
     }
 }
 
@@ -146,9 +149,13 @@ impl Iterator for Schedule {
         }
         let fault = self.round.pop()?;
         let quiet = Duration::from_millis(self.random.random_range(QUIET_MS.0..QUIET_MS.1));
-        let lasts = Duration::from_millis(self.random.random_range(LASTS_MS.0..LASTS_MS.1));
-        Some(Planned { fault, quiet, lasts, pick: self.random.random() })
+        let lasts = self.random.random_range(millis(SHORTEST)..millis(self.longest));
+        Some(Planned { fault, quiet, lasts: Duration::from_millis(lasts), pick: self.random.random() })
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    time.as_millis() as u64
 }
 
 #[cfg(test)]
@@ -157,9 +164,12 @@ mod tests {
 
     #[test]
     fn a_seed_gives_one_schedule_with_each_kind_in_each_round() {
-        let first: Vec<Planned> = Schedule::new(7, &Fault::ALL).take(45).collect();
-        assert_eq!(first, Schedule::new(7, &Fault::ALL).take(45).collect::<Vec<_>>());
-        assert_ne!(first, Schedule::new(8, &Fault::ALL).take(45).collect::<Vec<_>>());
+        let longest = Duration::from_secs(20);
+        let schedule = |seed| Schedule::new(seed, &Fault::ALL, longest).take(45).collect::<Vec<Planned>>();
+        let first = schedule(7);
+        assert_eq!(first, schedule(7));
+        assert_ne!(first, schedule(8));
+        assert!(first.iter().all(|planned| (SHORTEST..longest).contains(&planned.lasts)));
         for round in first.chunks(Fault::ALL.len()) {
             let mut kinds: Vec<Fault> = round.iter().map(|planned| planned.fault).collect();
             kinds.sort();

@@ -45,6 +45,8 @@ pub struct Plan {
     pub seconds: u64,
     /// Which.
     pub faults: Vec<Fault>,
+    /// A fault lasts less than this.
+    pub longest: Duration,
     /// The pause of a worker between two operations.
     pub pace: Duration,
 }
@@ -111,7 +113,7 @@ async fn torment(
     happened: &mut Vec<Happened>,
 ) -> Result<(), Trouble> {
     let until = plan.seconds * 1_000_000;
-    for planned in Schedule::new(plan.seed, &plan.faults) {
+    for planned in Schedule::new(plan.seed, &plan.faults, plan.longest) {
         tokio::time::sleep(planned.quiet).await;
         if let Some(why) = nodes.fallen().pop() {
             return Err(why);
