@@ -148,18 +148,19 @@ fn decode_text(bytes: &[u8], rows: usize) -> Result<StrColumn, Malformed> {
     Ok(StrColumn { ends, text: text.to_owned() })
 }
 
-fn fixed<const N: usize, T>(bytes: &[u8], read: fn([u8; N]) -> T) -> Result<Vec<T>, Malformed> {
-    let chunks = bytes.chunks_exact(N);
-    if !chunks.remainder().is_empty() {
+/// Values of fixed size, copied as a block where memory has the file's byte order.
+fn fixed<const N: usize, T: bytemuck::Pod>(
+    bytes: &[u8],
+    read: fn([u8; N]) -> T,
+) -> Result<Vec<T>, Malformed> {
+    if !bytes.len().is_multiple_of(N) {
         return Err(Malformed("ragged column"));
     }
-    Ok(chunks
-        .map(|chunk| {
-            let mut raw = [0u8; N];
-            raw.copy_from_slice(chunk);
-            read(raw)
-        })
-        .collect())
+    if cfg!(target_endian = "little") && N == size_of::<T>() {
+        return Ok(bytemuck::pod_collect_to_vec(bytes));
+    }
+    let raw = |chunk: &[u8]| std::array::from_fn(|at| chunk[at]);
+    Ok(bytes.chunks_exact(N).map(|chunk| read(raw(chunk))).collect())
 }
 
 struct Input<'a>(&'a [u8]);
@@ -171,12 +172,16 @@ impl<'a> Input<'a> {
         Ok(head)
     }
 
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        self.take(N)?.try_into().map_err(|_| Malformed("too short"))
+    }
+
     fn u32(&mut self) -> Result<u32, Malformed> {
-        Ok(fixed(self.take(4)?, u32::from_le_bytes)?[0])
+        Ok(u32::from_le_bytes(self.array()?))
     }
 
     fn u64(&mut self) -> Result<u64, Malformed> {
-        Ok(fixed(self.take(8)?, u64::from_le_bytes)?[0])
+        Ok(u64::from_le_bytes(self.array()?))
     }
 }
 
