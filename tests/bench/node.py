@@ -10,6 +10,12 @@ import time
 import urllib.request
 
 
+def process_seconds(pid):
+    """CPU time that a process has used, user and system."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Node:
     """One `vecraft serve`; stops what it started, by its process id.
 
@@ -70,8 +76,7 @@ class Node:
         return {name: float(value) for name, value in pairs}
 
     def cpu_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return process_seconds(self.process.pid)
 
     def memory_mib(self):
         """Resident memory and the part of it that is not mapped files."""
