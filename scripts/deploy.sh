@@ -9,7 +9,8 @@
 #   --user NAME      whom to be on the hosts; needs sudo there without a password, unless it is root (default: root)
 #   --service NAME   whom vecraft runs as; made when it is not there (default: vecraft)
 #   --ssh COMMAND    how to reach a host (default: "ssh -o BatchMode=yes -o ConnectTimeout=10")
-#   --first          the very first start of a new cluster: all nodes at once, because it forms only when all are there
+#   --first          the very first start of a new cluster: all nodes at once, because it forms only when all are there; with
+#                    forming = "explicit" it also says vecraft cluster init
 #   --dry-run        print every command and every file with its content, and change nothing
 #   --help           this text
 #
@@ -255,6 +256,10 @@ main() {
     start_node "$id"
     [ -n "$is_first" ] || await_node "$id"
   done
+  if [ -n "$is_first" ] && [ "$(cluster_value forming)" = explicit ]; then
+    # --first is the person's word for which the nodes wait.
+    on "${ids[0]}" "$BIN cluster init --config $ETC/cluster.toml" || fail "the cluster is not formed, see above"
+  fi
   [ -z "$is_first" ] || for id in "${ids[@]}"; do await_node "$id"; done
   [ -n "$is_dry" ] || echo "done; started anew:${changed:- none, nothing differs}"
 }

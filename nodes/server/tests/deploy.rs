@@ -87,6 +87,25 @@ fn a_dry_run_prints_every_command_and_file_and_asks_no_host() {
     assert!(!text.contains("0123456789abcdef0123456789abcdef"), "the secret is shown");
     let at = |what: &str| text.find(what).unwrap();
     assert!(at("/dev/tcp/127.0.0.1/9091") < at("systemctl restart vecraft@2"), "one after another");
+    assert!(!text.contains("cluster init"));
+}
+
+#[test]
+fn the_first_start_of_nodes_that_wait_for_a_person_says_it_once_all_are_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = configuration(dir.path(), [9091, 9092, 9093]);
+    let explicit =
+        fs::read_to_string(&config).unwrap().replace("[cluster]", "[cluster]\nforming = \"explicit\"");
+    fs::write(&config, explicit).unwrap();
+    let init = "vecraft cluster init --config /etc/vecraft/cluster.toml";
+    let text = said(&deploy(&config, &["--dry-run", "--first"]));
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} is missing: {text}"));
+    assert!(
+        at("systemctl restart vecraft@3") < at(init) && at(init) < at("/dev/tcp/127.0.0.1/9091"),
+        "{text}"
+    );
+    assert_eq!(text.matches(init).count(), 1);
+    assert!(!said(&deploy(&config, &["--dry-run"])).contains(init));
 }
 
 #[test]

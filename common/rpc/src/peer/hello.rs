@@ -25,6 +25,9 @@ pub const ANSWER_BYTES: usize = ANSWER_HEAD_BYTES + PROOF_BYTES;
 /// The code that is no refusal.
 const ACCEPTED: u8 = 0;
 
+/// Who asks without being a node: a person's command. No node has this id.
+pub const PERSON: NodeId = NodeId(0);
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {

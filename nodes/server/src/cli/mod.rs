@@ -1,5 +1,6 @@
 //! The commands of `vecraft`.
 
+pub mod cluster;
 mod demo;
 mod group;
 mod node;
@@ -31,6 +32,9 @@ enum Command {
     Demo(demo::Demo),
     /// Tell whether a node serves, where, whether it is well, and what it holds.
     Status(status::Status),
+    /// Form a cluster from nodes that wait with empty directories.
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// Show, add, drain or remove nodes of a running cluster; recover one that lost the others.
     #[command(subcommand)]
     Node(node::NodeCommand),
@@ -61,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Status(status) => status.run(),
+        Command::Cluster(command) => command.run(),
         Command::Node(command) => command.run(),
         Command::Group(command) => command.run(),
         Command::Config(ConfigCommand::Print { config }) => print_config(config.as_deref()),
