@@ -68,7 +68,7 @@ fn explicit(nodes: u64) -> (Sandbox, Config) {
 async fn i1_nodes_wait_for_a_person_and_form_once() {
     let (_directories, config) = explicit(3);
     let mut starting = vec![start(&config, 1), start(&config, 2)];
-    says(&config, 1, "waiting for node 3 to start").await;
+    says(&config, 1, "waiting for node 3 to answer\nnode 3 is unreachable: 127.0.0.1").await;
     let why = asked(&config, SHORT).await.unwrap_err();
     assert!(why.contains("nothing was begun") && why.contains("node 3 does not answer"), "{why}");
 

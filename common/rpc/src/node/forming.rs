@@ -81,14 +81,14 @@ pub trait Forming: Send + Sync {
 trait FormingService {
     /// Who are you?
     async fn hello() -> NodeHello;
-    /// A person says: form the cluster.
-    async fn init(config_hash: u64) -> Result<()>;
     /// All listed nodes are empty and agree: this is the cluster's id. Durable when answered; repeating it is fine.
     async fn form(cluster: u128) -> Result<()>;
     /// My directory is empty: let me join.
     async fn join(request: JoinRequest) -> Result<Joined>;
     /// Was this node removed?
     async fn is_removed(node: NodeId) -> Result<LetGo>;
+    /// A person says: form the cluster.
+    async fn init(config_hash: u64) -> Result<()>;
 }
 
 #[derive(Clone)]

@@ -10,6 +10,8 @@
 mod dial;
 mod forming;
 mod remote;
+#[cfg(test)]
+mod samples;
 mod serve;
 mod service;
 

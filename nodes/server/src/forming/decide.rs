@@ -134,7 +134,7 @@ fn is_lowest(own: &NodeHello, listed: &[NodeId]) -> bool {
 fn missing(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>) -> Option<String> {
     let silent = listed.iter().filter(|id| **id != own.node && !answers.contains_key(id));
     let names: Vec<String> = silent.map(ToString::to_string).collect();
-    (!names.is_empty()).then(|| format!("waiting for node {} to start", names.join(", ")))
+    (!names.is_empty()).then(|| format!("waiting for node {} to answer", names.join(", ")))
 }
 
 #[cfg(test)]

@@ -94,6 +94,7 @@ impl Nameless<'_> {
             let own = hello(self.config, self.directory);
             let others = listed.iter().copied().filter(|id| *id != own.node);
             let answers = ask_all(&self.peers, others).await;
+            let silence: Vec<String> = answers.values().filter_map(|answer| answer.clone().err()).collect();
             let answers = answers.into_iter().filter_map(|(id, answer)| Some((id, answer.ok()?))).collect();
             // It may have been told meanwhile.
             let own = hello(self.config, self.directory);
@@ -117,9 +118,11 @@ impl Nameless<'_> {
                 },
                 Next::Wait(why) => why,
             };
+            // Why a node is not heard may change with each attempt: that is for whoever asks.
+            let lines: Vec<&str> = std::iter::once(&waiting).chain(&silence).map(String::as_str).collect();
+            self.ground.standing.waits(lines.join("\n"));
             if waiting != told {
                 tracing::info!(waiting, "forming the cluster");
-                self.ground.standing.waits(&waiting);
                 told = waiting;
             }
             tokio::time::sleep(ROUND).await;
