@@ -9,7 +9,10 @@
 #   --user NAME      whom to be on the hosts; needs sudo there without a password, unless it is root (default: root)
 #   --service NAME   whom vecraft runs as; made when it is not there (default: vecraft)
 #   --ssh COMMAND    how to reach a host (default: "ssh -o BatchMode=yes -o ConnectTimeout=10")
-#   --first          the very first start of a new cluster: all nodes at once, because it forms only when all are there
+#   --first          the very first start of a new cluster: all nodes at once, because it forms only when all are there; with
+#                    forming = "explicit" it also says vecraft cluster init
+#   --together       all nodes at once, for a program of another protocol between nodes (vecraft --version says which): old and
+#                    new nodes refuse each other, so nobody serves from the restart of the first half until that of the second
 #   --dry-run        print every command and every file with its content, and change nothing
 #   --help           this text
 #
@@ -47,6 +50,7 @@ service=vecraft
 ssh_command="ssh -o BatchMode=yes -o ConnectTimeout=10"
 is_dry=""
 is_first=""
+is_together=""
 
 usage() {
   sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
@@ -164,6 +168,27 @@ check() {
     on "$id" "systemctl --version >/dev/null && command -v sha256sum >/dev/null" \
       || fail "node $id: $(node_value "$id" host) cannot be reached as $user, or has no systemd"
   done
+  [ -n "$is_together" ] || [ -n "$is_dry" ] || check_protocol
+}
+
+# What a program says of the protocol between nodes; the first ones said nothing, and spoke the first.
+protocol() {
+  local said
+  said="$(sed -n 's/.*protocol between nodes \([0-9]*\).*/\1/p')"
+  echo "${said:-1}"
+}
+
+# One node after another, only if old and new ones speak with each other.
+check_protocol() {
+  local id ours there
+  ours="$(protocol <<<"$version")"
+  for id in "${ids[@]}"; do
+    there="$(on "$id" "if [ -x $BIN ]; then $BIN --version; fi")"
+    [ -n "$there" ] || continue
+    there="$(protocol <<<"$there")"
+    [ "$there" = "$ours" ] || fail "node $id has a program of protocol $there, this one speaks $ours: nodes of both refuse each other, so \
+they cannot be replaced one after another. Nothing was changed. With --together all are replaced at once, with a short outage"
+  done
 }
 
 # All files of a node.
@@ -225,7 +250,8 @@ main() {
       --user) user="${2:?--user needs a name}"; shift ;;
       --service) service="${2:?--service needs a name}"; shift ;;
       --ssh) ssh_command="${2:?--ssh needs a command}"; shift ;;
-      --first) is_first=1 ;;
+      --first) is_first=1 is_together=1 ;;
+      --together) is_together=1 ;;
       --dry-run) is_dry=1 ;;
       -h | --help) usage; exit 0 ;;
       -*) fail "there is no option '$1'; see scripts/deploy.sh --help" 2 ;;
@@ -253,9 +279,13 @@ main() {
     install_node "$id"
     # A cluster that forms waits for all of its nodes, so none is well before all are started.
     start_node "$id"
-    [ -n "$is_first" ] || await_node "$id"
+    [ -n "$is_together" ] || await_node "$id"
   done
-  [ -z "$is_first" ] || for id in "${ids[@]}"; do await_node "$id"; done
+  if [ -n "$is_first" ] && [ "$(cluster_value forming)" = explicit ]; then
+    # --first is the person's word for which the nodes wait.
+    on "${ids[0]}" "$BIN cluster init --config $ETC/cluster.toml" || fail "the cluster is not formed, see above"
+  fi
+  [ -z "$is_together" ] || for id in "${ids[@]}"; do await_node "$id"; done
   [ -n "$is_dry" ] || echo "done; started anew:${changed:- none, nothing differs}"
 }
 

@@ -43,7 +43,7 @@ class Node:
                 run = json.loads((self.directory / "run.json").read_text())
             except (FileNotFoundError, json.JSONDecodeError):
                 run = {}
-            if run.get("pid") == self.process.pid:
+            if run.get("pid") == self.process.pid and not run.get("is_starting"):
                 self.addresses = run["addresses"]
                 return
             time.sleep(0.002)

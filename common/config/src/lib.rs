@@ -22,8 +22,8 @@ use std::path::Path;
 pub use error::{ConfigError, Problem};
 use section::Section;
 pub use sections::{
-    ClusterConfig, DataConfig, IndexConfig, LogConfig, LogFormat, MilvusConfig, NodeConfig, ProxyConfig,
-    QueryConfig, Role,
+    ClusterConfig, DataConfig, FormingMode, IndexConfig, LogConfig, LogFormat, MilvusConfig, NodeConfig,
+    ProxyConfig, QueryConfig, Role,
 };
 
 /// The configuration of a cluster, validated.
@@ -124,11 +124,18 @@ impl Config {
         self.nodes.iter().filter(|node| node.is_query_only()).map(|node| node.id)
     }
 
-    /// A hash of what all nodes must agree on before they form a cluster (I1): its name, the replication, the
-    /// groups for each node, and each node's id, host, ports and roles. Data directories, limits and logging may differ from node to node.
+    /// A hash of what all nodes must agree on before they form a cluster (I1): its name, the replication, whether it waits
+    /// for `vecraft cluster init`, the groups for each node, and each node's id, host, ports and roles. Data directories,
+    /// limits and logging may differ from node to node.
     pub fn hash(&self) -> u64 {
         let Config { cluster, data, .. } = self;
-        let mut agreed = format!("{}\n{}\n{}\n", cluster.name, cluster.replication, data.groups_per_node);
+        let mut agreed = format!(
+            "{}\n{}\n{}\n{}\n",
+            cluster.name,
+            cluster.replication,
+            cluster.forming.name(),
+            data.groups_per_node
+        );
         let mut nodes: Vec<_> = self.nodes.iter().collect();
         nodes.sort_by_key(|node| node.id);
         for node in nodes {

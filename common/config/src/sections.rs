@@ -27,6 +27,16 @@ word! {
 }
 
 word! {
+    /// When empty directories become a cluster.
+    FormingMode {
+        /// As soon as all listed nodes are there and empty.
+        Automatic = "automatic",
+        /// When a person says so.
+        Explicit = "explicit",
+    }
+}
+
+word! {
     /// How log lines look.
     LogFormat {
         /// For people.
@@ -48,6 +58,10 @@ section! {
         /// A file of mode 0600 with the same random text, 16 bytes or more, on every node (`openssl rand -hex 32 > FILE`):
         /// nodes prove with it that they belong together. Needed as soon as a host is not loopback.
         secret_file: Option<PathBuf> = None;
+        /// `automatic`: the nodes become a cluster as soon as all of this file are there, with empty directories.
+        /// `explicit`: they wait until a person says `vecraft cluster init --config cluster.toml`, once, so that hosts which
+        /// lost their directories all together do not begin anew by themselves. No matter once the cluster exists.
+        forming: FormingMode = FormingMode::Automatic;
         /// Seconds. A node that has not answered for this long is taken for lost, and its replicas are made on other
         /// nodes where there are any. Until then the others serve with the copies they have.
         node_lost_after_s: u64 = 600, 5..=86_400;

@@ -235,6 +235,7 @@ fn the_hash_covers_what_nodes_must_agree_on() {
     };
     assert!(changed(|config| config.cluster.name = "other".into()));
     assert!(changed(|config| config.cluster.replication = 2));
+    assert!(changed(|config| config.cluster.forming = FormingMode::Explicit));
     assert!(changed(|config| config.data.groups_per_node = 7));
     assert!(changed(|config| config.nodes[0].node_port = 1));
     assert!(changed(|config| config.nodes[0].roles = vec![Role::Data]));

@@ -8,7 +8,7 @@ use crate::snapshot::pins::Garbage;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use vecraft_raft_host::{Group, Mark};
@@ -35,6 +35,8 @@ pub struct DataGroup {
     pub(crate) asked: Mutex<Option<Duration>>,
     /// One look at a time whether a replica that does not vote has caught up.
     pub(crate) is_proving: AtomicBool,
+    /// The log position up to which this replica was found to hold what a majority holds (I22); 0 before.
+    pub(crate) compared: AtomicU64,
 }
 
 /// What a group needs of its node.
@@ -75,6 +77,7 @@ impl DataGroup {
             writing,
             asked: Mutex::new(None),
             is_proving: AtomicBool::new(false),
+            compared: AtomicU64::new(0),
         }
     }
 

@@ -75,6 +75,8 @@ pub struct GroupFigures {
     pub lags: Vec<(NodeId, u64)>,
     /// Bytes that only the log holds.
     pub unflushed_bytes: u64,
+    /// Up to where it was found to hold what a majority holds (I22), 0 before; none where nobody compares.
+    pub compared: Option<LogPosition>,
 }
 
 impl GroupFigures {
@@ -145,6 +147,7 @@ impl DataGroup {
             voters_heard: self.raft.voters_heard(),
             lags: self.raft.progress().iter().map(|p| (p.follower.node, p.lag)).collect(),
             unflushed_bytes: self.pressure.unflushed_bytes.load(Ordering::Relaxed),
+            compared: Some(LogPosition(self.compared.load(Ordering::Relaxed))),
         }
     }
 }

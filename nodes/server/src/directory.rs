@@ -20,7 +20,7 @@ use crate::recover::Unfinished;
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use vecraft_config::Config;
+use vecraft_config::{Config, FormingMode};
 use vecraft_log_store::{LogOptions, NodeLog};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::random::Random;
@@ -73,7 +73,8 @@ impl Directory {
         })?;
         Unfinished::check(kv.as_ref(), path)?;
         agreed::check_directory(kv.as_ref(), config)?;
-        if config.nodes.len() == 1 && identity.phase == Phase::Empty {
+        let names_itself = config.nodes.len() == 1 && config.cluster.forming == FormingMode::Automatic;
+        if names_itself && identity.phase == Phase::Empty {
             identity.begin(kv.as_ref(), random.next_u128())?;
         }
         log_seen::check(kv.as_ref(), disk.as_ref(), path)?;

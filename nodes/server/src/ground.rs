@@ -1,6 +1,7 @@
-//! What every role stands on: clock, randomness, shutdown, tasks and I/O threads of the node, and the tasks that watch
-//! over roles. It knows no role from inside.
+//! What every role stands on: clock, randomness, shutdown, tasks and I/O threads of the node, what its health door says
+//! while it starts, and the tasks that watch over roles. It knows no role from inside.
 
+use crate::standing::Standing;
 use crate::ways::Ways;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,18 +30,25 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub shutdown: Shutdown,
+    pub standing: Standing,
     pub tasks: Tasks,
     pub io: IoPool,
 }
 
 impl Ground {
-    pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>, shutdown: Shutdown) -> Ground {
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        shutdown: Shutdown,
+        standing: Standing,
+    ) -> Ground {
         let tasks = Tasks::new(Handle::current(), shutdown.clone(), {
             let shutdown = shutdown.clone();
             // A replica of the pool leaves service by itself (data_role.rs); what comes here has nobody to stand in.
             move |failure| shutdown.trigger(failure.to_string())
         });
-        Ground { clock, random, shutdown, tasks, io: IoPool::new("io", Handle::current(), IO_THREADS) }
+        let io = IoPool::new("io", Handle::current(), IO_THREADS);
+        Ground { clock, random, shutdown, standing, tasks, io }
     }
 }
 

@@ -35,6 +35,7 @@ mod roles;
 mod run_file;
 mod server;
 mod settling;
+mod standing;
 mod topology;
 mod ways;
 

@@ -3,11 +3,13 @@
 use crate::Error;
 use crate::cluster::Cluster;
 use crate::directory::Directory;
-use crate::forming::{self, FormingDoor};
+use crate::forming::{FormingDoor, Nameless};
+use crate::ground::Ground;
+use crate::identity::Phase;
 use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use vecraft_config::{Config, NodeConfig};
+use vecraft_config::{Config, FormingMode, NodeConfig};
 use vecraft_data::DiskFiles;
 use vecraft_index_node::IndexFiles;
 use vecraft_raft_host::Network;
@@ -20,14 +22,18 @@ use vecraft_rpc::peer::{
 use vecraft_rpc::transport::framed_over;
 use vecraft_runtime::pools::IoPool;
 use vecraft_runtime::random::Random;
-use vecraft_runtime::shutdown::Shutdown;
 use vecraft_types::NodeId;
 
 /// The newest feature level of this program.
 const LEVEL: u32 = 1;
 
 /// The other nodes of the configuration, reached as `node` of `cluster` (0 before it has a name).
-fn peers(config: &Config, node: NodeId, cluster: u128, random: Arc<dyn Random>) -> Result<Arc<Peers>, Error> {
+pub fn peers(
+    config: &Config,
+    node: NodeId,
+    cluster: u128,
+    random: Arc<dyn Random>,
+) -> Result<Arc<Peers>, Error> {
     let nonces = Arc::new(move || random.next_u64());
     let identity = Identity { cluster, node, level: LEVEL, trust: trust(config)?, nonces };
     let peers = Peers::new(identity, DialOptions::default());
@@ -57,10 +63,11 @@ fn trust(config: &Config) -> Result<Trust, Error> {
     }
 }
 
-/// Whether this node opens its port to others: a lone one too, so that others can join, unless it is reachable from
-/// other hosts and asks for no secret.
+/// Whether this node opens its port to others: a lone one too, so that others can join and `vecraft cluster init` finds
+/// it, unless it is reachable from other hosts and asks for no secret.
 pub fn opens(config: &Config) -> bool {
-    config.nodes.len() > 1 || config.cluster.secret_file.is_some() || config.nodes.iter().all(is_loopback)
+    let is_waited_for = config.nodes.len() > 1 || config.cluster.forming == FormingMode::Explicit;
+    is_waited_for || config.cluster.secret_file.is_some() || config.nodes.iter().all(is_loopback)
 }
 
 fn is_loopback(node: &NodeConfig) -> bool {
@@ -79,14 +86,13 @@ impl NodeDoor {
     /// roles when they are there.
     ///
     /// # Errors
-    /// What [`forming::form`] says; a secret that is missing or unreadable.
+    /// What [`Nameless::form`] says; a secret that is missing or unreadable.
     pub async fn open(
         config: &Config,
         directory: &Arc<Directory>,
         listener: TcpListener,
         random: Arc<dyn Random>,
-        io: &IoPool,
-        shutdown: &Shutdown,
+        ground: &Ground,
     ) -> Result<NodeDoor, Error> {
         let node = directory.identity().node;
         let broken = Error::other("open the node port");
@@ -94,11 +100,12 @@ impl NodeDoor {
         let address = config.node(node.0)?.address(port);
         let listener = listener.into_std().map_err(&broken)?;
         let again = || listener.try_clone().and_then(TcpListener::from_std);
-        if directory.identity().is_forming() && config.nodes.len() > 1 {
-            let nameless = peers(config, node, 0, random.clone())?;
-            let listener = again().map_err(&broken)?;
-            forming::form(config, directory, &nameless, listener, &address, random.as_ref(), shutdown)
-                .await?;
+        // A lone node has named its cluster already, unless it waits for a person.
+        let identity = directory.identity();
+        if identity.is_forming() && (config.nodes.len() > 1 || identity.phase == Phase::Empty) {
+            let (peers, listener) = (peers(config, node, 0, random.clone())?, again().map_err(&broken)?);
+            let nameless = Nameless { config, directory, peers, address: &address, ground };
+            nameless.form(listener).await?;
         }
         let peers = peers(config, node, directory.identity().cluster_id, random)?;
         let network = Network::over(peers.clone());
@@ -107,12 +114,12 @@ impl NodeDoor {
         let doors = [
             (Channel::Raft, network.door()),
             (Channel::Rpc, roles_door(roles.clone())),
-            (Channel::Files, files_door(files(directory, io))),
+            (Channel::Files, files_door(files(directory, &ground.io))),
             (Channel::Forming, forming.door()),
         ];
         let listener = again().map_err(&broken)?;
         let serving = PeerListener::new(listener, peers.clone(), ListenOptions::default(), doors);
-        let stop = shutdown.clone();
+        let stop = ground.shutdown.clone();
         let task = tokio::spawn(serving.serve(async move { stop.triggered().await }));
         Ok(NodeDoor { cluster: Cluster { peers, network, address, forming }, roles, task })
     }

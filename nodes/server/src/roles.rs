@@ -103,11 +103,13 @@ impl Roles {
         }
         // Before waiting for anything: nodes that only follow group 0 wait until its leader takes them in.
         ground.tasks.spawn(TaskKind::Plan, "steward", steward.clone().run(ground.shutdown.child()));
-        if let Err(refused) = settling::settled(directory, config, cluster, &metastore).await {
+        let settled = settling::settled(directory, config, cluster, &metastore, &ground.standing).await;
+        if let Err(refused) = settled {
             // The process may go on, and the directory is not this node's any more.
             metastore.stop().await;
             return Err(refused);
         }
+        ground.standing.waits("this node's replicas are starting");
         let views = Arc::new(ViewRegistry::new());
         let segments_changed = Arc::new(Notify::new());
         let seams = Seams {

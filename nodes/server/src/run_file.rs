@@ -1,4 +1,4 @@
-//! `DIR/run.json`: how to reach the process that serves a directory.
+//! `DIR/run.json`: how to reach the process that serves a directory, or is about to.
 
 use crate::{Addresses, Error};
 use serde::{Deserialize, Serialize};
@@ -6,12 +6,15 @@ use vecraft_storage::{Disk, OpenMode};
 
 const PATH: &str = "run.json";
 
-/// Content of `run.json`. Present while a process serves the directory; a stale one names a dead pid.
+/// Content of `run.json`. Present while a process has the directory; a stale one names a dead pid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFile {
     /// The process.
     pub pid: u32,
-    /// The cluster.
+    /// Whether it does not serve yet: only its health door answers, and says for what it waits.
+    #[serde(default)]
+    pub is_starting: bool,
+    /// The cluster; all zeros before it has one.
     pub cluster_id: String,
     /// Its name, from the configuration. Missing in a file of an older program.
     #[serde(default)]

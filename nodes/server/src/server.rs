@@ -7,10 +7,12 @@ use crate::metrics::{self, About, Parts};
 use crate::node_door::{self, NodeDoor};
 use crate::roles::Roles;
 use crate::run_file::RunFile;
+use crate::standing::Standing;
 use crate::{Error, limits};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vecraft_config::{Config, NodeConfig};
 use vecraft_gateway::{Gateway, Health, Options, serve_http};
@@ -72,27 +74,46 @@ impl Server {
             true => Some(listen("node_port", &own.address(own.node_port)).await?),
             false => None,
         };
-        let address = |listener: &tokio::net::TcpListener| {
+        let address = |listener: &TcpListener| {
             listener.local_addr().map(|a| a.to_string()).map_err(Error::other("ask for a door's address"))
         };
         let addresses =
             Addresses { milvus: address(&milvus)?, client: address(&client)?, http: address(&http)? };
 
-        let shutdown = Shutdown::new();
-        let mut half_started = StopsUnlessDone { shutdown: shutdown.clone(), is_done: false };
+        let (shutdown, standing) = (Shutdown::new(), Standing::default());
+        let health = tokio::spawn(serve_health(http, standing.clone(), shutdown.clone()));
+        let opened = Opened { addresses, milvus, client, nodes: node_listener, shutdown, standing };
+        match Server::start_behind(config, own, opened).await {
+            Ok(mut server) => {
+                server.doors.push(health);
+                Ok(server)
+            }
+            Err(refused) => {
+                // In another program the process goes on, and may want the port again.
+                let _ = health.await;
+                Err(refused)
+            }
+        }
+    }
+
+    /// The rest of a start, behind doors that are open and, but for the health door, not served yet.
+    async fn start_behind(config: &Config, own: &NodeConfig, opened: Opened) -> Result<Server, Error> {
+        let Opened { addresses, milvus, client, nodes, shutdown, standing } = opened;
+        let mut half_started =
+            StopsUnlessDone { shutdown: shutdown.clone(), directory: None, is_done: false };
         let (clock, random) = (SystemClock::shared(), OsRandom::shared());
         let directory = {
-            let (config, path) = (config.clone(), own.data_dir.clone());
+            let (config, path, node) = (config.clone(), own.data_dir.clone(), NodeId(own.id));
             let (clock, random) = (clock.clone(), random.clone());
-            let open = move || Directory::open(&path, &config, NodeId(node), random.as_ref(), clock);
+            let open = move || Directory::open(&path, &config, node, random.as_ref(), clock);
             tokio::task::spawn_blocking(open).await.map_err(Error::other("open the data directory"))??
         };
         let directory = Arc::new(directory);
-        let ground = Ground::new(clock, random.clone(), shutdown.clone());
-        let node_door = match node_listener {
-            Some(listener) => {
-                Some(NodeDoor::open(config, &directory, listener, random, &ground.io, &shutdown).await?)
-            }
+        half_started.directory = Some(directory.clone());
+        run_file(config, &directory, &addresses, true).write(directory.disk.as_ref())?;
+        let ground = Ground::new(clock, random.clone(), shutdown.clone(), standing.clone());
+        let node_door = match nodes {
+            Some(listener) => Some(NodeDoor::open(config, &directory, listener, random, &ground).await?),
             None => None,
         };
         let cluster = node_door.as_ref().map(NodeDoor::cluster);
@@ -116,20 +137,13 @@ impl Server {
         let mut doors = vec![
             tokio::spawn(serve_milvus(milvus, db.clone(), options, shutdown.clone())),
             tokio::spawn(serve_clients(client, db, message_bytes_max, shutdown.clone())),
-            tokio::spawn(serve_health(http, health_of(&directory, &roles), render, shutdown.clone())),
         ];
+        standing.serves(health_of(&directory, &roles), render);
         doors.extend(node_door.map(NodeDoor::into_task));
-        let cluster_id = directory.identity().cluster_id_text();
-        let run = RunFile {
-            pid: std::process::id(),
-            cluster_id: cluster_id.clone(),
-            cluster_name: config.cluster.name.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            addresses: addresses.clone(),
-        };
+        let run = run_file(config, &directory, &addresses, false);
         run.write(directory.disk.as_ref())?;
         half_started.is_done = true;
-        Ok(Server { addresses, cluster_id, shutdown, roles, doors, directory })
+        Ok(Server { addresses, cluster_id: run.cluster_id, shutdown, roles, doors, directory })
     }
 
     /// The verbs, without a network between.
@@ -183,17 +197,46 @@ impl Server {
     }
 }
 
+/// What a start has opened before it touches the directory.
+struct Opened {
+    addresses: Addresses,
+    milvus: TcpListener,
+    client: TcpListener,
+    nodes: Option<TcpListener>,
+    shutdown: Shutdown,
+    standing: Standing,
+}
+
 /// A start that was refused half way leaves nothing running: in another program the process goes on.
 struct StopsUnlessDone {
     shutdown: Shutdown,
+    /// Once it is open.
+    directory: Option<Arc<Directory>>,
     is_done: bool,
 }
 
 impl Drop for StopsUnlessDone {
     fn drop(&mut self) {
-        if !self.is_done {
-            self.shutdown.trigger("the node could not start");
+        if self.is_done {
+            return;
         }
+        self.shutdown.trigger("the node could not start");
+        // While the directory is locked still: the file is ours.
+        if let Some(directory) = &self.directory {
+            RunFile::remove(directory.disk.as_ref() as &dyn Disk);
+        }
+    }
+}
+
+/// What `run.json` says of this process.
+fn run_file(config: &Config, directory: &Directory, addresses: &Addresses, is_starting: bool) -> RunFile {
+    RunFile {
+        pid: std::process::id(),
+        is_starting,
+        cluster_id: directory.identity().cluster_id_text(),
+        cluster_name: config.cluster.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        addresses: addresses.clone(),
     }
 }
 
@@ -201,12 +244,7 @@ fn own_node(config: &Config, node: u64) -> Result<&NodeConfig, Error> {
     Ok(config.node(node)?)
 }
 
-async fn serve_milvus(
-    listener: tokio::net::TcpListener,
-    db: Arc<dyn Database>,
-    options: Options,
-    shutdown: Shutdown,
-) {
+async fn serve_milvus(listener: TcpListener, db: Arc<dyn Database>, options: Options, shutdown: Shutdown) {
     let until = shutdown.clone();
     if let Err(error) = Gateway::serve(listener, db, options, async move { until.triggered().await }).await {
         shutdown.trigger(format!("the Milvus door failed: {error}"));
@@ -259,7 +297,7 @@ fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + Send
 }
 
 async fn serve_clients(
-    listener: tokio::net::TcpListener,
+    listener: TcpListener,
     db: Arc<dyn Database>,
     message_bytes_max: usize,
     shutdown: Shutdown,
@@ -271,14 +309,14 @@ async fn serve_clients(
     }
 }
 
-async fn serve_health(
-    listener: tokio::net::TcpListener,
-    health: impl Fn() -> Health + Send + Sync + 'static,
-    metrics: impl Fn() -> String + Send + Sync + 'static,
-    shutdown: Shutdown,
-) {
-    let until = shutdown.clone();
-    if let Err(error) = serve_http(listener, health, metrics, async move { until.triggered().await }).await {
+async fn serve_health(listener: TcpListener, standing: Standing, shutdown: Shutdown) {
+    let (until, health, metrics) = (shutdown.clone(), standing.clone(), standing.clone());
+    let serving = serve_http(listener, move || health.health(), move || metrics.metrics(), async move {
+        until.triggered().await
+    });
+    if let Err(error) = serving.await {
         shutdown.trigger(format!("the health door failed: {error}"));
     }
+    // What it asked lets go of the store.
+    standing.waits("this node has stopped");
 }

@@ -8,6 +8,7 @@
 
 use crate::cluster::{Cluster, enter};
 use crate::directory::Directory;
+use crate::standing::Standing;
 use crate::{Error, agreed};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -24,6 +25,8 @@ use vecraft_types::NodeId;
 
 /// How often a node that waits for the others looks again.
 const LOOK: Duration = Duration::from_millis(50);
+/// Said while there is none.
+const WAITING: &str = "waiting for a majority of the metastore's voters";
 /// A line in the log while waiting, so that a person knows for what.
 const TELL: Duration = Duration::from_secs(5);
 /// For one answer whether this node was removed; a host that says nothing delays a start by this much.
@@ -39,6 +42,7 @@ pub async fn settled(
     config: &Config,
     cluster: Option<&Cluster>,
     metastore: &Metastore,
+    standing: &Standing,
 ) -> Result<(), Error> {
     match cluster {
         Some(cluster) => {
@@ -46,7 +50,8 @@ pub async fn settled(
             enter(own, cluster, metastore);
             let asked = Notify::new();
             // A majority that is found early must not hide the answer of one who says that it counts no more.
-            let settling = async { tokio::join!(settle(config, directory, metastore), asked.notified()).0 };
+            let settling =
+                async { tokio::join!(settle(config, directory, metastore, standing), asked.notified()).0 };
             tokio::select! {
                 biased;
                 () = until_let_go(cluster, own, &asked) => return Err(removed(own)),
@@ -64,7 +69,12 @@ pub async fn settled(
 ///
 /// # Errors
 /// When the metastore refuses: another cluster's.
-async fn settle(config: &Config, directory: &Directory, metastore: &Metastore) -> Result<(), Error> {
+async fn settle(
+    config: &Config,
+    directory: &Directory,
+    metastore: &Metastore,
+    standing: &Standing,
+) -> Result<(), Error> {
     let mut told = Instant::now();
     loop {
         let is_known = metastore.root().cluster.is_some();
@@ -75,9 +85,10 @@ async fn settle(config: &Config, directory: &Directory, metastore: &Metastore) -
             form(config, directory, metastore).await?;
             continue;
         }
+        standing.waits(WAITING);
         if told.elapsed() >= TELL {
             let leader = metastore.leader().map(|node| node.0);
-            tracing::info!(leader, "waiting for a majority of the metastore's voters");
+            tracing::info!(leader, "{WAITING}");
             told = Instant::now();
         }
         tokio::time::sleep(LOOK).await;

@@ -54,8 +54,10 @@ fn fake_ssh(dir: &Path) -> (String, PathBuf) {
          *.new* | */started-*) cat >/dev/null\n\
            grep -qxF -- \"$2\" {asked}.before 2>/dev/null && echo same || {{ echo \"$2\" >>{asked}.before; echo changed; }} ;;\n\
          */dev/tcp/*) bash -c \"$2\" ;;\n\
+         *'--version; fi') cat {installed} 2>/dev/null || true ;;\n\
          esac\n",
-        asked = asked.display()
+        asked = asked.display(),
+        installed = dir.join("installed").display()
     );
     fs::write(&program, text).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -87,6 +89,25 @@ fn a_dry_run_prints_every_command_and_file_and_asks_no_host() {
     assert!(!text.contains("0123456789abcdef0123456789abcdef"), "the secret is shown");
     let at = |what: &str| text.find(what).unwrap();
     assert!(at("/dev/tcp/127.0.0.1/9091") < at("systemctl restart vecraft@2"), "one after another");
+    assert!(!text.contains("cluster init"));
+}
+
+#[test]
+fn the_first_start_of_nodes_that_wait_for_a_person_says_it_once_all_are_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = configuration(dir.path(), [9091, 9092, 9093]);
+    let explicit =
+        fs::read_to_string(&config).unwrap().replace("[cluster]", "[cluster]\nforming = \"explicit\"");
+    fs::write(&config, explicit).unwrap();
+    let init = "vecraft cluster init --config /etc/vecraft/cluster.toml";
+    let text = said(&deploy(&config, &["--dry-run", "--first"]));
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} is missing: {text}"));
+    assert!(
+        at("systemctl restart vecraft@3") < at(init) && at(init) < at("/dev/tcp/127.0.0.1/9091"),
+        "{text}"
+    );
+    assert_eq!(text.matches(init).count(), 1);
+    assert!(!said(&deploy(&config, &["--dry-run"])).contains(init));
 }
 
 #[test]
@@ -112,6 +133,28 @@ fn it_checks_before_it_begins() {
     assert!(said(&output).contains("node 1: 127.0.0.1 cannot be reached"), "{}", said(&output));
     let help = said(&deploy(&config, &["--help"]));
     assert!(help.contains("--dry-run") && help.contains("Examples:"), "{help}");
+}
+
+#[test]
+fn nodes_that_would_refuse_each_other_are_not_replaced_one_after_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = configuration(dir.path(), [1, 2, 3]);
+    let (ssh, asked) = fake_ssh(dir.path());
+    let output = Command::new(PROGRAM).arg("--version").output().unwrap();
+    let own = said(&output);
+    for (installed, is_other) in [
+        ("vecraft 0.1.0", true),
+        ("vecraft 9, protocol between nodes 999, data format 1", true),
+        (&own, false),
+    ] {
+        fs::write(dir.path().join("installed"), installed).unwrap();
+        let rolling = said(&deploy(&config, &["--ssh", &ssh]));
+        assert_eq!(rolling.contains("nodes of both refuse each other"), is_other, "{installed}: {rolling}");
+        assert_eq!(fs::read_to_string(&asked).unwrap().contains("systemctl restart"), !is_other, "{rolling}");
+    }
+    fs::write(dir.path().join("installed"), "vecraft 0.1.0").unwrap();
+    let together = said(&deploy(&config, &["--ssh", &ssh, "--together"]));
+    assert!(together.contains("node 3 is started anew") && !together.contains("cluster init"), "{together}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -89,7 +89,9 @@ impl Server {
         let text = fs::read(self.place.data.join("run.json")).ok()?;
         let run: serde_json::Value = serde_json::from_slice(&text).ok()?;
         let is_ours = run["pid"].as_u64() == Some(u64::from(self.child.id()));
-        is_ours.then(|| run["addresses"]["client"].as_str().map(str::to_owned))?
+        // One that starts still waits for others.
+        let serves = is_ours && run["is_starting"] != true;
+        serves.then(|| run["addresses"]["client"].as_str().map(str::to_owned))?
     }
 
     /// Checks that the process has not ended by itself.

@@ -5,6 +5,7 @@
 //! cannot see, but for the names of index files (I13).
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+pub mod content;
 mod relay;
 
 pub use relay::Relay;

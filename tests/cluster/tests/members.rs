@@ -28,19 +28,9 @@ struct Written {
 
 const BATCH: i64 = 20;
 
-/// More for a larger run by hand: `VECRAFT_P9_ROWS=300000 cargo test -p vecraft-test-cluster p9 -- --nocapture`.
-fn rows_before_growing() -> i64 {
-    std::env::var("VECRAFT_P9_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(10_000)
-}
-
 impl Load {
     fn start(clients: impl IntoIterator<Item = Client>) -> Load {
-        Load::start_at(0, clients)
-    }
-
-    /// Writers whose keys begin here.
-    fn start_at(first: i64, clients: impl IntoIterator<Item = Client>) -> Load {
-        let (is_over, next) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(first)));
+        let (is_over, next) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
         let mut load = Load { is_over, next, writers: Vec::new() };
         clients.into_iter().for_each(|client| load.add(client));
         load
@@ -96,13 +86,6 @@ fn replicas(reply: &ClusterReply) -> BTreeMap<u64, u32> {
     reply.nodes.iter().map(|node| (node.id.0, node.replicas)).collect()
 }
 
-/// Removes a node, waits until it is gone and stops it.
-async fn remove(sandbox: &mut Sandbox, at: u64, id: u64) {
-    sandbox.ask(at, ClusterRequest::Remove(NodeId(id))).await.unwrap();
-    sandbox.cluster_is(at, "the node is gone", |reply| state(reply, id).is_none()).await;
-    sandbox.stop(id).await;
-}
-
 /// Each node's own replicas have all rows.
 async fn all_have(sandbox: &Sandbox, nodes: &[u64], rows: i64) {
     for id in nodes {
@@ -113,45 +96,6 @@ async fn all_have(sandbox: &Sandbox, nodes: &[u64], rows: i64) {
         .await;
         assert_eq!(sandbox.client(*id).collection("books").count().await.unwrap(), rows as u64);
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p9_one_node_grows_to_three_copies_and_back_under_load() {
-    let mut sandbox = Sandbox::cold(1);
-    // So that the log is soon gone and the new ones need files.
-    sandbox.config.data.checkpoint_bytes = 128 << 10;
-    sandbox.config.data.follower_log_bytes = 0;
-    sandbox.start_all().await;
-    create(&sandbox.client(1), "books").await;
-    let mut load = Load::start([sandbox.client(1), sandbox.client(1)]);
-    eventually("there are rows enough", async || load.so_far() >= rows_before_growing()).await;
-    for _ in 0..2 {
-        sandbox.join_another().await;
-        load.goes_on().await;
-    }
-    let reply = sandbox.at_rest(1, 3).await;
-    assert_eq!(replicas(&reply), BTreeMap::from([(1, 1), (2, 1), (3, 1)]));
-    assert!(reply.nodes.iter().all(|node| node.metastore == "voter" && node.is_alive), "{reply:?}");
-    load.add(sandbox.client(3));
-    load.goes_on().await;
-    let rows = load.end().await;
-    all_have(&sandbox, &[1, 2, 3], rows).await;
-
-    let load = Load::start_at(1_000_000_000, [sandbox.client(1)]);
-    load.goes_on().await;
-    for id in [3, 2] {
-        remove(&mut sandbox, 1, id).await;
-        load.goes_on().await;
-    }
-    sandbox.at_rest(1, 1).await;
-    let rows = rows + load.end().await;
-    all_have(&sandbox, &[1], rows).await;
-    sandbox.stop(1).await;
-    sandbox.try_start(1).await.unwrap();
-    all_have(&sandbox, &[1], rows).await;
-    let why = sandbox.try_start(2).await.unwrap_err();
-    assert!(why.contains("node 2 was removed") || why.contains("has let node 2 go"), "{why}");
-    sandbox.stop_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

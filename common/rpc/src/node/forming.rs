@@ -67,6 +67,8 @@ impl LetGo {
 pub trait Forming: Send + Sync {
     /// Who it is.
     fn hello(&self) -> NodeHello;
+    /// A person says that these nodes are to become a cluster. `config_hash` is that of the configuration the person holds.
+    fn init(&self, config_hash: u64) -> Result<()>;
     /// Takes the cluster's id. Durable when answered; the same id again is fine, another one is refused.
     async fn form(&self, cluster: u128) -> Result<()>;
     /// An empty node joins the cluster of this one; handed on to the coordinator.
@@ -85,6 +87,8 @@ trait FormingService {
     async fn join(request: JoinRequest) -> Result<Joined>;
     /// Was this node removed?
     async fn is_removed(node: NodeId) -> Result<LetGo>;
+    /// A person says: form the cluster.
+    async fn init(config_hash: u64) -> Result<()>;
 }
 
 #[derive(Clone)]
@@ -93,6 +97,10 @@ struct Served(Arc<dyn Forming>);
 impl FormingService for Served {
     async fn hello(self, _: Context) -> NodeHello {
         self.0.hello()
+    }
+
+    async fn init(self, _: Context, config_hash: u64) -> Result<()> {
+        self.0.init(config_hash)
     }
 
     async fn form(self, _: Context, cluster: u128) -> Result<()> {
@@ -121,6 +129,15 @@ pub async fn serve_forming(stream: PeerStream, forming: Arc<dyn Forming>) {
 pub async fn ask_hello(peers: &Peers, node: NodeId) -> Result<NodeHello> {
     let client = client(peers, node).await?;
     client.hello(context::current()).await.map_err(|error| lost(node, &error))
+}
+
+/// Tells the node that leads the forming that a person wants it.
+///
+/// # Errors
+/// [`Code::ReplicaUnavailable`] when it cannot be reached or does not answer; what it refused.
+pub async fn tell_init(peers: &Peers, node: NodeId, config_hash: u64) -> Result<()> {
+    let client = client(peers, node).await?;
+    client.init(context::current(), config_hash).await.map_err(|error| lost(node, &error))?
 }
 
 /// Tells a node its cluster's id.

@@ -10,12 +10,15 @@
 mod dial;
 mod forming;
 mod remote;
+#[cfg(test)]
+mod samples;
 mod serve;
 mod service;
 
 pub use dial::PeerDial;
 pub use forming::{
     Forming, HelloPhase, LetGo, NodeHello, ask_hello, ask_is_removed, ask_join, serve_forming, tell_cluster,
+    tell_init,
 };
 pub use remote::{Dial, RemoteNode};
 pub use serve::{NodeServices, serve_node};

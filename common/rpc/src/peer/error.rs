@@ -1,6 +1,6 @@
 //! What can go wrong between two nodes, by what the caller can do about it.
 
-use super::hello::Refusal;
+use super::hello::{Refusal, VERSION};
 use vecraft_types::NodeId;
 
 /// Errors of this module.
@@ -14,7 +14,18 @@ pub enum Error {
         /// What failed.
         why: String,
     },
-    /// The node answered and does not want us. An operator must look: cluster id, secret, address or version.
+    /// The node is of another build (see [`VERSION`]): an operator must bring both to the same one.
+    #[error(
+        "node {node} speaks version {theirs} of the protocol between nodes, this program version {VERSION}: they are of \
+         different builds"
+    )]
+    OtherVersion {
+        /// The other end.
+        node: NodeId,
+        /// Its version.
+        theirs: u16,
+    },
+    /// The node answered and does not want us. An operator must look: cluster id, secret or address.
     #[error("node {node} refused our connection: {reason}")]
     Refused {
         /// Who refused.
@@ -51,6 +62,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it stays so until a person does something about it.
+    pub(super) fn lasts(&self) -> bool {
+        match self {
+            Error::OtherVersion { .. } => true,
+            Error::Refused { reason, .. } => !reason.passes(),
+            _ => false,
+        }
+    }
+
     /// Whether the other end belongs to another cluster than we, or to none yet.
     pub(super) fn is_of_another_cluster(&self) -> bool {
         matches!(self, Error::Refused { reason: Refusal::WrongCluster | Refusal::NotYet, .. })
@@ -61,7 +81,10 @@ impl From<Error> for vecraft_types::Error {
     fn from(error: Error) -> vecraft_types::Error {
         use vecraft_types::Code;
         let code = match &error {
-            Error::Unreachable { .. } | Error::Refused { .. } | Error::Closed { .. } => Code::Unavailable,
+            Error::Unreachable { .. }
+            | Error::OtherVersion { .. }
+            | Error::Refused { .. }
+            | Error::Closed { .. } => Code::Unavailable,
             Error::TimedOut { .. } => Code::Deadline,
             Error::TooLarge { .. } => Code::Internal,
         };

@@ -4,8 +4,8 @@
 //! covers both hellos with both nonces, so a recorded one is worthless.
 
 use super::hello::{
-    ANSWER_BYTES, ANSWER_HEAD_BYTES, Answer, Channel, HELLO_BYTES, Hello, NotHello, Refusal, verdict,
-    verdict_code,
+    ANSWER_BYTES, ANSWER_HEAD_BYTES, Answer, Channel, HELLO_BYTES, Hello, NotHello, Refusal, VERSION,
+    verdict, verdict_code,
 };
 use super::identity::{Identity, PROOF_BYTES, Side, Trust};
 use std::io;
@@ -18,6 +18,9 @@ pub enum Failed {
     /// One end said no, with this reason.
     #[error("{0}")]
     Refused(Refusal),
+    /// The other end speaks another version of the protocol between nodes: it is of another build.
+    #[error("wrong version of the protocol between nodes: theirs is {0}, this program speaks {VERSION}")]
+    Version(u16),
     /// The other end speaks something else.
     #[error("the other end does not speak our protocol")]
     Foreign,
@@ -63,7 +66,7 @@ where
     let (head, shown) = parts(&bytes);
     let answer = match Answer::decode(&head) {
         Ok(answer) => answer,
-        Err(NotHello::Version(_)) => return Err(Failed::Refused(Refusal::WrongVersion)),
+        Err(NotHello::Version(theirs)) => return Err(Failed::Version(theirs)),
         Err(NotHello::Magic) => return Err(Failed::Foreign),
     };
     if let Some(reason) = answer.refused {
@@ -101,9 +104,9 @@ where
         Ok(hello) => hello,
         // Not ours: no word back, so that a scanner learns nothing.
         Err(NotHello::Magic) => return Err((None, Failed::Foreign)),
-        Err(NotHello::Version(_)) => {
+        Err(NotHello::Version(theirs)) => {
             say(stream, me, Some(Refusal::WrongVersion), &bytes).await.map_err(anonymous)?;
-            return Err((None, Failed::Refused(Refusal::WrongVersion)));
+            return Err((None, Failed::Version(theirs)));
         }
     };
     let from = hello.from;

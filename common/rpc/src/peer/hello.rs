@@ -13,8 +13,16 @@ use super::identity::{NONCE_BYTES, PROOF_BYTES};
 use std::fmt;
 use vecraft_types::NodeId;
 
-/// The version of these bytes and of everything that follows on the channels.
-pub const VERSION: u16 = 1;
+/// The version of these bytes and of everything that follows on the channels, of the entries of the logs, and of what goes
+/// into [`NodeHello::config_hash`](crate::node::NodeHello). Two programs of different versions refuse each other at the first
+/// hello. It goes up by one, once a release, with the first change of any of them that the release before would not read:
+/// a field, a verb that is not at the end or that others are asked without being offered it, another meaning.
+///
+/// | version | what came with it |
+/// |---|---|
+/// | 1 | three nodes |
+/// | 2 | query-only nodes; `JoinRequest` says replication and groups; `vecraft cluster init`, and its mode in the hash |
+pub const VERSION: u16 = 2;
 const MAGIC: &[u8; 4] = b"VCPN";
 /// Bytes of a hello.
 pub const HELLO_BYTES: usize = 4 + 2 + 16 + 8 + 8 + 1 + 1 + 4 + 1 + NONCE_BYTES;
@@ -24,6 +32,9 @@ pub const ANSWER_HEAD_BYTES: usize = 4 + 2 + 1 + 4 + NONCE_BYTES;
 pub const ANSWER_BYTES: usize = ANSWER_HEAD_BYTES + PROOF_BYTES;
 /// The code that is no refusal.
 const ACCEPTED: u8 = 0;
+
+/// Who asks without being a node: a person's command. No node has this id.
+pub const PERSON: NodeId = NodeId(0);
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

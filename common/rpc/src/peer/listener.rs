@@ -4,7 +4,7 @@
 //! once per address and reason.
 
 use super::handshake::{self, Failed};
-use super::hello::{Channel, Refusal};
+use super::hello::{Channel, PERSON, Refusal};
 use super::peers::{PeerStream, Peers};
 use super::socket;
 use futures::future::BoxFuture;
@@ -146,7 +146,9 @@ impl Inner {
             }
             Err(_) => return self.log_once(peer, None, "no handshake in time"),
         };
-        self.peers.heard_from(hello.from);
+        if hello.from != PERSON {
+            self.peers.heard_from(hello.from);
+        }
         tracing::debug!(node = %hello.from, %peer, ?channel, lane = hello.lane, "node connected");
         if let Some(door) = self.doors.get(&channel) {
             let stream: PeerStream = Box::new(stream);

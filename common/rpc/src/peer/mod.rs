@@ -46,7 +46,7 @@ pub use book::AddressBook;
 pub use calls::{CallLimits, serve_calls};
 pub use error::Error;
 pub use frame::Frame;
-pub use hello::{Channel, Refusal};
+pub use hello::{Channel, PERSON, Refusal};
 pub use identity::{Identity, Nonces, Secret, Trust};
 pub use lane::{Call, Lane};
 pub use listener::{Accepted, Door, ListenOptions, PeerListener};

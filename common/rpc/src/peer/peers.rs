@@ -132,7 +132,7 @@ impl Peers {
     /// Connects to a channel of a node.
     ///
     /// # Errors
-    /// [`Error::Unreachable`] or [`Error::Refused`]; at once with the last attempt's error while its pause lasts.
+    /// [`Error::Unreachable`], [`Error::OtherVersion`] or [`Error::Refused`]; at once with the last attempt's error while its pause lasts.
     pub async fn dial(&self, to: NodeId, channel: Channel, lane: u8) -> Result<PeerStream, Error> {
         let failed = self.failures.lock().get(&to).cloned();
         if let Some(failure) = failed {
@@ -174,6 +174,7 @@ impl Peers {
         match tokio::time::timeout(self.options.handshake_max, greet).await {
             Ok(Ok(_level)) => Ok(stream),
             Ok(Err(Failed::Refused(reason))) => Err(Error::Refused { node: to, reason }),
+            Ok(Err(Failed::Version(theirs))) => Err(Error::OtherVersion { node: to, theirs }),
             Ok(Err(failed)) => Err(unreachable(format!("handshake with {address}: {failed}"))),
             Err(_) => Err(unreachable(format!("{address} did not finish the handshake"))),
         }
@@ -185,12 +186,9 @@ impl Peers {
         }
         let mut failures = self.failures.lock();
         let last = failures.get(&to);
-        // A refusal does not go away by itself: say it once, not at each attempt.
-        if let Error::Refused { reason, .. } = error
-            && !reason.passes()
-            && last.is_none_or(|last| last.error != *error)
-        {
-            tracing::warn!(node = %to, %reason, "a node refuses our connections; it is logged once");
+        // What does not go away by itself is said once, not at each attempt.
+        if error.lasts() && last.is_none_or(|last| last.error != *error) {
+            tracing::warn!(node = %to, reason = %error, "a node refuses our connections; it is logged once");
         }
         let pause = last.map_or(self.options.pause_min, |last| (last.pause * 2).min(self.options.pause_max));
         let failure = Failure { error: error.clone(), pause, until: Instant::now() + pause };

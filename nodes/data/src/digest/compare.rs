@@ -7,10 +7,11 @@ use crate::node::DataNode;
 use futures::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use vecraft_rpc::services::{DigestsElsewhere, GroupDigest};
 use vecraft_runtime::shutdown::Shutdown;
-use vecraft_types::{GroupId, LogPosition, NodeId};
+use vecraft_types::NodeId;
 
 /// For one answer. Who is slower is asked again the next time.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -27,18 +28,19 @@ pub async fn compare(
     every: Duration,
     shutdown: Shutdown,
 ) -> Result<()> {
-    let mut compared: BTreeMap<GroupId, LogPosition> = BTreeMap::new();
     while shutdown.unless_triggered(tokio::time::sleep(every)).await.is_some() {
         for group in node.groups() {
             let id = group.id();
             let newest = group.machine.lock().replica.newest_mark();
-            if newest.is_none() || newest <= compared.get(&id).copied() {
+            if newest.is_none_or(|newest| newest.0 <= group.compared.load(Ordering::Relaxed)) {
                 continue;
             }
             match compare_one(&group, own, elsewhere.as_ref()).await {
                 Verdict::NotYet => {}
                 Verdict::Agreed { upto, strangers } => {
-                    compared.extend(upto.map(|upto| (id, upto)));
+                    if let Some(upto) = upto {
+                        group.compared.fetch_max(upto.0, Ordering::Relaxed);
+                    }
                     for stranger in &strangers {
                         tracing::error!(group = %id, node = %stranger, "the replica there holds something else than the majority (I22)");
                     }

@@ -1,5 +1,6 @@
 //! The commands of `vecraft`.
 
+pub mod cluster;
 mod demo;
 mod group;
 mod node;
@@ -7,14 +8,17 @@ mod serve;
 mod status;
 mod stopping;
 
+use crate::identity::DATA_FORMAT;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 /// A vector database in one program and one directory.
 #[derive(Debug, Parser)]
 #[command(
     name = "vecraft",
     version,
+    long_version = long_version(),
     about = "A vector database in one program and one data directory, for Milvus's own clients.",
     after_help = "Examples:\n  vecraft demo                          see it work: real passages, searched by sentences\n  vecraft serve                         serve ./data on 127.0.0.1:19530\n  vecraft serve --data-dir /srv/vecraft --listen 127.0.0.1:19530\n  vecraft serve --config cluster.toml --node 1\n  vecraft config print                  every setting with its meaning and default\n\nThen, in Python:  MilvusClient(\"http://127.0.0.1:19530\")"
 )]
@@ -31,6 +35,9 @@ enum Command {
     Demo(demo::Demo),
     /// Tell whether a node serves, where, whether it is well, and what it holds.
     Status(status::Status),
+    /// Form a cluster from nodes that wait with empty directories.
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// Show, add, drain or remove nodes of a running cluster; recover one that lost the others.
     #[command(subcommand)]
     Node(node::NodeCommand),
@@ -55,12 +62,22 @@ enum ConfigCommand {
     },
 }
 
+/// With what decides whether two programs may run in one cluster, and whether a directory can be read.
+fn long_version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let (program, protocol) = (env!("CARGO_PKG_VERSION"), vecraft_rpc::peer::hello::VERSION);
+        format!("{program}, protocol between nodes {protocol}, data format {DATA_FORMAT}")
+    });
+    &TEXT
+}
+
 /// Runs the program; the result is its exit status.
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Status(status) => status.run(),
+        Command::Cluster(command) => command.run(),
         Command::Node(command) => command.run(),
         Command::Group(command) => command.run(),
         Command::Config(ConfigCommand::Print { config }) => print_config(config.as_deref()),

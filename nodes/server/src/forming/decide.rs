@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!            all listed answer Empty, same configuration
+//!            and a person said so, where the configuration wants that
 //! Empty ────────────────────────────────────────────────> lowest id draws the cluster id, writes it down: Forming
 //!                                                         and tells it to every other node:               Forming
 //! Forming ── group 0 and the pool have leaders ─────────> Formed
@@ -13,6 +14,10 @@
 use std::collections::BTreeMap;
 use vecraft_rpc::node::{HelloPhase, NodeHello};
 use vecraft_types::NodeId;
+
+/// What an empty node waits for that may not begin by itself.
+const ASKS: &str =
+    "all nodes are here and empty: waiting for a person to say `vecraft cluster init --config cluster.toml`";
 
 /// What a node without a finished cluster does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +43,14 @@ pub enum Next {
     Refuse(String),
 }
 
-/// Decides from the own state and the answers of the other listed nodes.
-pub fn decide(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>) -> Next {
+/// Decides from the own state and the answers of the other listed nodes. `may_begin`: nobody need be asked whether empty
+/// directories are meant to become a cluster, or a person has said yes.
+pub fn decide(
+    own: &NodeHello,
+    listed: &[NodeId],
+    answers: &BTreeMap<NodeId, NodeHello>,
+    may_begin: bool,
+) -> Next {
     let is_formed = |other: &&NodeHello| matches!(other.phase, HelloPhase::Formed { .. });
     let via: Vec<NodeId> = answers.values().filter(is_formed).map(|other| other.node).collect();
     if own.phase == HelloPhase::Empty && !via.is_empty() {
@@ -48,18 +59,23 @@ pub fn decide(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, Nod
     }
     for other in answers.values() {
         if other.config_hash != own.config_hash {
-            return Next::Refuse(format!(
-                "node {} was started with another cluster.toml (hash {:016x}, ours is {:016x}): name, replication, \
-                 groups_per_node, and each node's id, host, ports and roles must be the same on all nodes",
-                other.node, other.config_hash, own.config_hash
-            ));
+            return Next::Refuse(no_agreement(other, own.config_hash));
         }
     }
     match own.phase {
         HelloPhase::Formed { cluster } => Next::Follow { cluster },
         HelloPhase::Forming { cluster } => forming(own, listed, answers, cluster),
-        HelloPhase::Empty => empty(own, listed, answers),
+        HelloPhase::Empty => empty(own, listed, answers, may_begin),
     }
+}
+
+/// Says that a node has another configuration than the one of this hash.
+pub fn no_agreement(other: &NodeHello, ours: u64) -> String {
+    format!(
+        "node {} was started with another cluster.toml (hash {:016x}, ours is {ours:016x}): name, replication, forming, \
+         groups_per_node, and each node's id, host, ports and roles must be the same on all nodes",
+        other.node, other.config_hash
+    )
 }
 
 fn forming(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>, cluster: u128) -> Next {
@@ -83,7 +99,7 @@ fn forming(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHe
     }
 }
 
-fn empty(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>) -> Next {
+fn empty(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>, may_begin: bool) -> Next {
     for other in answers.values() {
         match other.phase {
             HelloPhase::Forming { cluster } if is_lowest(own, listed) => {
@@ -99,12 +115,14 @@ fn empty(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHell
     }
     match missing(own, listed, answers) {
         Some(missing) => Next::Wait(missing),
+        None if !may_begin => Next::Wait(ASKS.to_owned()),
         None if is_lowest(own, listed) => Next::Lead { cluster: None },
         None => Next::Wait(format!("waiting for node {} to name the cluster", lowest(listed))),
     }
 }
 
-fn lowest(listed: &[NodeId]) -> NodeId {
+/// The node that leads the forming.
+pub fn lowest(listed: &[NodeId]) -> NodeId {
     listed.iter().min().copied().unwrap_or_default()
 }
 
@@ -116,7 +134,7 @@ fn is_lowest(own: &NodeHello, listed: &[NodeId]) -> bool {
 fn missing(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>) -> Option<String> {
     let silent = listed.iter().filter(|id| **id != own.node && !answers.contains_key(id));
     let names: Vec<String> = silent.map(ToString::to_string).collect();
-    (!names.is_empty()).then(|| format!("waiting for node {} to start", names.join(", ")))
+    (!names.is_empty()).then(|| format!("waiting for node {} to answer", names.join(", ")))
 }
 
 #[cfg(test)]
@@ -140,7 +158,7 @@ mod tests {
 
     fn next(node: u64, phase: HelloPhase, answers: &[(u64, HelloPhase)]) -> Next {
         let answers = answers.iter().map(|(node, phase)| (NodeId(*node), hello(*node, *phase))).collect();
-        decide(&hello(node, phase), &ALL, &answers)
+        decide(&hello(node, phase), &ALL, &answers, true)
     }
 
     #[test]
@@ -150,6 +168,21 @@ mod tests {
         assert!(
             matches!(next(2, EMPTY, &[(1, EMPTY), (3, EMPTY)]), Next::Wait(text) if text.contains("node 1"))
         );
+    }
+
+    #[test]
+    fn i1_whoever_must_ask_a_person_begins_nothing_and_goes_on_with_what_was_begun() {
+        let next = |node, phase, answers: [(u64, HelloPhase); 2]| {
+            let answers = answers.map(|(node, phase)| (NodeId(node), hello(node, phase)));
+            decide(&hello(node, phase), &ALL, &BTreeMap::from(answers), false)
+        };
+        for node in 1..=3 {
+            let others = [1, 2, 3].into_iter().filter(|id| *id != node).collect::<Vec<u64>>();
+            let asked = next(node, EMPTY, [(others[0], EMPTY), (others[1], EMPTY)]);
+            assert!(matches!(asked, Next::Wait(text) if text.contains("vecraft cluster init")));
+        }
+        assert_eq!(next(1, forming(7), [(2, EMPTY), (3, EMPTY)]), Next::Lead { cluster: Some(7) });
+        assert_eq!(next(2, EMPTY, [(1, EMPTY), (3, formed(7))]), Next::Join { via: vec![NodeId(3)] });
     }
 
     #[test]
@@ -175,7 +208,7 @@ mod tests {
         stranger.config_hash = 6;
         let answers = BTreeMap::from([(NodeId(2), stranger)]);
         assert!(
-            matches!(decide(&hello(1, EMPTY), &ALL, &answers), Next::Refuse(text) if text.contains("cluster.toml"))
+            matches!(decide(&hello(1, EMPTY), &ALL, &answers, true), Next::Refuse(text) if text.contains("cluster.toml"))
         );
     }
 }

@@ -1,16 +1,17 @@
 //! The answering side: says who this node is, takes a cluster's id once, and hands on who wants to join.
 
-use super::hello;
+use super::{hello, lowest, no_agreement};
 use crate::agreed;
 use crate::directory::Directory;
 use crate::identity::Phase;
 use crate::recover::ancestors;
 use async_trait::async_trait;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use vecraft_config::Config;
+use vecraft_config::{Config, FormingMode};
 use vecraft_coordinator::Metastore;
 use vecraft_rpc::membership::{ClusterAdmin, JoinRequest, Joined};
-use vecraft_rpc::node::{Forming, LetGo, NodeHello, serve_forming};
+use vecraft_rpc::node::{Forming, HelloPhase, LetGo, NodeHello, serve_forming};
 use vecraft_rpc::peer::Door;
 use vecraft_state::meta::NodeState;
 use vecraft_types::{Code, Error, NodeId, Result};
@@ -22,6 +23,8 @@ pub struct FormingDoor {
     directory: Arc<Directory>,
     metastore: Arc<OnceLock<Metastore>>,
     cluster: Arc<OnceLock<Arc<dyn ClusterAdmin>>>,
+    /// A person has said that the cluster is to be formed. Gone with the process: what was begun is written down.
+    is_wanted: Arc<AtomicBool>,
 }
 
 impl FormingDoor {
@@ -31,7 +34,13 @@ impl FormingDoor {
             directory,
             metastore: Arc::default(),
             cluster: Arc::default(),
+            is_wanted: Arc::default(),
         }
+    }
+
+    /// Whether empty directories may become a cluster now.
+    pub fn may_begin(&self) -> bool {
+        self.config.cluster.forming == FormingMode::Automatic || self.is_wanted.load(Ordering::SeqCst)
     }
 
     /// From now on this node answers what it has applied of the metastore, also while it waits for a majority.
@@ -64,6 +73,21 @@ impl FormingDoor {
 impl Forming for FormingDoor {
     fn hello(&self) -> NodeHello {
         hello(&self.config, &self.directory)
+    }
+
+    fn init(&self, config_hash: u64) -> Result<()> {
+        let own = self.hello();
+        if own.config_hash != config_hash {
+            return Err(Error::invalid(no_agreement(&own, config_hash)));
+        }
+        let leads = lowest(&self.config.nodes.iter().map(|node| NodeId(node.id)).collect::<Vec<_>>());
+        if own.node != leads {
+            return Err(Error::invalid(format!("node {leads} leads the forming: tell that one")));
+        }
+        if own.phase == HelloPhase::Empty && !self.is_wanted.swap(true, Ordering::SeqCst) {
+            tracing::info!("a person says that the cluster is to be formed");
+        }
+        Ok(())
     }
 
     async fn form(&self, cluster: u128) -> Result<()> {

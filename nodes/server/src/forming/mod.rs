@@ -7,7 +7,8 @@
 //! then         all start their replicas; group 0's first entry says who is in the cluster and who holds what
 //! ```
 //! What may be decided from the answers is [`decide`], which is pure. A node that crashes in the middle comes back in the
-//! phase it wrote down and the forming goes on. An empty node that finds a cluster joins it: it gets its replica of
+//! phase it wrote down and the forming goes on. With `cluster.forming = "explicit"` the lowest id draws nothing before a
+//! person told it to (`vecraft cluster init`). An empty node that finds a cluster joins it: it gets its replica of
 //! group 0 there, writes it down and is formed.
 
 mod decide;
@@ -16,6 +17,7 @@ mod door;
 use crate::Error;
 use crate::agreed;
 use crate::directory::Directory;
+use crate::ground::Ground;
 use crate::identity::Phase;
 use crate::member_record::{self, MetaReplica};
 use decide::{Next, decide};
@@ -28,10 +30,9 @@ use vecraft_config::Config;
 use vecraft_rpc::membership::JoinRequest;
 use vecraft_rpc::node::{HelloPhase, NodeHello, ask_hello, ask_join, tell_cluster};
 use vecraft_rpc::peer::{Channel, ListenOptions, PeerListener, Peers};
-use vecraft_runtime::random::Random;
-use vecraft_runtime::shutdown::Shutdown;
 use vecraft_types::{Code, NodeId};
 
+pub use decide::{lowest, no_agreement};
 pub use door::FormingDoor;
 
 /// Between two rounds of questions.
@@ -55,115 +56,113 @@ pub fn hello(config: &Config, directory: &Directory) -> NodeHello {
     }
 }
 
-/// Returns once this node knows its cluster. `listener` is the node port, which others reach at `address`; it is free
-/// again when this returns.
-///
-/// # Errors
-/// Why it can never be, in words for a person; the caller's stop.
-pub async fn form(
-    config: &Config,
-    directory: &Arc<Directory>,
-    peers: &Arc<Peers>,
-    listener: TcpListener,
-    address: &str,
-    random: &dyn Random,
-    shutdown: &Shutdown,
-) -> Result<(), Error> {
-    let listed: Vec<NodeId> = config.nodes.iter().map(|node| NodeId(node.id)).collect();
-    let (done, formed) = tokio::sync::oneshot::channel::<()>();
-    let door = FormingDoor::new(config.clone(), directory.clone());
-    let doors = [(Channel::Forming, door.door())];
-    let serving = PeerListener::new(listener, peers.clone(), ListenOptions::default(), doors);
-    let serving = tokio::spawn(serving.serve(async move {
-        // Also when the sender is dropped.
-        let _ = formed.await;
-    }));
-    let outcome = shutdown.unless_triggered(rounds(config, directory, peers, &listed, address, random)).await;
-    let _ = done.send(());
-    let _ = serving.await;
-    outcome.unwrap_or_else(|| Err(refused("stopped while the cluster was forming".to_owned())))
+/// A node that does not know its cluster yet.
+pub struct Nameless<'a> {
+    pub config: &'a Config,
+    pub directory: &'a Arc<Directory>,
+    /// The other listed nodes, asked as a node of no cluster.
+    pub peers: Arc<Peers>,
+    /// Where others reach this node.
+    pub address: &'a str,
+    pub ground: &'a Ground,
 }
 
-async fn rounds(
-    config: &Config,
-    directory: &Arc<Directory>,
-    peers: &Arc<Peers>,
-    listed: &[NodeId],
-    address: &str,
-    random: &dyn Random,
-) -> Result<(), Error> {
-    let mut told = String::new();
-    loop {
-        let answers = ask_all(peers, directory, listed).await;
-        let own = hello(config, directory);
-        let waiting = match decide(&own, listed, &answers) {
-            Next::Refuse(why) => return Err(refused(why)),
-            Next::Follow { cluster } => {
-                tracing::info!(cluster = format!("{cluster:032x}"), "this node's cluster has its name");
-                return Ok(());
-            }
-            Next::Lead { cluster } => {
-                let cluster = cluster.unwrap_or_else(|| random.next_u128());
-                directory.identity.lock().begin(directory.kv.as_ref(), cluster)?;
-                match tell_all(peers, listed, own.node, cluster).await {
-                    Ok(()) => return Ok(()),
-                    Err(why) => why,
+impl Nameless<'_> {
+    /// Returns once this node knows its cluster. `listener` is the node port; it is free again when this returns.
+    ///
+    /// # Errors
+    /// Why it can never be, in words for a person; the caller's stop.
+    pub async fn form(&self, listener: TcpListener) -> Result<(), Error> {
+        let (done, formed) = tokio::sync::oneshot::channel::<()>();
+        let door = FormingDoor::new(self.config.clone(), self.directory.clone());
+        let doors = [(Channel::Forming, door.door())];
+        let serving = PeerListener::new(listener, self.peers.clone(), ListenOptions::default(), doors);
+        let serving = tokio::spawn(serving.serve(async move {
+            // Also when the sender is dropped.
+            let _ = formed.await;
+        }));
+        let outcome = self.ground.shutdown.unless_triggered(self.rounds(&door)).await;
+        let _ = done.send(());
+        let _ = serving.await;
+        outcome.unwrap_or_else(|| Err(refused("stopped while the cluster was forming".to_owned())))
+    }
+
+    async fn rounds(&self, door: &FormingDoor) -> Result<(), Error> {
+        let listed: Vec<NodeId> = self.config.nodes.iter().map(|node| NodeId(node.id)).collect();
+        let mut told = String::new();
+        loop {
+            let own = hello(self.config, self.directory);
+            let others = listed.iter().copied().filter(|id| *id != own.node);
+            let answers = ask_all(&self.peers, others).await;
+            let silence: Vec<String> = answers.values().filter_map(|answer| answer.clone().err()).collect();
+            let answers = answers.into_iter().filter_map(|(id, answer)| Some((id, answer.ok()?))).collect();
+            // It may have been told meanwhile.
+            let own = hello(self.config, self.directory);
+            let waiting = match decide(&own, &listed, &answers, door.may_begin()) {
+                Next::Refuse(why) => return Err(refused(why)),
+                Next::Follow { cluster } => {
+                    tracing::info!(cluster = format!("{cluster:032x}"), "this node's cluster has its name");
+                    return Ok(());
                 }
+                Next::Lead { cluster } => {
+                    let cluster = cluster.unwrap_or_else(|| self.ground.random.next_u128());
+                    self.directory.identity.lock().begin(self.directory.kv.as_ref(), cluster)?;
+                    match tell_all(&self.peers, &listed, own.node, cluster).await {
+                        Ok(()) => return Ok(()),
+                        Err(why) => why,
+                    }
+                }
+                Next::Join { via } => match self.join(&via).await? {
+                    true => return Ok(()),
+                    false => format!("waiting for the coordinator, asked through node {}", words(&via)),
+                },
+                Next::Wait(why) => why,
+            };
+            // Why a node is not heard may change with each attempt: that is for whoever asks.
+            let lines: Vec<&str> = std::iter::once(&waiting).chain(&silence).map(String::as_str).collect();
+            self.ground.standing.waits(lines.join("\n"));
+            if waiting != told {
+                tracing::info!(waiting, "forming the cluster");
+                told = waiting;
             }
-            Next::Join { via } => match join(config, directory, peers, &via, address, random).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => format!("waiting for the coordinator, asked through node {}", words(&via)),
-                Err(error) => return Err(error),
-            },
-            Next::Wait(why) => why,
-        };
-        if waiting != told {
-            tracing::info!(waiting, "forming the cluster");
-            told = waiting;
+            tokio::time::sleep(ROUND).await;
         }
-        tokio::time::sleep(ROUND).await;
     }
-}
 
-/// Asks the cluster of these nodes to take this one in; false when nobody could decide yet.
-async fn join(
-    config: &Config,
-    directory: &Arc<Directory>,
-    peers: &Arc<Peers>,
-    via: &[NodeId],
-    address: &str,
-    random: &dyn Random,
-) -> Result<bool, Error> {
-    let own = directory.identity().node;
-    let request = JoinRequest {
-        node: own,
-        address: address.to_owned(),
-        directory: member_record::directory_id(directory.kv.as_ref(), random)?,
-        cluster_name: config.cluster.name.clone(),
-        is_listed: false,
-        is_query_only: config.node(own.0)?.is_query_only(),
-        replication: config.cluster.replication,
-        groups_per_node: config.data.groups_per_node,
-    };
-    for through in via {
-        let answer = tokio::time::timeout(ANSWER_MAX, ask_join(peers, *through, request.clone())).await;
-        match answer {
-            Ok(Ok(joined)) => {
-                let replica = MetaReplica { replica: joined.replica, joins: true };
-                // It compared them with its own. First: a member may not come back with other values.
-                agreed::settle(directory.kv.as_ref(), config)?;
-                directory.identity.lock().join(directory.kv.as_ref(), joined.cluster, replica)?;
-                tracing::info!(cluster = format!("{:032x}", joined.cluster), "this node was taken in");
-                return Ok(true);
+    /// Asks the cluster of these nodes to take this one in; false when nobody could decide yet.
+    async fn join(&self, via: &[NodeId]) -> Result<bool, Error> {
+        let (config, kv) = (self.config, self.directory.kv.as_ref());
+        let own = self.directory.identity().node;
+        let request = JoinRequest {
+            node: own,
+            address: self.address.to_owned(),
+            directory: member_record::directory_id(kv, self.ground.random.as_ref())?,
+            cluster_name: config.cluster.name.clone(),
+            is_listed: false,
+            is_query_only: config.node(own.0)?.is_query_only(),
+            replication: config.cluster.replication,
+            groups_per_node: config.data.groups_per_node,
+        };
+        for through in via {
+            let asked = ask_join(&self.peers, *through, request.clone());
+            match tokio::time::timeout(ANSWER_MAX, asked).await {
+                Ok(Ok(joined)) => {
+                    let replica = MetaReplica { replica: joined.replica, joins: true };
+                    // It compared them with its own. First: a member may not come back with other values.
+                    agreed::settle(kv, config)?;
+                    self.directory.identity.lock().join(kv, joined.cluster, replica)?;
+                    tracing::info!(cluster = format!("{:032x}", joined.cluster), "this node was taken in");
+                    return Ok(true);
+                }
+                Ok(Err(error)) if error.code == Code::InvalidParameter => {
+                    return Err(Error::Other { what: "this node cannot join", why: error.detail });
+                }
+                Ok(Err(error)) => tracing::debug!(node = %through, %error, "not taken in yet"),
+                Err(_) => {}
             }
-            Ok(Err(error)) if error.code == Code::InvalidParameter => {
-                return Err(Error::Other { what: "this node cannot join", why: error.detail });
-            }
-            Ok(Err(error)) => tracing::debug!(node = %through, %error, "not taken in yet"),
-            Err(_) => {}
         }
+        Ok(false)
     }
-    Ok(false)
 }
 
 fn words(nodes: &[NodeId]) -> String {
@@ -174,22 +173,21 @@ fn refused(why: String) -> Error {
     Error::Other { what: "this cluster cannot form", why }
 }
 
-/// What the reachable ones of the other nodes say.
-async fn ask_all(
-    peers: &Arc<Peers>,
-    directory: &Directory,
-    listed: &[NodeId],
-) -> BTreeMap<NodeId, NodeHello> {
-    let own = directory.identity.lock().node;
-    let asked = listed.iter().filter(|id| **id != own).map(|id| async move {
-        let ask = ask_hello(peers, *id);
-        Some((*id, tokio::time::timeout(ANSWER_MAX, ask).await.ok()?.ok()?))
+/// What each of these nodes says of itself, or why it says nothing.
+pub async fn ask_all(
+    peers: &Peers,
+    nodes: impl IntoIterator<Item = NodeId>,
+) -> BTreeMap<NodeId, Result<NodeHello, String>> {
+    let asked = nodes.into_iter().map(|id| async move {
+        let answer = tokio::time::timeout(ANSWER_MAX, ask_hello(peers, id)).await;
+        let silent = || Err(format!("no answer within {} s", ANSWER_MAX.as_secs()));
+        (id, answer.map_or_else(|_| silent(), |said| said.map_err(|error| error.detail)))
     });
-    join_all(asked).await.into_iter().flatten().collect()
+    join_all(asked).await.into_iter().collect()
 }
 
 /// Tells the cluster's id to every other node; each has written it down when this is `Ok`.
-async fn tell_all(peers: &Arc<Peers>, listed: &[NodeId], own: NodeId, cluster: u128) -> Result<(), String> {
+async fn tell_all(peers: &Peers, listed: &[NodeId], own: NodeId, cluster: u128) -> Result<(), String> {
     let told = listed.iter().filter(|id| **id != own).map(|id| async move {
         let tell = async { tell_cluster(peers, *id, cluster).await.map_err(|e| e.to_string()) };
         let answer = tokio::time::timeout(ANSWER_MAX, tell).await;

@@ -31,6 +31,7 @@ fn group_zero(metastore: &Metastore) -> GroupFigures {
         voters_heard: metastore.group().and_then(Group::voters_heard),
         lags: metastore.group().map(lags).unwrap_or_default(),
         unflushed_bytes: metastore.unflushed_bytes(),
+        compared: None,
     }
 }
 
@@ -80,6 +81,10 @@ fn group(figures: &mut Figures, one: &GroupFigures) {
     gauge("vecraft_group_checkpoint_position", help, one.checkpoint.0);
     let help = "bytes of entries that only the log holds: a restart replays them";
     gauge("vecraft_group_unflushed_bytes", help, one.unflushed_bytes);
+    if let Some(compared) = one.compared {
+        let help = "log position up to which this replica was found to hold what a majority holds; 0 before";
+        gauge("vecraft_group_compared_position", help, compared.0);
+    }
     let help = "1 when this replica leads its group, as far as it knows";
     figures.gauge("vecraft_group_is_leader", help, &labels, one.is_leader);
     let help = "1 when this replica knows who leads, or who led last";

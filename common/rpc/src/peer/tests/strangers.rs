@@ -91,11 +91,40 @@ async fn another_version_is_told_so_and_another_protocol_nothing() {
     let mut answer = [0; hello::ANSWER_BYTES];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(hello::verdict(answer[6]), Some(Refusal::WrongVersion));
+    // In the place where every version looks for it.
+    assert_eq!(answer[4..6], hello::VERSION.to_le_bytes());
 
     let mut stream = TcpStream::connect(&port.address).await.unwrap();
     stream.write_all(&[b'G'; hello::HELLO_BYTES]).await.unwrap();
     assert_eq!(stream.read(&mut answer).await.unwrap_or(0), 0);
     port.close().await;
+}
+
+#[tokio::test]
+async fn who_dials_a_node_of_another_build_hears_both_versions() {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    let other_build = tokio::spawn(async move {
+        let (mut stream, _) = socket.accept().await.unwrap();
+        stream.read_exact(&mut [0; hello::HELLO_BYTES]).await.unwrap();
+        let refusal =
+            hello::Answer { refused: Some(Refusal::WrongVersion), level: 1, nonce: [5; 32] }.encode();
+        let mut answer = [0; hello::ANSWER_BYTES];
+        answer[..refusal.len()].copy_from_slice(&refusal);
+        answer[4] += 1;
+        stream.write_all(&answer).await.unwrap();
+    });
+    let peers = Peers::new(identity(1, Trust::Open), DialOptions::default());
+    peers.book().set(NodeId(2), address);
+    let refused = peers.dial(NodeId(2), Channel::Raft, 0).await.map(drop).unwrap_err();
+    assert_eq!(refused, Error::OtherVersion { node: NodeId(2), theirs: hello::VERSION + 1 });
+    let (ours, theirs) = (hello::VERSION, hello::VERSION + 1);
+    let text = refused.to_string();
+    assert!(
+        text.contains(&format!("version {ours}")) && text.contains(&format!("version {theirs}")),
+        "{text}"
+    );
+    other_build.await.unwrap();
 }
 
 #[tokio::test]

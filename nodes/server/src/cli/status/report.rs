@@ -19,6 +19,8 @@ pub enum State {
     Serving,
     /// It names reasons why not.
     Unhealthy,
+    /// It does not serve yet; the reason says for what it waits.
+    Starting,
     /// Its process lives, but its health door does not answer (in time).
     Silent,
     /// `run.json` is there, its process is not: it was killed, or the machine lost power.
@@ -33,6 +35,7 @@ impl State {
         match self {
             State::Serving => "serving",
             State::Unhealthy => "unhealthy",
+            State::Starting => "starting",
             State::Silent => "silent",
             State::Dead => "dead",
             State::Stopped => "stopped",
@@ -133,7 +136,7 @@ impl Report {
             reasons,
             version: run.as_ref().map(|r| r.version.clone()),
             cluster_name: run.as_ref().map(|r| r.cluster_name.clone()).filter(|name| !name.is_empty()),
-            cluster_id: run.map(|r| r.cluster_id),
+            cluster_id: run.map(|r| r.cluster_id).filter(|id| !is_nameless(id)),
             cluster,
             local: Some(Local { data_dir: data_dir.to_owned(), bytes_on_disk, pid, addresses }),
             collections,
@@ -211,9 +214,16 @@ async fn ask_health(run: &RunFile) -> (State, Vec<String>) {
     }
     match health::ask(&run.addresses.http).await {
         Ok(Answer::Well) => (State::Serving, Vec::new()),
+        // Its client door is not served yet: asking it would only take time.
+        Ok(Answer::Unwell(reasons)) if run.is_starting => (State::Starting, reasons),
         Ok(Answer::Unwell(reasons)) => (State::Unhealthy, reasons),
         Err(why) => (State::Silent, vec![format!("{} does not answer: {why}", run.addresses.http)]),
     }
+}
+
+/// Whether it is the id of a node that waits for its cluster.
+fn is_nameless(id: &str) -> bool {
+    id.bytes().all(|digit| digit == b'0')
 }
 
 /// Whether a process of this number exists, ours or not.

@@ -14,7 +14,7 @@ fn run_file(pid: u32, http: &str) -> RunFile {
     let addresses =
         Addresses { milvus: "127.0.0.1:1".into(), client: "127.0.0.1:2".into(), http: http.into() };
     let (cluster_id, cluster_name) = ("c0ffee".into(), "demo".into());
-    RunFile { pid, cluster_id, cluster_name, version: "0.0.1".into(), addresses }
+    RunFile { pid, is_starting: false, cluster_id, cluster_name, version: "0.0.1".into(), addresses }
 }
 
 async fn state(dir: &Path) -> State {
@@ -79,6 +79,28 @@ fn books() -> CreateCollection {
         properties: Default::default(),
         default_consistency: 2,
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_waits_for_a_person_is_starting_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::embedded(dir.path()).with_free_ports();
+    config.cluster.forming = vecraft_config::FormingMode::Explicit;
+    let start = tokio::spawn(async move { Server::start(&config, 1).await.map(drop) });
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let report = Report::of_directory(dir.path()).await.ok();
+        let says = |report: &Report| report.reasons.iter().any(|why| why.contains("vecraft cluster init"));
+        if report.as_ref().is_some_and(|report| report.state == State::Starting && says(report)) {
+            assert_eq!(report.unwrap().cluster_id, None);
+            break;
+        }
+        assert!(tokio::time::Instant::now() < until && !start.is_finished(), "{report:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    start.abort();
+    let _ = start.await;
+    assert_eq!(state(dir.path()).await, State::Stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,65 @@
+//! Bytes between nodes, as this version of the protocol has them.
+//!
+//! A test that fails here, or does not compile any more, says: a program of the last release would not read this. Then
+//! [`VERSION`] goes up, unless this release has raised it already, and the sample follows.
+
+#![allow(clippy::unwrap_used)]
+
+use super::{HelloPhase, LetGo, NodeHello, NodeServiceRequest};
+use crate::codec;
+use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeReport};
+use crate::peer::hello::VERSION;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use vecraft_types::{GroupId, NodeId, ReplicaId};
+
+#[track_caller]
+fn check(value: impl Serialize, bytes: &[u8]) {
+    assert_eq!(codec::encode(&value).unwrap(), bytes);
+}
+
+#[test]
+fn messages_are_those_of_this_version() {
+    assert_eq!(VERSION, 2, "then look at every sample here");
+    let phase = HelloPhase::Formed { cluster: 7 };
+    check(
+        NodeHello { node: NodeId(3), config_hash: 5, version: "v".to_owned(), phase },
+        &[1, 3, 5, 1, b'v', 2, 7],
+    );
+    check(LetGo { is_removed: true, speaks_for: vec![7] }, &[1, 1, 1, 7]);
+    let request = JoinRequest {
+        node: NodeId(3),
+        address: "h:1".to_owned(),
+        directory: 9,
+        cluster_name: "c".to_owned(),
+        is_listed: true,
+        is_query_only: false,
+        replication: 4,
+        groups_per_node: 2,
+    };
+    check(request, &[1, 3, 3, b'h', b':', b'1', 9, 1, b'c', 1, 0, 4, 2]);
+    let joined = Joined { cluster: 7, replica: ReplicaId(8), nodes: vec![(NodeId(1), "a".to_owned())] };
+    check(joined, &[1, 7, 8, 1, 1, 1, b'a']);
+    let group = GroupReport {
+        group: GroupId(1),
+        leader: ReplicaId(2),
+        guard: vec![3],
+        voters: BTreeMap::from([(ReplicaId(2), NodeId(4))]),
+        learners: BTreeMap::new(),
+        is_joint: false,
+        is_committed: true,
+        near: BTreeSet::from([ReplicaId(2)]),
+        behind: BTreeMap::from([(ReplicaId(5), 6)]),
+    };
+    let report = NodeReport { leads: vec![group], unfit: None, unfit_in: BTreeMap::new() };
+    check(report, &[1, 1, 1, 2, 1, 3, 1, 2, 4, 0, 0, 1, 1, 2, 1, 5, 6, 0, 0]);
+    check(GroupChange::Lead(ReplicaId(2)), &[1, 3, 2]);
+}
+
+/// One that were put in between would give all behind it another number.
+#[test]
+fn verbs_keep_their_numbers() {
+    check(NodeServiceRequest::Stats { shard: Default::default() }, &[1, 2, 0, 0]);
+    check(NodeServiceRequest::Digest { group: GroupId(1) }, &[1, 18, 1]);
+    check(NodeServiceRequest::Relieve { group: GroupId(1) }, &[1, 29, 1]);
+}

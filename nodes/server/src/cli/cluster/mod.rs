@@ -1,0 +1,171 @@
+//! `vecraft cluster`: from empty directories to a cluster, when a person says so.
+//!
+//! The nodes form the cluster (`crate::forming`); this asks them how they stand, tells the one that leads, and watches. It
+//! speaks to their node ports with the secret of the configuration, because there is no other door before a cluster exists.
+
+mod plan;
+
+use crate::forming::ask_all;
+use crate::node_door;
+use clap::{Args, Subcommand};
+use plan::{Answers, Step, step};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use vecraft_config::Config;
+use vecraft_rpc::node::tell_init;
+use vecraft_rpc::peer::{PERSON, Peers};
+use vecraft_runtime::random::OsRandom;
+use vecraft_state::meta::first_meta_voters;
+use vecraft_types::{Code, NodeId};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Commands on a cluster as a whole.
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Form the cluster of a cluster.toml, once, from nodes that wait with empty directories.
+    Init(Init),
+}
+
+impl ClusterCommand {
+    pub(super) fn run(self) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| format!("cannot start: {e}"))?;
+        match self {
+            ClusterCommand::Init(init) => runtime.block_on(init.run()),
+        }
+    }
+}
+
+/// Options of `vecraft cluster init`.
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Form the cluster of a cluster.toml, once, from nodes that wait with empty directories.\n\nWith forming = \"explicit\" in [cluster], nodes that are started on empty directories wait for this command; their log, /healthz and `vecraft status` say so. It may be run on any host that reaches the node ports and has the cluster.toml with its secret_file, for example on one of the nodes.\n\nIt waits until every listed node answers. When all are empty and were started with the same cluster.toml, the node with the lowest id is told to form the cluster, and this command shows how far it is until all belong to it. It may be interrupted: what has begun goes on, and run again it goes on watching.\n\nWhere the cluster exists already it says its id, changes nothing and ends 0. An empty node beside an existing cluster is never formed anew: it joins by itself, if the cluster expects it (vecraft node add).",
+    after_help = "Example, for three hosts:\n  host 1, 2, 3:  vecraft serve --config cluster.toml --node 1 (2, 3)\n  any host:      vecraft cluster init --config cluster.toml"
+)]
+pub struct Init {
+    /// The cluster.toml of the nodes.
+    #[arg(long, value_name = "FILE", default_value = "cluster.toml")]
+    config: PathBuf,
+    /// Give up when it is not done after so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Init {
+    async fn run(self) -> Result<(), String> {
+        let config = Config::load(&self.config).map_err(|e| e.to_string())?;
+        let outcome = init(&config, Duration::from_secs(self.wait), |line| eprintln!("{line}")).await?;
+        if self.json {
+            println!("{}", outcome.json());
+        } else {
+            print!("{}", outcome.table(&config));
+        }
+        Ok(())
+    }
+}
+
+/// What the command came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The cluster's id, 32 hexadecimal digits.
+    pub cluster_id: String,
+    /// False when it was there before.
+    pub is_new: bool,
+    /// What there is to say of listed nodes that do not belong to it.
+    pub rest: Vec<String>,
+}
+
+impl Outcome {
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({ "cluster_id": self.cluster_id, "is_new": self.is_new, "rest": self.rest })
+    }
+
+    fn table(&self, config: &Config) -> String {
+        let words = |ids: Vec<u64>| ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let mut rows = vec![("cluster", format!("{} {}", config.cluster.name, self.cluster_id))];
+        if self.is_new {
+            let ids = || config.nodes.iter().map(|node| node.id);
+            let voters = first_meta_voters(ids().map(NodeId), &config.query_only().map(NodeId).collect());
+            rows.push(("nodes", words(ids().collect())));
+            rows.push(("metastore votes", words(voters.values().map(|node| node.0).collect())));
+            rows.push(("copies", format!("{} of each group", config.voters())));
+            if let Some(first) = config.nodes.first() {
+                let door = first.address(first.client_port);
+                rows.push(("formed", format!("see it with: vecraft node list --connect {door}")));
+            }
+        } else {
+            rows.push(("nothing done", "it exists already".to_owned()));
+            rows.extend(self.rest.iter().map(|line| ("", line.clone())));
+        }
+        rows.into_iter().map(|(name, value)| format!("{name:<16} {value}\n")).collect()
+    }
+}
+
+/// Forms the cluster of a configuration, or finds it formed; `tell` hears what it waits for.
+///
+/// # Errors
+/// Why not, in words for a person, and whether anything was begun.
+pub async fn init(config: &Config, wait: Duration, mut tell: impl FnMut(&str)) -> Result<Outcome, String> {
+    let peers = node_door::peers(config, PERSON, 0, OsRandom::shared()).map_err(|e| e.to_string())?;
+    let (hash, until) = (config.hash(), Instant::now() + wait);
+    let (mut is_forming, mut told) = (false, String::new());
+    loop {
+        let answers = ask_all(&peers, config.nodes.iter().map(|node| NodeId(node.id))).await;
+        let outcome =
+            |cluster: u128, is_new, rest| Outcome { cluster_id: format!("{cluster:032x}"), is_new, rest };
+        let waiting = match step(hash, &answers, is_forming) {
+            Step::Formed(cluster) => return Ok(outcome(cluster, true, Vec::new())),
+            Step::Exists { cluster, rest } => return Ok(outcome(cluster, false, rest)),
+            Step::Refuse(why) => return Err(format!("nothing was begun: {why}")),
+            Step::Begin(leads) => begin(&peers, leads, hash, &answers, &mut is_forming).await?,
+            Step::Wait(why) => why,
+        };
+        is_forming |= forms(&answers);
+        if waiting != told {
+            tell(&waiting);
+            told = waiting;
+        }
+        if Instant::now() >= until {
+            let far = match is_forming {
+                true => "the cluster is being formed, and that goes on",
+                false => "nothing was begun",
+            };
+            return Err(format!("{far}; after {} s {told}", wait.as_secs()));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Tells the node that leads the forming; answers for what to wait.
+async fn begin(
+    peers: &Arc<Peers>,
+    leads: NodeId,
+    hash: u64,
+    answers: &Answers,
+    is_forming: &mut bool,
+) -> Result<String, String> {
+    match tell_init(peers, leads, hash).await {
+        Ok(()) => {
+            *is_forming = true;
+            Ok(format!("all {} nodes are there and empty; node {leads} forms the cluster", answers.len()))
+        }
+        // It went away in this moment.
+        Err(error) if error.code == Code::ReplicaUnavailable => Ok(error.detail),
+        Err(error) => Err(format!("nothing was begun: node {leads} refuses: {}", error.detail)),
+    }
+}
+
+/// Whether the cluster is seen while it forms.
+fn forms(answers: &Answers) -> bool {
+    use vecraft_rpc::node::HelloPhase::Forming;
+    answers.values().flatten().any(|node| matches!(node.phase, Forming { .. }))
+}
