@@ -80,6 +80,7 @@ impl<M: Machine> Member<M> {
         match self.reads.get_as_leader().await {
             Ok(position) => Reply::ReadIndex(position),
             Err(Error::NotLeader { leader, .. }) => Reply::NotLeader(leader),
+            Err(Error::NoMajority { .. }) => Reply::Refused(Refused::NoMajority),
             Err(other) => Reply::Refused(Refused::Stopped(other.to_string())),
         }
     }
