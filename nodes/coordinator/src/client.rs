@@ -50,8 +50,8 @@ fn refused(error: AskError) -> Error {
             Error::new(Code::RateLimited, text).retry_after(retry_after_ms)
         }
         AskError::Stopped { .. } => Error::new(Code::Unavailable, text),
-        AskError::Lost { .. } => Error::new(Code::OutcomeUnknown, text),
-        AskError::Deadline { .. } => Error::new(Code::Deadline, text),
+        AskError::Lost { .. } => Error::new(Code::OutcomeUnknown, text).unanswered(),
+        AskError::Deadline { .. } => Error::new(Code::Deadline, text).unanswered(),
     }
 }
 

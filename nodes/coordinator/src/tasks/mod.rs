@@ -49,14 +49,15 @@ impl Ddl {
         self.find(name).await?.ok_or_else(missing)
     }
 
-    /// Does what is left to do for a collection, now; on failure the reconcile task goes on with it.
+    /// Does what is left to do for a collection, now; on failure the reconcile task goes on with it, so what was asked may
+    /// be done yet.
     async fn finish(&self, id: CollectionId) -> Result<()> {
         let finished = self.run_jobs_of(id).await;
         if let Err(error) = &finished {
             tracing::warn!(collection = %id, %error, "DDL left unfinished, it will be tried again");
             self.unfinished.notify_one();
         }
-        finished
+        finished.map_err(Error::unanswered)
     }
 }
 
