@@ -28,7 +28,7 @@ pub struct ProxyParts {
     pub shard_reader: Arc<dyn ShardReader>,
     /// What operators ask about nodes.
     pub cluster: Arc<dyn ClusterAdmin>,
-    /// Where groups and their leaders are; told to clients, and nothing is routed by it here.
+    /// Where groups and their leaders are; told to clients, also in refusals, and nothing is routed by it here.
     pub topology: Arc<dyn Topology>,
     /// Where clients reach the nodes.
     pub doors: Arc<dyn ClientDoors>,
@@ -117,7 +117,7 @@ impl Proxy {
     }
 
     pub(crate) fn deadline(&self, call: &Call) -> Deadline {
-        Deadline::new(&self.clock, call.deadline_ms, self.config.deadline_default)
+        Deadline::new(&self.clock, &self.topology, call.deadline_ms, self.config.deadline_default)
     }
 
     /// The client's name for the request, or a new one of ours.

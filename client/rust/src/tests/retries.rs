@@ -126,3 +126,21 @@ async fn i10_a_write_older_than_what_the_server_remembers_is_told_as_unknown() {
     assert_eq!((error.code, error.detail.as_str()), (Code::OutcomeUnknown, "below the window"));
     assert_eq!((fake.writes_done(), fake.calls().len()), (0, calls + 1), "it was sent again");
 }
+
+#[tokio::test]
+async fn a_call_that_ends_by_its_deadline_tells_what_it_was_told_before() {
+    let refusal = || Error::new(Code::ReplicaUnavailable, "group 4 is led by nobody").with("group", 4);
+    let named = ("group".to_owned(), "4".to_owned());
+    let call = || Call { deadline_ms: Some(800), ..Call::default() };
+    // Refused to the end: the refusal is the answer, not an attempt that could only be cut off.
+    let fake = Fake::new((0..200).map(|_| Trouble::Refuse(refusal())));
+    let door = Door::open(&fake).await;
+    let error = door.client().await.server_info(call()).await.unwrap_err();
+    assert_eq!(error, refusal());
+    // The last attempt hangs: too late, and why.
+    let fake = Fake::new([Trouble::Refuse(refusal()), Trouble::LoseAnswer]);
+    let door = Door::open(&fake).await;
+    let error = door.client().await.server_info(call()).await.unwrap_err();
+    assert_eq!(error.code, Code::Deadline);
+    assert!(error.detail.contains("led by nobody") && error.context.contains(&named), "{error}");
+}

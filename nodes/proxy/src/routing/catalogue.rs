@@ -41,14 +41,14 @@ pub struct ClusterRouter(pub Everywhere<dyn ClusterAdmin>);
 #[async_trait]
 impl ClusterAdmin for ClusterRouter {
     async fn cluster(&self, request: ClusterRequest) -> Result<ClusterReply> {
-        self.0.at_leader(GroupId::META)?.cluster(request).await
+        self.0.on_leader(GroupId::META, |leader| async move { leader.cluster(request).await }).await
     }
 
     async fn join(&self, request: JoinRequest) -> Result<Joined> {
-        self.0.at_leader(GroupId::META)?.join(request).await
+        self.0.on_leader(GroupId::META, |leader| async move { leader.join(request).await }).await
     }
 
     async fn moved(&self, node: NodeId, address: String) -> Result<()> {
-        self.0.at_leader(GroupId::META)?.moved(node, address).await
+        self.0.on_leader(GroupId::META, |leader| async move { leader.moved(node, address).await }).await
     }
 }

@@ -1,7 +1,7 @@
 //! Collections: create, drop, describe, list, load flag, number of rows.
 
 use crate::Proxy;
-use crate::deadline::is_unavailable;
+use crate::deadline::{Ask, is_unavailable};
 use crate::names::{NameFreshness, check_database, partition_id};
 use futures::future::try_join_all;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Proxy {
         }
         let deadline = self.deadline(&call);
         let attempt = || self.catalogue_writer.create_collection(asked.clone());
-        deadline.retry("create collection", is_unavailable, attempt).await
+        deadline.retry(Ask::ddl("create collection"), is_unavailable, attempt).await
     }
 
     pub(crate) async fn remove_collection(&self, call: Call, name: String) -> Result<()> {
@@ -35,7 +35,7 @@ impl Proxy {
         check_name("collection", &name)?;
         let deadline = self.deadline(&call);
         let attempt = || self.catalogue_writer.drop_collection(name.clone());
-        deadline.retry("drop collection", is_unavailable, attempt).await
+        deadline.retry(Ask::ddl("drop collection"), is_unavailable, attempt).await
     }
 
     pub(crate) async fn one_collection(
@@ -44,7 +44,10 @@ impl Proxy {
         name: CollectionName,
     ) -> Result<CollectionDescriptor> {
         let look_up = || self.collection(&call, &name, NameFreshness::Latest);
-        let found = self.deadline(&call).retry("describe collection", is_unavailable, look_up).await?;
+        let found = self
+            .deadline(&call)
+            .retry(Ask::metastore("describe collection"), is_unavailable, look_up)
+            .await?;
         Ok((*found).clone())
     }
 
@@ -54,13 +57,13 @@ impl Proxy {
         name: CollectionName,
     ) -> Result<Arc<CollectionDescriptor>> {
         let look_up = || self.collection(&call, &name, NameFreshness::AsKnown);
-        self.deadline(&call).retry("looking up the collection", is_unavailable, look_up).await
+        self.deadline(&call).retry(Ask::metastore("looking up the collection"), is_unavailable, look_up).await
     }
 
     pub(crate) async fn all_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>> {
         check_database(&call)?;
         let barrier = || self.catalogue.barrier();
-        self.deadline(&call).retry("list collections", is_unavailable, barrier).await?;
+        self.deadline(&call).retry(Ask::metastore("list collections"), is_unavailable, barrier).await?;
         let usable = self.catalogue.list().into_iter().filter(|found| found.phase == DdlPhase::Ready);
         Ok(usable.map(|collection| (*collection).clone()).collect())
     }
@@ -68,7 +71,9 @@ impl Proxy {
     pub(crate) async fn mark_loaded(&self, call: Call, asked: SetLoaded) -> Result<()> {
         let deadline = self.deadline(&call);
         self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
-        deadline.retry("load", is_unavailable, || self.catalogue_writer.set_loaded(asked.clone())).await
+        deadline
+            .retry(Ask::ddl("load"), is_unavailable, || self.catalogue_writer.set_loaded(asked.clone()))
+            .await
     }
 
     pub(crate) async fn count_rows(&self, call: Call, asked: RowCount) -> Result<u64> {
@@ -94,8 +99,8 @@ impl Proxy {
         let deadline = self.deadline(call);
         let deadline = &deadline;
         let asked = collection.shards.iter().map(|placement| async move {
-            let stats = deadline
-                .retry("shard statistics", is_unavailable, || self.shard_writer.stats(placement.shard));
+            let ask = Ask::shard("shard statistics", placement.group);
+            let stats = deadline.retry(ask, is_unavailable, || self.shard_writer.stats(placement.shard));
             stats.await.map_err(|error| error.with("shard", placement.shard))
         });
         try_join_all(asked).await

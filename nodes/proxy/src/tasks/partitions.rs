@@ -1,7 +1,7 @@
 //! Partitions: create and drop.
 
 use crate::Proxy;
-use crate::deadline::is_unavailable;
+use crate::deadline::{Ask, is_unavailable};
 use crate::names::NameFreshness;
 use vecraft_types::api::{Call, PartitionRequest};
 use vecraft_types::limits::{DEFAULT_PARTITION, PARTITIONS_MAX};
@@ -22,7 +22,7 @@ impl Proxy {
             return Err(Error::invalid(text).with("collection", &asked.collection));
         }
         let attempt = || self.catalogue_writer.create_partition(asked.clone());
-        deadline.retry("create partition", is_unavailable, attempt).await
+        deadline.retry(Ask::ddl("create partition"), is_unavailable, attempt).await
     }
 
     pub(crate) async fn remove_partition(&self, call: Call, asked: PartitionRequest) -> Result<()> {
@@ -35,6 +35,6 @@ impl Proxy {
         let deadline = self.deadline(&call);
         self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
         let attempt = || self.catalogue_writer.drop_partition(asked.clone());
-        deadline.retry("drop partition", is_unavailable, attempt).await
+        deadline.retry(Ask::ddl("drop partition"), is_unavailable, attempt).await
     }
 }

@@ -1,7 +1,7 @@
 //! What the server says about itself and its nodes.
 
 use crate::Proxy;
-use crate::deadline::is_unavailable;
+use crate::deadline::{Ask, is_unavailable};
 use crate::names::check_database;
 use std::sync::atomic::Ordering;
 use vecraft_types::api::{Call, ClusterReply, ClusterRequest, ServerInfo};
@@ -25,8 +25,12 @@ impl Proxy {
 
     /// An operator's verb, at whoever leads the metastore. Each says how things should be, so asking again is no harm.
     pub(crate) async fn nodes(&self, call: Call, request: ClusterRequest) -> Result<ClusterReply> {
+        let asking = match &request {
+            ClusterRequest::List => Ask::metastore("asking the coordinator"),
+            _ => Ask::ddl("the change of nodes"),
+        };
         let ask = || self.cluster.cluster(request.clone());
-        self.deadline(&call).retry("asking the coordinator", is_unavailable, ask).await
+        self.deadline(&call).retry(asking, is_unavailable, ask).await
     }
 
     /// A hybrid timestamp later than any this proxy gave before.

@@ -1,6 +1,6 @@
 //! The fake cluster as catalogue and coordinator.
 
-use super::FakeCluster;
+use super::{FakeCluster, Trouble};
 use async_trait::async_trait;
 use std::sync::Arc;
 use vecraft_rpc::services::*;
@@ -22,15 +22,29 @@ impl Catalogue for FakeCluster {
     }
 
     async fn barrier(&self) -> Result<()> {
+        self.meet_meta_trouble().await?;
         *self.barriers.lock() += 1;
         *self.known.lock() = Some(Arc::new(self.collection.lock().clone()));
         Ok(())
     }
 }
 
+impl FakeCluster {
+    /// Refuses or hangs when the test says so; what loses its answer goes on.
+    async fn meet_meta_trouble(&self) -> Result<()> {
+        let trouble = self.meta_trouble.lock().pop_front();
+        match trouble {
+            Some(Trouble::Refuse(error) | Trouble::LoseAnswer(error)) => Err(error),
+            Some(Trouble::Hang) => std::future::pending().await,
+            _ => Ok(()),
+        }
+    }
+}
+
 #[async_trait]
 impl CatalogueWriter for FakeCluster {
     async fn create_collection(&self, request: CreateCollection) -> Result<()> {
+        self.meet_meta_trouble().await?;
         self.ddl.lock().push(format!("create {} {:?}", request.name, request.schema.pk_conflict));
         Ok(())
     }
