@@ -8,7 +8,8 @@
 //!         └─> connection lost after sending: unclear ──────┘
 //! ```
 //! Once an attempt of a write was unclear, only success clears it: any other end is "outcome unknown", because the
-//! lost attempt may have been done. Sending again is safe, for the server knows the request by its name (I10).
+//! lost attempt may have been done. Sending again is safe, for the server knows the request by its name (I10), or finds
+//! that things are as asked; a drop, which goes by the name of what it drops, is not sent again.
 
 use crate::client::Inner;
 use crate::door::{Door, Open, ask_topology};
@@ -49,6 +50,9 @@ pub(crate) enum Kind {
     Read,
     /// Changes something; a lost answer leaves the outcome open.
     Write,
+    /// Goes by a name that may mean something else a moment later: after a lost answer it is not sent again, or it could
+    /// drop what another user has made since.
+    Once,
 }
 
 /// What is asked.
@@ -101,8 +105,8 @@ impl Inner {
                 }
                 Err(Failure::NotSent(error)) => (error, true),
                 Err(Failure::Lost(error)) => {
-                    is_unclear |= verb.kind == Kind::Write;
-                    (error, true)
+                    is_unclear |= verb.kind != Kind::Read;
+                    (error, verb.kind != Kind::Once)
                 }
                 Err(Failure::Final(error)) => (error, false),
             };

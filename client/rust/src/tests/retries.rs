@@ -144,3 +144,20 @@ async fn a_call_that_ends_by_its_deadline_tells_what_it_was_told_before() {
     assert_eq!(error.code, Code::Deadline);
     assert!(error.detail.contains("led by nobody") && error.context.contains(&named), "{error}");
 }
+
+#[tokio::test]
+async fn a_drop_whose_answer_was_lost_is_not_sent_again() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let c = collection(&door.client().await).await;
+    // "Later" says that nothing was done: that is asked again.
+    fake.trouble(Trouble::Refuse(Error::new(Code::ReplicaUnavailable, "soon")));
+    fake.trouble(Trouble::LoseAnswer);
+    let calls = fake.calls().len();
+    let dropping = tokio::spawn(async move { c.drop().await });
+    until("the second attempt", || fake.calls().len() == calls + 2).await;
+    let address = door.crash().await;
+    let _door = Door::open_at(&fake, address).await;
+    let error = dropping.await.unwrap().unwrap_err();
+    assert_eq!((error.code, fake.calls().len()), (Code::OutcomeUnknown, calls + 2), "{error}");
+}
