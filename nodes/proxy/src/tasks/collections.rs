@@ -5,7 +5,7 @@ use crate::deadline::{Ask, is_unavailable};
 use crate::names::{NameFreshness, check_database, partition_id};
 use futures::future::try_join_all;
 use std::sync::Arc;
-use vecraft_rpc::services::ShardStats;
+use vecraft_rpc::services::{DropTarget, ShardStats};
 use vecraft_types::api::{Call, CollectionName, CreateCollection, RowCount, SetLoaded};
 use vecraft_types::limits::SHARDS_MAX;
 use vecraft_types::schema::check_name;
@@ -34,7 +34,11 @@ impl Proxy {
         // Dropping what is not there succeeds; a text that can be no name is a slip.
         check_name("collection", &name)?;
         let deadline = self.deadline(&call);
-        let attempt = || self.catalogue_writer.drop_collection(name.clone());
+        let look_up = || self.catalogue_writer.holder_of(name.clone());
+        let asking = Ask::metastore("looking up the collection");
+        let Some(id) = deadline.retry(asking, is_unavailable, look_up).await? else { return Ok(()) };
+        // By its id: an attempt after a lost answer must not hit what another user made under the name since (I11).
+        let attempt = || self.catalogue_writer.drop_exactly(DropTarget::Collection(id));
         deadline.retry(Ask::ddl("drop collection"), is_unavailable, attempt).await
     }
 

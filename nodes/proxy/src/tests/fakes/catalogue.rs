@@ -54,6 +54,31 @@ impl CatalogueWriter for FakeCluster {
         Ok(())
     }
 
+    async fn holder_of(&self, name: String) -> Result<Option<CollectionId>> {
+        self.meet_meta_trouble().await?;
+        let collection = self.collection.lock();
+        Ok((collection.name == name).then_some(collection.id))
+    }
+
+    async fn drop_exactly(&self, target: DropTarget) -> Result<()> {
+        let dropped = match target {
+            DropTarget::Collection(id) => format!("drop {id}"),
+            DropTarget::Partition { collection, partition } => {
+                format!("drop partition {collection}/{partition}")
+            }
+        };
+        self.ddl.lock().push(dropped);
+        let trouble = self.meta_trouble.lock().pop_front();
+        match trouble {
+            // Done; another user makes something of that name, and the answer is lost.
+            Some(Trouble::Alter(change)) => {
+                self.alter(change);
+                Err(Error::new(Code::ReplicaUnavailable, "the connection broke").unanswered())
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn create_partition(&self, request: PartitionRequest) -> Result<()> {
         self.ddl.lock().push(format!("create partition {}", request.partition));
         Ok(())
