@@ -70,8 +70,7 @@ impl<M: Machine> Member<M> {
         match head.join(payloads) {
             Ok(rpc) => replied(self.raft.append_entries(rpc).await, Reply::Append),
             Err(why) => {
-                tracing::warn!(group = %self.group, why, "malformed append of a peer");
-                Reply::Refused(Refused::Malformed(why))
+                Reply::Refused(Refused::Malformed(format!("an append to group {}: {why}", self.group)))
             }
         }
     }

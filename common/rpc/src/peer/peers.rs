@@ -6,6 +6,7 @@ use super::handshake::{self, Failed};
 use super::hello::Channel;
 use super::identity::Identity;
 use super::socket;
+use crate::complaints::Complaints;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +76,7 @@ pub struct Peers {
     book: AddressBook,
     failures: Mutex<BTreeMap<NodeId, Failure>>,
     reach: Mutex<Reach>,
+    complaints: Arc<Complaints>,
 }
 
 /// Which nodes were reached when last tried: what changes here is news, the attempts between are not.
@@ -116,6 +118,7 @@ impl Peers {
             book: AddressBook::default(),
             failures: Mutex::default(),
             reach: Mutex::default(),
+            complaints: Arc::default(),
         })
     }
 
@@ -127,6 +130,11 @@ impl Peers {
     /// Where nodes listen.
     pub fn book(&self) -> &AddressBook {
         &self.book
+    }
+
+    /// Where to say what is wrong with a node.
+    pub fn complaints(&self) -> &Arc<Complaints> {
+        &self.complaints
     }
 
     /// Connects to a channel of a node.
