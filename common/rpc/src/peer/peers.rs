@@ -14,7 +14,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use vecraft_types::NodeId;
 
@@ -36,11 +35,7 @@ struct Tcp;
 
 impl Roads for Tcp {
     fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<PeerStream>> {
-        Box::pin(async move {
-            let stream = TcpStream::connect(address).await?;
-            socket::prepare(&stream)?;
-            Ok(Box::new(stream) as PeerStream)
-        })
+        Box::pin(async move { Ok(Box::new(socket::connect(address).await?) as PeerStream) })
     }
 }
 
