@@ -8,6 +8,8 @@
 //! A refusal for lack of an answer says which group did not give one, what its replicas said last and what this node
 //! knows of it. Whether something may be done all the same follows from what was asked, never from the words.
 
+use crate::names::NameFreshness;
+use crate::outages::{self, Outages};
 use crate::refusal;
 use std::future::Future;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ const RESERVE_MAX: Duration = Duration::from_millis(200);
 pub(crate) struct Deadline {
     clock: Arc<dyn Clock>,
     topology: Arc<dyn Topology>,
+    outages: Arc<Outages>,
+    began: Duration,
     /// For those who are asked.
     until: Duration,
     /// How much longer their answer is waited for.
@@ -44,37 +48,48 @@ pub(crate) struct Ask<'a> {
     pub(crate) group: Option<GroupId>,
     /// Something is done by it: an attempt that got no answer may be done, or be done yet.
     pub(crate) is_change: bool,
+    /// Only the group's leader can answer, and an answer shows that it is there.
+    pub(crate) needs_leader: bool,
 }
 
 impl<'a> Ask<'a> {
     /// Changes the catalogue, in the log of group 0.
     pub(crate) fn ddl(what: &'a str) -> Ask<'a> {
-        Ask { what, group: Some(GroupId::META), is_change: true }
+        Ask { what, group: Some(GroupId::META), is_change: true, needs_leader: true }
     }
 
-    /// Looks into the catalogue, or takes something of group 0 that nobody misses.
-    pub(crate) fn metastore(what: &'a str) -> Ask<'a> {
-        Ask { what, group: Some(GroupId::META), is_change: false }
+    /// Looks into the catalogue.
+    pub(crate) fn look_up(what: &'a str, freshness: NameFreshness) -> Ask<'a> {
+        // What is known here needs nobody's answer.
+        let needs_leader = freshness == NameFreshness::Latest;
+        Ask { what, group: Some(GroupId::META), is_change: false, needs_leader }
     }
 
-    /// Asks the leader of a shard's group for something that may be done twice, or not at all.
-    pub(crate) fn shard(what: &'a str, group: GroupId) -> Ask<'a> {
-        Ask { what, group: Some(group), is_change: false }
+    /// Asks a group's leader for something that may be done twice, or not at all.
+    pub(crate) fn leader(what: &'a str, group: GroupId) -> Ask<'a> {
+        Ask { what, group: Some(group), is_change: false, needs_leader: true }
     }
 }
 
 impl Deadline {
-    /// From now on for the caller's milliseconds, or for the default.
+    /// From now on.
     pub(crate) fn new(
         clock: &Arc<dyn Clock>,
         topology: &Arc<dyn Topology>,
-        asked_ms: Option<u64>,
-        default: Duration,
+        outages: &Arc<Outages>,
+        given: Duration,
     ) -> Deadline {
-        let given = asked_ms.map_or(default, Duration::from_millis);
         let reserve = (given / RESERVE_SHARE).min(RESERVE_MAX);
-        let until = clock.monotonic().saturating_add(given - reserve);
-        Deadline { clock: clock.clone(), topology: topology.clone(), until, grace: reserve / 2, given }
+        let began = clock.monotonic();
+        Deadline {
+            clock: clock.clone(),
+            topology: topology.clone(),
+            outages: outages.clone(),
+            began,
+            until: began.saturating_add(given - reserve),
+            grace: reserve / 2,
+            given,
+        }
     }
 
     /// Time left; zero when it has passed.
@@ -102,9 +117,9 @@ impl Deadline {
         self.wait(work).await.unwrap_or_else(|| Err(self.passed(what)))
     }
 
-    /// Does `attempt` until it succeeds, fails for good in the eyes of `again`, or time is over; then the last
-    /// error is the answer, because it says more than "too late", with the group that did not answer. It says
-    /// [`Error::may_be_done`] when any attempt did.
+    /// Does `attempt` until it succeeds, fails for good in the eyes of `again`, or time is over, which is sooner for a group
+    /// that had answered nobody for long when the request came (`outages`). Then the last error is the answer, because it
+    /// says more than "too late", with the group that did not answer. It says [`Error::may_be_done`] when any attempt did.
     pub(crate) async fn retry<T, F, Fut>(
         &self,
         ask: Ask<'_>,
@@ -121,20 +136,40 @@ impl Deadline {
             let answer = self.wait(attempt()).await;
             let is_cut = answer.is_none();
             let mut error = match answer {
-                Some(Ok(done)) => return Ok(done),
+                Some(Ok(done)) => {
+                    self.note(ask, None);
+                    return Ok(done);
+                }
                 Some(Err(error)) => error,
                 None => self.cut(ask, told.as_ref()),
             };
+            let out_for = self.note(ask, Some(&error));
             may_be_done |= error.may_be_done;
             error.may_be_done = may_be_done;
             let wait = pause.max(Duration::from_millis(error.retry_after_ms.unwrap_or(0)));
-            if is_cut || !again(&error) || wait >= self.left() {
-                return Err(self.refuse(ask, error, told));
+            let waited = self.clock.monotonic().saturating_sub(self.began);
+            let is_over = wait >= self.left() || outages::is_hopeless(out_for, waited);
+            if is_cut || !again(&error) || is_over {
+                return Err(self.refuse(ask, error, told, out_for));
             }
             told = Some(error);
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// What an attempt says about its group's leader; for how long that has been away. An error that names another group
+    /// comes from this one's leader, which could not reach that.
+    fn note(&self, ask: Ask<'_>, error: Option<&Error>) -> Duration {
+        let Some(asked) = ask.group.filter(|_| ask.needs_leader) else { return Duration::ZERO };
+        let silent = error.filter(|error| {
+            is_unavailable(error) || matches!(error.code, Code::Deadline | Code::OutcomeUnknown)
+        });
+        let silent = silent.map(|error| refusal::group_in(error).unwrap_or(asked));
+        if silent != Some(asked) {
+            self.outages.answered(asked);
+        }
+        silent.map_or(Duration::ZERO, |group| self.outages.failed(group, self.clock.monotonic()))
     }
 
     /// An attempt had no answer in time. Of a look-up what was told before is the answer, since nothing can come of it.
@@ -152,7 +187,7 @@ impl Deadline {
     }
 
     /// The last error in the words for the caller.
-    fn refuse(&self, ask: Ask<'_>, mut error: Error, told: Option<Error>) -> Error {
+    fn refuse(&self, ask: Ask<'_>, mut error: Error, told: Option<Error>, out_for: Duration) -> Error {
         let told = told.filter(|told| error.code == Code::Deadline && told.detail != error.detail);
         if let Some(told) = &told {
             error = error.after(told);
@@ -162,7 +197,7 @@ impl Deadline {
             || (error.code == Code::Deadline
                 && (ask.is_change || told.is_some() || ask.group == Some(GroupId::META)));
         if is_about_group {
-            error = refusal::name_group(error, ask.group, self.topology.as_ref());
+            error = refusal::name_group(error, ask.group, self.topology.as_ref(), out_for);
         }
         if ask.is_change && error.may_be_done && error.code != Code::Deadline {
             error = refusal::maybe_done(ask.what, error);

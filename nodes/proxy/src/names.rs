@@ -61,7 +61,7 @@ impl Proxy {
     ) -> Result<Arc<CollectionDescriptor>> {
         let name = CollectionName::Name(name.to_owned());
         let look_up = || self.collection(call, &name, freshness);
-        deadline.retry(Ask::metastore("looking up the collection"), is_unavailable, look_up).await
+        deadline.retry(Ask::look_up("looking up the collection", freshness), is_unavailable, look_up).await
     }
 
     /// The collection of a read. When what is known here lacks something that the read names, it is looked up anew before

@@ -2,21 +2,33 @@
 //!
 //! It decides nothing: codes and [`Error::may_be_done`] come from those who were asked.
 
+use crate::outages;
+use std::time::Duration;
 use vecraft_rpc::services::Topology;
 use vecraft_types::{Code, Error, GroupId, NodeId};
 
 /// How errors name a group among their things.
 const GROUP: &str = "group";
 
-/// Adds the group that did not answer and what is known of it here. One that the error names already is the one: DDL
+/// Adds the group that did not answer, what is known of it here, and for how long it has answered nobody. One that the error names already is the one: DDL
 /// asks the metastore, and the shards' groups through it.
-pub(crate) fn name_group(mut error: Error, asked: Option<GroupId>, topology: &dyn Topology) -> Error {
-    let named = error.context.iter().find(|(key, _)| key == GROUP);
-    let named = named.and_then(|(_, id)| id.parse().ok()).map(GroupId);
-    let Some(group) = named.or(asked) else { return error };
+pub(crate) fn name_group(
+    mut error: Error,
+    asked: Option<GroupId>,
+    topology: &dyn Topology,
+    out_for: Duration,
+) -> Error {
+    let Some(group) = group_in(&error).or(asked) else { return error };
     let separator = if error.detail.is_empty() { "" } else { "; " };
-    error.detail = format!("{}{separator}{}", error.detail, known(group, topology));
+    let outage = outages::told(out_for).map(|text| format!("; {text}")).unwrap_or_default();
+    error.detail = format!("{}{separator}{}{outage}", error.detail, known(group, topology));
     error.with(GROUP, group)
+}
+
+/// The group that an error names.
+pub(crate) fn group_in(error: &Error) -> Option<GroupId> {
+    let (_, id) = error.context.iter().find(|(key, _)| key == GROUP)?;
+    id.parse().ok().map(GroupId)
 }
 
 /// Adds the group to an error that says that it, or its leader, could not serve; unless a group is named already.
@@ -25,7 +37,7 @@ pub(crate) fn of_group(error: Error, group: GroupId) -> Error {
         error.code,
         Code::NotReady | Code::Unavailable | Code::ReplicaUnavailable | Code::Deadline | Code::OutcomeUnknown
     );
-    match is_about_it && error.context.iter().all(|(key, _)| key != GROUP) {
+    match is_about_it && group_in(&error).is_none() {
         true => error.with(GROUP, group),
         false => error,
     }

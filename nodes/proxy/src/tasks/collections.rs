@@ -35,7 +35,7 @@ impl Proxy {
         check_name("collection", &name)?;
         let deadline = self.deadline(&call);
         let look_up = || self.catalogue_writer.holder_of(name.clone());
-        let asking = Ask::metastore("looking up the collection");
+        let asking = Ask::look_up("looking up the collection", NameFreshness::Latest);
         let Some(id) = deadline.retry(asking, is_unavailable, look_up).await? else { return Ok(()) };
         // By its id: an attempt after a lost answer must not hit what another user made under the name since (I11).
         let attempt = || self.catalogue_writer.drop_exactly(DropTarget::Collection(id));
@@ -50,7 +50,7 @@ impl Proxy {
         let look_up = || self.collection(&call, &name, NameFreshness::Latest);
         let found = self
             .deadline(&call)
-            .retry(Ask::metastore("describe collection"), is_unavailable, look_up)
+            .retry(Ask::look_up("describe collection", NameFreshness::Latest), is_unavailable, look_up)
             .await?;
         Ok((*found).clone())
     }
@@ -61,13 +61,17 @@ impl Proxy {
         name: CollectionName,
     ) -> Result<Arc<CollectionDescriptor>> {
         let look_up = || self.collection(&call, &name, NameFreshness::AsKnown);
-        self.deadline(&call).retry(Ask::metastore("looking up the collection"), is_unavailable, look_up).await
+        self.deadline(&call)
+            .retry(Ask::look_up("looking up the collection", NameFreshness::AsKnown), is_unavailable, look_up)
+            .await
     }
 
     pub(crate) async fn all_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>> {
         check_database(&call)?;
         let barrier = || self.catalogue.barrier();
-        self.deadline(&call).retry(Ask::metastore("list collections"), is_unavailable, barrier).await?;
+        self.deadline(&call)
+            .retry(Ask::look_up("list collections", NameFreshness::Latest), is_unavailable, barrier)
+            .await?;
         let usable = self.catalogue.list().into_iter().filter(|found| found.phase == DdlPhase::Ready);
         Ok(usable.map(|collection| (*collection).clone()).collect())
     }
@@ -103,7 +107,7 @@ impl Proxy {
         let deadline = self.deadline(call);
         let deadline = &deadline;
         let asked = collection.shards.iter().map(|placement| async move {
-            let ask = Ask::shard("shard statistics", placement.group);
+            let ask = Ask::leader("shard statistics", placement.group);
             let stats = deadline.retry(ask, is_unavailable, || self.shard_writer.stats(placement.shard));
             stats.await.map_err(|error| error.with("shard", placement.shard))
         });

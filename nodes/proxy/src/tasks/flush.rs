@@ -22,7 +22,7 @@ impl Proxy {
         let mut infos = Vec::with_capacity(names.len());
         for (name, collection) in names.into_iter().zip(collections) {
             let asked = collection.shards.iter().map(|placement| async move {
-                let (shard, ask) = (placement.shard, Ask::shard("flush", placement.group));
+                let (shard, ask) = (placement.shard, Ask::leader("flush", placement.group));
                 let flushed = deadline.retry(ask, is_unavailable, || self.shard_writer.flush(shard)).await;
                 flushed.map(|stats| (shard, stats)).map_err(|error| error.with("shard", shard))
             });

@@ -50,7 +50,7 @@ impl Proxy {
             if index.spec.index_type != "FLAT" && (in_memory || waiting) {
                 let attempt = || self.shard_writer.flush(placement.shard);
                 let _ = deadline
-                    .retry(Ask::shard("flush for an index", placement.group), is_unavailable, attempt)
+                    .retry(Ask::leader("flush for an index", placement.group), is_unavailable, attempt)
                     .await;
             }
         }

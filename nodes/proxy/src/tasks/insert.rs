@@ -69,7 +69,9 @@ impl Proxy {
         if needs_made_keys(schema, purpose)? {
             let wish = id_wish(&collection, rows.rows, asked.request)?;
             let ids = deadline
-                .retry(Ask::metastore("making keys"), is_unavailable, || self.ids.take(&wish))
+                .retry(Ask::look_up("making keys", NameFreshness::AsKnown), is_unavailable, || {
+                    self.ids.take(&wish)
+                })
                 .await?;
             rows = add_made_keys(schema, rows, &ids)?;
         }

@@ -23,7 +23,12 @@ impl Proxy {
     {
         let ask = &ask;
         let asked = shards.iter().map(|&shard| async move {
-            let asking = Ask { what: verb, group: self.topology.group_of(shard), is_change: false };
+            let asking = Ask {
+                what: verb,
+                group: self.topology.group_of(shard),
+                is_change: false,
+                needs_leader: false,
+            };
             let answer = deadline.retry(asking, is_unavailable, || ask(shard)).await;
             answer.map_err(|error| named(error, shard))
         });

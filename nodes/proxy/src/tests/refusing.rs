@@ -1,9 +1,11 @@
 //! What a user hears when a group has no leader, or one that does not answer: which group, why, and whether it may be done.
 use super::fakes::Trouble;
 use super::*;
-use crate::deadline::Deadline;
+use crate::deadline::{Ask, Deadline, is_unavailable};
+use crate::outages::Outages;
 use std::time::Duration;
 use vecraft_rpc::services::Topology;
+use vecraft_runtime::clock::{Clock, SimClock};
 
 /// As a replica says it of its group.
 fn led_by_nobody(group: u64) -> Error {
@@ -118,9 +120,39 @@ async fn a_read_names_the_group_that_could_not_serve_it_and_blames_none_for_taki
 fn roles_are_given_less_than_the_caller_waits_so_that_the_reason_arrives() {
     let places: Arc<dyn Topology> = Arc::new(fakes::Places::default());
     let clock = SystemClock::shared();
-    let left = |ms| Deadline::new(&clock, &places, Some(ms), Duration::ZERO).left();
+    let left = |ms| Deadline::new(&clock, &places, &Arc::default(), Duration::from_millis(ms)).left();
     assert!(left(1_600) <= Duration::from_millis(1_500));
     // Riding over an election takes about two seconds: a long call keeps nearly all its time.
     assert!(left(60_000) <= Duration::from_millis(59_800) && left(60_000) > Duration::from_secs(59));
     assert_eq!(left(0), Duration::ZERO);
+}
+
+/// The metastore refuses each attempt, which takes half a second by the clock. How long a call with half a minute goes on.
+async fn refused_after(outages: &Arc<Outages>, clock: &Arc<SimClock>) -> (Duration, Error) {
+    let places: Arc<dyn Topology> = Arc::new(fakes::Places { has_leader: true });
+    let time: Arc<dyn Clock> = clock.clone();
+    let deadline = Deadline::new(&time, &places, outages, Duration::from_secs(30));
+    let attempt = || async {
+        clock.advance(Duration::from_millis(500));
+        Err::<(), Error>(led_by_nobody(0))
+    };
+    let began = clock.monotonic();
+    let error = deadline.retry(Ask::ddl("create collection"), is_unavailable, attempt).await.unwrap_err();
+    (clock.monotonic() - began, error)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_has_answered_nobody_for_long_is_waited_for_as_long_as_some_elections() {
+    let (outages, clock): (Arc<Outages>, _) = (Arc::default(), Arc::new(SimClock::new(0)));
+    let (waited, error) = refused_after(&outages, &clock).await;
+    assert!(waited > Duration::from_secs(29), "who was there before waits until the deadline: {waited:?}");
+    check_told(&error, "0", "it has answered nobody here for 29 s");
+    let (waited, error) = refused_after(&outages, &clock).await;
+    assert!((Duration::from_secs(5)..Duration::from_secs(7)).contains(&waited), "{waited:?}");
+    assert_eq!((error.code, error.may_be_done), (Code::ReplicaUnavailable, false), "{error}");
+    check_told(&error, "0", "it has answered nobody here for 34 s");
+    // It answers once: the next call has all its time again.
+    outages.answered(GroupId::META);
+    let (waited, _) = refused_after(&outages, &clock).await;
+    assert!(waited > Duration::from_secs(29), "{waited:?}");
 }
