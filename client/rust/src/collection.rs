@@ -117,7 +117,8 @@ impl Collection {
     /// Drops it with all its rows; a missing one is no error.
     ///
     /// # Errors
-    /// Those of any call.
+    /// [`Code::OutcomeUnknown`](vecraft_types::Code::OutcomeUnknown) when the answer was lost: sent again, it could drop one
+    /// that another user has made since. And those of any call.
     pub async fn drop(&self) -> Result<()> {
         self.client.drop_collection(self.call(), self.name.clone()).await
     }

@@ -41,7 +41,7 @@ impl Database for Client {
     }
 
     async fn drop_collection(&self, call: Call, name: String) -> Result<()> {
-        ask!(self, Kind::Write, call, drop_collection, name)
+        ask!(self, Kind::Once, call, drop_collection, name)
     }
 
     async fn describe_collection(&self, call: Call, name: CollectionName) -> Result<CollectionDescriptor> {
@@ -61,7 +61,7 @@ impl Database for Client {
     }
 
     async fn drop_partition(&self, call: Call, request: PartitionRequest) -> Result<()> {
-        ask!(self, Kind::Write, call, drop_partition, request)
+        ask!(self, Kind::Once, call, drop_partition, request)
     }
 
     async fn create_index(&self, call: Call, request: CreateIndex) -> Result<()> {

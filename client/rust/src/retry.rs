@@ -8,7 +8,8 @@
 //!         └─> connection lost after sending: unclear ──────┘
 //! ```
 //! Once an attempt of a write was unclear, only success clears it: any other end is "outcome unknown", because the
-//! lost attempt may have been done. Sending again is safe, for the server knows the request by its name (I10).
+//! lost attempt may have been done. Sending again is safe, for the server knows the request by its name (I10), or finds
+//! that things are as asked; a drop, which goes by the name of what it drops, is not sent again.
 
 use crate::client::Inner;
 use crate::door::{Door, Open, ask_topology};
@@ -32,6 +33,11 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How much longer than the database the connection waits: the database says more about a late call.
 const ANSWER_SLACK: Duration = Duration::from_millis(500);
 
+/// An attempt with less of the call's time left than this part, or this much, could only be cut off, and with it what was
+/// heard before.
+const ATTEMPT_SHARE: u32 = 16;
+const ATTEMPT_MIN: Duration = Duration::from_millis(200);
+
 /// How long a call may be quiet before its server is asked for a sign of life, where there are other servers.
 const QUIET_MAX: Duration = Duration::from_secs(1);
 /// How long the sign may take: it needs no work, only a server that runs.
@@ -44,6 +50,9 @@ pub(crate) enum Kind {
     Read,
     /// Changes something; a lost answer leaves the outcome open.
     Write,
+    /// Goes by a name that may mean something else a moment later: after a lost answer it is not sent again, or it could
+    /// drop what another user has made since.
+    Once,
 }
 
 /// What is asked.
@@ -83,7 +92,8 @@ impl Inner {
         let wait = call.deadline_ms.map_or(self.options.deadline, Duration::from_millis).min(DEADLINE_MAX);
         let until = Instant::now() + wait;
         let mut pauses = Pauses::new(self.jitter());
-        let mut is_unclear = false;
+        let (mut is_unclear, mut told) = (false, None);
+        let useful = (wait / ATTEMPT_SHARE).min(ATTEMPT_MIN);
         let mut asking =
             Asking { doors, verb, until, retries: self.options.retries, asked: None, avoided: Vec::new() };
         loop {
@@ -95,19 +105,29 @@ impl Inner {
                 }
                 Err(Failure::NotSent(error)) => (error, true),
                 Err(Failure::Lost(error)) => {
-                    is_unclear |= verb.kind == Kind::Write;
-                    (error, true)
+                    is_unclear |= verb.kind != Kind::Read;
+                    (error, verb.kind != Kind::Once)
                 }
                 Err(Failure::Final(error)) => (error, false),
             };
             let pause = pauses.next(&error);
             asking.failed(&error);
-            if !may_retry || !self.options.retries || Instant::now() + pause >= until {
+            if !may_retry || !self.options.retries || Instant::now() + pause + useful >= until {
+                let error = explained(error, told);
                 return Err(if is_unclear { unknown(verb.name, error) } else { error });
             }
             tracing::debug!(verb = verb.name, %error, pause_ms = pause.as_millis() as u64, "trying again");
+            told = Some(error);
             sleep(pause).await;
         }
+    }
+}
+
+/// "Too late" says nothing about why: what an earlier attempt was told does.
+fn explained(error: Error, told: Option<Error>) -> Error {
+    match told {
+        Some(told) if error.code == Code::Deadline => error.after(&told),
+        _ => error,
     }
 }
 
@@ -223,7 +243,11 @@ fn is_later(error: &Error) -> bool {
 fn unknown(verb: &str, last: Error) -> Error {
     match last.code {
         Code::Deadline | Code::OutcomeUnknown => last,
-        _ => Error::new(Code::OutcomeUnknown, format!("{verb} may have been done; the last attempt: {last}")),
+        code => {
+            let detail =
+                format!("{verb} may have been done; the last attempt: {}: {}", code.text(), last.detail);
+            Error { code: Code::OutcomeUnknown, detail, ..last }
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`wire`], [`transport`] | how do tarpc's messages travel over TCP? |
 //! | [`serve`] | how is the client door kept open? |
 //! | [`peer`] | which node may connect, on which channel, and how does a call find its answer? |
+//! | `complaints` | has what is wrong with the other end been said already? |
 //! | `door`, `framing` | what does its end of a connection do, and with what is too long? |
 //!
 //! The only crate that names bincode. It does *not* decide anything: a service trait here says what one role may
@@ -21,6 +22,7 @@
 
 pub mod client_doors;
 pub mod codec;
+mod complaints;
 pub mod copies;
 pub mod database;
 mod door;
@@ -35,4 +37,5 @@ pub mod services;
 pub mod transport;
 pub mod wire;
 
+pub use complaints::Complaints;
 pub use serve::{ServeOptions, serve_database};

@@ -3,10 +3,12 @@
 //! ```text
 //! accept ─> task a connection: frames ─> task a call: db.verb(..) ─> frame
 //! ```
-//! A connection that sends anything but well-formed frames is closed with one log line; the others do not notice.
+//! A connection that sends anything but well-formed frames is closed with one log line, and no more often than
+//! once in ten minutes from one host; the others do not notice.
 //! A request that is too long is skipped and refused, and its connection goes on.
 //! A call whose caller went away is dropped at its next await, as at the Milvus door.
 
+use crate::complaints::Complaints;
 use crate::database::DatabaseService;
 use crate::door::DoorEnd;
 use crate::transport::{IN_FLIGHT_MAX, chain};
@@ -14,6 +16,7 @@ use crate::wire::{ENVELOPE_BYTES, left_ms};
 use futures::{FutureExt, StreamExt};
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +72,7 @@ pub async fn serve_database(
     let (stop, stopping) = watch::channel(false);
     let room = Arc::new(Semaphore::new(options.connections_max));
     let mut connections = JoinSet::new();
+    let complaints: Arc<Complaints<IpAddr>> = Arc::default();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         while connections.try_join_next().is_some() {}
@@ -79,10 +83,11 @@ pub async fn serve_database(
         match accepted {
             Ok((stream, permit)) => {
                 let (door, options, stopping) = (Door { db: db.clone() }, options.clone(), stopping.clone());
+                let complaints = complaints.clone();
                 connections.spawn(async move {
-                    let peer = stream.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
+                    let peer = stream.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
                     if let Err(error) = converse(stream, door, &options, stopping).await {
-                        tracing::warn!(peer, error = chain(&error), "client connection closed");
+                        complaints.tell(peer, "a client's connection was closed", &chain(&error));
                     }
                     drop(permit);
                 });

@@ -209,11 +209,12 @@ pub trait Catalogue: Send + Sync {
 pub trait CatalogueWriter: Send + Sync {
     /// Makes a collection; returns when its shards exist (I11).
     async fn create_collection(&self, request: CreateCollection) -> Result<()>;
-    /// Drops a collection; its name is free at once, its files go soon.
+    /// Drops the collection that holds the name now; its name is free at once, its files go soon. Ask it once: asked again,
+    /// it may hit one that somebody made since. Nodes use [`CatalogueWriter::drop_exactly`].
     async fn drop_collection(&self, name: String) -> Result<()>;
     /// Makes a partition.
     async fn create_partition(&self, request: PartitionRequest) -> Result<()>;
-    /// Drops a partition; returns when its rows are gone from every shard.
+    /// Drops a partition; returns when its rows are gone from every shard. Ask it once, as above.
     async fn drop_partition(&self, request: PartitionRequest) -> Result<()>;
     /// Makes an index.
     async fn create_index(&self, request: CreateIndex) -> Result<()>;
@@ -223,6 +224,25 @@ pub trait CatalogueWriter: Send + Sync {
     async fn set_loaded(&self, request: SetLoaded) -> Result<()>;
     /// A range of `count` unused row ids; the first is returned (auto-id, never given twice).
     async fn allocate_ids(&self, count: u64) -> Result<i64>;
+    /// The collection that holds a name now, also one that is not ready yet.
+    async fn holder_of(&self, name: String) -> Result<Option<CollectionId>>;
+    /// Drops what has this id, as [`CatalogueWriter::drop_collection`] and [`CatalogueWriter::drop_partition`] do. What is
+    /// gone is no error, and asked again it hits nothing else: ids are never used twice (I11).
+    async fn drop_exactly(&self, target: DropTarget) -> Result<()>;
+}
+
+/// What is to be dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DropTarget {
+    /// A collection with everything in it.
+    Collection(CollectionId),
+    /// A partition with its rows.
+    Partition {
+        /// Of which collection.
+        collection: CollectionId,
+        /// The partition.
+        partition: PartitionId,
+    },
 }
 
 /// Where groups and their leaders are, as far as this node knows. Memory only, and may be out of date: whoever is asked

@@ -140,6 +140,17 @@ impl Error {
         self
     }
 
+    /// Adds what was heard before: its words to the detail, its named things to the context. The code stays, and so does
+    /// [`Error::may_be_done`].
+    pub fn after(mut self, earlier: &Error) -> Error {
+        let (detail, text) = (std::mem::take(&mut self.detail), earlier.code.text());
+        self.detail = match earlier.detail.is_empty() {
+            true => format!("{detail}; before that: {text}"),
+            false => format!("{detail}; before that: {text}: {}", earlier.detail),
+        };
+        earlier.context.iter().fold(self, |error, (key, value)| error.with(key, value))
+    }
+
     /// True when the same request may succeed later without change.
     pub fn is_retriable(&self) -> bool {
         matches!(

@@ -11,7 +11,7 @@ use vecraft_rpc::services::ShardAdmin;
 use vecraft_runtime::actors::{ActorHost, ActorHostError, Answer, Asked, RolePolicy};
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_runtime::tasks::{TaskKind, Tasks};
-use vecraft_types::Result;
+use vecraft_types::{CollectionId, Result};
 
 /// The coordinator's actor. It has no state of its own: everything is in the metastore, so a new life goes on
 /// where the old one stopped.
@@ -71,4 +71,6 @@ handlers! {
     DropIndex -> () => drop_index;
     SetLoaded -> () => set_loaded;
     AllocateIds -> i64 => allocate_ids;
+    HolderOf -> Option<CollectionId> => find;
+    DropExactly -> () => drop_exactly;
 }

@@ -5,9 +5,9 @@ use crate::messages::*;
 use actix::{Handler, Message};
 use async_trait::async_trait;
 use std::time::Duration;
-use vecraft_rpc::services::CatalogueWriter;
+use vecraft_rpc::services::{CatalogueWriter, DropTarget};
 use vecraft_runtime::actors::{AskError, Asked, RoleAddr, RoleEnd};
-use vecraft_types::{Code, Error, Result, api};
+use vecraft_types::{Code, CollectionId, Error, Result, api};
 
 /// How long a DDL call may take: retries towards slow shards included.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
@@ -50,8 +50,8 @@ fn refused(error: AskError) -> Error {
             Error::new(Code::RateLimited, text).retry_after(retry_after_ms)
         }
         AskError::Stopped { .. } => Error::new(Code::Unavailable, text),
-        AskError::Lost { .. } => Error::new(Code::OutcomeUnknown, text),
-        AskError::Deadline { .. } => Error::new(Code::Deadline, text),
+        AskError::Lost { .. } => Error::new(Code::OutcomeUnknown, text).unanswered(),
+        AskError::Deadline { .. } => Error::new(Code::Deadline, text).unanswered(),
     }
 }
 
@@ -87,5 +87,13 @@ impl CatalogueWriter for CoordinatorClient {
 
     async fn allocate_ids(&self, count: u64) -> Result<i64> {
         self.ask(AllocateIds(count)).await
+    }
+
+    async fn holder_of(&self, name: String) -> Result<Option<CollectionId>> {
+        self.ask(HolderOf(name)).await
+    }
+
+    async fn drop_exactly(&self, target: DropTarget) -> Result<()> {
+        self.ask(DropExactly(target)).await
     }
 }

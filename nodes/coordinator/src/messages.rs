@@ -1,8 +1,9 @@
 //! The coordinator's messages: what a sender wants, and the answer.
 
 use actix::Message;
-use vecraft_types::Result;
+use vecraft_rpc::services::DropTarget;
 use vecraft_types::api;
+use vecraft_types::{CollectionId, Result};
 
 macro_rules! messages {
     ($($(#[$doc:meta])* $name:ident($request:ty) -> $reply:ty;)*) => {$(
@@ -36,4 +37,8 @@ messages! {
     SetLoaded(api::SetLoaded) -> ();
     /// Take so many row ids; answered with the first.
     AllocateIds(u64) -> i64;
+    /// The collection that holds a name now.
+    HolderOf(String) -> Option<CollectionId>;
+    /// Drop what has this id.
+    DropExactly(DropTarget) -> ();
 }

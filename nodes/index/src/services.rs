@@ -3,9 +3,9 @@
 use crate::node::IndexNode;
 use async_trait::async_trait;
 use std::sync::Arc;
-use vecraft_rpc::services::{CatalogueWriter, ShardStats, ShardWrite, ShardWriter, ShardWritten};
+use vecraft_rpc::services::{CatalogueWriter, DropTarget, ShardStats, ShardWrite, ShardWriter, ShardWritten};
 use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
-use vecraft_types::{Result, ShardId};
+use vecraft_types::{CollectionId, Result, ShardId};
 
 /// A [`ShardWriter`] whose figures tell how many rows wait for their index. The data role counts rows and segments
 /// and knows no index.
@@ -96,5 +96,15 @@ impl CatalogueWriter for CatalogueWatch {
 
     async fn allocate_ids(&self, count: u64) -> Result<i64> {
         self.coordinator.allocate_ids(count).await
+    }
+
+    async fn holder_of(&self, name: String) -> Result<Option<CollectionId>> {
+        self.coordinator.holder_of(name).await
+    }
+
+    async fn drop_exactly(&self, target: DropTarget) -> Result<()> {
+        let done = self.coordinator.drop_exactly(target).await;
+        self.node.wake();
+        done
     }
 }

@@ -1,28 +1,95 @@
-//! How long a request may still take, and trying again within that time.
+//! How long a request may still take, trying again within that time, and what a caller hears when it was of no use.
+//!
+//! ```text
+//!  caller's time   |------------------------------------------|
+//!  roles are given |--------------------------------------|       left_ms(): so that their own words arrive
+//!  we wait         |----------------------------------------|     then the answer goes back while somebody listens
+//! ```
+//! A refusal for lack of an answer says which group did not give one, what its replicas said last and what this node
+//! knows of it. Whether something may be done all the same follows from what was asked, never from the words.
 
+use crate::names::NameFreshness;
+use crate::outages::{self, Outages};
+use crate::refusal;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use vecraft_rpc::services::Topology;
 use vecraft_runtime::clock::Clock;
-use vecraft_types::{Code, Error, Result};
+use vecraft_types::{Code, Error, GroupId, Result};
 
 /// First pause before an unavailable shard or coordinator is asked again; doubled up to [`PAUSE_MAX`].
 const PAUSE_FIRST: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// Of the caller's time this part is kept for the answer's way back, and no more than that: gRPC's clients drop what
+/// arrives a moment late, and with it the reason.
+const RESERVE_SHARE: u32 = 16;
+const RESERVE_MAX: Duration = Duration::from_millis(200);
 
 /// The moment until which an answer is of use.
 #[derive(Clone)]
 pub(crate) struct Deadline {
     clock: Arc<dyn Clock>,
+    topology: Arc<dyn Topology>,
+    outages: Arc<Outages>,
+    began: Duration,
+    /// For those who are asked.
     until: Duration,
+    /// How much longer their answer is waited for.
+    grace: Duration,
     given: Duration,
 }
 
+/// What is asked, of which group.
+#[derive(Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) what: &'a str,
+    /// None when this node does not know which group holds the shard.
+    pub(crate) group: Option<GroupId>,
+    /// Something is done by it: an attempt that got no answer may be done, or be done yet.
+    pub(crate) is_change: bool,
+    /// Only the group's leader can answer, and an answer shows that it is there.
+    pub(crate) needs_leader: bool,
+}
+
+impl<'a> Ask<'a> {
+    /// Changes the catalogue, in the log of group 0.
+    pub(crate) fn ddl(what: &'a str) -> Ask<'a> {
+        Ask { what, group: Some(GroupId::META), is_change: true, needs_leader: true }
+    }
+
+    /// Looks into the catalogue.
+    pub(crate) fn look_up(what: &'a str, freshness: NameFreshness) -> Ask<'a> {
+        // What is known here needs nobody's answer.
+        let needs_leader = freshness == NameFreshness::Latest;
+        Ask { what, group: Some(GroupId::META), is_change: false, needs_leader }
+    }
+
+    /// Asks a group's leader for something that may be done twice, or not at all.
+    pub(crate) fn leader(what: &'a str, group: GroupId) -> Ask<'a> {
+        Ask { what, group: Some(group), is_change: false, needs_leader: true }
+    }
+}
+
 impl Deadline {
-    /// From now on for the caller's milliseconds, or for the default.
-    pub(crate) fn new(clock: &Arc<dyn Clock>, asked_ms: Option<u64>, default: Duration) -> Deadline {
-        let given = asked_ms.map_or(default, Duration::from_millis);
-        Deadline { clock: clock.clone(), until: clock.monotonic().saturating_add(given), given }
+    /// From now on.
+    pub(crate) fn new(
+        clock: &Arc<dyn Clock>,
+        topology: &Arc<dyn Topology>,
+        outages: &Arc<Outages>,
+        given: Duration,
+    ) -> Deadline {
+        let reserve = (given / RESERVE_SHARE).min(RESERVE_MAX);
+        let began = clock.monotonic();
+        Deadline {
+            clock: clock.clone(),
+            topology: topology.clone(),
+            outages: outages.clone(),
+            began,
+            until: began.saturating_add(given - reserve),
+            grace: reserve / 2,
+            given,
+        }
     }
 
     /// Time left; zero when it has passed.
@@ -36,23 +103,26 @@ impl Deadline {
     }
 
     /// The error that says it has passed.
-    pub(crate) fn passed(&self, what: &str) -> Error {
+    fn passed(&self, what: &str) -> Error {
         Error::new(Code::Deadline, format!("{what} took longer than {} ms", self.given.as_millis()))
     }
 
-    /// Waits for `work`, at most until the deadline. The work is dropped then.
-    pub(crate) async fn run<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-        match tokio::time::timeout(self.left(), work).await {
-            Ok(result) => result,
-            Err(_) => Err(self.passed(what)),
-        }
+    /// Waits for `work`, at most until the deadline; none when that passed. The work is dropped then.
+    async fn wait<T>(&self, work: impl Future<Output = Result<T>>) -> Option<Result<T>> {
+        tokio::time::timeout(self.left() + self.grace, work).await.ok()
     }
 
-    /// Does `attempt` until it succeeds, fails for good in the eyes of `again`, or time is over; then the last
-    /// error is the answer, because it says more than "too late". It says [`Error::may_be_done`] when any attempt did.
+    /// Waits for `work`, at most until the deadline.
+    pub(crate) async fn run<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.wait(work).await.unwrap_or_else(|| Err(self.passed(what)))
+    }
+
+    /// Does `attempt` until it succeeds, fails for good in the eyes of `again`, or time is over, which is sooner for a group
+    /// that had answered nobody for long when the request came (`outages`). Then the last error is the answer, because it
+    /// says more than "too late", with the group that did not answer. It says [`Error::may_be_done`] when any attempt did.
     pub(crate) async fn retry<T, F, Fut>(
         &self,
-        what: &str,
+        ask: Ask<'_>,
         again: fn(&Error) -> bool,
         mut attempt: F,
     ) -> Result<T>
@@ -61,23 +131,78 @@ impl Deadline {
         Fut: Future<Output = Result<T>>,
     {
         let (mut pause, mut may_be_done) = (PAUSE_FIRST, false);
+        let mut told: Option<Error> = None;
         loop {
-            let mut error = match self.run(what, attempt()).await {
-                Err(error) => error,
-                done => return done,
+            let answer = self.wait(attempt()).await;
+            let is_cut = answer.is_none();
+            let mut error = match answer {
+                Some(Ok(done)) => {
+                    self.note(ask, None);
+                    return Ok(done);
+                }
+                Some(Err(error)) => error,
+                None => self.cut(ask, told.as_ref()),
             };
+            let out_for = self.note(ask, Some(&error));
             may_be_done |= error.may_be_done;
             error.may_be_done = may_be_done;
-            if !again(&error) {
-                return Err(error);
-            }
             let wait = pause.max(Duration::from_millis(error.retry_after_ms.unwrap_or(0)));
-            if wait >= self.left() {
-                return Err(error);
+            let waited = self.clock.monotonic().saturating_sub(self.began);
+            let is_over = wait >= self.left() || outages::is_hopeless(out_for, waited);
+            if is_cut || !again(&error) || is_over {
+                return Err(self.refuse(ask, error, told, out_for));
             }
+            told = Some(error);
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// What an attempt says about its group's leader; for how long that has been away. An error that names another group
+    /// comes from this one's leader, which could not reach that.
+    fn note(&self, ask: Ask<'_>, error: Option<&Error>) -> Duration {
+        let Some(asked) = ask.group.filter(|_| ask.needs_leader) else { return Duration::ZERO };
+        let silent = error.filter(|error| {
+            is_unavailable(error) || matches!(error.code, Code::Deadline | Code::OutcomeUnknown)
+        });
+        let silent = silent.map(|error| refusal::group_in(error).unwrap_or(asked));
+        if silent != Some(asked) {
+            self.outages.answered(asked);
+        }
+        silent.map_or(Duration::ZERO, |group| self.outages.failed(group, self.clock.monotonic()))
+    }
+
+    /// An attempt had no answer in time. Of a look-up what was told before is the answer, since nothing can come of it.
+    fn cut(&self, ask: Ask<'_>, told: Option<&Error>) -> Error {
+        let passed = self.passed(ask.what);
+        match told {
+            _ if ask.is_change => passed.unanswered(),
+            Some(told) => {
+                let mut told = told.clone();
+                told.detail = format!("{}; {}", told.detail, passed.detail);
+                told
+            }
+            None => passed,
+        }
+    }
+
+    /// The last error in the words for the caller.
+    fn refuse(&self, ask: Ask<'_>, mut error: Error, told: Option<Error>, out_for: Duration) -> Error {
+        let told = told.filter(|told| error.code == Code::Deadline && told.detail != error.detail);
+        if let Some(told) = &told {
+            error = error.after(told);
+        }
+        // A read that only took too long says nothing about its group.
+        let is_about_group = is_unavailable(&error)
+            || (error.code == Code::Deadline
+                && (ask.is_change || told.is_some() || ask.group == Some(GroupId::META)));
+        if is_about_group {
+            error = refusal::name_group(error, ask.group, self.topology.as_ref(), out_for);
+        }
+        if ask.is_change && error.may_be_done && error.code != Code::Deadline {
+            error = refusal::maybe_done(ask.what, error);
+        }
+        error
     }
 }
 

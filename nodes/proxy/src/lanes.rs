@@ -9,7 +9,7 @@
 //! a piece that another node cut from the same request: nobody knows here which rows are stored.
 
 use crate::Proxy;
-use crate::deadline::{Deadline, is_unavailable};
+use crate::deadline::{Ask, Deadline, is_unavailable};
 use crate::rows::Piece;
 use futures::future::join_all;
 use std::fmt::Write;
@@ -80,7 +80,10 @@ impl Lanes<'_> {
         // Once a request has begun, being asked to slow down is no reason to leave it half done.
         let adds_rows = matches!(change, RowChange::Insert { .. });
         let again = if piece.part == 0 { is_unavailable } else { is_unavailable_or_busy };
-        let written = self.deadline.retry(self.verb, again, || {
+        let group = self.proxy.topology.group_of(piece.shard);
+        let asking = Ask { what: self.verb, group, is_change: true, needs_leader: true };
+        // An earlier attempt may be done yet, whatever the last one was told (I10): then the outcome is unknown.
+        let written = self.deadline.retry(asking, again, || {
             self.proxy.shard_writer.write(ShardWrite {
                 shard: piece.shard,
                 schema_version: self.collection.schema.version,
@@ -89,15 +92,7 @@ impl Lanes<'_> {
                 change: change.clone(),
             })
         });
-        // An earlier attempt may be done yet, whatever the last one was told (I10).
-        let written = written.await.map_err(|error| match error.code {
-            Code::Deadline | Code::OutcomeUnknown => error,
-            _ if error.may_be_done => {
-                let text = format!("{} may have been done; the last attempt: {error}", self.verb);
-                Error::new(Code::OutcomeUnknown, text)
-            }
-            _ => error,
-        })?;
+        let written = written.await?;
         // I10: every part before this one had the right number of rows, so this one begins at the same row as the part
         // that was answered; only its end can differ.
         if adds_rows && written.inserted != piece.rows.len() as u64 {

@@ -21,6 +21,7 @@
 //! | `merge` | how do shards' answers become one? |
 //! | [`routing`] | which node answers? |
 //! | `deadline`, `admission`, `ids` | how long, how much at once, which ids? |
+//! | `refusal`, `outages` | what does a caller hear of a group that cannot serve, and how long is it waited for? |
 //!
 //! What holds at all times: bad input is refused before anything is written; a read is whole or an error that names
 //! the shard (P5); a piece is sent again only under the same name (I10); names used by writes, DDL and Strong
@@ -37,8 +38,10 @@ mod ids;
 mod lanes;
 mod merge;
 mod names;
+mod outages;
 mod output;
 mod proxy;
+mod refusal;
 pub mod routing;
 mod rows;
 mod tasks;

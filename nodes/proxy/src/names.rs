@@ -1,7 +1,7 @@
 //! From names to ids: databases, collections, partitions, fields.
 
 use crate::Proxy;
-use crate::deadline::{Deadline, is_unavailable};
+use crate::deadline::{Ask, Deadline, is_unavailable};
 use std::sync::Arc;
 use vecraft_types::api::{Call, CollectionName, Consistency};
 use vecraft_types::limits::DEFAULT_DATABASE;
@@ -61,7 +61,7 @@ impl Proxy {
     ) -> Result<Arc<CollectionDescriptor>> {
         let name = CollectionName::Name(name.to_owned());
         let look_up = || self.collection(call, &name, freshness);
-        deadline.retry("looking up the collection", is_unavailable, look_up).await
+        deadline.retry(Ask::look_up("looking up the collection", freshness), is_unavailable, look_up).await
     }
 
     /// The collection of a read. When what is known here lacks something that the read names, it is looked up anew before

@@ -4,10 +4,12 @@ use crate::admission::Admission;
 use crate::config::ProxyConfig;
 use crate::deadline::Deadline;
 use crate::ids::IdSource;
+use crate::outages::Outages;
 use crate::rows::Purpose;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use vecraft_rpc::client_doors::ClientDoors;
 use vecraft_rpc::membership::ClusterAdmin;
 use vecraft_rpc::services::{Catalogue, CatalogueWriter, ShardReader, ShardWriter, Topology};
@@ -28,7 +30,7 @@ pub struct ProxyParts {
     pub shard_reader: Arc<dyn ShardReader>,
     /// What operators ask about nodes.
     pub cluster: Arc<dyn ClusterAdmin>,
-    /// Where groups and their leaders are; told to clients, and nothing is routed by it here.
+    /// Where groups and their leaders are; told to clients, also in refusals, and nothing is routed by it here.
     pub topology: Arc<dyn Topology>,
     /// Where clients reach the nodes.
     pub doors: Arc<dyn ClientDoors>,
@@ -68,6 +70,7 @@ pub struct Proxy {
     pub(crate) admission: Admission,
     pub(crate) ids: IdSource,
     pub(crate) last_now: AtomicU64,
+    outages: Arc<Outages>,
     client: ClientId,
     next_sequence: AtomicU64,
 }
@@ -106,6 +109,7 @@ impl Proxy {
             identity,
             config,
             last_now: AtomicU64::new(0),
+            outages: Arc::default(),
             client,
             next_sequence: AtomicU64::new(1),
         }
@@ -117,7 +121,8 @@ impl Proxy {
     }
 
     pub(crate) fn deadline(&self, call: &Call) -> Deadline {
-        Deadline::new(&self.clock, call.deadline_ms, self.config.deadline_default)
+        let given = call.deadline_ms.map_or(self.config.deadline_default, Duration::from_millis);
+        Deadline::new(&self.clock, &self.topology, &self.outages, given)
     }
 
     /// The client's name for the request, or a new one of ours.

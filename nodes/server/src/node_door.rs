@@ -13,6 +13,7 @@ use vecraft_config::{Config, FormingMode, NodeConfig};
 use vecraft_data::DiskFiles;
 use vecraft_index_node::IndexFiles;
 use vecraft_raft_host::Network;
+use vecraft_rpc::Complaints;
 use vecraft_rpc::files::{GroupFiles, serve_files};
 use vecraft_rpc::membership::ClusterAdmin;
 use vecraft_rpc::node::{NodeServices, serve_node};
@@ -113,7 +114,7 @@ impl NodeDoor {
         let forming = FormingDoor::new(config.clone(), directory.clone());
         let doors = [
             (Channel::Raft, network.door()),
-            (Channel::Rpc, roles_door(roles.clone())),
+            (Channel::Rpc, roles_door(roles.clone(), peers.complaints().clone())),
             (Channel::Files, files_door(files(directory, &ground.io))),
             (Channel::Forming, forming.door()),
         ];
@@ -161,13 +162,13 @@ fn files_door(files: Arc<dyn GroupFiles>) -> Door {
 }
 
 /// What serves calls between roles. Before they are there a peer finds its connection closed and asks another node.
-fn roles_door(roles: Arc<OnceLock<NodeServices>>) -> Door {
+fn roles_door(roles: Arc<OnceLock<NodeServices>>, complaints: Arc<Complaints>) -> Door {
     Arc::new(move |accepted: Accepted| {
-        let services = roles.get().cloned();
+        let (services, complaints) = (roles.get().cloned(), complaints.clone());
         Box::pin(async move {
             let Some(services) = services else { return };
             if let Err(error) = serve_node(framed_over(accepted.stream), services).await {
-                tracing::warn!(node = %accepted.from, %error, "a node's connection was closed");
+                complaints.tell(accepted.from, "a node's connection for calls was closed", &error);
             }
         })
     })

@@ -14,6 +14,12 @@ pub enum Error {
         /// The leader's replica and node, when known.
         leader: Option<Location>,
     },
+    /// This replica leads, and too few voters confirm it: nothing was done.
+    #[error("group {group}: this node leads it, and no majority of its voters answers")]
+    NoMajority {
+        /// The group.
+        group: GroupId,
+    },
     /// The leader is known and cannot be asked right now.
     #[error("group {group}: its leader cannot be asked: {why}")]
     Unreachable {
@@ -77,18 +83,39 @@ pub enum Error {
     Mark(String),
 }
 
+impl Error {
+    fn group(&self) -> Option<GroupId> {
+        match self {
+            Error::NotLeader { group, .. }
+            | Error::NoMajority { group }
+            | Error::Unreachable { group, .. }
+            | Error::Deadline { group, .. }
+            | Error::Lagging { group, .. }
+            | Error::MembersChanged { group, .. }
+            | Error::Refused { group, .. }
+            | Error::Discarded { group }
+            | Error::Stopped { group, .. } => Some(*group),
+            Error::Mark(_) => None,
+        }
+    }
+}
+
 impl From<Error> for vecraft_types::Error {
     fn from(error: Error) -> vecraft_types::Error {
         let code = match &error {
-            Error::NotLeader { .. } | Error::Discarded { .. } | Error::Unreachable { .. } => {
-                Code::ReplicaUnavailable
-            }
+            Error::NotLeader { .. }
+            | Error::NoMajority { .. }
+            | Error::Discarded { .. }
+            | Error::Unreachable { .. } => Code::ReplicaUnavailable,
             Error::Deadline { .. } => Code::Deadline,
             Error::Lagging { .. } => Code::NotReady,
             Error::Stopped { .. } | Error::MembersChanged { .. } | Error::Refused { .. } => Code::Unavailable,
             Error::Mark(_) => Code::Internal,
         };
-        let public = vecraft_types::Error::new(code, error.to_string());
+        let mut public = vecraft_types::Error::new(code, error.to_string());
+        if let Some(group) = error.group() {
+            public = public.with("group", group);
+        }
         match error {
             // What was proposed may be in other replicas' logs.
             Error::Discarded { .. } | Error::Stopped { .. } | Error::Deadline { .. } => public.unanswered(),

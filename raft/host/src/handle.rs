@@ -5,7 +5,7 @@ use crate::{Error, Location, Machine, Mark, Members, MembershipId, Progress};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use openraft::async_runtime::WatchReceiver;
-use openraft::errors::{ClientWriteError, PreconditionFailed, RaftError};
+use openraft::errors::{ClientWriteError, ForwardReason, PreconditionFailed, RaftError};
 use openraft::{ChangeMembers, Instant, Precondition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -77,6 +77,11 @@ impl<M: Machine> Handle<M> {
         let group = self.group;
         match error {
             RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => Error::Discarded { group },
+            RaftError::APIError(ClientWriteError::ForwardToLeader(to))
+                if to.reason == ForwardReason::LeaseExpired =>
+            {
+                Error::NoMajority { group }
+            }
             RaftError::APIError(ClientWriteError::ForwardToLeader(to)) => {
                 let known = to.leader_id.zip(to.leader_node);
                 let leader =

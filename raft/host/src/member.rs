@@ -70,8 +70,7 @@ impl<M: Machine> Member<M> {
         match head.join(payloads) {
             Ok(rpc) => replied(self.raft.append_entries(rpc).await, Reply::Append),
             Err(why) => {
-                tracing::warn!(group = %self.group, why, "malformed append of a peer");
-                Reply::Refused(Refused::Malformed(why))
+                Reply::Refused(Refused::Malformed(format!("an append to group {}: {why}", self.group)))
             }
         }
     }
@@ -80,6 +79,7 @@ impl<M: Machine> Member<M> {
         match self.reads.get_as_leader().await {
             Ok(position) => Reply::ReadIndex(position),
             Err(Error::NotLeader { leader, .. }) => Reply::NotLeader(leader),
+            Err(Error::NoMajority { .. }) => Reply::Refused(Refused::NoMajority),
             Err(other) => Reply::Refused(Refused::Stopped(other.to_string())),
         }
     }

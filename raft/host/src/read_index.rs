@@ -106,7 +106,7 @@ impl<M: Machine> Asker<M> {
             }
             Err(RaftError::APIError(other)) => {
                 tracing::debug!(%group, error = %other, "no read index");
-                Err(Error::NotLeader { group, leader: None })
+                Err(Error::NoMajority { group })
             }
             Err(RaftError::Fatal(fatal)) => Err(Error::Stopped { group, reason: fatal.to_string() }),
         }

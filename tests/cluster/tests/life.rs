@@ -7,7 +7,7 @@ use vecraft_config::Config;
 use vecraft_server::Server;
 use vecraft_test_cluster::{PATIENCE, Sandbox, create, eventually, found, rows};
 use vecraft_types::api::{ClusterRequest, Consistency};
-use vecraft_types::{Metric, NodeId, PrimaryKey};
+use vecraft_types::{Code, CollectionSchema, DataType, Error, FieldSchema, Metric, NodeId, PrimaryKey};
 
 async fn start_refusal(config: &Config, id: u64) -> String {
     match tokio::time::timeout(PATIENCE, Server::start(config, id))
@@ -85,24 +85,78 @@ async fn any_one_node_may_be_away_and_has_everything_when_it_is_back() {
     sandbox.stop_all().await;
 }
 
+/// What a client hears of everything that needs a majority, asked at once. What may be done after all changes neither
+/// `books` nor its first rows.
+async fn refusals(client: &Client) -> Vec<(&'static str, Error)> {
+    let (books, old) = (client.collection("books"), client.collection("old"));
+    let search = books.search(&[1.0; 4]).metric(Metric::L2).consistency(Consistency::Strong).limit(1);
+    let (insert, keys, filter, create, index, drop, strong) = tokio::join!(
+        books.insert(rows(100, 10)),
+        books.delete([PrimaryKey::Int64(-1)]),
+        books.delete_where("id < 0"),
+        create_with(client, "films"),
+        books.index("v", "AUTOINDEX", Metric::L2),
+        old.drop(),
+        search.one(),
+    );
+    vec![
+        ("insert", insert.unwrap_err()),
+        ("delete by key", keys.unwrap_err()),
+        ("delete by filter", filter.unwrap_err()),
+        ("create collection", create.unwrap_err()),
+        ("create index", index.unwrap_err()),
+        ("drop collection", drop.unwrap_err()),
+        ("search at Strong", strong.unwrap_err()),
+    ]
+}
+
+async fn create_with(client: &Client, name: &str) -> Result<(), Error> {
+    let schema = CollectionSchema::new(vec![
+        FieldSchema::new("id", DataType::Int64).primary(false),
+        FieldSchema::new("v", DataType::FloatVector { dim: 4 }),
+    ]);
+    client.create(name, schema).await.map(drop)
+}
+
+fn is_named(error: &Error, group: &str) -> bool {
+    error.context.contains(&("group".to_owned(), group.to_owned()))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_majority_writes_are_refused_reads_at_eventually_go_on_and_nothing_exits() {
     let mut sandbox = Sandbox::start(3).await;
     create(&sandbox.client(1), "books").await;
     sandbox.client(1).collection("books").insert(rows(0, 10)).await.unwrap();
-    let alone = Client::builder().deadline(Duration::from_secs(4)).address(sandbox.client_address(3));
-    let alone = alone.follow_topology(false).connect().await.unwrap();
+    let door = |seconds| {
+        let builder = Client::builder().deadline(Duration::from_secs(seconds));
+        builder.address(sandbox.client_address(3)).follow_topology(false).connect()
+    };
+    let (alone, hasty) = (door(4).await.unwrap(), door(1).await.unwrap());
     eventually("node 3 has the rows", async || {
         found(&alone, "books", Consistency::Eventually).await == Ok(10)
     })
     .await;
     sandbox.stop(1).await;
     sandbox.stop(2).await;
-    let books = alone.collection("books");
-    // By the group without a leader, or by the catalogue that cannot be asked in time: refused in either case.
-    books.insert(rows(100, 10)).await.unwrap_err();
-    assert_eq!(found(&alone, "books", Consistency::Eventually).await, Ok(10));
-    assert!(found(&alone, "books", Consistency::Strong).await.is_err());
+    // Names are looked up in group 0, whose majority went too: it is the group that everybody hears of, from the first
+    // moment, when the lost leader is still believed in, and later.
+    for client in [&alone, &hasty, &alone, &alone] {
+        for (verb, error) in refusals(client).await {
+            println!("{verb}: {error}");
+            assert!(is_named(&error, "0"), "{verb} does not name the group: {error}");
+            assert!(error.detail.contains("group 0 (the metastore)"), "{verb}: {error}");
+            assert!(error.detail.contains("on nodes 1, 2, 3"), "{verb}: {error}");
+            let codes = [Code::ReplicaUnavailable, Code::Deadline];
+            assert!(codes.contains(&error.code), "{verb}: {error}");
+        }
+        assert_eq!(found(client, "books", Consistency::Eventually).await, Ok(10));
+    }
+    // By now it is no election: who comes with half a minute is not held for it.
+    let began = Instant::now();
+    let error = create_with(&sandbox.client(3), "films").await.unwrap_err();
+    assert!(error.detail.contains("it has answered nobody here for"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    println!("after {:?}: {error}", began.elapsed());
     sandbox.start_all().await;
     let books = sandbox.client(3).collection("books");
     // The refused insert may have stayed in node 3's log and been committed since: all of it or nothing (I10).

@@ -181,9 +181,15 @@ impl Database for Fake {
     }
 
     async fn drop_collection(&self, call: Call, name: String) -> Result<()> {
-        self.arrive(call);
+        let trouble = self.arrive(call);
+        if let Some(Trouble::Refuse(error)) = trouble {
+            return Err(error);
+        }
         self.state.lock().collections.remove(&name);
-        Ok(())
+        match trouble {
+            Some(Trouble::LoseAnswer) => std::future::pending().await,
+            _ => Ok(()),
+        }
     }
 
     async fn insert(&self, call: Call, request: InsertRequest) -> Result<MutationReply> {

@@ -16,7 +16,7 @@ use vecraft_types::api::{
     ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
 };
 use vecraft_types::{
-    Code, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
+    Code, CollectionId, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
 };
 
 /// Longest wait for calls that carry no deadline of their own.
@@ -140,6 +140,8 @@ plain! {
         drop_index(request: DropIndex) -> () => drop_index;
         set_loaded(request: SetLoaded) -> () => set_loaded;
         allocate_ids(count: u64) -> i64 => allocate_ids;
+        holder_of(name: String) -> Option<CollectionId> => holder_of;
+        drop_exactly(target: DropTarget) -> () => drop_exactly;
     }
 }
 

@@ -17,7 +17,9 @@ use tarpc::{ClientMessage, Response, Transport};
 use vecraft_types::api::{
     ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
 };
-use vecraft_types::{Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId};
+use vecraft_types::{
+    CollectionId, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
+};
 
 /// Calls of one peer under way at once; further ones are answered "busy".
 const IN_FLIGHT_MAX: usize = 1_024;
@@ -123,4 +125,6 @@ door! {
     hold_index(hold: HoldIndex) -> () => indexes.hold;
     room() -> RoomLeft => room.room;
     relieve(group: GroupId) -> () => room.relieve;
+    holder_of(name: String) -> Option<CollectionId> => catalogue.holder_of;
+    drop_exactly(target: DropTarget) -> () => catalogue.drop_exactly;
 }

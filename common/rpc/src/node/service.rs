@@ -10,7 +10,9 @@ use crate::services::*;
 use vecraft_types::api::{
     ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
 };
-use vecraft_types::{GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId};
+use vecraft_types::{
+    CollectionId, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
+};
 
 /// See the traits of [`crate::services`], method by method.
 #[tarpc::service]
@@ -80,4 +82,8 @@ pub trait NodeService {
     async fn room() -> Result<RoomLeft>;
     /// [`NodeRoom::relieve`](crate::memory::NodeRoom::relieve).
     async fn relieve(group: GroupId) -> Result<()>;
+    /// [`CatalogueWriter::holder_of`].
+    async fn holder_of(name: String) -> Result<Option<CollectionId>>;
+    /// [`CatalogueWriter::drop_exactly`].
+    async fn drop_exactly(target: DropTarget) -> Result<()>;
 }

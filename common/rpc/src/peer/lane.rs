@@ -8,6 +8,7 @@ use super::error::Error;
 use super::frame::{Batch, Frame, FrameReader};
 use super::hello::Channel;
 use super::peers::{PeerStream, Peers};
+use crate::complaints::Complaints;
 use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -84,7 +85,7 @@ impl Lane {
         let (peers, to, channel, number) = (self.peers.clone(), self.to, self.channel, self.number);
         let dialed = tokio::spawn(async move { peers.dial(to, channel, number).await });
         let stream = dialed.await.map_err(|e| Error::Unreachable { node: to, why: e.to_string() })??;
-        let live = Arc::new(Live::start(to, stream));
+        let live = Arc::new(Live::start(to, stream, self.peers.complaints().clone()));
         *slot = Some(live.clone());
         Ok(live)
     }
@@ -162,7 +163,7 @@ impl Shared {
 }
 
 impl Live {
-    fn start(to: NodeId, stream: PeerStream) -> Live {
+    fn start(to: NodeId, stream: PeerStream, complaints: Arc<Complaints>) -> Live {
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
         let shared = Arc::new(Shared {
             to,
@@ -172,7 +173,7 @@ impl Live {
         });
         let (read, write) = tokio::io::split(stream);
         tokio::spawn(write_questions(write, queued, shared.clone()));
-        tokio::spawn(read_answers(read, shared.clone()));
+        tokio::spawn(read_answers(read, shared.clone(), complaints));
         Live { queue, room: Arc::new(Semaphore::new(QUEUE_BYTES)), shared }
     }
 
@@ -226,7 +227,7 @@ async fn write_questions(
     }
 }
 
-async fn read_answers(read: ReadHalf<PeerStream>, shared: Arc<Shared>) {
+async fn read_answers(read: ReadHalf<PeerStream>, shared: Arc<Shared>, complaints: Arc<Complaints>) {
     let mut frames = FrameReader::new(read, FRAME_BYTES_MAX);
     let work = async {
         while let Some(mut frame) = frames.next().await? {
@@ -245,7 +246,7 @@ async fn read_answers(read: ReadHalf<PeerStream>, shared: Arc<Shared>) {
             Ok(()) => "closed by the other end".to_owned(),
             Err(error) => {
                 if error.kind() == std::io::ErrorKind::InvalidData {
-                    tracing::warn!(node = %shared.to, %error, "peer broke the rules, connection closed");
+                    complaints.tell(shared.to, "a peer's answer broke the rules, connection closed", &error);
                 }
                 error.to_string()
             }

@@ -98,7 +98,7 @@ impl PeerListener {
             while connections.try_join_next().is_some() {}
             let accepted = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = self.listener.accept() => accepted,
+                accepted = socket::accept(&self.listener) => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
@@ -127,9 +127,6 @@ impl Inner {
             self.log_once(peer, None, "too many connections");
             return;
         };
-        if socket::prepare(&stream).is_err() {
-            return;
-        }
         let greet = handshake::accept(&mut stream, self.peers.identity(), |channel| {
             self.doors.contains_key(&channel)
         });

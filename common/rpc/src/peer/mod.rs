@@ -23,7 +23,8 @@
 //! | [`frame`] | where does a message end, and how large may it be? |
 //! | [`lane`], [`calls`] | which answer belongs to which call? (asking, answering) |
 //!
-//! What holds: nothing is allocated for a stranger beyond one fixed hello; a refused peer is logged once per reason;
+//! What holds: nothing is allocated for a stranger beyond one fixed hello; a refused peer is logged once per reason,
+//! and one that breaks the rules once in a while;
 //! a frame over the limit ends its connection before it takes memory; every call has a limit of time.
 //!
 //! It does *not* know what a message means and names no part of Raft. It does not encrypt: a stream is any

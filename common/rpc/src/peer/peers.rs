@@ -6,6 +6,7 @@ use super::handshake::{self, Failed};
 use super::hello::Channel;
 use super::identity::Identity;
 use super::socket;
+use crate::complaints::Complaints;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use vecraft_types::NodeId;
 
@@ -35,11 +35,7 @@ struct Tcp;
 
 impl Roads for Tcp {
     fn connect<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<PeerStream>> {
-        Box::pin(async move {
-            let stream = TcpStream::connect(address).await?;
-            socket::prepare(&stream)?;
-            Ok(Box::new(stream) as PeerStream)
-        })
+        Box::pin(async move { Ok(Box::new(socket::connect(address).await?) as PeerStream) })
     }
 }
 
@@ -75,6 +71,7 @@ pub struct Peers {
     book: AddressBook,
     failures: Mutex<BTreeMap<NodeId, Failure>>,
     reach: Mutex<Reach>,
+    complaints: Arc<Complaints>,
 }
 
 /// Which nodes were reached when last tried: what changes here is news, the attempts between are not.
@@ -116,6 +113,7 @@ impl Peers {
             book: AddressBook::default(),
             failures: Mutex::default(),
             reach: Mutex::default(),
+            complaints: Arc::default(),
         })
     }
 
@@ -127,6 +125,11 @@ impl Peers {
     /// Where nodes listen.
     pub fn book(&self) -> &AddressBook {
         &self.book
+    }
+
+    /// Where to say what is wrong with a node.
+    pub fn complaints(&self) -> &Arc<Complaints> {
+        &self.complaints
     }
 
     /// Connects to a channel of a node.

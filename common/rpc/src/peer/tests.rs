@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod cables;
 mod strangers;
 
 use super::*;

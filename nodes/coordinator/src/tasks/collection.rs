@@ -1,6 +1,7 @@
 //! Create and drop a collection, set its load flag.
 
 use super::Ddl;
+use vecraft_rpc::services::DropTarget;
 use vecraft_state::meta::{MetaChange, MetaOutcome};
 use vecraft_types::api::{CreateCollection, SetLoaded};
 use vecraft_types::{Error, Result};
@@ -20,17 +21,15 @@ impl Ddl {
         }
     }
 
-    /// Frees the name at once. Dropping the shards is tried before the answer; what fails is finished in the
-    /// background, since nobody can reach the rows any more. A missing collection is no error.
+    /// Drops whatever holds the name. A missing collection is no error.
     ///
     /// # Errors
     /// When the metastore cannot be reached.
     pub async fn drop_collection(&self, name: String) -> Result<()> {
-        let Some(id) = self.find(&name).await? else { return Ok(()) };
-        self.metastore.propose(MetaChange::DropCollection(id)).await?;
-        // The failure is in the log and on the reconcile task's list.
-        let _ = self.finish(id).await;
-        Ok(())
+        match self.find(name).await? {
+            Some(id) => self.drop_exactly(DropTarget::Collection(id)).await,
+            None => Ok(()),
+        }
     }
 
     /// Sets or clears the load flag, and before it how many replicas answer reads: a load that asks for too many

@@ -2,6 +2,7 @@
 
 mod allocate_ids;
 mod collection;
+mod drop_exactly;
 mod index;
 mod partition;
 mod reconcile;
@@ -38,25 +39,29 @@ impl Ddl {
     }
 
     /// The collection of a name as of now: everything committed before the call is seen (I19).
-    async fn find(&self, name: &str) -> Result<Option<CollectionId>> {
+    ///
+    /// # Errors
+    /// When the metastore cannot be reached.
+    pub async fn find(&self, name: String) -> Result<Option<CollectionId>> {
         self.metastore.catch_up().await?;
-        Ok(self.metastore.read(|state| state.collection_named(name).map(|row| row.id)))
+        Ok(self.metastore.read(|state| state.collection_named(&name).map(|row| row.id)))
     }
 
     /// Like [`Ddl::find`], but a missing one is an error.
     async fn resolve(&self, name: &str) -> Result<CollectionId> {
         let missing = || Error::new(Code::CollectionNotFound, "").with("collection", name);
-        self.find(name).await?.ok_or_else(missing)
+        self.find(name.to_owned()).await?.ok_or_else(missing)
     }
 
-    /// Does what is left to do for a collection, now; on failure the reconcile task goes on with it.
+    /// Does what is left to do for a collection, now; on failure the reconcile task goes on with it, so what was asked may
+    /// be done yet.
     async fn finish(&self, id: CollectionId) -> Result<()> {
         let finished = self.run_jobs_of(id).await;
         if let Err(error) = &finished {
             tracing::warn!(collection = %id, %error, "DDL left unfinished, it will be tried again");
             self.unfinished.notify_one();
         }
-        finished
+        finished.map_err(Error::unanswered)
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::actor::Coordinator;
 use futures::future::join_all;
 use std::collections::BTreeSet;
-use vecraft_rpc::services::{Catalogue, CatalogueWriter};
+use vecraft_rpc::services::{Catalogue, CatalogueWriter, DropTarget};
 use vecraft_runtime::actors::ActorHost;
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::shutdown::Shutdown;
@@ -161,4 +161,47 @@ async fn the_actor_serves_many_at_once() {
     client.stop().await;
     assert_eq!(client.drop_collection("c".into()).await.unwrap_err().code, Code::Unavailable);
     shutdown.trigger("the test is over");
+}
+
+#[tokio::test]
+async fn i11_dropping_by_id_again_finds_nothing_and_leaves_what_has_the_name_by_then() {
+    let sandbox = Sandbox::new().await;
+    let ddl = &sandbox.ddl;
+    let partition_of = |name: &str| {
+        let row = sandbox.metastore.catalogue().by_name(name).unwrap();
+        DropTarget::Partition { collection: row.id, partition: row.partition("p").unwrap().id }
+    };
+    ddl.create_collection(request("a")).await.unwrap();
+    let old = ddl.find("a".into()).await.unwrap().unwrap();
+    ddl.create_partition(partition("a", "p")).await.unwrap();
+    let old_partition = partition_of("a");
+    ddl.drop_exactly(old_partition).await.unwrap();
+    ddl.create_partition(partition("a", "p")).await.unwrap();
+    // The answer was lost, and the coordinator that is asked again is another one.
+    sandbox.next_coordinator().drop_exactly(old_partition).await.unwrap();
+    assert_ne!(partition_of("a"), old_partition);
+
+    ddl.drop_exactly(DropTarget::Collection(old)).await.unwrap();
+    ddl.create_collection(request("a")).await.unwrap();
+    let new = ddl.find("a".into()).await.unwrap().unwrap();
+    sandbox.next_coordinator().drop_exactly(DropTarget::Collection(old)).await.unwrap();
+    sandbox.next_coordinator().drop_exactly(old_partition).await.unwrap();
+    assert_eq!(ddl.find("a".into()).await.unwrap(), Some(new));
+    assert_eq!(sandbox.shards.live(), 2);
+    assert_eq!(ddl.find("b".into()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn i11_dropping_a_partition_again_waits_for_rows_that_the_first_attempt_left() {
+    let sandbox = Sandbox::new().await;
+    let ddl = &sandbox.ddl;
+    ddl.create_collection(request("a")).await.unwrap();
+    ddl.create_partition(partition("a", "p")).await.unwrap();
+    let row = sandbox.metastore.catalogue().by_name("a").unwrap();
+    let target = DropTarget::Partition { collection: row.id, partition: row.partition("p").unwrap().id };
+    sandbox.shards.fail(Code::Internal, 100);
+    assert!(ddl.drop_exactly(target).await.unwrap_err().may_be_done, "the intent stands");
+    sandbox.shards.fail(Code::Internal, 0);
+    ddl.drop_exactly(target).await.unwrap();
+    assert_eq!(sandbox.shards.shards.lock().dropped_partitions.len(), 2);
 }

@@ -39,7 +39,8 @@ impl ShardWriter for DataNode {
             RowChange::DeleteWhere { partitions, filter } => {
                 let work = self.delete_where(write.shard, request, &partitions, &filter, deadline);
                 return tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
-                    Err(Error::new(Code::Deadline, "delete by filter did not finish; some rows may be gone"))
+                    let text = "delete by filter did not finish; some rows may be gone";
+                    Err(Error::new(Code::Deadline, text).with("group", group.id()).unanswered())
                 });
             }
         };

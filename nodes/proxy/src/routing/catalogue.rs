@@ -3,11 +3,11 @@
 use super::Everywhere;
 use async_trait::async_trait;
 use vecraft_rpc::membership::{ClusterAdmin, JoinRequest, Joined};
-use vecraft_rpc::services::CatalogueWriter;
+use vecraft_rpc::services::{CatalogueWriter, DropTarget};
 use vecraft_types::api::{
     ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
 };
-use vecraft_types::{GroupId, NodeId, Result};
+use vecraft_types::{CollectionId, GroupId, NodeId, Result};
 
 /// Hands each change to the metastore's leader.
 pub struct CatalogueRouter(pub Everywhere<dyn CatalogueWriter>);
@@ -16,7 +16,8 @@ macro_rules! at_leader {
     ($($method:ident($argument:ident: $type:ty) -> $reply:ty;)+) => {
         #[async_trait]
         impl CatalogueWriter for CatalogueRouter {
-            // Each says how things should be, or takes ids that may be lost: asking twice does no harm.
+            // Each says how things should be, or takes ids that may be lost: asking twice does no harm. What is dropped
+            // is named by its id where it matters.
             $(async fn $method(&self, $argument: $type) -> Result<$reply> {
                 self.0.ask_leader(GroupId::META, |leader| async move { leader.$method($argument).await }).await
             })+
@@ -33,6 +34,8 @@ at_leader! {
     drop_index(request: DropIndex) -> ();
     set_loaded(request: SetLoaded) -> ();
     allocate_ids(count: u64) -> i64;
+    holder_of(name: String) -> Option<CollectionId>;
+    drop_exactly(target: DropTarget) -> ();
 }
 
 /// Hands what concerns nodes to the metastore's leader.
@@ -41,14 +44,14 @@ pub struct ClusterRouter(pub Everywhere<dyn ClusterAdmin>);
 #[async_trait]
 impl ClusterAdmin for ClusterRouter {
     async fn cluster(&self, request: ClusterRequest) -> Result<ClusterReply> {
-        self.0.at_leader(GroupId::META)?.cluster(request).await
+        self.0.on_leader(GroupId::META, |leader| async move { leader.cluster(request).await }).await
     }
 
     async fn join(&self, request: JoinRequest) -> Result<Joined> {
-        self.0.at_leader(GroupId::META)?.join(request).await
+        self.0.on_leader(GroupId::META, |leader| async move { leader.join(request).await }).await
     }
 
     async fn moved(&self, node: NodeId, address: String) -> Result<()> {
-        self.0.at_leader(GroupId::META)?.moved(node, address).await
+        self.0.on_leader(GroupId::META, |leader| async move { leader.moved(node, address).await }).await
     }
 }

@@ -17,6 +17,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use crate::refusal;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -100,6 +101,14 @@ impl<S: ?Sized> Everywhere<S> {
         self.topology.leader_of(group).or_else(alone).map(|node| self.on(node)).ok_or_else(nobody)
     }
 
+    /// Asks the group's leader; a refusal for lack of an answer names the group.
+    async fn on_leader<T, F>(&self, group: GroupId, ask: impl FnOnce(Arc<S>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        ask(self.at_leader(group)?).await.map_err(|error| refusal::of_group(error, group))
+    }
+
     /// Asks the group's leader. One that gives no answer, because its disk hangs or nobody hears it any more, is given up
     /// as soon as another is known to lead: for questions that may be asked twice (I10).
     async fn ask_leader<T, F>(&self, group: GroupId, ask: impl FnOnce(Arc<S>) -> F) -> Result<T>
@@ -115,7 +124,7 @@ impl<S: ?Sized> Everywhere<S> {
         };
         tokio::select! {
             biased;
-            answer = ask(self.at_leader(group)?) => answer,
+            answer = self.on_leader(group, ask) => answer,
             () = is_deposed => {
                 let text = "the leader gave no answer, and another leads now";
                 Err(Error::new(Code::ReplicaUnavailable, text).with("group", group).unanswered())

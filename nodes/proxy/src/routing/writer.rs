@@ -32,15 +32,17 @@ pub struct AdminRouter(pub Everywhere<dyn ShardAdmin>);
 #[async_trait]
 impl ShardAdmin for AdminRouter {
     async fn create_shard(&self, group: GroupId, creation: ShardCreation) -> Result<()> {
-        self.0.at_leader(group)?.create_shard(group, creation).await
+        self.0.on_leader(group, |leader| async move { leader.create_shard(group, creation).await }).await
     }
 
     async fn drop_shard(&self, group: GroupId, shard: ShardId) -> Result<()> {
-        self.0.at_leader(group)?.drop_shard(group, shard).await
+        self.0.on_leader(group, |leader| async move { leader.drop_shard(group, shard).await }).await
     }
 
     async fn drop_partition(&self, group: GroupId, shard: ShardId, partition: PartitionId) -> Result<()> {
-        self.0.at_leader(group)?.drop_partition(group, shard, partition).await
+        self.0
+            .on_leader(group, |leader| async move { leader.drop_partition(group, shard, partition).await })
+            .await
     }
 
     async fn index_ready(
@@ -50,11 +52,13 @@ impl ShardAdmin for AdminRouter {
         segment: SegmentId,
         build: IndexBuild,
     ) -> Result<Option<IndexBuild>> {
-        self.0.at_leader(group)?.index_ready(group, shard, segment, build).await
+        self.0
+            .on_leader(group, |leader| async move { leader.index_ready(group, shard, segment, build).await })
+            .await
     }
 
     async fn index_dropped(&self, group: GroupId, shard: ShardId, index: IndexId) -> Result<()> {
-        self.0.at_leader(group)?.index_dropped(group, shard, index).await
+        self.0.on_leader(group, |leader| async move { leader.index_dropped(group, shard, index).await }).await
     }
 
     fn groups(&self) -> Vec<(GroupId, usize)> {

@@ -1,11 +1,11 @@
 //! Collections: create, drop, describe, list, load flag, number of rows.
 
 use crate::Proxy;
-use crate::deadline::is_unavailable;
+use crate::deadline::{Ask, is_unavailable};
 use crate::names::{NameFreshness, check_database, partition_id};
 use futures::future::try_join_all;
 use std::sync::Arc;
-use vecraft_rpc::services::ShardStats;
+use vecraft_rpc::services::{DropTarget, ShardStats};
 use vecraft_types::api::{Call, CollectionName, CreateCollection, RowCount, SetLoaded};
 use vecraft_types::limits::SHARDS_MAX;
 use vecraft_types::schema::check_name;
@@ -26,7 +26,7 @@ impl Proxy {
         }
         let deadline = self.deadline(&call);
         let attempt = || self.catalogue_writer.create_collection(asked.clone());
-        deadline.retry("create collection", is_unavailable, attempt).await
+        deadline.retry(Ask::ddl("create collection"), is_unavailable, attempt).await
     }
 
     pub(crate) async fn remove_collection(&self, call: Call, name: String) -> Result<()> {
@@ -34,8 +34,12 @@ impl Proxy {
         // Dropping what is not there succeeds; a text that can be no name is a slip.
         check_name("collection", &name)?;
         let deadline = self.deadline(&call);
-        let attempt = || self.catalogue_writer.drop_collection(name.clone());
-        deadline.retry("drop collection", is_unavailable, attempt).await
+        let look_up = || self.catalogue_writer.holder_of(name.clone());
+        let asking = Ask::look_up("looking up the collection", NameFreshness::Latest);
+        let Some(id) = deadline.retry(asking, is_unavailable, look_up).await? else { return Ok(()) };
+        // By its id: an attempt after a lost answer must not hit what another user made under the name since (I11).
+        let attempt = || self.catalogue_writer.drop_exactly(DropTarget::Collection(id));
+        deadline.retry(Ask::ddl("drop collection"), is_unavailable, attempt).await
     }
 
     pub(crate) async fn one_collection(
@@ -44,7 +48,10 @@ impl Proxy {
         name: CollectionName,
     ) -> Result<CollectionDescriptor> {
         let look_up = || self.collection(&call, &name, NameFreshness::Latest);
-        let found = self.deadline(&call).retry("describe collection", is_unavailable, look_up).await?;
+        let found = self
+            .deadline(&call)
+            .retry(Ask::look_up("describe collection", NameFreshness::Latest), is_unavailable, look_up)
+            .await?;
         Ok((*found).clone())
     }
 
@@ -54,13 +61,17 @@ impl Proxy {
         name: CollectionName,
     ) -> Result<Arc<CollectionDescriptor>> {
         let look_up = || self.collection(&call, &name, NameFreshness::AsKnown);
-        self.deadline(&call).retry("looking up the collection", is_unavailable, look_up).await
+        self.deadline(&call)
+            .retry(Ask::look_up("looking up the collection", NameFreshness::AsKnown), is_unavailable, look_up)
+            .await
     }
 
     pub(crate) async fn all_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>> {
         check_database(&call)?;
         let barrier = || self.catalogue.barrier();
-        self.deadline(&call).retry("list collections", is_unavailable, barrier).await?;
+        self.deadline(&call)
+            .retry(Ask::look_up("list collections", NameFreshness::Latest), is_unavailable, barrier)
+            .await?;
         let usable = self.catalogue.list().into_iter().filter(|found| found.phase == DdlPhase::Ready);
         Ok(usable.map(|collection| (*collection).clone()).collect())
     }
@@ -68,7 +79,9 @@ impl Proxy {
     pub(crate) async fn mark_loaded(&self, call: Call, asked: SetLoaded) -> Result<()> {
         let deadline = self.deadline(&call);
         self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
-        deadline.retry("load", is_unavailable, || self.catalogue_writer.set_loaded(asked.clone())).await
+        deadline
+            .retry(Ask::ddl("load"), is_unavailable, || self.catalogue_writer.set_loaded(asked.clone()))
+            .await
     }
 
     pub(crate) async fn count_rows(&self, call: Call, asked: RowCount) -> Result<u64> {
@@ -94,8 +107,8 @@ impl Proxy {
         let deadline = self.deadline(call);
         let deadline = &deadline;
         let asked = collection.shards.iter().map(|placement| async move {
-            let stats = deadline
-                .retry("shard statistics", is_unavailable, || self.shard_writer.stats(placement.shard));
+            let ask = Ask::leader("shard statistics", placement.group);
+            let stats = deadline.retry(ask, is_unavailable, || self.shard_writer.stats(placement.shard));
             stats.await.map_err(|error| error.with("shard", placement.shard))
         });
         try_join_all(asked).await

@@ -1,7 +1,7 @@
 //! Flush: everything acknowledged before the call into files.
 
 use crate::Proxy;
-use crate::deadline::is_unavailable;
+use crate::deadline::{Ask, is_unavailable};
 use crate::names::NameFreshness;
 use futures::future::try_join_all;
 use vecraft_types::api::{Call, FlushInfo};
@@ -22,9 +22,8 @@ impl Proxy {
         let mut infos = Vec::with_capacity(names.len());
         for (name, collection) in names.into_iter().zip(collections) {
             let asked = collection.shards.iter().map(|placement| async move {
-                let shard = placement.shard;
-                let flushed =
-                    deadline.retry("flush", is_unavailable, || self.shard_writer.flush(shard)).await;
+                let (shard, ask) = (placement.shard, Ask::leader("flush", placement.group));
+                let flushed = deadline.retry(ask, is_unavailable, || self.shard_writer.flush(shard)).await;
                 flushed.map(|stats| (shard, stats)).map_err(|error| error.with("shard", shard))
             });
             let flushed = try_join_all(asked).await?;

@@ -1,7 +1,7 @@
 //! Indexes: create, drop, describe with their progress.
 
 use crate::Proxy;
-use crate::deadline::is_unavailable;
+use crate::deadline::{Ask, is_unavailable};
 use crate::names::{NameFreshness, field_not_found};
 use vecraft_index::IndexSpec;
 use vecraft_rpc::services::ShardStats;
@@ -28,7 +28,7 @@ impl Proxy {
         IndexSpec::parse(&asked.index_type, &asked.params)
             .map_err(|error| Error::invalid(error.to_string()).with("field", &field.name))?;
         let attempt = || self.catalogue_writer.create_index(asked.clone());
-        deadline.retry("create index", is_unavailable, attempt).await?;
+        deadline.retry(Ask::ddl("create index"), is_unavailable, attempt).await?;
         self.seal_for_index(&call, &asked).await;
         Ok(())
     }
@@ -49,7 +49,9 @@ impl Proxy {
             let waiting = shard.pending_index_rows.get(&index.id).is_some_and(|rows| *rows > 0);
             if index.spec.index_type != "FLAT" && (in_memory || waiting) {
                 let attempt = || self.shard_writer.flush(placement.shard);
-                let _ = deadline.retry("flush for an index", is_unavailable, attempt).await;
+                let _ = deadline
+                    .retry(Ask::leader("flush for an index", placement.group), is_unavailable, attempt)
+                    .await;
             }
         }
     }
@@ -66,7 +68,7 @@ impl Proxy {
         let deadline = self.deadline(&call);
         self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
         let attempt = || self.catalogue_writer.drop_index(asked.clone());
-        deadline.retry("drop index", is_unavailable, attempt).await
+        deadline.retry(Ask::ddl("drop index"), is_unavailable, attempt).await
     }
 
     pub(crate) async fn index_progress(&self, call: Call, name: String) -> Result<Vec<IndexInfo>> {

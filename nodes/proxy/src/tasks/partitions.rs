@@ -1,8 +1,9 @@
 //! Partitions: create and drop.
 
 use crate::Proxy;
-use crate::deadline::is_unavailable;
+use crate::deadline::{Ask, is_unavailable};
 use crate::names::NameFreshness;
+use vecraft_rpc::services::DropTarget;
 use vecraft_types::api::{Call, PartitionRequest};
 use vecraft_types::limits::{DEFAULT_PARTITION, PARTITIONS_MAX};
 use vecraft_types::schema::check_name;
@@ -22,7 +23,7 @@ impl Proxy {
             return Err(Error::invalid(text).with("collection", &asked.collection));
         }
         let attempt = || self.catalogue_writer.create_partition(asked.clone());
-        deadline.retry("create partition", is_unavailable, attempt).await
+        deadline.retry(Ask::ddl("create partition"), is_unavailable, attempt).await
     }
 
     pub(crate) async fn remove_partition(&self, call: Call, asked: PartitionRequest) -> Result<()> {
@@ -33,8 +34,13 @@ impl Proxy {
             );
         }
         let deadline = self.deadline(&call);
-        self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
-        let attempt = || self.catalogue_writer.drop_partition(asked.clone());
-        deadline.retry("drop partition", is_unavailable, attempt).await
+        let found = self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
+        let Some(partition) = found.partition(&asked.partition).map(|partition| partition.id) else {
+            return Ok(());
+        };
+        // By its id: an attempt after a lost answer must not hit what another user made under the name since (I11).
+        let target = DropTarget::Partition { collection: found.id, partition };
+        let attempt = || self.catalogue_writer.drop_exactly(target);
+        deadline.retry(Ask::ddl("drop partition"), is_unavailable, attempt).await
     }
 }

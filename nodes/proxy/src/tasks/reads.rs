@@ -1,7 +1,7 @@
 //! What search and query share: limits, shards to ask, the fan-out.
 
 use crate::Proxy;
-use crate::deadline::{Deadline, is_unavailable};
+use crate::deadline::{Ask, Deadline, is_unavailable};
 use futures::future::try_join_all;
 use std::future::Future;
 use vecraft_types::limits::TOPK_MAX;
@@ -23,7 +23,13 @@ impl Proxy {
     {
         let ask = &ask;
         let asked = shards.iter().map(|&shard| async move {
-            let answer = deadline.retry(verb, is_unavailable, || ask(shard)).await;
+            let asking = Ask {
+                what: verb,
+                group: self.topology.group_of(shard),
+                is_change: false,
+                needs_leader: false,
+            };
+            let answer = deadline.retry(asking, is_unavailable, || ask(shard)).await;
             answer.map_err(|error| named(error, shard))
         });
         try_join_all(asked).await

@@ -1,11 +1,11 @@
 //! What the server says about itself and its nodes.
 
 use crate::Proxy;
-use crate::deadline::is_unavailable;
+use crate::deadline::{Ask, is_unavailable};
 use crate::names::check_database;
 use std::sync::atomic::Ordering;
 use vecraft_types::api::{Call, ClusterReply, ClusterRequest, ServerInfo};
-use vecraft_types::{Result, Timestamp};
+use vecraft_types::{GroupId, Result, Timestamp};
 
 impl Proxy {
     pub(crate) async fn about(&self, call: Call) -> Result<ServerInfo> {
@@ -25,8 +25,12 @@ impl Proxy {
 
     /// An operator's verb, at whoever leads the metastore. Each says how things should be, so asking again is no harm.
     pub(crate) async fn nodes(&self, call: Call, request: ClusterRequest) -> Result<ClusterReply> {
+        let asking = match &request {
+            ClusterRequest::List => Ask::leader("asking the coordinator", GroupId::META),
+            _ => Ask::ddl("the change of nodes"),
+        };
         let ask = || self.cluster.cluster(request.clone());
-        self.deadline(&call).retry("asking the coordinator", is_unavailable, ask).await
+        self.deadline(&call).retry(asking, is_unavailable, ask).await
     }
 
     /// A hybrid timestamp later than any this proxy gave before.

@@ -57,6 +57,8 @@ pub(super) struct FakeCluster {
     /// Names of DDL calls that reached the coordinator.
     pub(super) ddl: Mutex<Vec<String>>,
     pub(super) asked_shards: Mutex<BTreeSet<ShardId>>,
+    /// What happens to the next calls of the metastore, barriers and DDL alike; none means they succeed.
+    meta_trouble: Mutex<VecDeque<Trouble>>,
 }
 
 pub(super) const DEFAULT: PartitionId = PartitionId(1);
@@ -91,6 +93,7 @@ impl FakeCluster {
             barriers: Mutex::new(0),
             ddl: Mutex::default(),
             asked_shards: Mutex::default(),
+            meta_trouble: Mutex::default(),
         }
     }
 
@@ -110,6 +113,14 @@ impl FakeCluster {
 
     pub(super) fn trouble(&self, index: u32, trouble: Trouble) {
         self.shards.lock().get_mut(&self.shard_id(index)).unwrap().trouble.push_back(trouble);
+    }
+
+    pub(super) fn meta_trouble(&self, trouble: Trouble) {
+        self.meta_trouble.lock().push_back(trouble);
+    }
+
+    pub(super) fn forget_meta_trouble(&self) {
+        self.meta_trouble.lock().clear();
     }
 
     pub(super) fn read_trouble(&self, index: u32, error: Option<Error>) {
@@ -215,7 +226,7 @@ impl Topology for Places {
     }
 
     fn group_of(&self, _: ShardId) -> Option<GroupId> {
-        None
+        Some(GroupId(1))
     }
 
     fn leader_of(&self, _: GroupId) -> Option<NodeId> {

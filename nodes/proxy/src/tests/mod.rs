@@ -5,6 +5,7 @@ mod bad_input;
 mod fakes;
 mod names;
 mod reading;
+mod refusing;
 mod topology;
 mod writing;
 

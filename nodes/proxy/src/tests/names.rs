@@ -1,5 +1,6 @@
 //! Names (I19), DDL checks, figures.
 
+use super::fakes::Trouble;
 use super::*;
 
 fn creation(name: &str) -> CreateCollection {
@@ -151,7 +152,12 @@ async fn dropping_what_is_not_there_succeeds_and_what_can_be_no_name_is_refused(
     drop_partition("nothing").await.unwrap();
     drop_index("nothing", "").await.unwrap();
     drop_index("", "nothing").await.unwrap();
-    assert_eq!(bench.cluster.ddl.lock().len(), 4, "the coordinator answers for what is not there");
+    let ddl = bench.cluster.ddl.lock().clone();
+    assert_eq!(
+        ddl,
+        ["drop index on nothing", "drop index on "],
+        "the coordinator answers for what is not there"
+    );
 }
 
 #[tokio::test]
@@ -165,13 +171,32 @@ async fn good_ddl_does() {
     bench.proxy.create_collection(call(), CreateCollection { properties, ..creation("more") }).await.unwrap();
     let partition = PartitionRequest { collection: "docs".into(), partition: "new".into() };
     bench.proxy.create_partition(call(), partition.clone()).await.unwrap();
+    bench.cluster.alter(|docs| docs.partitions.push(partition_row(3, "new")));
     // It is there already: nothing to do.
     let old = PartitionRequest { partition: "old".into(), ..partition.clone() };
     bench.proxy.create_partition(call(), old).await.unwrap();
     bench.proxy.drop_partition(call(), partition).await.unwrap();
     bench.proxy.drop_collection(call(), "docs".into()).await.unwrap();
     let ddl = bench.cluster.ddl.lock().clone();
-    assert_eq!(ddl, ["create more Reject", "create partition new", "drop partition new", "drop docs"]);
+    assert_eq!(ddl, ["create more Reject", "create partition new", "drop partition 5/3", "drop 5"]);
+}
+
+fn partition_row(id: u64, name: &str) -> PartitionDescriptor {
+    PartitionDescriptor { id: PartitionId(id), name: name.into(), created: Timestamp(1) }
+}
+
+#[tokio::test]
+async fn i11_a_drop_whose_answer_was_lost_never_hits_what_another_user_made_under_the_name_since() {
+    let bench = Bench::new(schema(), 1);
+    bench.cluster.meta_trouble(Trouble::Pass);
+    bench.cluster.meta_trouble(Trouble::Alter(|docs| docs.partitions[1].id = PartitionId(9)));
+    let partition = PartitionRequest { collection: "docs".into(), partition: "old".into() };
+    bench.proxy.drop_partition(Call::default(), partition).await.unwrap();
+    bench.cluster.meta_trouble(Trouble::Pass);
+    bench.cluster.meta_trouble(Trouble::Alter(|docs| docs.id = CollectionId(6)));
+    bench.proxy.drop_collection(Call::default(), "docs".into()).await.unwrap();
+    let ddl = bench.cluster.ddl.lock().clone();
+    assert_eq!(ddl, ["drop partition 5/2", "drop partition 5/2", "drop 5", "drop 5"]);
 }
 
 #[tokio::test]

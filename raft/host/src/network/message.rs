@@ -121,6 +121,8 @@ pub enum Refused {
     Stopped(String),
     /// A snapshot could not be taken; it may be offered again.
     Snapshot(String),
+    /// The replica leads, and too few voters confirm it.
+    NoMajority,
 }
 
 impl fmt::Display for Refused {
@@ -133,6 +135,7 @@ impl fmt::Display for Refused {
             Refused::Malformed(why) => write!(f, "malformed question: {why}"),
             Refused::Stopped(why) => write!(f, "the replica stopped: {why}"),
             Refused::Snapshot(why) => write!(f, "the snapshot was not taken: {why}"),
+            Refused::NoMajority => f.write_str("it leads, and no majority of the voters answers it"),
         }
     }
 }

@@ -73,7 +73,8 @@ impl Network {
 
     fn new(peers: Option<Arc<Peers>>) -> Network {
         let (gone, _) = broadcast::channel(GONE_MAX);
-        let inner = Inner { peers, lanes: Mutex::default(), inbox: Inbox::default(), gone };
+        let complaints = peers.as_ref().map(|peers| peers.complaints().clone()).unwrap_or_default();
+        let inner = Inner { peers, lanes: Mutex::default(), inbox: Inbox::new(complaints), gone };
         Network { inner: Arc::new(inner) }
     }
 
@@ -92,7 +93,11 @@ impl Network {
         if let Err(error) = serve_calls(accepted.stream, CallLimits::default(), handle).await {
             match error.kind() {
                 std::io::ErrorKind::InvalidData => {
-                    tracing::warn!(node = %from, %error, "peer broke the rules, connection closed");
+                    self.inner.inbox.complaints().tell(
+                        from,
+                        "a peer broke the rules, connection closed",
+                        &error,
+                    );
                 }
                 _ => tracing::debug!(node = %from, %error, "replication connection ended"),
             }

@@ -44,7 +44,7 @@ async fn i16_a_leader_that_was_cut_off_serves_no_stale_strong_read() {
         assert!(read.is_err(), "{read:?} from a leader that lost its majority");
     }
     let write = super::rig::set(cluster.group(old), "b", "lost", Duration::from_secs(1)).await;
-    assert!(matches!(write, Err(Error::Deadline { .. } | Error::NotLeader { .. })), "{write:?}");
+    assert!(matches!(write, Err(Error::Deadline { .. } | Error::NoMajority { .. })), "{write:?}");
     cluster.links.isolate(old, false);
     until("the old leader follows and reads the new value", async || {
         let group = cluster.group(old);

@@ -7,7 +7,8 @@ use vecraft_types::{ClientId, RequestId};
 
 /// Answers kept a shard.
 const ANSWERS_MAX: usize = 8_192;
-/// Clients whose floor is kept a shard. A client forgotten here was silent while 4,096 others came and went.
+/// Clients whose floor is kept a shard. The one that is forgotten had no answer leave the window while 4,096 others had:
+/// for a retry of its to be taken for new, so many processes must write into one shard while a single request waits.
 const CLIENTS_MAX: usize = 4_096;
 
 /// The last answers of a shard, by request.
@@ -21,6 +22,7 @@ pub struct DedupWindow {
     answers: BTreeMap<RequestId, ShardReply>,
     order: VecDeque<RequestId>,
     floors: BTreeMap<ClientId, u64>,
+    /// By when one of a client's answers last left the window, the longest ago first.
     floor_order: VecDeque<ClientId>,
 }
 
@@ -59,13 +61,14 @@ impl DedupWindow {
     }
 
     fn raise_floor(&mut self, request: RequestId) {
-        match self.floors.get_mut(&request.client) {
-            Some(floor) => *floor = (*floor).max(request.sequence),
-            None => {
-                self.floors.insert(request.client, request.sequence);
-                self.floor_order.push_back(request.client);
-            }
+        let client = request.client;
+        let floor = self.floors.entry(client).or_default();
+        *floor = (*floor).max(request.sequence);
+        // Who came first is not who is gone. Found from the back: those who write much are there.
+        if let Some(place) = self.floor_order.iter().rposition(|known| *known == client) {
+            self.floor_order.remove(place);
         }
+        self.floor_order.push_back(client);
         while self.floor_order.len() > CLIENTS_MAX {
             if let Some(client) = self.floor_order.pop_front() {
                 self.floors.remove(&client);

@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+mod dedup;
 mod index;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! The fake cluster as catalogue and coordinator.
 
-use super::FakeCluster;
+use super::{FakeCluster, Trouble};
 use async_trait::async_trait;
 use std::sync::Arc;
 use vecraft_rpc::services::*;
@@ -22,15 +22,29 @@ impl Catalogue for FakeCluster {
     }
 
     async fn barrier(&self) -> Result<()> {
+        self.meet_meta_trouble().await?;
         *self.barriers.lock() += 1;
         *self.known.lock() = Some(Arc::new(self.collection.lock().clone()));
         Ok(())
     }
 }
 
+impl FakeCluster {
+    /// Refuses or hangs when the test says so; what loses its answer goes on.
+    async fn meet_meta_trouble(&self) -> Result<()> {
+        let trouble = self.meta_trouble.lock().pop_front();
+        match trouble {
+            Some(Trouble::Refuse(error) | Trouble::LoseAnswer(error)) => Err(error),
+            Some(Trouble::Hang) => std::future::pending().await,
+            _ => Ok(()),
+        }
+    }
+}
+
 #[async_trait]
 impl CatalogueWriter for FakeCluster {
     async fn create_collection(&self, request: CreateCollection) -> Result<()> {
+        self.meet_meta_trouble().await?;
         self.ddl.lock().push(format!("create {} {:?}", request.name, request.schema.pk_conflict));
         Ok(())
     }
@@ -38,6 +52,31 @@ impl CatalogueWriter for FakeCluster {
     async fn drop_collection(&self, name: String) -> Result<()> {
         self.ddl.lock().push(format!("drop {name}"));
         Ok(())
+    }
+
+    async fn holder_of(&self, name: String) -> Result<Option<CollectionId>> {
+        self.meet_meta_trouble().await?;
+        let collection = self.collection.lock();
+        Ok((collection.name == name).then_some(collection.id))
+    }
+
+    async fn drop_exactly(&self, target: DropTarget) -> Result<()> {
+        let dropped = match target {
+            DropTarget::Collection(id) => format!("drop {id}"),
+            DropTarget::Partition { collection, partition } => {
+                format!("drop partition {collection}/{partition}")
+            }
+        };
+        self.ddl.lock().push(dropped);
+        let trouble = self.meta_trouble.lock().pop_front();
+        match trouble {
+            // Done; another user makes something of that name, and the answer is lost.
+            Some(Trouble::Alter(change)) => {
+                self.alter(change);
+                Err(Error::new(Code::ReplicaUnavailable, "the connection broke").unanswered())
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn create_partition(&self, request: PartitionRequest) -> Result<()> {

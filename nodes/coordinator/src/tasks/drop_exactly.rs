@@ -1,0 +1,50 @@
+//! Dropping by id, for whoever asks again after an answer that was lost.
+//!
+//! By name, the second time could hit what another user made under the same name since; ids are never used twice (I11),
+//! so here it finds nothing left to do.
+
+use super::Ddl;
+use vecraft_rpc::services::DropTarget;
+use vecraft_state::meta::MetaChange;
+use vecraft_types::{CollectionId, PartitionId, Result};
+
+impl Ddl {
+    /// Drops what has this id; what is gone is no error.
+    ///
+    /// # Errors
+    /// When the metastore cannot be reached; of a partition, as [`Ddl::drop_partition`].
+    pub async fn drop_exactly(&self, target: DropTarget) -> Result<()> {
+        match target {
+            DropTarget::Collection(id) => self.drop_collection_of(id).await,
+            DropTarget::Partition { collection, partition } => {
+                self.drop_partition_of(collection, partition).await
+            }
+        }
+    }
+
+    /// Frees the name at once. Dropping the shards is tried before the answer; what fails is finished in the
+    /// background, since nobody can reach the rows any more.
+    async fn drop_collection_of(&self, id: CollectionId) -> Result<()> {
+        self.metastore.propose(MetaChange::DropCollection(id)).await?;
+        // The failure is in the log and on the reconcile task's list.
+        let _ = self.finish(id).await;
+        Ok(())
+    }
+
+    /// The command goes by name: what was in the log before this look is applied, and an entry of a deposed leader comes
+    /// before all of its successor's, so the name cannot have passed on without this seeing it, unless both happen at this
+    /// very moment.
+    async fn drop_partition_of(&self, collection: CollectionId, partition: PartitionId) -> Result<()> {
+        self.metastore.catch_up().await?;
+        let name = self.metastore.read(|state| {
+            let found =
+                state.collection(collection)?.partitions.iter().find(|found| found.id == partition)?;
+            Some(found.name.clone())
+        });
+        if let Some(name) = name {
+            self.metastore.propose(MetaChange::DropPartition { collection, name }).await?;
+        }
+        // Also when an earlier attempt took the name away: the rows may still be there.
+        self.finish(collection).await
+    }
+}
