@@ -1,5 +1,6 @@
 //! Chooses the instruction set once per process and checks lengths before any unchecked load.
 
+use crate::codes::{self, CodeLoops};
 use crate::scalar;
 use std::sync::OnceLock;
 
@@ -16,6 +17,7 @@ pub struct Kernels {
     dot_norm: PairNorm,
     dot4: Four,
     l2_4: Four,
+    pub(crate) codes: &'static CodeLoops,
 }
 
 static SCALAR: Kernels = Kernels {
@@ -25,6 +27,7 @@ static SCALAR: Kernels = Kernels {
     dot_norm: scalar::dot_norm,
     dot4: scalar::dot4,
     l2_4: scalar::l2_4,
+    codes: &codes::SCALAR,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -37,21 +40,30 @@ static AVX2: Kernels = {
         dot_norm: avx2::dot_norm,
         dot4: avx2::dot4,
         l2_4: avx2::l2_4,
+        codes: &codes::AVX2,
     }
 };
 
 #[cfg(target_arch = "x86_64")]
-static AVX512: Kernels = {
+static AVX512: Kernels = avx512("avx512", &codes::AVX2);
+
+#[cfg(target_arch = "x86_64")]
+static AVX512_VNNI: Kernels = avx512("avx512vnni", &codes::VNNI);
+
+/// AVX-512 came without byte products first, so code loops are chosen apart.
+#[cfg(target_arch = "x86_64")]
+const fn avx512(name: &'static str, codes: &'static CodeLoops) -> Kernels {
     use crate::avx512;
     Kernels {
-        name: "avx512",
+        name,
         dot: avx512::dot,
         l2: avx512::l2,
         dot_norm: avx512::dot_norm,
         dot4: avx512::dot4,
         l2_4: avx512::l2_4,
+        codes,
     }
-};
+}
 
 static ACTIVE: OnceLock<&'static Kernels> = OnceLock::new();
 
@@ -63,13 +75,18 @@ impl Kernels {
 
     /// Every set this CPU can run, fastest first; the last is always the portable one. For tests and `status`.
     pub fn available() -> Vec<&'static Kernels> {
-        let mut sets: Vec<&'static Kernels> = Vec::with_capacity(3);
+        let mut sets: Vec<&'static Kernels> = Vec::with_capacity(4);
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f") {
+            let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let has_avx512 = has_avx2 && is_x86_feature_detected!("avx512f");
+            if has_avx512 && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni") {
+                sets.push(&AVX512_VNNI);
+            }
+            if has_avx512 {
                 sets.push(&AVX512);
             }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if has_avx2 {
                 sets.push(&AVX2);
             }
         }
@@ -77,7 +94,7 @@ impl Kernels {
         sets
     }
 
-    /// Fixes the set named (`avx512`, `avx2`, `scalar`) for the process, before anything else asked for one.
+    /// Fixes the set named (`avx512vnni`, `avx512`, `avx2`, `scalar`) for the process, before anything else asked for one.
     /// Returns false if this CPU lacks it or the choice is already made otherwise.
     pub fn select(name: &str) -> bool {
         match Kernels::available().into_iter().find(|set| set.name == name) {

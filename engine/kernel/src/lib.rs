@@ -1,4 +1,4 @@
-//! Which of two vectors is nearer: the f32 distance loops every index and every exact scan share.
+//! Which of two vectors is nearer: the distance loops every index and every exact scan share.
 //!
 //! Called by `engine/index` and `engine/segment`. The instruction set (AVX-512, AVX2 with FMA, or the portable
 //! loop, which compilers turn into SSE2 or NEON) is chosen once per process; see [`Kernels::active`].
@@ -14,16 +14,19 @@
 //! A zero vector has cosine 0 with everything. A sum that overflows into NaN counts as infinitely far, so a
 //! total order always exists. [`reported_score`] and [`internal_distance`] are the only places that convert.
 //!
+//! Byte codes ([`Kernels::dot_codes`]) are summed as integers, the same on every instruction set.
+//!
 //! What holds: a batch gives bit for bit what the single call gives, on every instruction set; the sets differ
-//! from one another by rounding only (`dim * f32::EPSILON` times the sum of the absolute terms, tested).
+//! from one another by rounding of f32 only (`dim * f32::EPSILON` times the sum of the absolute terms, tested).
 //!
 //! It does not own vectors, does not know rows ids beyond an offset into a slice, allocates only in
-//! [`Query::new`], has no threads and no quantised codes yet.
+//! [`Query::new`], has no threads and does not know how codes are made.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod codes;
 mod dispatch;
 mod norm;
 mod prefetch;
@@ -33,9 +36,10 @@ mod score;
 #[cfg(test)]
 mod tests;
 
+pub use codes::{CODES_MAX, Factors};
 pub use dispatch::Kernels;
 pub use norm::{inverse_norm, normalise};
-pub use prefetch::{prefetch_row, prefetch_words};
+pub use prefetch::{prefetch_codes, prefetch_row, prefetch_words};
 pub use query::Query;
 pub use score::{internal_distance, reported_score};
 

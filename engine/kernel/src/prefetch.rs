@@ -10,6 +10,12 @@ pub fn prefetch_row(row: &[f32]) {
     prefetch(row);
 }
 
+/// [`prefetch_row`] for a row of codes.
+#[inline(always)]
+pub fn prefetch_codes(row: &[u8]) {
+    prefetch(row);
+}
+
 /// [`prefetch_row`] for ids and links.
 #[inline(always)]
 pub fn prefetch_words(words: &[u32]) {
