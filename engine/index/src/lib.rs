@@ -17,6 +17,7 @@ mod aligned;
 #[cfg(test)]
 mod conformance;
 mod container;
+mod distances;
 mod error;
 mod estimate;
 mod flat;

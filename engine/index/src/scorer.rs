@@ -1,6 +1,6 @@
 //! Distances between a query and rows, and among rows, with the norms COSINE needs kept at hand.
 
-use crate::scan::AHEAD;
+use crate::distances::Distances;
 use crate::{VectorRows, container};
 use rayon::prelude::*;
 use vecraft_kernel::{Query, inverse_norm, prefetch_row};
@@ -55,39 +55,40 @@ impl Scorer {
     pub(crate) fn weight(&self, row: u32) -> f32 {
         if self.metric == Metric::Cosine { self.inverse_norm(row) } else { 1.0 }
     }
+}
 
-    /// A stored row as the query.
+impl Distances for Scorer {
+    type Query<'q> = Query<'q>;
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     #[inline]
-    pub(crate) fn row_query(&self, row: u32) -> Query<'_> {
+    fn row_query(&self, row: u32) -> Query<'_> {
         Query::of_row(self.metric, self.rows.row(row), self.inverse_norm(row))
     }
 
-    /// Distance of one row.
     #[inline]
-    pub(crate) fn one(&self, query: &Query<'_>, row: u32) -> f32 {
+    fn one(&self, query: &Query<'_>, row: u32) -> f32 {
         query.distance_normed(self.rows.row(row), self.inverse_norm(row))
     }
 
-    /// Distances of four rows.
     #[inline]
-    pub(crate) fn four(&self, query: &Query<'_>, ids: [u32; 4]) -> [f32; 4] {
+    fn four(&self, query: &Query<'_>, ids: [u32; 4]) -> [f32; 4] {
         query.distance_normed4(ids.map(|id| self.rows.row(id)), ids.map(|id| self.inverse_norm(id)))
     }
 
-    /// Distances of `ids` into `out` (cleared first), rows ahead prefetched.
-    #[inline]
-    pub(crate) fn many(&self, query: &Query<'_>, ids: &[u32], out: &mut Vec<f32>) {
-        out.clear();
-        for &id in ids.iter().take(AHEAD) {
-            prefetch_row(self.rows.row(id));
+    #[inline(always)]
+    fn prefetch(&self, row: u32) {
+        prefetch_row(self.rows.row(row));
+    }
+
+    fn is_twin(&self, distance: f32, _row: u32) -> bool {
+        match self.metric {
+            Metric::L2 => distance == 0.0,
+            Metric::Cosine => distance <= -1.0 + 4.0 * f32::EPSILON,
+            Metric::Ip => false,
         }
-        let (groups, rest) = ids.as_chunks::<4>();
-        for (i, group) in groups.iter().enumerate() {
-            for &id in ids.iter().skip(i * 4 + AHEAD).take(4) {
-                prefetch_row(self.rows.row(id));
-            }
-            out.extend(self.four(query, *group));
-        }
-        out.extend(rest.iter().map(|&id| self.one(query, id)));
     }
 }

@@ -16,8 +16,8 @@ use super::repair;
 use super::scratch::ScratchPool;
 use super::select::select;
 use super::walk::{Scratch, descend, place, walk};
+use crate::distances::Distances;
 use crate::random::{mix, unit};
-use crate::scorer::Scorer;
 use crate::{BuildMonitor, Error, Result};
 use rayon::prelude::*;
 
@@ -46,13 +46,13 @@ struct Reverse {
 type Chosen = Vec<Vec<(f32, u32)>>;
 
 /// Builds the graph over all rows.
-pub(crate) fn build(
-    scorer: &Scorer,
+pub(crate) fn build<D: Distances>(
+    scorer: &D,
     params: BuildParams,
     scratches: &ScratchPool,
     monitor: &dyn BuildMonitor,
 ) -> Result<Graph> {
-    let rows = scorer.rows.len();
+    let rows = scorer.len();
     let levels: Vec<u8> = (0..rows as u64).map(|row| level_of(params, row)).collect();
     let mut order: Vec<u32> = (0..rows as u32).collect();
     order.sort_by_key(|&row| {
@@ -82,7 +82,13 @@ fn level_of(params: BuildParams, row: u64) -> u8 {
     (-unit(params.seed, row).ln() * scale).min(LEVEL_MAX as f64) as u8
 }
 
-fn insert(graph: &mut Graph, scorer: &Scorer, params: BuildParams, scratches: &ScratchPool, batch: &[u32]) {
+fn insert<D: Distances>(
+    graph: &mut Graph,
+    scorer: &D,
+    params: BuildParams,
+    scratches: &ScratchPool,
+    batch: &[u32],
+) {
     let frozen = &*graph;
     // Neighbours in space are walked one after the other, so that they find each other's rows in the cache: a
     // tenth to a fifth of the build's CPU time (measured). The order within a batch does not change the outcome.
@@ -128,9 +134,9 @@ fn insert(graph: &mut Graph, scorer: &Scorer, params: BuildParams, scratches: &S
 }
 
 /// Walks the frozen graph for a new node and chooses its links on each of its levels.
-fn choose_links(
+fn choose_links<D: Distances>(
     graph: &Graph,
-    scorer: &Scorer,
+    scorer: &D,
     params: BuildParams,
     row: u32,
     scratch: &mut Scratch,
@@ -152,7 +158,12 @@ fn choose_links(
 }
 
 /// The new list of a target: old links and new sources, chosen again if they do not all fit.
-fn merged_list(graph: &Graph, scorer: &Scorer, group: &[Reverse], scratch: &mut Scratch) -> Vec<u32> {
+fn merged_list<D: Distances>(
+    graph: &Graph,
+    scorer: &D,
+    group: &[Reverse],
+    scratch: &mut Scratch,
+) -> Vec<u32> {
     let (target, level) = (group[0].target, group[0].level as usize);
     let old = graph.links(target, level);
     let capacity = graph.capacity(level);

@@ -2,11 +2,10 @@
 
 use super::graph::{Graph, NONE};
 use super::walk::Scratch;
-use crate::scorer::Scorer;
+use crate::distances::Distances;
 use crate::top_k::{distance_of, pack, row_of};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use vecraft_kernel::Query;
 use vecraft_types::Bitmap;
 
 /// Matching rows a two-hop expansion compares at most.
@@ -40,10 +39,10 @@ impl Budget {
 
 /// For filters that most rows pass: the usual walk, in which rows that do not match are stepping stones.
 #[allow(clippy::too_many_arguments)]
-pub(crate) fn inline(
+pub(crate) fn inline<D: Distances>(
     graph: &Graph,
-    scorer: &Scorer,
-    query: &Query<'_>,
+    scorer: &D,
+    query: &D::Query<'_>,
     entry: (f32, u32),
     ef: usize,
     filter: &Bitmap,
@@ -92,10 +91,10 @@ pub(crate) fn inline(
 /// For filters that few rows pass (ACORN-1): only matching rows are compared; a neighbour that does not match
 /// is looked through to its own neighbours.
 #[allow(clippy::too_many_arguments)]
-pub(crate) fn two_hop(
+pub(crate) fn two_hop<D: Distances>(
     graph: &Graph,
-    scorer: &Scorer,
-    query: &Query<'_>,
+    scorer: &D,
+    query: &D::Query<'_>,
     entry: (f32, u32),
     seeds: &[u32],
     ef: usize,

@@ -32,6 +32,7 @@ use crate::{
 use build::BuildParams;
 use graph::Graph;
 use scratch::ScratchPool;
+use search::Search;
 use std::io::Write;
 use vecraft_kernel::Query;
 use vecraft_types::{Bitmap, Metric};
@@ -104,11 +105,18 @@ impl VectorIndex for Hnsw {
     ) -> Result<SearchOutcome> {
         check_dim(self.scorer.rows.dim(), query)?;
         let query = Query::new(self.scorer.metric, query);
-        let ef = params.ef_for(k, self.graph.len());
-        Ok(match filter {
-            None => self.search_all(&query, k, ef),
-            Some(filter) => self.search_filtered(&query, k, ef, filter),
-        })
+        let search = Search {
+            graph: &self.graph,
+            walked: &self.scorer,
+            walked_query: &query,
+            exact: &self.scorer,
+            exact_query: &query,
+            refined: None,
+            scratches: &self.scratches,
+            k,
+            ef: params.ef_for(k, self.graph.len()),
+        };
+        Ok(search.run(filter))
     }
 
     fn save(&self, out: &mut dyn Write) -> Result<()> {

@@ -1,10 +1,13 @@
-//! From a prepared query to the answer: way, walk, guard.
+//! From a prepared query to the answer: way, walk, guard, and exact distances where the walk went by codes.
 
-use super::Hnsw;
 use super::filtered::{inline, two_hop};
+use super::graph::Graph;
 use super::plan::{Plan, choose};
+use super::scratch::ScratchPool;
 use super::walk::{Scratch, descend, walk};
+use crate::distances::Distances;
 use crate::scan::{matches_within, scan};
+use crate::scorer::Scorer;
 use crate::{Hit, SearchOutcome, SearchStats, Strategy, TopK};
 use vecraft_kernel::Query;
 use vecraft_types::Bitmap;
@@ -13,81 +16,113 @@ use vecraft_types::Bitmap;
 /// where the unfiltered descent ends.
 const SEEDS: usize = 32;
 
-impl Hnsw {
-    /// No filter: all rows match.
-    pub(super) fn search_all(&self, query: &Query<'_>, k: usize, ef: usize) -> SearchOutcome {
+/// One search over a graph.
+pub(super) struct Search<'a, D: Distances> {
+    pub(super) graph: &'a Graph,
+    /// What the walk goes by, and the query made ready for it.
+    pub(super) walked: &'a D,
+    pub(super) walked_query: &'a D::Query<'a>,
+    /// The rows themselves, and the query made ready for them.
+    pub(super) exact: &'a Scorer,
+    pub(super) exact_query: &'a Query<'a>,
+    /// Candidates whose exact distance is taken, when the walk does not go by exact ones.
+    pub(super) refined: Option<usize>,
+    pub(super) scratches: &'a ScratchPool,
+    pub(super) k: usize,
+    pub(super) ef: usize,
+}
+
+impl<D: Distances> Search<'_, D> {
+    /// Only rows whose bit is set; all rows without a filter.
+    pub(super) fn run(&self, filter: Option<&Bitmap>) -> SearchOutcome {
         let rows = self.graph.len();
-        let wanted = k.min(rows);
-        if wanted == 0 || choose(rows, rows, k, ef) == Plan::Exact {
-            return self.exact(query, wanted, None, 0, Strategy::Exact);
+        match filter.map(|filter| (filter, matches_within(filter, rows))) {
+            Some((filter, matches)) if matches < rows => self.filtered(filter, matches),
+            _ => self.all(),
         }
-        let scratch = &mut *self.scratches.take();
-        let (nearest, distance, down) = descend(&self.graph, &self.scorer, query, 0, scratch);
-        let walked = walk(&self.graph, &self.scorer, query, 0, &[(distance, nearest)], ef, scratch);
-        if scratch.pool.len() < wanted {
-            return self.exact(query, wanted, None, down + walked, Strategy::WalkThenExact);
-        }
-        answer(scratch, wanted, Strategy::Walk, down + walked)
     }
 
-    /// Only rows whose bit is set.
-    pub(super) fn search_filtered(
-        &self,
-        query: &Query<'_>,
-        k: usize,
-        ef: usize,
-        filter: &Bitmap,
-    ) -> SearchOutcome {
+    fn all(&self) -> SearchOutcome {
         let rows = self.graph.len();
-        let matches = matches_within(filter, rows);
-        if matches == rows {
-            return self.search_all(query, k, ef);
-        }
-        let wanted = k.min(matches);
-        let plan = choose(rows, matches, k, ef);
-        if wanted == 0 || plan == Plan::Exact {
-            return self.exact(query, wanted, Some(filter), 0, Strategy::Exact);
+        let wanted = self.k.min(rows);
+        if wanted == 0 || choose(rows, rows, self.k, self.ef) == Plan::Exact {
+            return self.compare_all(wanted, None, 0, Strategy::Exact);
         }
         let scratch = &mut *self.scratches.take();
-        let (nearest, distance, down) = descend(&self.graph, &self.scorer, query, 0, scratch);
+        let (nearest, distance, down) = descend(self.graph, self.walked, self.walked_query, 0, scratch);
+        let entries = [(distance, nearest)];
+        let walked = walk(self.graph, self.walked, self.walked_query, 0, &entries, self.ef, scratch);
+        if scratch.pool.len() < wanted {
+            return self.compare_all(wanted, None, down + walked, Strategy::WalkThenExact);
+        }
+        self.answer(scratch, wanted, Strategy::Walk, down + walked)
+    }
+
+    fn filtered(&self, filter: &Bitmap, matches: usize) -> SearchOutcome {
+        let (graph, query) = (self.graph, self.walked_query);
+        let rows = graph.len();
+        let wanted = self.k.min(matches);
+        let plan = choose(rows, matches, self.k, self.ef);
+        if wanted == 0 || plan == Plan::Exact {
+            return self.compare_all(wanted, Some(filter), 0, Strategy::Exact);
+        }
+        let scratch = &mut *self.scratches.take();
+        let (nearest, distance, down) = descend(graph, self.walked, query, 0, scratch);
         let entry = (distance, nearest);
         let (walked, strategy) = match plan {
             Plan::TwoHop { ef } => {
                 let seeds = spread(filter, rows);
-                let walked =
-                    two_hop(&self.graph, &self.scorer, query, entry, &seeds, ef, filter, matches, scratch);
+                let walked = two_hop(graph, self.walked, query, entry, &seeds, ef, filter, matches, scratch);
                 (walked, Strategy::TwoHop)
             }
             Plan::Inline | Plan::Exact => {
-                let walked = inline(&self.graph, &self.scorer, query, entry, ef, filter, matches, scratch);
+                let walked = inline(graph, self.walked, query, entry, self.ef, filter, matches, scratch);
                 (walked, Strategy::Walk)
             }
         };
         let spent = down + walked.distances;
         if !walked.finished || scratch.pool.len() < wanted {
-            return self.exact(query, wanted, Some(filter), spent, Strategy::WalkThenExact);
+            return self.compare_all(wanted, Some(filter), spent, Strategy::WalkThenExact);
         }
-        answer(scratch, wanted, strategy, spent)
+        self.answer(scratch, wanted, strategy, spent)
     }
 
     /// Compares every match: the plan for few, and the guard behind every walk (P5).
-    fn exact(
+    fn compare_all(
         &self,
-        query: &Query<'_>,
         wanted: usize,
         filter: Option<&Bitmap>,
         spent: usize,
         strategy: Strategy,
     ) -> SearchOutcome {
         let mut top = TopK::new(wanted);
-        let compared = if wanted == 0 { 0 } else { scan(query, &self.scorer.rows, filter, &mut top) };
+        let compared =
+            if wanted == 0 { 0 } else { scan(self.exact_query, &self.exact.rows, filter, &mut top) };
         SearchOutcome { hits: top.into_hits(), stats: SearchStats { strategy, distances: spent + compared } }
     }
-}
 
-fn answer(scratch: &Scratch, wanted: usize, strategy: Strategy, distances: usize) -> SearchOutcome {
-    let hits = scratch.pool.iter().take(wanted).map(|(distance, row)| Hit { row, distance }).collect();
-    SearchOutcome { hits, stats: SearchStats { strategy, distances } }
+    /// The nearest of the pool, which holds at least `wanted`.
+    fn answer(
+        &self,
+        scratch: &mut Scratch,
+        wanted: usize,
+        strategy: Strategy,
+        spent: usize,
+    ) -> SearchOutcome {
+        let Some(refined) = self.refined else {
+            let hits =
+                scratch.pool.iter().take(wanted).map(|(distance, row)| Hit { row, distance }).collect();
+            return SearchOutcome { hits, stats: SearchStats { strategy, distances: spent } };
+        };
+        let Scratch { pool, ids, distances, .. } = scratch;
+        ids.clear();
+        ids.extend(pool.iter().take(refined.max(wanted)).map(|(_, row)| row));
+        self.exact.many(self.exact_query, ids, distances);
+        let mut top = TopK::new(wanted);
+        ids.iter().zip(distances.iter()).for_each(|(&row, &distance)| top.push(distance, row));
+        let stats = SearchStats { strategy, distances: spent + ids.len() };
+        SearchOutcome { hits: top.into_hits(), stats }
+    }
 }
 
 /// The first matching row of each of [`SEEDS`] equal parts of the segment that has one.

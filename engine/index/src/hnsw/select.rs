@@ -5,15 +5,19 @@
 //! Gaussian clusters (measured); the conformance suite holds a test for it.
 
 use super::graph::NONE;
-use crate::scorer::Scorer;
-use vecraft_types::Metric;
+use crate::distances::Distances;
 
 /// Twins of the node kept at most, as a share of the capacity: a crowd of equal vectors would otherwise link
 /// only to itself and become an island.
 const TWINS_SHARE: usize = 4;
 
 /// Chooses at most `capacity` of `candidates` (sorted by distance to the node, without the node) into `out`.
-pub(crate) fn select(scorer: &Scorer, candidates: &[(f32, u32)], capacity: usize, out: &mut Vec<u32>) {
+pub(crate) fn select<D: Distances>(
+    scorer: &D,
+    candidates: &[(f32, u32)],
+    capacity: usize,
+    out: &mut Vec<u32>,
+) {
     out.clear();
     let twins_max = (capacity / TWINS_SHARE).max(1);
     let mut twins = 0;
@@ -21,7 +25,7 @@ pub(crate) fn select(scorer: &Scorer, candidates: &[(f32, u32)], capacity: usize
         if out.len() >= capacity {
             break;
         }
-        if is_twin(scorer.metric, distance) {
+        if scorer.is_twin(distance, row) {
             if twins == twins_max {
                 continue;
             }
@@ -33,16 +37,8 @@ pub(crate) fn select(scorer: &Scorer, candidates: &[(f32, u32)], capacity: usize
     }
 }
 
-fn is_twin(metric: Metric, distance: f32) -> bool {
-    match metric {
-        Metric::L2 => distance == 0.0,
-        Metric::Cosine => distance <= -1.0 + 4.0 * f32::EPSILON,
-        Metric::Ip => false,
-    }
-}
-
 /// True if a kept link is nearer to `row` than the node (at `distance`) is.
-fn is_occluded(scorer: &Scorer, distance: f32, row: u32, kept: &[u32]) -> bool {
+fn is_occluded<D: Distances>(scorer: &D, distance: f32, row: u32, kept: &[u32]) -> bool {
     let query = scorer.row_query(row);
     let (groups, rest) = kept.as_chunks::<4>();
     groups.iter().any(|ids| scorer.four(&query, *ids).iter().any(|d| *d < distance))

@@ -3,8 +3,7 @@
 use super::graph::{Graph, NONE};
 use super::pool::Pool;
 use super::visited::Visited;
-use crate::scorer::Scorer;
-use vecraft_kernel::Query;
+use crate::distances::Distances;
 
 /// What one walk needs; kept and reused, so that a search allocates nothing but its answer.
 #[derive(Debug, Default)]
@@ -17,10 +16,10 @@ pub(crate) struct Scratch {
 
 /// Goes down from the entry to `floor + 1`, each time to the nearest neighbour. Returns the nearest node seen,
 /// with its distance, and the number of distances computed.
-pub(crate) fn descend(
+pub(crate) fn descend<D: Distances>(
     graph: &Graph,
-    scorer: &Scorer,
-    query: &Query<'_>,
+    scorer: &D,
+    query: &D::Query<'_>,
     floor: usize,
     scratch: &mut Scratch,
 ) -> (u32, f32, usize) {
@@ -29,16 +28,16 @@ pub(crate) fn descend(
 
 /// Where a row lies: the nearest node found on each level from the top down to 1. Rows whose places begin alike
 /// are near each other.
-pub(crate) fn place(graph: &Graph, scorer: &Scorer, row: u32, scratch: &mut Scratch) -> Vec<u32> {
+pub(crate) fn place<D: Distances>(graph: &Graph, scorer: &D, row: u32, scratch: &mut Scratch) -> Vec<u32> {
     let mut path = Vec::with_capacity(graph.top());
     descend_noting(graph, scorer, &scorer.row_query(row), 0, scratch, |node| path.push(node));
     path
 }
 
-fn descend_noting(
+fn descend_noting<D: Distances>(
     graph: &Graph,
-    scorer: &Scorer,
-    query: &Query<'_>,
+    scorer: &D,
+    query: &D::Query<'_>,
     floor: usize,
     scratch: &mut Scratch,
     mut note: impl FnMut(u32),
@@ -70,10 +69,10 @@ fn descend_noting(
 
 /// Best-first walk on one level from `entries` until the `ef` nearest seen are all expanded; they stay in
 /// `scratch.pool`. Returns the number of distances computed.
-pub(crate) fn walk(
+pub(crate) fn walk<D: Distances>(
     graph: &Graph,
-    scorer: &Scorer,
-    query: &Query<'_>,
+    scorer: &D,
+    query: &D::Query<'_>,
     level: usize,
     entries: &[(f32, u32)],
     ef: usize,

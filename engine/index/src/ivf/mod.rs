@@ -9,6 +9,7 @@ mod kmeans;
 #[cfg(test)]
 mod tests;
 
+use crate::distances::Distances;
 use crate::scan::matches_within;
 use crate::scorer::Scorer;
 use crate::top_k::{pack, row_of};

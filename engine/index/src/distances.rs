@@ -1,0 +1,44 @@
+//! What a graph is built and walked by: distances to rows, exact or from codes.
+
+use crate::scan::AHEAD;
+
+/// Distances between queries and rows, and among rows. Static dispatch: these calls are the inner loop.
+///
+/// Contract: never NaN; the same query and row give the same distance, alone or among others.
+pub(crate) trait Distances: Send + Sync {
+    /// A query made ready, or a stored row in its place.
+    type Query<'q>
+    where
+        Self: 'q;
+
+    /// Number of rows.
+    fn len(&self) -> usize;
+
+    /// A stored row as the query.
+    fn row_query(&self, row: u32) -> Self::Query<'_>;
+
+    /// Distance of one row.
+    fn one(&self, query: &Self::Query<'_>, row: u32) -> f32;
+
+    /// Distances of four rows.
+    fn four(&self, query: &Self::Query<'_>, ids: [u32; 4]) -> [f32; 4];
+
+    /// Hints that a row will be read soon.
+    fn prefetch(&self, row: u32);
+
+    /// True if a row at this distance from another is as good as equal to it.
+    fn is_twin(&self, distance: f32, row: u32) -> bool;
+
+    /// Distances of `ids` into `out` (cleared first), rows ahead prefetched.
+    #[inline]
+    fn many(&self, query: &Self::Query<'_>, ids: &[u32], out: &mut Vec<f32>) {
+        out.clear();
+        ids.iter().take(AHEAD).for_each(|&id| self.prefetch(id));
+        let (groups, rest) = ids.as_chunks::<4>();
+        for (i, group) in groups.iter().enumerate() {
+            ids.iter().skip(i * 4 + AHEAD).take(4).for_each(|&id| self.prefetch(id));
+            out.extend(self.four(query, *group));
+        }
+        out.extend(rest.iter().map(|&id| self.one(query, id)));
+    }
+}
