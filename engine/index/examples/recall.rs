@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! recall INDEX METRIC DIM BASE.f32 QUERIES.f32 [KEY=VALUE ...]
-//!   INDEX    FLAT | HNSW | IVF_FLAT | HNSWLIB      METRIC   L2 | IP | COSINE
+//!   INDEX    FLAT | HNSW | HNSW_SQ | IVF_FLAT | HNSWLIB      METRIC   L2 | IP | COSINE
 //!   *.f32    little-endian f32, row after row, nothing else
 //!   KEY      build parameters (M, efConstruction, nlist), or
 //!            filter=0.1,0.5   shares of rows that pass a random filter; one table each
@@ -131,7 +131,7 @@ fn main() {
             .collect();
         println!("share {:<6} effort recall@10       QPS  distances  strategy", share.unwrap_or(1.0));
         for &effort in &efforts {
-            let params = SearchParams { ef: Some(effort), nprobe: Some(effort), level: None };
+            let params = SearchParams { ef: Some(effort), nprobe: Some(effort), ..SearchParams::default() };
             let (found, qps, distances, stats) =
                 measure(&*index, &queries, &truth, &params, filter.as_ref(), repeat);
             println!("{effort:>19} {found:>9.4} {qps:>9.0} {distances:>10}  {:?}", stats.strategy);

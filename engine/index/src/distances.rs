@@ -26,8 +26,8 @@ pub(crate) trait Distances: Send + Sync {
     /// Hints that a row will be read soon.
     fn prefetch(&self, row: u32);
 
-    /// True if a row at this distance from another is as good as equal to it.
-    fn is_twin(&self, distance: f32, row: u32) -> bool;
+    /// True if a row, at `distance` from the stored row that `query` stands for, is as good as equal to it.
+    fn is_twin(&self, query: &Self::Query<'_>, distance: f32, row: u32) -> bool;
 
     /// Distances of `ids` into `out` (cleared first), rows ahead prefetched.
     #[inline]

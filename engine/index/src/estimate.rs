@@ -14,16 +14,23 @@ const BATCH_SHARE: u64 = 64;
 pub fn build_bytes(spec: &IndexSpec, metric: Metric, rows: usize, dim: usize, threads: usize) -> u64 {
     let (rows, dim, threads) = (rows as u64, dim as u64, threads as u64);
     let norms = if metric == Metric::Cosine { 4 * rows } else { 0 };
-    match spec.resolve(rows as usize) {
+    let spec = spec.resolve(rows as usize);
+    match spec {
         IndexSpec::Flat | IndexSpec::Auto => 0,
-        IndexSpec::Hnsw { m, .. } => {
+        IndexSpec::Hnsw { m, .. } | IndexSpec::HnswSq { m, .. } => {
             let m = (m as u64).clamp(2, rows.max(2));
             // Level 0, levels, places; of the upper levels each holds 1/M of the one below.
             let links = rows * (4 * (2 * m).next_multiple_of(16) + 5) + 4 * m * rows.div_ceil(m - 1);
+            let codes = if matches!(spec, IndexSpec::HnswSq { .. }) {
+                // A code row with its tail on whole cache lines; the mean.
+                rows * (dim + 16).next_multiple_of(64) + 4 * dim
+            } else {
+                0
+            };
             // Order of insertion; which rows a walk has seen; links of a batch, both ways.
             let work =
                 4 * rows + threads * rows + BATCH_ROWS.min(rows.div_ceil(BATCH_SHARE)) * 2 * m * 3 * 16;
-            norms + links + work
+            norms + links + work + codes
         }
         IndexSpec::IvfFlat { nlist, .. } => {
             let lists = (nlist as u64).min(rows);
@@ -56,6 +63,7 @@ mod tests {
         let specs = [
             ("HNSW", params(&[("M", "4"), ("efConstruction", "20")])),
             ("HNSW", params(&[("M", "48"), ("efConstruction", "60")])),
+            ("HNSW_SQ", params(&[("M", "16"), ("efConstruction", "20")])),
             ("IVF_FLAT", params(&[("nlist", "64")])),
             ("HNSWLIB", params(&[("M", "8"), ("efConstruction", "20")])),
         ];

@@ -84,7 +84,7 @@ impl Distances for Scorer {
         prefetch_row(self.rows.row(row));
     }
 
-    fn is_twin(&self, distance: f32, _row: u32) -> bool {
+    fn is_twin(&self, _query: &Query<'_>, distance: f32, _row: u32) -> bool {
         match self.metric {
             Metric::L2 => distance == 0.0,
             Metric::Cosine => distance <= -1.0 + 4.0 * f32::EPSILON,

@@ -1,7 +1,7 @@
 //! Search parameters: read against the declared index type, applied to whatever a segment has.
 
 use crate::spec::Params;
-use crate::{Error, IndexSpec, Result};
+use crate::{Error, IndexSpec, Refine, Result};
 use std::collections::BTreeMap;
 
 /// Breadth of a graph walk when the user says nothing.
@@ -9,21 +9,27 @@ const EF_DEFAULT: usize = 64;
 /// Lists read when the user says nothing.
 const NPROBE_DEFAULT: usize = 8;
 
+/// Candidates refined when the user says nothing: a multiple of the limit, and at least so many.
+const REFINE_DEFAULT: usize = 2;
+const REFINE_LEAST: usize = 20;
+
 /// How hard to look. One value serves all segments of a collection, whatever index each has; what does not
 /// concern an index is not used by it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SearchParams {
-    /// Breadth of the graph walk (HNSW, HNSWLIB), in candidates.
+    /// Breadth of the graph walk (HNSW, HNSW_SQ, HNSWLIB), in candidates.
     pub ef: Option<usize>,
     /// Lists read (IVF_FLAT).
     pub nprobe: Option<usize>,
     /// `AUTOINDEX`: effort from 1 (fast) to 10 (thorough).
     pub level: Option<usize>,
+    /// Candidates whose exact distance is taken, as a multiple of the limit (HNSW_SQ).
+    pub refine_k: Option<f32>,
 }
 
 impl SearchParams {
     /// Reads the parameters of a search with limit `k` on a field whose index was declared as `spec`.
-    /// `ef` must be at least `k`, `nprobe` from 1 to `nlist`; unknown keys are errors. The caller removes what
+    /// `ef` must be at least `k`, `nprobe` from 1 to `nlist`, `refine_k` at least 1; unknown keys are errors. The caller removes what
     /// belongs to the request (`metric_type`, `radius`, `offset`, ...).
     pub fn parse(spec: &IndexSpec, k: usize, params: &BTreeMap<String, String>) -> Result<SearchParams> {
         let mut keys = Params::new(params);
@@ -32,6 +38,10 @@ impl SearchParams {
             IndexSpec::Flat => {}
             IndexSpec::Hnsw { .. } | IndexSpec::Hnswlib { .. } => {
                 out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
+            }
+            IndexSpec::HnswSq { .. } => {
+                out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
+                out.refine_k = keys.at_least_one("refine_k")?;
             }
             IndexSpec::IvfFlat { nlist, .. } => out.nprobe = keys.integer("nprobe", 1..=*nlist)?,
             IndexSpec::Auto => {
@@ -54,6 +64,15 @@ impl SearchParams {
         let by_level = self.level.map(|level| k.max(EF_DEFAULT / 2).saturating_mul(level));
         let ef = self.ef.or(by_level).unwrap_or_else(|| EF_DEFAULT.max(k.saturating_add(k / 4)));
         ef.max(k).min(rows.max(1))
+    }
+
+    /// Candidates of a walk by codes, at breadth `ef`, whose exact distance is taken for `k` answers.
+    pub(crate) fn refined_for(&self, k: usize, ef: usize, refine: Refine) -> usize {
+        match (self.refine_k, refine) {
+            (Some(times), _) => (k as f64 * f64::from(times)).ceil() as usize,
+            (None, Refine::Off) => k,
+            (None, _) => ef.min(k.saturating_mul(REFINE_DEFAULT).max(REFINE_LEAST)),
+        }
     }
 
     /// Lists to read of `nlist`.

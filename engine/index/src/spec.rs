@@ -1,13 +1,13 @@
 //! Milvus's index types and build parameters: read, checked, with errors that name the allowed range.
 
-use crate::{Error, Result};
+use crate::{Error, Refine, Result, SqType};
 use std::collections::BTreeMap;
 
 /// `AUTOINDEX` scans exactly below this many rows and builds a graph from there on.
 pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
 
 /// Index types a user can name, in the order errors list them.
-pub const SUPPORTED_TYPES: [&str; 5] = ["AUTOINDEX", "FLAT", "HNSW", "HNSWLIB", "IVF_FLAT"];
+pub const SUPPORTED_TYPES: [&str; 6] = ["AUTOINDEX", "FLAT", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT"];
 
 /// Seed of builds; fixed, so that replicas and rebuilds give the same bytes.
 const SEED: u64 = 0x5EED_5EED_5EC7_0123;
@@ -27,6 +27,8 @@ pub enum IndexKind {
     IvfFlat = 3,
     /// hnswlib-rs behind the same trait: the twin in tests and benches.
     Hnswlib = 4,
+    /// Our graph over codes of one byte a dimension, with exact distances for the nearest.
+    HnswSq = 5,
 }
 
 impl IndexKind {
@@ -37,12 +39,13 @@ impl IndexKind {
             IndexKind::Hnsw => "HNSW",
             IndexKind::IvfFlat => "IVF_FLAT",
             IndexKind::Hnswlib => "HNSWLIB",
+            IndexKind::HnswSq => "HNSW_SQ",
         }
     }
 
     /// The kind of a file header's number.
     pub(crate) fn from_number(number: u32) -> Option<IndexKind> {
-        [IndexKind::Flat, IndexKind::Hnsw, IndexKind::IvfFlat, IndexKind::Hnswlib]
+        [IndexKind::Flat, IndexKind::Hnsw, IndexKind::IvfFlat, IndexKind::Hnswlib, IndexKind::HnswSq]
             .into_iter()
             .find(|kind| *kind as u32 == number)
     }
@@ -59,6 +62,19 @@ pub enum IndexSpec {
         m: usize,
         /// Candidates considered for a node's links. At least 1, default 360.
         ef_construction: usize,
+        /// Seed of levels and insertion order.
+        seed: u64,
+    },
+    /// Our graph over codes.
+    HnswSq {
+        /// As for HNSW.
+        m: usize,
+        /// As for HNSW.
+        ef_construction: usize,
+        /// How values are coded; default SQ8.
+        sq_type: SqType,
+        /// Which distances the answers are chosen by; default FP32.
+        refine: Refine,
         /// Seed of levels and insertion order.
         seed: u64,
     },
@@ -92,13 +108,17 @@ impl IndexSpec {
         let spec = match asked.as_str() {
             "" | "AUTOINDEX" => IndexSpec::Auto,
             "FLAT" => IndexSpec::Flat,
-            "HNSW" | "HNSWLIB" => {
+            "HNSW" | "HNSW_SQ" | "HNSWLIB" => {
                 let m = keys.integer("M", 2..=2048)?.unwrap_or(30);
                 let ef_construction = keys.integer("efConstruction", 1..=INT_MAX)?.unwrap_or(360);
-                if asked == "HNSW" {
-                    IndexSpec::Hnsw { m, ef_construction, seed: SEED }
-                } else {
-                    IndexSpec::Hnswlib { m, ef_construction, seed: SEED }
+                let seed = SEED;
+                match asked.as_str() {
+                    "HNSW" => IndexSpec::Hnsw { m, ef_construction, seed },
+                    "HNSWLIB" => IndexSpec::Hnswlib { m, ef_construction, seed },
+                    _ => {
+                        let (sq_type, refine) = (SqType::take(&mut keys)?, Refine::take(&mut keys)?);
+                        IndexSpec::HnswSq { m, ef_construction, sq_type, refine, seed }
+                    }
                 }
             }
             "IVF_FLAT" => {
@@ -121,6 +141,7 @@ impl IndexSpec {
             IndexSpec::Auto => "AUTOINDEX",
             IndexSpec::Flat => "FLAT",
             IndexSpec::Hnsw { .. } => "HNSW",
+            IndexSpec::HnswSq { .. } => "HNSW_SQ",
             IndexSpec::Hnswlib { .. } => "HNSWLIB",
             IndexSpec::IvfFlat { .. } => "IVF_FLAT",
         }
@@ -143,9 +164,19 @@ impl IndexSpec {
             IndexSpec::Hnsw { m, ef_construction, .. } | IndexSpec::Hnswlib { m, ef_construction, .. } => {
                 vec![("M", *m), ("efConstruction", *ef_construction)]
             }
+            IndexSpec::HnswSq { m, ef_construction, .. } => {
+                vec![("M", *m), ("efConstruction", *ef_construction)]
+            }
             IndexSpec::IvfFlat { nlist, .. } => vec![("nlist", *nlist)],
         };
-        pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_string())).collect()
+        let words = match self {
+            IndexSpec::HnswSq { sq_type, refine, .. } => {
+                [vec![("sq_type", sq_type.name())], refine.params()].concat()
+            }
+            _ => vec![],
+        };
+        let numbers = pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_string()));
+        numbers.chain(words.into_iter().map(|(key, word)| (key.to_owned(), word.to_owned()))).collect()
     }
 }
 
@@ -174,6 +205,26 @@ impl<'a> Params<'a> {
                 let reason = format!("must be a whole number from {} to {}", range.start(), range.end());
                 Err(Error::parameter(name, text, reason))
             }
+        }
+    }
+
+    /// An optional number of at least 1, fractions allowed.
+    pub(crate) fn at_least_one(&mut self, name: &'static str) -> Result<Option<f32>> {
+        self.known.push(name);
+        let Some(text) = self.all.get(name) else { return Ok(None) };
+        match text.trim().parse::<f32>() {
+            Ok(value) if value >= 1.0 && value.is_finite() => Ok(Some(value)),
+            _ => Err(Error::parameter(name, text, "must be a number of at least 1")),
+        }
+    }
+
+    /// An optional word of a list, in any case; its place in the list.
+    pub(crate) fn word(&mut self, name: &'static str, words: &[&str]) -> Result<Option<usize>> {
+        self.known.push(name);
+        let Some(text) = self.all.get(name) else { return Ok(None) };
+        match words.iter().position(|word| word.eq_ignore_ascii_case(text.trim())) {
+            Some(at) => Ok(Some(at)),
+            None => Err(Error::parameter(name, text, format!("must be one of {}", words.join(", ")))),
         }
     }
 

@@ -24,6 +24,26 @@ fn build_parameters() {
     check("HNSW", &[], Ok(&[("M", "30"), ("efConstruction", "360")]));
     check("hnsw", &[("M", "2"), ("efConstruction", "1")], Ok(&[("M", "2"), ("efConstruction", "1")]));
     check("HNSWLIB", &[("M", "2048")], Ok(&[("M", "2048"), ("efConstruction", "360")]));
+    let sq = |refine: &[(&'static str, &'static str)]| {
+        [&[("M", "30"), ("efConstruction", "360"), ("sq_type", "SQ8")], refine].concat()
+    };
+    check("HNSW_SQ", &[], Ok(&sq(&[("refine", "true"), ("refine_type", "FP32")])));
+    check(
+        "hnsw_sq",
+        &[("sq_type", "sq8"), ("refine", "True"), ("refine_type", "bf16")],
+        Ok(&sq(&[("refine", "true"), ("refine_type", "BF16")])),
+    );
+    check("HNSW_SQ", &[("refine", "false"), ("refine_type", "SQ8")], Ok(&sq(&[("refine", "false")])));
+    check("HNSW_SQ", &[("sq_type", "SQ6")], Err("parameter sq_type = SQ6: must be one of SQ8"));
+    check("HNSW_SQ", &[("refine", "1")], Err("refine = 1: must be one of true, false"));
+    check("HNSW_SQ", &[("refine_type", "FP64")], Err("must be one of SQ6, SQ8, FP16, BF16, FP32"));
+    check("HNSW_SQ", &[("M", "1")], Err("parameter M = 1: must be a whole number from 2 to 2048"));
+    check(
+        "HNSW_SQ",
+        &[("nlist", "1")],
+        Err("unknown for HNSW_SQ; known: M, efConstruction, sq_type, refine"),
+    );
+    check("HNSW", &[("sq_type", "SQ8")], Err("unknown for HNSW; known: M, efConstruction"));
     check("IVF_FLAT", &[], Ok(&[("nlist", "128")]));
     check("", &[], Ok(&[]));
     check("AUTOINDEX", &[], Ok(&[]));
@@ -56,6 +76,17 @@ fn search_parameters() {
     check(&hnsw, &[("ef", "10")], Ok(SearchParams { ef: Some(10), ..none }));
     check(&hnsw, &[("ef", "9")], Err("parameter ef = 9: must be at least the limit, 10"));
     check(&hnsw, &[("nprobe", "9")], Err("nprobe = 9: unknown for HNSW; known: ef"));
+    let sq = IndexSpec::parse("HNSW_SQ", &params(&[])).unwrap();
+    check(
+        &sq,
+        &[("ef", "10"), ("refine_k", "1.5")],
+        Ok(SearchParams { ef: Some(10), refine_k: Some(1.5), ..none }),
+    );
+    check(&sq, &[("refine_k", "0.9")], Err("parameter refine_k = 0.9: must be a number of at least 1"));
+    check(&sq, &[("refine_k", "inf")], Err("must be a number of at least 1"));
+    check(&sq, &[("refine_k", "NaN")], Err("must be a number of at least 1"));
+    check(&sq, &[("ef", "9")], Err("parameter ef = 9: must be at least the limit, 10"));
+    check(&hnsw, &[("refine_k", "2")], Err("refine_k = 2: unknown for HNSW; known: ef"));
     check(&ivf, &[("nprobe", "64")], Ok(SearchParams { nprobe: Some(64), ..none }));
     check(&ivf, &[("nprobe", "65")], Err("nprobe = 65: must be a whole number from 1 to 64"));
     check(&ivf, &[("nprobe", "0")], Err("from 1 to 64"));

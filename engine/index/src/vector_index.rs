@@ -2,8 +2,8 @@
 
 use crate::container::Reader;
 use crate::{
-    BuildMonitor, Error, Flat, Hit, Hnsw, Hnswlib, IndexKind, IndexSpec, IvfFlat, Result, SearchParams,
-    VectorRows,
+    BuildMonitor, Error, Flat, Hit, Hnsw, HnswSq, Hnswlib, IndexKind, IndexSpec, IvfFlat, Result,
+    SearchParams, SqType, VectorRows,
 };
 use std::io::Write;
 use std::sync::Arc;
@@ -115,6 +115,10 @@ pub fn build(
         IndexSpec::Hnsw { m, ef_construction, seed } => {
             Arc::new(Hnsw::build(metric, rows, m, ef_construction, seed, monitor)?)
         }
+        // One way of coding so far: `SqType` has one value.
+        IndexSpec::HnswSq { m, ef_construction, sq_type: SqType::Sq8, refine, seed } => {
+            Arc::new(HnswSq::build(metric, rows, (m, ef_construction), refine, seed, monitor)?)
+        }
         IndexSpec::IvfFlat { nlist, seed } => Arc::new(IvfFlat::build(metric, rows, nlist, seed, monitor)?),
         IndexSpec::Hnswlib { m, ef_construction, seed } => {
             Arc::new(Hnswlib::build(metric, rows, m, ef_construction, seed, monitor)?)
@@ -129,6 +133,7 @@ pub fn open(file: &[u8], rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
     Ok(match kind {
         IndexKind::Flat => Arc::new(Flat::read(reader, rows)?),
         IndexKind::Hnsw => Arc::new(Hnsw::read(reader, rows)?),
+        IndexKind::HnswSq => Arc::new(HnswSq::read(reader, rows)?),
         IndexKind::IvfFlat => Arc::new(IvfFlat::read(reader, rows)?),
         IndexKind::Hnswlib => Arc::new(Hnswlib::read(reader, rows)?),
     })

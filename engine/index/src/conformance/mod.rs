@@ -7,7 +7,9 @@ pub(crate) mod data;
 mod filters;
 mod recall;
 
-use crate::{Hit, IndexSpec, SearchParams, Unwatched, VectorIndex, VectorRows, build, flat_search};
+use crate::{
+    Hit, IndexSpec, Refine, SearchParams, SqType, Unwatched, VectorIndex, VectorRows, build, flat_search,
+};
 use std::sync::Arc;
 use vecraft_types::{Bitmap, Metric};
 
@@ -38,6 +40,17 @@ pub(crate) fn subjects() -> Vec<Subject> {
     vec![
         subject(IndexSpec::Flat, SearchParams::default(), Finds::Everything),
         subject(IndexSpec::Hnsw { m: 16, ef_construction: 120, seed: 7 }, ef, Finds::AsStated),
+        subject(
+            IndexSpec::HnswSq {
+                m: 16,
+                ef_construction: 120,
+                sq_type: SqType::Sq8,
+                refine: Refine::Fp32,
+                seed: 7,
+            },
+            ef,
+            Finds::AsStated,
+        ),
         subject(IndexSpec::IvfFlat { nlist: 40, seed: 7 }, nprobe, Finds::AsStated),
         subject(IndexSpec::Hnswlib { m: 16, ef_construction: 120, seed: 7 }, ef, Finds::OnEasyData),
     ]

@@ -34,6 +34,14 @@ pub(crate) struct BuildParams {
     pub(crate) seed: u64,
 }
 
+impl BuildParams {
+    /// Lowers what was asked for to what the rows can use.
+    pub(crate) fn clamped(m: usize, ef_construction: usize, seed: u64, rows: usize) -> BuildParams {
+        let ef_construction = ef_construction.clamp(m.min(rows.max(1)), rows.max(1));
+        BuildParams { m: m.clamp(2, rows.max(2)), ef_construction, seed }
+    }
+}
+
 /// A link to be added on the other side: target, level, distance between, source.
 struct Reverse {
     target: u32,
@@ -151,7 +159,7 @@ fn choose_links<D: Distances>(
         walk(graph, scorer, &query, level, &entries, params.ef_construction, scratch);
         entries.clear();
         entries.extend(scratch.pool.iter());
-        select(scorer, &entries, graph.capacity(level), &mut kept);
+        select(scorer, &query, &entries, graph.capacity(level), &mut kept);
         lists[level] = entries.iter().copied().filter(|(_, id)| kept.contains(id)).collect();
     }
     lists
@@ -170,12 +178,13 @@ fn merged_list<D: Distances>(
     if old.len() + group.len() <= capacity {
         return old.iter().copied().chain(group.iter().map(|link| link.source)).collect();
     }
-    scorer.many(&scorer.row_query(target), old, &mut scratch.distances);
+    let query = scorer.row_query(target);
+    scorer.many(&query, old, &mut scratch.distances);
     let mut candidates: Vec<(f32, u32)> =
         scratch.distances.iter().copied().zip(old.iter().copied()).collect();
     candidates.extend(group.iter().map(|link| (link.distance, link.source)));
     candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut kept = Vec::new();
-    select(scorer, &candidates, capacity, &mut kept);
+    select(scorer, &query, &candidates, capacity, &mut kept);
     kept
 }

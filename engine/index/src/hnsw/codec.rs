@@ -10,49 +10,70 @@ use crate::scorer::Scorer;
 use crate::vector_index::{read_rows_header, write_rows_header};
 use crate::{Error, IndexKind, Result, VectorRows};
 use std::io::Write;
+use vecraft_types::Metric;
 
 pub(super) fn write(index: &Hnsw, out: &mut dyn Write) -> Result<()> {
     let mut writer = Writer::new(out, IndexKind::Hnsw)?;
     write_rows_header(&mut writer, index.scorer.metric, &index.scorer.rows)?;
-    writer.u64(index.params.m as u64)?;
-    writer.u64(index.params.ef_construction as u64)?;
-    writer.u64(index.params.seed)?;
-    writer.u32(index.graph.entry)?;
-    index.scorer.write(&mut writer)?;
-    writer.slice(&index.graph.levels)?;
-    writer.slice(&index.graph.upper)?;
-    writer.slice(index.graph.links0.as_slice())?;
+    write_graph(&mut writer, index.params, &index.scorer, &index.graph)?;
     writer.finish()
+}
+
+/// Parameters, norms and links.
+pub(super) fn write_graph(
+    writer: &mut Writer<'_>,
+    params: BuildParams,
+    scorer: &Scorer,
+    graph: &Graph,
+) -> Result<()> {
+    writer.u64(params.m as u64)?;
+    writer.u64(params.ef_construction as u64)?;
+    writer.u64(params.seed)?;
+    writer.u32(graph.entry)?;
+    scorer.write(writer)?;
+    writer.slice(&graph.levels)?;
+    writer.slice(&graph.upper)?;
+    writer.slice(graph.links0.as_slice())
+}
+
+/// Reads what [`write_graph`] wrote.
+pub(super) fn read_graph(
+    reader: &mut Reader<'_>,
+    metric: Metric,
+    rows: VectorRows,
+) -> Result<(BuildParams, Scorer, Graph)> {
+    let count = rows.len();
+    let params = BuildParams {
+        m: reader.u64()? as usize,
+        ef_construction: reader.u64()? as usize,
+        seed: reader.u64()?,
+    };
+    if !(2..=2_048.max(count)).contains(&params.m) {
+        return Err(Error::corrupt(format!("M = {} in the graph's header", params.m)));
+    }
+    let entry = reader.u32()?;
+    let scorer = Scorer::read(reader, metric, rows)?;
+    let levels: Vec<u8> = reader.slice(count, "levels")?;
+    if let Some(row) = levels.iter().position(|level| *level as usize > LEVEL_MAX) {
+        return Err(Error::corrupt(format!("level {} of row {row}", levels[row])));
+    }
+    let mut graph = Graph::new(params.m, levels)?;
+    let upper_len = graph.upper.len();
+    graph.upper = reader.slice(upper_len, "upper links")?;
+    let links0_len = graph.links0.as_slice().len();
+    let links0 = reader.slice_bytes::<u32>(links0_len, "links")?;
+    bytemuck::cast_slice_mut(graph.links0.as_mut_slice()).copy_from_slice(links0);
+    graph.entry = entry;
+    check(&graph)?;
+    Ok((params, scorer, graph))
 }
 
 impl Hnsw {
     /// Reads what `save` wrote.
     pub(crate) fn read(mut reader: Reader<'_>, rows: VectorRows) -> Result<Hnsw> {
         let metric = read_rows_header(&mut reader, &rows)?;
-        let count = rows.len();
-        let params = BuildParams {
-            m: reader.u64()? as usize,
-            ef_construction: reader.u64()? as usize,
-            seed: reader.u64()?,
-        };
-        if !(2..=2_048.max(count)).contains(&params.m) {
-            return Err(Error::corrupt(format!("M = {} in the graph's header", params.m)));
-        }
-        let entry = reader.u32()?;
-        let scorer = Scorer::read(&mut reader, metric, rows)?;
-        let levels: Vec<u8> = reader.slice(count, "levels")?;
-        if let Some(row) = levels.iter().position(|level| *level as usize > LEVEL_MAX) {
-            return Err(Error::corrupt(format!("level {} of row {row}", levels[row])));
-        }
-        let mut graph = Graph::new(params.m, levels)?;
-        let upper_len = graph.upper.len();
-        graph.upper = reader.slice(upper_len, "upper links")?;
-        let links0_len = graph.links0.as_slice().len();
-        let links0 = reader.slice_bytes::<u32>(links0_len, "links")?;
-        bytemuck::cast_slice_mut(graph.links0.as_mut_slice()).copy_from_slice(links0);
+        let (params, scorer, graph) = read_graph(&mut reader, metric, rows)?;
         reader.finish()?;
-        graph.entry = entry;
-        check(&graph)?;
         Ok(Hnsw { scorer, graph, params, scratches: ScratchPool::default() })
     }
 }

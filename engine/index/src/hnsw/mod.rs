@@ -1,4 +1,4 @@
-//! Our graph index: HNSW over rows read in place.
+//! Our graph index: HNSW over rows read in place, or over codes of them (`sq`).
 //!
 //! One search: descend the upper levels to a good entry, walk level 0 best first with a pool of `ef`, answer
 //! the best `k`. A cost model chooses the way under a filter (`plan`), and a guard finishes by comparing every
@@ -19,10 +19,15 @@ mod repair;
 mod scratch;
 mod search;
 mod select;
+mod sq;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_sq;
 mod visited;
 mod walk;
+
+pub use sq::HnswSq;
 
 use crate::scorer::Scorer;
 use crate::vector_index::check_dim;
@@ -56,12 +61,7 @@ impl Hnsw {
         seed: u64,
         monitor: &dyn BuildMonitor,
     ) -> Result<Hnsw> {
-        let count = rows.len();
-        let params = BuildParams {
-            m: m.clamp(2, count.max(2)),
-            ef_construction: ef_construction.clamp(m.min(count.max(1)), count.max(1)),
-            seed,
-        };
+        let params = BuildParams::clamped(m, ef_construction, seed, rows.len());
         let scorer = Scorer::new(metric, rows);
         let scratches = ScratchPool::default();
         let graph = build::build(&scorer, params, &scratches, monitor)?;

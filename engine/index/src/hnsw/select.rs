@@ -11,9 +11,10 @@ use crate::distances::Distances;
 /// only to itself and become an island.
 const TWINS_SHARE: usize = 4;
 
-/// Chooses at most `capacity` of `candidates` (sorted by distance to the node, without the node) into `out`.
+/// Chooses at most `capacity` of `candidates` (sorted by distance to `node`, without it) into `out`.
 pub(crate) fn select<D: Distances>(
     scorer: &D,
+    node: &D::Query<'_>,
     candidates: &[(f32, u32)],
     capacity: usize,
     out: &mut Vec<u32>,
@@ -25,7 +26,7 @@ pub(crate) fn select<D: Distances>(
         if out.len() >= capacity {
             break;
         }
-        if scorer.is_twin(distance, row) {
+        if scorer.is_twin(node, distance, row) {
             if twins == twins_max {
                 continue;
             }

@@ -1,0 +1,86 @@
+//! The words of quantised index types: `sq_type`, `refine`, `refine_type`.
+
+use crate::spec::Params;
+use crate::{Error, Result};
+
+/// How values are coded (`sq_type`). The number is the one in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum SqType {
+    /// One byte a dimension.
+    Sq8 = 1,
+}
+
+/// Which distances the answers are chosen by (`refine`, `refine_type`). The number is the one in the file.
+///
+/// Answers always carry exact distances, of the raw rows, which a segment has anyway: `refine_type` costs no
+/// memory here, and a less precise one gets the same. What `refine = false` saves is looking at more than `limit`
+/// rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Refine {
+    /// `refine = false`: the `limit` nearest by codes are the answer.
+    Off = 0,
+    /// `SQ6`.
+    Sq6 = 1,
+    /// `SQ8`.
+    Sq8 = 2,
+    /// `FP16`.
+    Fp16 = 3,
+    /// `BF16`.
+    Bf16 = 4,
+    /// `FP32`, the default.
+    Fp32 = 5,
+}
+
+/// Values of `sq_type`.
+pub const SQ_TYPES: [&str; 1] = ["SQ8"];
+
+/// Values of `refine_type`.
+pub const REFINE_TYPES: [&str; 5] = ["SQ6", "SQ8", "FP16", "BF16", "FP32"];
+
+const REFINES: [Refine; 5] = [Refine::Sq6, Refine::Sq8, Refine::Fp16, Refine::Bf16, Refine::Fp32];
+
+impl SqType {
+    /// Takes `sq_type`; SQ8 when absent.
+    pub(crate) fn take(keys: &mut Params<'_>) -> Result<SqType> {
+        keys.word("sq_type", &SQ_TYPES)?;
+        Ok(SqType::Sq8)
+    }
+
+    /// The word users write.
+    pub fn name(self) -> &'static str {
+        SQ_TYPES[0]
+    }
+
+    pub(crate) fn from_number(number: u32) -> Result<SqType> {
+        if number == SqType::Sq8 as u32 {
+            return Ok(SqType::Sq8);
+        }
+        Err(Error::corrupt(format!("sq_type number {number} is unknown")))
+    }
+}
+
+impl Refine {
+    /// Takes `refine` (true when absent) and `refine_type` (FP32 when absent).
+    pub(crate) fn take(keys: &mut Params<'_>) -> Result<Refine> {
+        let is_on = keys.word("refine", &["true", "false"])?.is_none_or(|at| at == 0);
+        let refine = keys.word("refine_type", &REFINE_TYPES)?.map_or(Refine::Fp32, |at| REFINES[at]);
+        Ok(if is_on { refine } else { Refine::Off })
+    }
+
+    /// The pairs users would write.
+    pub(crate) fn params(self) -> Vec<(&'static str, &'static str)> {
+        match REFINES.iter().position(|refine| *refine == self) {
+            Some(at) => vec![("refine", "true"), ("refine_type", REFINE_TYPES[at])],
+            None => vec![("refine", "false")],
+        }
+    }
+
+    pub(crate) fn from_number(number: u32) -> Result<Refine> {
+        std::iter::once(Refine::Off)
+            .chain(REFINES)
+            .find(|refine| *refine as u32 == number)
+            .ok_or_else(|| Error::corrupt(format!("refine number {number} is unknown")))
+    }
+}
