@@ -9,13 +9,17 @@ use vecraft_types::{Error, Result};
 pub(crate) fn read(params: &BTreeMap<String, String>) -> Result<SearchParams> {
     let mut read = SearchParams::default();
     for (name, text) in params {
+        if name == "refine_k" {
+            read.refine_k = Some(multiple(name, text)?);
+            continue;
+        }
         let slot = match name.as_str() {
             "ef" => &mut read.ef,
             "nprobe" => &mut read.nprobe,
             "level" => &mut read.level,
             _ => {
                 return Err(Error::invalid(format!(
-                    "search parameter {name:?} is unknown, known are ef, nprobe, level"
+                    "search parameter {name:?} is unknown, known are ef, nprobe, level, refine_k"
                 )));
             }
         };
@@ -29,4 +33,14 @@ pub(crate) fn read(params: &BTreeMap<String, String>) -> Result<SearchParams> {
         }
     }
     Ok(read)
+}
+
+/// A number of at least 1, fractions allowed.
+fn multiple(name: &str, text: &str) -> Result<f32> {
+    match text.trim().parse::<f32>() {
+        Ok(value) if value >= 1.0 && value.is_finite() => Ok(value),
+        _ => Err(Error::invalid(format!(
+            "search parameter {name} is {text:?}, it must be a number of at least 1"
+        ))),
+    }
 }

@@ -82,6 +82,11 @@ async fn what_does_not_fit_the_view_is_refused() {
     );
     let params = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
     assert!(fails(ShardSearch { params: params("eff", "9"), ..search(0.0) }).await.detail.contains("eff"));
+    assert!(
+        fails(ShardSearch { params: params("refine_k", "0.5"), ..search(0.0) }).await.detail.contains("0.5")
+    );
+    let refined = ShardSearch { params: params("refine_k", "1.5"), ..search(0.0) };
+    assert!(bench.node.search(refined).await.is_ok());
     assert!(fails(ShardSearch { params: params("ef", "-9"), ..search(0.0) }).await.detail.contains("-9"));
     assert_eq!(
         fails(ShardSearch { output: vec![FieldId(999)], ..search(0.0) }).await.code,

@@ -4,15 +4,53 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use vecraft_types::{Error, Result};
 
-/// A build parameter: its name and the whole numbers it allows.
-type Param = (&'static str, RangeInclusive<u64>);
+/// A build parameter: its name and what it allows.
+type Param = (&'static str, Allowed);
 
-const NLIST: &[Param] = &[("nlist", 1..=65_536)];
-const GRAPH: &[Param] = &[("M", 2..=2_048), ("efConstruction", 1..=i32::MAX as u64)];
+/// Values of a build parameter.
+enum Allowed {
+    Whole(RangeInclusive<u64>),
+    /// One of these, in any case.
+    Words(&'static [&'static str]),
+}
+
+const NLIST: &[Param] = &[("nlist", Allowed::Whole(1..=65_536))];
+const M: Param = ("M", Allowed::Whole(2..=2_048));
+const EF_CONSTRUCTION: Param = ("efConstruction", Allowed::Whole(1..=i32::MAX as u64));
+const GRAPH: &[Param] = &[M, EF_CONSTRUCTION];
+const GRAPH_SQ: &[Param] = &[
+    M,
+    EF_CONSTRUCTION,
+    ("sq_type", Allowed::Words(&["SQ8"])),
+    ("refine", Allowed::Words(&["true", "false"])),
+    ("refine_type", Allowed::Words(&["SQ6", "SQ8", "FP16", "BF16", "FP32"])),
+];
 
 /// The types we serve with their build parameters; all parameters may be left out.
-const TYPES: &[(&str, &[Param])] =
-    &[("FLAT", &[]), ("IVF_FLAT", NLIST), ("HNSW", GRAPH), ("HNSWLIB", GRAPH), ("AUTOINDEX", &[])];
+const TYPES: &[(&str, &[Param])] = &[
+    ("FLAT", &[]),
+    ("IVF_FLAT", NLIST),
+    ("HNSW", GRAPH),
+    ("HNSW_SQ", GRAPH_SQ),
+    ("HNSWLIB", GRAPH),
+    ("AUTOINDEX", &[]),
+];
+
+impl Allowed {
+    fn takes(&self, value: &str) -> bool {
+        match self {
+            Allowed::Whole(range) => value.parse().is_ok_and(|number: u64| range.contains(&number)),
+            Allowed::Words(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Allowed::Whole(range) => format!("whole numbers from {} to {}", range.start(), range.end()),
+            Allowed::Words(words) => words.join(", "),
+        }
+    }
+}
 
 /// The type's name in upper case; empty means AUTOINDEX.
 ///
@@ -45,11 +83,8 @@ pub(super) fn check_params(index_type: &str, given: &BTreeMap<String, String>) -
             );
             return Err(Error::invalid(text));
         };
-        if !value.parse().is_ok_and(|number: u64| allowed.contains(&number)) {
-            let (least, most) = (allowed.start(), allowed.end());
-            let text = format!(
-                "build parameter {key} is {value:?}, allowed are whole numbers from {least} to {most}"
-            );
+        if !allowed.takes(value) {
+            let text = format!("build parameter {key} is {value:?}, allowed are {}", allowed.text());
             return Err(Error::invalid(text).with("index_type", index_type));
         }
     }

@@ -65,7 +65,7 @@ fn bad_indexes_say_what_is_allowed() {
         }
         ok(&mut state, MetaChange::DropIndex { collection: id, field: "vector".into(), name: String::new() });
     };
-    check("vector", "DISKANN", &[], Some("supported are FLAT, IVF_FLAT, HNSW, HNSWLIB, AUTOINDEX"));
+    check("vector", "DISKANN", &[], Some("supported are FLAT, IVF_FLAT, HNSW, HNSW_SQ, HNSWLIB, AUTOINDEX"));
     check("vector", "FLAT", &[("nlist", "1")], Some("which takes none"));
     check("vector", "IVF_FLAT", &[("nlist", "0")], Some("from 1 to 65536"));
     check("vector", "IVF_FLAT", &[("nlist", "65537")], Some("65537"));
@@ -73,6 +73,19 @@ fn bad_indexes_say_what_is_allowed() {
     check("vector", "HNSW", &[("M", "1")], Some("from 2 to 2048"));
     check("vector", "HNSW", &[("M", "30"), ("efconstruction", "9")], Some("M, efConstruction"));
     check("vector", "HNSW", &[("M", "30"), ("efConstruction", "360")], None);
+    check("vector", "HNSW", &[("sq_type", "SQ8")], Some("takes M, efConstruction"));
+    check("vector", "HNSW_SQ", &[("sq_type", "SQ7")], Some("sq_type is \"SQ7\", allowed are SQ8"));
+    check("vector", "HNSW_SQ", &[("refine", "yes")], Some("allowed are true, false"));
+    check("vector", "HNSW_SQ", &[("refine_type", "FP8")], Some("SQ6, SQ8, FP16, BF16, FP32"));
+    check("vector", "HNSW_SQ", &[("M", "1")], Some("from 2 to 2048"));
+    let all = [
+        ("M", "8"),
+        ("efConstruction", "80"),
+        ("sq_type", "sq8"),
+        ("refine", "True"),
+        ("refine_type", "FP32"),
+    ];
+    check("vector", "hnsw_sq", &all, None);
     check("vector", "hnswlib", &[], None);
     check("title", "INVERTED", &[], Some("VarChar"));
     check("missing", "FLAT", &[], Some("field not found"));
