@@ -1,8 +1,10 @@
 //! Chooses the instruction set once per process and checks lengths before any unchecked load.
 
+use crate::bits::{self, BitLoops};
 use crate::codes::{self, CodeLoops};
+use crate::halves::{self, HalfLoops};
 use crate::scalar;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 type Pair = unsafe fn(&[f32], &[f32]) -> f32;
 type PairNorm = unsafe fn(&[f32], &[f32]) -> (f32, f32);
@@ -18,9 +20,11 @@ pub struct Kernels {
     dot4: Four,
     l2_4: Four,
     pub(crate) codes: &'static CodeLoops,
+    pub(crate) bits: &'static BitLoops,
+    pub(crate) halves: &'static HalfLoops,
 }
 
-static SCALAR: Kernels = Kernels {
+const SCALAR: Kernels = Kernels {
     name: "scalar",
     dot: scalar::dot,
     l2: scalar::l2,
@@ -28,10 +32,12 @@ static SCALAR: Kernels = Kernels {
     dot4: scalar::dot4,
     l2_4: scalar::l2_4,
     codes: &codes::SCALAR,
+    bits: &bits::SCALAR,
+    halves: &halves::SCALAR,
 };
 
 #[cfg(target_arch = "x86_64")]
-static AVX2: Kernels = {
+const AVX2: Kernels = {
     use crate::avx2;
     Kernels {
         name: "avx2",
@@ -41,60 +47,66 @@ static AVX2: Kernels = {
         dot4: avx2::dot4,
         l2_4: avx2::l2_4,
         codes: &codes::AVX2,
+        bits: &bits::AVX2,
+        halves: &halves::AVX2,
     }
 };
 
+/// AVX-512 came in steps: byte products (VNNI) and bit counts (VPOPCNTDQ) are taken where they are, AVX2 else.
 #[cfg(target_arch = "x86_64")]
-static AVX512: Kernels = avx512("avx512", &codes::AVX2);
-
-#[cfg(target_arch = "x86_64")]
-static AVX512_VNNI: Kernels = avx512("avx512vnni", &codes::VNNI);
-
-/// AVX-512 came without byte products first, so code loops are chosen apart.
-#[cfg(target_arch = "x86_64")]
-const fn avx512(name: &'static str, codes: &'static CodeLoops) -> Kernels {
+fn avx512() -> Kernels {
     use crate::avx512;
+    let has_bytes = is_x86_feature_detected!("avx512bw");
+    let has_masks = has_bytes && is_x86_feature_detected!("avx512vl");
+    let has_products = has_bytes && is_x86_feature_detected!("avx512vnni");
+    let has_counts = has_bytes && is_x86_feature_detected!("avx512vpopcntdq");
     Kernels {
-        name,
+        name: "avx512",
         dot: avx512::dot,
         l2: avx512::l2,
         dot_norm: avx512::dot_norm,
         dot4: avx512::dot4,
         l2_4: avx512::l2_4,
-        codes,
+        codes: if has_products { &codes::VNNI } else { &codes::AVX2 },
+        bits: if has_counts { &bits::VPOPCNT } else { &bits::AVX2 },
+        halves: if has_masks { &halves::AVX512 } else { &halves::AVX2 },
     }
 }
+
+/// What this CPU can run, fastest first.
+static SETS: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
+    let mut sets = Vec::with_capacity(3);
+    #[cfg(target_arch = "x86_64")]
+    {
+        // Every CPU with AVX2 and FMA that we know has F16C.
+        let has_avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        if has_avx2 && is_x86_feature_detected!("avx512f") {
+            sets.push(avx512());
+        }
+        if has_avx2 {
+            sets.push(AVX2);
+        }
+    }
+    sets.push(SCALAR);
+    sets
+});
 
 static ACTIVE: OnceLock<&'static Kernels> = OnceLock::new();
 
 impl Kernels {
     /// The fastest set of this CPU, chosen at the first call and then fixed for the process.
     pub fn active() -> &'static Kernels {
-        ACTIVE.get_or_init(|| Kernels::available()[0])
+        ACTIVE.get_or_init(|| &SETS[0])
     }
 
     /// Every set this CPU can run, fastest first; the last is always the portable one. For tests and `status`.
     pub fn available() -> Vec<&'static Kernels> {
-        let mut sets: Vec<&'static Kernels> = Vec::with_capacity(4);
-        #[cfg(target_arch = "x86_64")]
-        {
-            let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            let has_avx512 = has_avx2 && is_x86_feature_detected!("avx512f");
-            if has_avx512 && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni") {
-                sets.push(&AVX512_VNNI);
-            }
-            if has_avx512 {
-                sets.push(&AVX512);
-            }
-            if has_avx2 {
-                sets.push(&AVX2);
-            }
-        }
-        sets.push(&SCALAR);
-        sets
+        SETS.iter().collect()
     }
 
-    /// Fixes the set named (`avx512vnni`, `avx512`, `avx2`, `scalar`) for the process, before anything else asked for one.
+    /// Fixes the set named (`avx512`, `avx2`, `scalar`) for the process, before anything else asked for one.
     /// Returns false if this CPU lacks it or the choice is already made otherwise.
     pub fn select(name: &str) -> bool {
         match Kernels::available().into_iter().find(|set| set.name == name) {

@@ -14,7 +14,8 @@
 //! A zero vector has cosine 0 with everything. A sum that overflows into NaN counts as infinitely far, so a
 //! total order always exists. [`reported_score`] and [`internal_distance`] are the only places that convert.
 //!
-//! Byte codes ([`Kernels::dot_codes`]) are summed as integers, the same on every instruction set.
+//! Byte codes ([`Kernels::dot_codes`]) and bits ([`Kernels::hamming`], [`Kernels::jaccard`]) are counted in integers, the
+//! same on every instruction set.
 //!
 //! What holds: a batch gives bit for bit what the single call gives, on every instruction set; the sets differ
 //! from one another by rounding of f32 only (`dim * f32::EPSILON` times the sum of the absolute terms, tested).
@@ -26,8 +27,10 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bits;
 mod codes;
 mod dispatch;
+mod halves;
 mod norm;
 mod prefetch;
 mod query;
@@ -36,8 +39,10 @@ mod score;
 #[cfg(test)]
 mod tests;
 
+pub use bits::BITS_BYTES_MAX;
 pub use codes::{CODES_MAX, Factors};
 pub use dispatch::Kernels;
+pub use halves::Half;
 pub use norm::{inverse_norm, normalise};
 pub use prefetch::{prefetch_codes, prefetch_row, prefetch_words};
 pub use query::Query;

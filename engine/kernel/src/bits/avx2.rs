@@ -1,0 +1,56 @@
+//! AVX2 over bits: each half byte is looked up in a table of sixteen counts.
+
+use super::scalar;
+use std::arch::x86_64::{
+    __m256i, _mm256_add_epi8, _mm256_add_epi64, _mm256_and_si256, _mm256_extract_epi64, _mm256_loadu_si256,
+    _mm256_sad_epu8, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
+    _mm256_srli_epi16, _mm256_xor_si256,
+};
+
+const BYTES: usize = 32;
+
+/// Set bits of each 64-bit lane.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn counts(bits: __m256i) -> __m256i {
+    let table = _mm256_setr_epi8(
+        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+    );
+    let low_mask = _mm256_set1_epi8(0x0f);
+    let low = _mm256_shuffle_epi8(table, _mm256_and_si256(bits, low_mask));
+    let high = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16::<4>(bits), low_mask));
+    _mm256_sad_epu8(_mm256_add_epi8(low, high), _mm256_setzero_si256())
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn fold<const XOR: bool>(a: &[u8], b: &[u8]) -> u32 {
+    let mut sums = _mm256_setzero_si256();
+    let mut at = 0;
+    while at + BYTES <= a.len() {
+        // SAFETY (both loads): just checked, and both slices have the same length (checked by `Kernels`).
+        let x = unsafe { _mm256_loadu_si256(a.as_ptr().add(at).cast()) };
+        let y = unsafe { _mm256_loadu_si256(b.as_ptr().add(at).cast()) };
+        let bits = if XOR { _mm256_xor_si256(x, y) } else { _mm256_and_si256(x, y) };
+        sums = _mm256_add_epi64(sums, counts(bits));
+        at += BYTES;
+    }
+    let total = _mm256_extract_epi64::<0>(sums)
+        + _mm256_extract_epi64::<1>(sums)
+        + _mm256_extract_epi64::<2>(sums)
+        + _mm256_extract_epi64::<3>(sums);
+    let tail = if XOR { scalar::differ(&a[at..], &b[at..]) } else { scalar::both(&a[at..], &b[at..]) };
+    total as u32 + tail
+}
+
+/// Bits that differ; same lengths.
+#[target_feature(enable = "avx2")]
+pub(crate) fn differ(a: &[u8], b: &[u8]) -> u32 {
+    fold::<true>(a, b)
+}
+
+/// Bits set in both; same lengths.
+#[target_feature(enable = "avx2")]
+pub(crate) fn both(a: &[u8], b: &[u8]) -> u32 {
+    fold::<false>(a, b)
+}
