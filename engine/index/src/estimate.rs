@@ -17,11 +17,11 @@ pub fn build_bytes(spec: &IndexSpec, metric: Metric, rows: usize, dim: usize, th
     let spec = spec.resolve(rows as usize);
     match spec {
         IndexSpec::Flat | IndexSpec::Auto => 0,
-        IndexSpec::Hnsw { m, .. } | IndexSpec::HnswSq { m, .. } => {
+        IndexSpec::Hnsw { m, .. } | IndexSpec::HnswSq { m, .. } | IndexSpec::AutoGraph { m, .. } => {
             let m = (m as u64).clamp(2, rows.max(2));
             // Level 0, levels, places; of the upper levels each holds 1/M of the one below.
             let links = rows * (4 * (2 * m).next_multiple_of(16) + 5) + 4 * m * rows.div_ceil(m - 1);
-            let codes = if matches!(spec, IndexSpec::HnswSq { .. }) {
+            let codes = if !matches!(spec, IndexSpec::Hnsw { .. }) {
                 // A code row with its tail on whole cache lines; the mean.
                 rows * (dim + 16).next_multiple_of(64) + 4 * dim
             } else {

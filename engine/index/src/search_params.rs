@@ -44,7 +44,7 @@ impl SearchParams {
                 out.refine_k = keys.at_least_one("refine_k")?;
             }
             IndexSpec::IvfFlat { nlist, .. } => out.nprobe = keys.integer("nprobe", 1..=*nlist)?,
-            IndexSpec::Auto => {
+            IndexSpec::Auto | IndexSpec::AutoGraph { .. } => {
                 out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
                 out.level = keys.integer("level", 1..=10)?;
             }

@@ -96,6 +96,16 @@ pub enum IndexSpec {
     },
     /// Decided by the number of rows when a segment is built: see [`IndexSpec::resolve`].
     Auto,
+    /// What `AUTOINDEX` builds where a scan is too slow: HNSW_SQ, or HNSW when codes cannot tell the rows' neighbours
+    /// apart, which is measured when it is built.
+    AutoGraph {
+        /// As for HNSW.
+        m: usize,
+        /// As for HNSW.
+        ef_construction: usize,
+        /// Seed of levels and insertion order.
+        seed: u64,
+    },
 }
 
 impl IndexSpec {
@@ -138,7 +148,7 @@ impl IndexSpec {
     /// The type's name as users write it.
     pub fn type_name(&self) -> &'static str {
         match self {
-            IndexSpec::Auto => "AUTOINDEX",
+            IndexSpec::Auto | IndexSpec::AutoGraph { .. } => "AUTOINDEX",
             IndexSpec::Flat => "FLAT",
             IndexSpec::Hnsw { .. } => "HNSW",
             IndexSpec::HnswSq { .. } => "HNSW_SQ",
@@ -148,11 +158,11 @@ impl IndexSpec {
     }
 
     /// What to build for a segment of `rows` rows: `AUTOINDEX` becomes `FLAT` below [`AUTOINDEX_FLAT_BELOW`]
-    /// and `HNSW` from there; every other type is itself.
+    /// and a graph from there; every other type is itself.
     pub fn resolve(&self, rows: usize) -> IndexSpec {
         match self {
             IndexSpec::Auto if rows < AUTOINDEX_FLAT_BELOW => IndexSpec::Flat,
-            IndexSpec::Auto => IndexSpec::Hnsw { m: 16, ef_construction: 200, seed: SEED },
+            IndexSpec::Auto => IndexSpec::AutoGraph { m: 16, ef_construction: 200, seed: SEED },
             other => other.clone(),
         }
     }
@@ -160,7 +170,7 @@ impl IndexSpec {
     /// The effective build parameters, for describe-index answers.
     pub fn params(&self) -> BTreeMap<String, String> {
         let pairs = match self {
-            IndexSpec::Flat | IndexSpec::Auto => vec![],
+            IndexSpec::Flat | IndexSpec::Auto | IndexSpec::AutoGraph { .. } => vec![],
             IndexSpec::Hnsw { m, ef_construction, .. } | IndexSpec::Hnswlib { m, ef_construction, .. } => {
                 vec![("M", *m), ("efConstruction", *ef_construction)]
             }

@@ -96,16 +96,35 @@ fn search_parameters() {
 }
 
 #[test]
-fn autoindex_is_flat_below_four_thousand_rows() {
-    for (rows, kind) in [(0, IndexKind::Flat), (3_999, IndexKind::Flat), (4_000, IndexKind::Hnsw)] {
-        let spec = IndexSpec::Auto.resolve(rows);
-        assert_eq!(spec.type_name(), kind.name());
-        let values = random::mix(1, rows as u64) as u32 as f32;
-        let vectors = VectorRows::from_vec(2, vec![values; rows * 2]).unwrap();
-        let small = IndexSpec::Hnsw { m: 2, ef_construction: 2, seed: 1 };
-        let spec = if kind == IndexKind::Hnsw { small } else { IndexSpec::Auto };
-        assert_eq!(build(&spec, Metric::L2, vectors, &Unwatched).unwrap().kind(), kind);
+fn autoindex_scans_below_four_thousand_rows_and_walks_by_codes_from_there() {
+    for (rows, kind) in [(0, IndexKind::Flat), (3_999, IndexKind::Flat), (4_000, IndexKind::HnswSq)] {
+        let vectors = conformance::data::random_rows(71, rows, 4);
+        let index = build(&IndexSpec::Auto, Metric::L2, vectors, &Unwatched).unwrap();
+        assert_eq!(index.kind(), kind, "{rows} rows");
     }
+}
+
+#[test]
+fn autoindex_does_not_walk_by_codes_that_cannot_tell_neighbours_apart() {
+    // Forty crowds of a hundred rows, within a crowd nearer to one another than one step of a code.
+    let (count, dim, crowds) = (4_000, 16, 40);
+    let centres = conformance::data::normal(72, crowds * dim);
+    let mut values = conformance::data::normal(73, count * dim);
+    for (row, vector) in values.chunks_exact_mut(dim).enumerate() {
+        let centre = &centres[row % crowds * dim..][..dim];
+        vector.iter_mut().zip(centre).for_each(|(x, centre)| *x = *x * 1e-3 + centre);
+    }
+    let rows = VectorRows::from_vec(dim, values).unwrap();
+    let index = build(&IndexSpec::Auto, Metric::L2, rows.clone(), &Unwatched).unwrap();
+    assert_eq!(index.kind(), IndexKind::Hnsw);
+    let queries: Vec<Vec<f32>> = (0..20).map(|row| rows.row(row * 7).to_vec()).collect();
+    let found = conformance::mean_recall(&*index, &queries, 10, &SearchParams::default(), None);
+    assert!(found >= 0.95, "recall {found}");
+
+    let sq = IndexSpec::parse("HNSW_SQ", &params(&[("M", "16"), ("efConstruction", "200")])).unwrap();
+    let by_codes = build(&sq, Metric::L2, rows, &Unwatched).unwrap();
+    let found = conformance::mean_recall(&*by_codes, &queries, 10, &SearchParams::default(), None);
+    assert!(found < 0.95, "what is avoided: recall {found}");
 }
 
 #[test]

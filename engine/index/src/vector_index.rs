@@ -115,6 +115,12 @@ pub fn build(
         IndexSpec::Hnsw { m, ef_construction, seed } => {
             Arc::new(Hnsw::build(metric, rows, m, ef_construction, seed, monitor)?)
         }
+        IndexSpec::AutoGraph { m, ef_construction, seed } => {
+            match HnswSq::build_if_fit(metric, rows.clone(), (m, ef_construction), seed, monitor)? {
+                Some(index) => Arc::new(index),
+                None => Arc::new(Hnsw::build(metric, rows, m, ef_construction, seed, monitor)?),
+            }
+        }
         // One way of coding so far: `SqType` has one value.
         IndexSpec::HnswSq { m, ef_construction, sq_type: SqType::Sq8, refine, seed } => {
             Arc::new(HnswSq::build(metric, rows, (m, ef_construction), refine, seed, monitor)?)

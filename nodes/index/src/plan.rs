@@ -78,7 +78,7 @@ pub enum JobKind {
     Open(IndexBuild),
     /// From the vectors.
     Build {
-        /// What to build; never FLAT or AUTOINDEX.
+        /// What to build; never FLAT, and AUTOINDEX as the graph it comes to.
         spec: IndexSpec,
         /// How distances are taken.
         metric: Metric,

@@ -9,7 +9,7 @@ use super::graph::Graph;
 use super::scratch::ScratchPool;
 use super::search::Search;
 use crate::container::{Reader, Writer};
-use crate::quant::{Codes, Quantizer, Sq8};
+use crate::quant::{Codes, Quantizer, Sq8, fits};
 use crate::scorer::Scorer;
 use crate::vector_index::{check_dim, read_rows_header, write_rows_header};
 use crate::{
@@ -44,6 +44,33 @@ impl HnswSq {
         let params = BuildParams::clamped(m, ef_construction, seed, rows.len());
         let exact = Scorer::new(metric, rows);
         let codes = Codes::build(&exact)?;
+        Self::over(exact, codes, params, refine, monitor)
+    }
+
+    /// [`HnswSq::build`], unless codes cannot tell neighbours among these rows apart.
+    pub(crate) fn build_if_fit(
+        metric: Metric,
+        rows: VectorRows,
+        (m, ef_construction): (usize, usize),
+        seed: u64,
+        monitor: &dyn BuildMonitor,
+    ) -> Result<Option<HnswSq>> {
+        let params = BuildParams::clamped(m, ef_construction, seed, rows.len());
+        let exact = Scorer::new(metric, rows);
+        let codes = Codes::build(&exact)?;
+        if !fits(&exact, &codes) {
+            return Ok(None);
+        }
+        Self::over(exact, codes, params, Refine::Fp32, monitor).map(Some)
+    }
+
+    fn over(
+        exact: Scorer,
+        codes: Codes<Sq8>,
+        params: BuildParams,
+        refine: Refine,
+        monitor: &dyn BuildMonitor,
+    ) -> Result<HnswSq> {
         let scratches = ScratchPool::default();
         let graph = build::build(&codes, params, &scratches, monitor)?;
         Ok(HnswSq { exact, codes, graph, params, refine, scratches })

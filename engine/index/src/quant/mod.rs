@@ -4,11 +4,13 @@
 //! fixed order and without chance, so the same rows give the same codes.
 
 mod codes;
+mod fit;
 mod sq8;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use codes::Codes;
+pub(crate) use fit::fits;
 pub(crate) use sq8::Sq8;
 
 use crate::container::{Reader, Writer};
