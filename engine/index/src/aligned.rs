@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use bytemuck::{Pod, Zeroable};
+use vecraft_kernel::advise_huge_pages;
 
 const WORDS: usize = 16;
 
@@ -22,6 +23,7 @@ impl AlignedWords {
         let count = len.div_ceil(WORDS);
         let mut lines = Vec::new();
         lines.try_reserve_exact(count).map_err(|_| Error::OutOfMemory { bytes: count.saturating_mul(64) })?;
+        advise_huge_pages(lines.spare_capacity_mut());
         lines.resize(count, Line([value; WORDS]));
         Ok(AlignedWords { lines, len })
     }
