@@ -304,8 +304,8 @@ pub trait ShardAdmin: Send + Sync {
     ) -> Result<Option<IndexBuild>>;
     /// Writes IndexDropped (I13).
     async fn index_dropped(&self, group: GroupId, shard: ShardId, index: IndexId) -> Result<()>;
-    /// The pool's groups that can take shards, with the number of shards they carry.
-    fn groups(&self) -> Vec<(GroupId, usize)>;
+    /// The node that takes a group's writes, as far as this one knows; none when nobody does, or nobody has said yet.
+    fn leader_of(&self, group: GroupId) -> Option<NodeId>;
 }
 
 /// Which index builds the shards' logs name (I13), as this node's replicas have applied them. Served by the data role,

@@ -34,6 +34,7 @@ pub mod metastore;
 pub mod placement;
 pub mod recover;
 mod snapshot;
+mod spread;
 pub mod tasks;
 
 pub use actor::Coordinator;

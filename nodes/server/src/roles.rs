@@ -97,7 +97,7 @@ impl Roles {
         let steward = Steward::new(metastore.clone(), hosts.clone(), ground.clock.clone(), limits);
         if identity.is_forming() && config.nodes.len() == 1 {
             let row = NodeRow { id: node, address: String::new() };
-            let pool = config.data.groups_per_node as u32;
+            let pool = config.first_pool_groups();
             let named = metastore.bootstrap(ClusterId(identity.cluster_id), row, pool).await;
             named.map_err(Error::other("bootstrap"))?;
         }

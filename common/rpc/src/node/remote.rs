@@ -154,9 +154,9 @@ plain! {
             => index_ready;
         index_dropped(group: GroupId, shard: ShardId, index: IndexId) -> () => index_dropped;
     }
-    /// What another node holds is not asked for placement; the metastore knows it.
-    fn groups(&self) -> Vec<(GroupId, usize)> {
-        Vec::new()
+    /// Not asked of another node: who leads is known where it is asked.
+    fn leader_of(&self, _: GroupId) -> Option<NodeId> {
+        None
     }
 }
 

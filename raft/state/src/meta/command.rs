@@ -50,7 +50,8 @@ pub enum MetaChange {
         /// How many, at least 1.
         count: u64,
     },
-    /// Intent: a collection in phase `Creating`, its name taken, its shards placed (I11).
+    /// Intent: a collection in phase `Creating`, its name taken, its shards placed (I11) where there are fewest. Proposed by
+    /// earlier programs; now it is [`MetaChange::CreateCollectionOn`].
     CreateCollection {
         /// As the user asked.
         request: Box<CreateCollection>,
@@ -200,6 +201,14 @@ pub enum MetaChange {
         directory: u128,
         /// A node of the cluster has it in its configuration.
         is_listed: bool,
+    },
+    /// As [`MetaChange::CreateCollection`], its shards placed on these groups in turn.
+    CreateCollectionOn {
+        /// As the user asked.
+        request: Box<CreateCollection>,
+        /// In the order in which the proposer saw shards spread best over leaders; empty means the whole pool, where there
+        /// are fewest.
+        groups: Vec<GroupId>,
     },
 }
 

@@ -194,6 +194,25 @@ fn shards_go_to_the_group_with_the_fewest() {
 }
 
 #[test]
+fn shards_take_the_offered_groups_in_turn() {
+    let on = |name: &str, shards, groups: &[u64]| MetaChange::CreateCollectionOn {
+        request: Box::new(CreateCollection { shards, ..request(name) }),
+        groups: groups.iter().map(|id| GroupId(*id)).collect(),
+    };
+    let mut state = bootstrapped();
+    let loads = |state: &MetaState| state.root().groups.values().map(|row| row.shards).collect::<Vec<_>>();
+    ok(&mut state, on("a", 3, &[2, 0, 9, 1]));
+    assert_eq!(loads(&state), [0, 1, 2]);
+    ok(&mut state, on("b", 1, &[2, 1]));
+    assert_eq!(loads(&state), [0, 1, 3], "the offer is what counts");
+    ok(&mut state, on("c", 2, &[]));
+    assert_eq!(loads(&state), [0, 3, 3], "without one, where there are fewest");
+    assert_eq!(err(&mut state, on("d", 1, &[0, 9])).code, Code::Unavailable);
+    let MetaOutcome::Collection { .. } = ok(&mut state, on("a", 3, &[1])) else { panic!("the same again") };
+    assert_eq!(loads(&state), [0, 3, 3]);
+}
+
+#[test]
 fn i11_partitions() {
     let mut state = bootstrapped();
     let id = ready(&mut state, "a");

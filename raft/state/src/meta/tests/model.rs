@@ -21,6 +21,10 @@ fn change() -> impl Strategy<Value = MetaChange> {
             let candidates = if one { vec![GroupId(1)] } else { Vec::new() };
             CreateCollection { request: Box::new(vecraft_types::api::CreateCollection { shards, ..request(&name) }), candidates }
         }),
+        2 => (name(), 0u32..4).prop_map(|(name, shards)| CreateCollectionOn {
+            request: Box::new(vecraft_types::api::CreateCollection { shards, ..request(&name) }),
+            groups: vec![GroupId(2), GroupId(7), GroupId(1)],
+        }),
         4 => id().prop_map(CollectionReady),
         2 => id().prop_map(DropCollection),
         2 => id().prop_map(CollectionGone),
