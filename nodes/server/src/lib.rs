@@ -30,6 +30,8 @@ mod log_seen;
 mod member_record;
 mod metrics;
 mod node_door;
+mod proxy_role;
+mod query_role;
 pub mod recover;
 mod roles;
 mod run_file;
