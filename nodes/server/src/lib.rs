@@ -30,6 +30,7 @@ mod log_seen;
 mod member_record;
 mod metrics;
 mod node_door;
+mod observed;
 mod proxy_role;
 mod query_role;
 pub mod recover;
