@@ -27,6 +27,7 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, Subcommand)]
 pub enum ClusterCommand {
     /// Form the cluster of a cluster.toml, once, from nodes that wait with empty directories.
+    #[command(long_about = ABOUT)]
     Init(Init),
 }
 
@@ -42,10 +43,12 @@ impl ClusterCommand {
     }
 }
 
+/// What `--help` teaches. Named where the command is: there its first line would take the place of this.
+pub const ABOUT: &str = "Form the cluster of a cluster.toml, once, from nodes that wait with empty directories.\n\nWith forming = \"explicit\" in [cluster], nodes that are started on empty directories wait for this command; their log, /healthz and `vecraft status` say so. It may be run on any host that reaches the node ports and has the cluster.toml with its secret_file, for example on one of the nodes.\n\nIt waits until every listed node answers. When all are empty and were started with the same cluster.toml, the node with the lowest id is told to form the cluster, and this command shows how far it is until all belong to it. It may be interrupted: what has begun goes on, and run again it goes on watching.\n\nWhere the cluster exists already it says its id, changes nothing and ends 0. An empty node beside an existing cluster is never formed anew: it joins by itself, if the cluster expects it (vecraft node add).";
+
 /// Options of `vecraft cluster init`.
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Form the cluster of a cluster.toml, once, from nodes that wait with empty directories.\n\nWith forming = \"explicit\" in [cluster], nodes that are started on empty directories wait for this command; their log, /healthz and `vecraft status` say so. It may be run on any host that reaches the node ports and has the cluster.toml with its secret_file, for example on one of the nodes.\n\nIt waits until every listed node answers. When all are empty and were started with the same cluster.toml, the node with the lowest id is told to form the cluster, and this command shows how far it is until all belong to it. It may be interrupted: what has begun goes on, and run again it goes on watching.\n\nWhere the cluster exists already it says its id, changes nothing and ends 0. An empty node beside an existing cluster is never formed anew: it joins by itself, if the cluster expects it (vecraft node add).",
     after_help = "Example, for three hosts:\n  host 1, 2, 3:  vecraft serve --config cluster.toml --node 1 (2, 3)\n  any host:      vecraft cluster init --config cluster.toml"
 )]
 pub struct Init {

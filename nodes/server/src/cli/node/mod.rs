@@ -33,6 +33,7 @@ pub enum NodeCommand {
     /// Move everything away from a node and let it go for ever. Also for one that is dead.
     Remove(One),
     /// After the loss of a majority for good: let a stopped node go on alone. LOSES DATA.
+    #[command(long_about = recover::ABOUT)]
     Recover(recover::Recover),
 }
 
