@@ -169,6 +169,6 @@ async fn begin(
 
 /// Whether the cluster is seen while it forms.
 fn forms(answers: &Answers) -> bool {
-    use vecraft_rpc::node::HelloPhase::Forming;
-    answers.values().flatten().any(|node| matches!(node.phase, Forming { .. }))
+    use vecraft_rpc::node::HelloPhase::{Forming, Told};
+    answers.values().flatten().any(|node| matches!(node.phase, Forming { .. } | Told { .. }))
 }
