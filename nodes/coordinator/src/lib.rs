@@ -44,7 +44,7 @@ pub use error::Error;
 pub use log::MetaLog;
 pub use machine::MetaMachine;
 pub use metastore::{META_REPLICA, Metastore};
-pub use placement::{Limits, Steward};
+pub use placement::{Limits, Steward, check_announced};
 
 #[cfg(test)]
 mod tests;

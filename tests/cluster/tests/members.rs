@@ -197,6 +197,14 @@ async fn i1_only_announced_nodes_join_and_none_with_an_emptied_directory() {
 async fn the_last_node_and_a_majority_at_once_may_not_leave() {
     let mut sandbox = Sandbox::start(3).await;
     sandbox.at_rest(1, 3).await;
+    for (node, address, allowed) in [
+        (4, sandbox.node_address(2), "is the address of node 2"),
+        (4, "127.0.0.1:0".to_owned(), "a port from 1 to 65535"),
+        (u64::MAX, "127.0.0.1:1".to_owned(), "a number from 1 to 65535"),
+    ] {
+        let why = sandbox.ask(1, ClusterRequest::Add { node: NodeId(node), address }).await.unwrap_err();
+        assert!(why.contains(allowed), "{why}");
+    }
     let remove = |id| ClusterRequest::Remove(NodeId(id));
     sandbox.ask(2, remove(3)).await.unwrap();
     match sandbox.ask(2, remove(2)).await {

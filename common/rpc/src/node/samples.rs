@@ -26,6 +26,7 @@ fn messages_are_those_of_this_version() {
         NodeHello { node: NodeId(3), config_hash: 5, version: "v".to_owned(), phase },
         &[1, 3, 5, 1, b'v', 2, 7],
     );
+    check(HelloPhase::Told { cluster: 7 }, &[1, 3, 7]);
     check(LetGo { is_removed: true, speaks_for: vec![7] }, &[1, 1, 1, 7]);
     let request = JoinRequest {
         node: NodeId(3),

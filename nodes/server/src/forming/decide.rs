@@ -5,9 +5,11 @@
 //!            and a person said so, where the configuration wants that
 //! Empty ────────────────────────────────────────────────> lowest id draws the cluster id, writes it down: Forming
 //!                                                         and tells it to every other node:               Forming
-//! Forming ── group 0 and the pool have leaders ─────────> Formed
+//! Forming ── all listed have it, which it writes down ──> Told, and says so to the others:                Told
+//! Told ───── group 0 and the pool have leaders ─────────> Formed
 //! ```
-//! Nothing is acknowledged to a client before Formed. An empty node among formed ones has lost its directory, or is new:
+//! No replica starts before Told, and nobody is told the name once anybody is past Forming: so nobody is told it who has
+//! voted. Nothing is acknowledged to a client before Formed. An empty node among told or formed ones has lost its directory, or is new:
 //! forming again with it would let it vote as somebody it no longer is, so it asks to join, with new ids. The coordinator
 //! knows which of the two it is.
 
@@ -29,7 +31,7 @@ pub enum Next {
         /// The one drawn before a crash.
         cluster: Option<u128>,
     },
-    /// This node knows its cluster: start its replicas and wait for group 0.
+    /// All listed nodes know their cluster: write that down, start the replicas and wait for group 0.
     Follow {
         /// The cluster.
         cluster: u128,
@@ -64,7 +66,9 @@ pub fn decide(
     }
     match own.phase {
         HelloPhase::Formed { cluster } => Next::Follow { cluster },
-        HelloPhase::Forming { cluster } => forming(own, listed, answers, cluster),
+        HelloPhase::Forming { cluster } | HelloPhase::Told { cluster } => {
+            forming(own, listed, answers, cluster)
+        }
         HelloPhase::Empty => empty(own, listed, answers, may_begin),
     }
 }
@@ -80,40 +84,57 @@ pub fn no_agreement(other: &NodeHello, ours: u64) -> String {
 
 fn forming(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>, cluster: u128) -> Next {
     let elsewhere = answers.values().find_map(|other| match other.phase {
-        HelloPhase::Forming { cluster: theirs } | HelloPhase::Formed { cluster: theirs }
-            if theirs != cluster =>
-        {
-            Some((other.node, theirs))
-        }
-        _ => None,
+        HelloPhase::Empty => None,
+        HelloPhase::Forming { cluster: theirs }
+        | HelloPhase::Told { cluster: theirs }
+        | HelloPhase::Formed { cluster: theirs } => (theirs != cluster).then_some((other.node, theirs)),
     });
     if let Some((node, theirs)) = elsewhere {
         return Next::Refuse(format!(
             "node {node} belongs to cluster {theirs:032x}, this one to {cluster:032x}: they cannot form one cluster"
         ));
     }
-    match (is_lowest(own, listed), missing(own, listed, answers)) {
-        (false, _) => Next::Follow { cluster },
-        (true, None) => Next::Lead { cluster: Some(cluster) },
-        (true, Some(missing)) => Next::Wait(missing),
+    if std::iter::once(own).chain(answers.values()).any(is_past_telling) {
+        return Next::Follow { cluster };
+    }
+    match missing(own, listed, answers) {
+        _ if !is_lowest(own, listed) => {
+            Next::Wait(format!("waiting for node {} to tell all the cluster's name", lowest(listed)))
+        }
+        None => Next::Lead { cluster: Some(cluster) },
+        Some(missing) => Next::Wait(missing),
     }
 }
 
+/// Whether this node knows that all were told: it may have voted, and so may each of the others.
+fn is_past_telling(node: &NodeHello) -> bool {
+    matches!(node.phase, HelloPhase::Told { .. } | HelloPhase::Formed { .. })
+}
+
 fn empty(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHello>, may_begin: bool) -> Next {
-    for other in answers.values() {
-        match other.phase {
-            HelloPhase::Forming { cluster } if is_lowest(own, listed) => {
-                return Next::Refuse(format!(
-                    "node {} is forming cluster {cluster:032x} which this node, the one that leads the forming, does \
-                     not know: its directory was emptied meanwhile. Nothing was acknowledged yet: empty the directories \
-                     of all nodes and start them again",
-                    other.node
-                ));
-            }
-            _ => {}
-        }
+    let named = answers.values().find_map(|other| match other.phase {
+        HelloPhase::Told { cluster } => Some((other.node, cluster)),
+        HelloPhase::Forming { cluster } if is_lowest(own, listed) => Some((other.node, cluster)),
+        _ => None,
+    });
+    match (named, missing(own, listed, answers)) {
+        (Some((node, cluster)), _) => Next::Refuse(lost(own.node, node, cluster)),
+        (None, missing) => begin(own, listed, missing, may_begin),
     }
-    match missing(own, listed, answers) {
+}
+
+/// Says that an empty node had the name of the cluster that this other one forms.
+fn lost(own: NodeId, other: NodeId, cluster: u128) -> String {
+    format!(
+        "node {other} is forming cluster {cluster:032x}, of which node {own} had the name: its directory was emptied \
+         meanwhile, and it may have voted, so it does not come back as node {own} (I1). Bring the directory back. If the \
+         cluster has not served yet, empty the directories of all nodes and start them again; if it serves without this \
+         node: vecraft node remove {own}, and join with a new id: vecraft node add NEW_ID HOST:NODE_PORT"
+    )
+}
+
+fn begin(own: &NodeHello, listed: &[NodeId], missing: Option<String>, may_begin: bool) -> Next {
+    match missing {
         Some(missing) => Next::Wait(missing),
         None if !may_begin => Next::Wait(ASKS.to_owned()),
         None if is_lowest(own, listed) => Next::Lead { cluster: None },
@@ -140,12 +161,17 @@ fn missing(own: &NodeHello, listed: &[NodeId], answers: &BTreeMap<NodeId, NodeHe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vecraft_runtime::random::{Random, SeededRandom};
 
     const ALL: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
     const EMPTY: HelloPhase = HelloPhase::Empty;
 
     fn forming(cluster: u128) -> HelloPhase {
         HelloPhase::Forming { cluster }
+    }
+
+    fn told(cluster: u128) -> HelloPhase {
+        HelloPhase::Told { cluster }
     }
 
     fn formed(cluster: u128) -> HelloPhase {
@@ -188,8 +214,83 @@ mod tests {
     #[test]
     fn a_crash_in_the_middle_goes_on_with_the_same_cluster() {
         assert_eq!(next(1, forming(7), &[(2, EMPTY), (3, forming(7))]), Next::Lead { cluster: Some(7) });
-        assert_eq!(next(1, forming(7), &[(2, formed(7)), (3, forming(7))]), Next::Lead { cluster: Some(7) });
-        assert_eq!(next(2, forming(7), &[]), Next::Follow { cluster: 7 });
+        assert!(
+            matches!(next(1, forming(7), &[(2, forming(7))]), Next::Wait(text) if text.contains("node 3"))
+        );
+        assert!(matches!(next(2, forming(7), &[(1, forming(7)), (3, forming(7))]), Next::Wait(_)));
+        for past in [told(7), formed(7)] {
+            assert_eq!(next(1, forming(7), &[(2, past), (3, forming(7))]), Next::Follow { cluster: 7 });
+            assert_eq!(next(2, forming(7), &[(1, past)]), Next::Follow { cluster: 7 });
+            assert_eq!(next(1, past, &[]), Next::Follow { cluster: 7 });
+            assert_eq!(next(2, past, &[(1, forming(7)), (3, EMPTY)]), Next::Follow { cluster: 7 });
+        }
+    }
+
+    #[test]
+    fn i1_an_emptied_node_is_not_told_the_name_again_once_another_node_is_past_telling() {
+        for past in [told(7), formed(7)] {
+            let next = next(1, forming(7), &[(2, past), (3, EMPTY)]);
+            assert_eq!(next, Next::Follow { cluster: 7 }, "node 3 would vote again as who it was");
+        }
+        for node in [1, 3] {
+            let next = next(node, EMPTY, &[(2, told(7))]);
+            assert!(
+                matches!(next, Next::Refuse(text) if text.contains(&format!("not come back as node {node} (I1)")))
+            );
+        }
+    }
+
+    /// Nodes crash, lose their directories and look at each other in any order: nobody votes under one id from two
+    /// directories. Where no directory is lost, the forming comes to its end.
+    #[test]
+    fn i1_nobody_votes_twice_and_without_a_loss_all_come_to_vote() {
+        let random = SeededRandom::new(1);
+        let below = |n: u64| random.next_u64() % n;
+        for round in 0..1000 {
+            let may_lose = round % 2 == 0;
+            let mut phases = [EMPTY; 3];
+            let mut voted = [EMPTY; 3];
+            for step in 0..200 {
+                let node = below(3) as usize;
+                if may_lose && below(10) == 0 {
+                    phases[node] = EMPTY;
+                    continue;
+                }
+                // Towards the end all hear each other.
+                let hears = |other: usize| other != node && (step >= 40 || below(4) != 0);
+                let heard: Vec<(u64, HelloPhase)> = (0..3)
+                    .filter(|other| hears(*other))
+                    .map(|other| (other as u64 + 1, phases[other]))
+                    .collect();
+                match next(node as u64 + 1, phases[node], &heard) {
+                    Next::Lead { cluster } => {
+                        let cluster = cluster.unwrap_or(step);
+                        phases[node] = forming(cluster);
+                        // A crash after so many were told, or when all were and it is not written down.
+                        let told_to = below(4) as usize;
+                        for other in (0..3).filter(|other| *other != node).take(told_to) {
+                            if phases[other] == EMPTY {
+                                phases[other] = forming(cluster);
+                            }
+                        }
+                        if told_to == 3 {
+                            phases[node] = told(cluster);
+                        }
+                    }
+                    Next::Follow { cluster } => {
+                        let is_back = voted[node] == told(cluster) && phases[node] == forming(cluster);
+                        assert!(!is_back, "round {round}: node {} votes from a second directory", node + 1);
+                        phases[node] = told(cluster);
+                        voted[node] = phases[node];
+                    }
+                    Next::Join { .. } | Next::Wait(_) | Next::Refuse(_) => {}
+                }
+            }
+            assert!(
+                may_lose || voted.iter().all(|voted| *voted != EMPTY),
+                "round {round} ends with {phases:?}"
+            );
+        }
     }
 
     #[test]
