@@ -1,4 +1,5 @@
 //! What a user hears when a group has no leader, or one that does not answer: which group, why, and whether it may be done.
+
 use super::fakes::Trouble;
 use super::*;
 use crate::deadline::{Ask, Deadline, is_unavailable};
