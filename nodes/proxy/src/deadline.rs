@@ -92,6 +92,13 @@ impl Deadline {
         }
     }
 
+    /// The same, but no longer than this from its beginning, and than half of the caller's time: whoever waits so has
+    /// something else to do then.
+    pub(crate) fn at_most(mut self, wait: Duration) -> Deadline {
+        self.until = self.until.min(self.began.saturating_add(wait.min(self.given / 2)));
+        self
+    }
+
     /// Time left; zero when it has passed.
     pub(crate) fn left(&self) -> Duration {
         self.until.saturating_sub(self.clock.monotonic())
@@ -215,7 +222,7 @@ impl Deadline {
 }
 
 /// True when no leader answered, whatever became of what was asked.
-fn is_unanswered(error: &Error) -> bool {
+pub(crate) fn is_unanswered(error: &Error) -> bool {
     is_unavailable(error) || matches!(error.code, Code::Deadline | Code::OutcomeUnknown)
 }
 

@@ -64,6 +64,15 @@ impl Outages {
         outage.last = outage.last.max(now);
         now.saturating_sub(outage.since)
     }
+
+    /// Whether the group's leader has been missed for long, by the last one who asked.
+    pub(crate) fn is_out(&self, group: GroupId, now: Duration) -> bool {
+        let seen = self.seen.lock();
+        let outage = seen.get(&Silence { asked: group, silent: group });
+        outage.is_some_and(|outage| {
+            outage.last.saturating_sub(outage.since) >= LONG && now.saturating_sub(outage.last) <= APART_MAX
+        })
+    }
 }
 
 /// Whether a request that has waited for so long hopes in vain for a group that has been out for so long. One that was
@@ -95,9 +104,12 @@ mod tests {
         let failed = |at| outages.failed(of(4, 4), seconds(at));
         assert_eq!((failed(100), failed(104), failed(109)), (seconds(0), seconds(4), seconds(9)));
         assert_eq!(outages.failed(of(5, 5), seconds(109)), seconds(0), "another group");
+        assert!(!outages.is_out(group, seconds(130)), "an election, and nobody asked since");
         // One who comes once in two minutes has not begun another outage.
         assert_eq!((failed(230), failed(350)), (seconds(130), seconds(250)));
+        assert!(outages.is_out(group, seconds(351)));
         outages.answered(group);
+        assert!(!outages.is_out(group, seconds(351)));
         assert_eq!((failed(410), failed(412)), (seconds(0), seconds(2)));
         // Nobody asked for long: it may have been there all the time.
         assert_eq!((failed(1_013), failed(1_016)), (seconds(0), seconds(3)));

@@ -2,6 +2,8 @@
 
 use super::fakes::Trouble;
 use super::*;
+use std::time::Duration;
+use vecraft_runtime::clock::{Clock, SimClock};
 
 fn creation(name: &str) -> CreateCollection {
     CreateCollection {
@@ -79,6 +81,51 @@ async fn a_door_may_look_at_what_is_known_without_a_barrier() {
     assert_eq!(known("docs").await.unwrap().name, "docs");
     assert_eq!(known("nothing").await.unwrap_err().code, Code::CollectionNotFound);
     assert_eq!(*bench.cluster.barriers.lock(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn i19_describe_tells_the_newest_through_an_election_and_what_is_known_without_a_majority() {
+    let mut bench = Bench::new(schema(), 1);
+    let clock = Arc::new(SimClock::new(0));
+    bench.use_clock(clock.clone());
+    let describe = async |name: &str| {
+        let describing = bench.proxy.describe_collection(Call::default(), CollectionName::Name(name.into()));
+        let mut describing = std::pin::pin!(describing);
+        let began = clock.monotonic();
+        // The proxy's clock goes as the timers do.
+        let step = Duration::from_millis(50);
+        loop {
+            tokio::select! {
+                biased;
+                found = &mut describing => return (clock.monotonic() - began, found),
+                () = tokio::time::sleep(step) => clock.advance(step),
+            }
+        }
+    };
+    let away = || Trouble::Refuse(Error::new(Code::ReplicaUnavailable, "led by nobody").with("group", 0));
+    // Another door took a DDL, and then the metastore's leader went: its successor knows of it.
+    bench.cluster.alter(|docs| docs.is_loaded = true);
+    (0..20).for_each(|_| bench.cluster.meta_trouble(away()));
+    let (waited, found) = describe("docs").await;
+    assert!(found.unwrap().is_loaded && waited > Duration::from_secs(1), "{waited:?}");
+
+    // The majority is gone. The first ones hope for an election; then it is plain.
+    bench.cluster.alter(|docs| docs.is_loaded = false);
+    (0..2_000).for_each(|_| bench.cluster.meta_trouble(away()));
+    for longest in [6_000, 6_000, 6_000, 1_000, 1_000] {
+        let (waited, found) = describe("docs").await;
+        assert!(found.unwrap().is_loaded, "as this node knows it");
+        assert!(waited < Duration::from_millis(longest), "{waited:?} {longest}");
+    }
+    // Nor does silence take it away; but "not found" is never said without asking.
+    bench.cluster.forget_meta_trouble();
+    bench.cluster.meta_trouble(Trouble::Hang);
+    assert!(describe("docs").await.1.unwrap().is_loaded);
+    (0..2_000).for_each(|_| bench.cluster.meta_trouble(away()));
+    assert_eq!(describe("nothing").await.1.unwrap_err().code, Code::ReplicaUnavailable);
+    // It is back: the next answer is the newest again.
+    bench.cluster.forget_meta_trouble();
+    assert!(!describe("docs").await.1.unwrap().is_loaded);
 }
 
 #[tokio::test]
