@@ -24,38 +24,38 @@ pub trait Catalogue: Send + Sync {
 pub trait CatalogueWriter: Send + Sync {
     /// Makes a collection; returns when its shards exist (I11).
     async fn create_collection(&self, request: CreateCollection) -> Result<()>;
-    /// Drops the collection that holds the name now; its name is free at once, its files go soon. Ask it once: asked again,
-    /// it may hit one that somebody made since. Nodes use [`CatalogueWriter::drop_exactly`].
-    async fn drop_collection(&self, name: String) -> Result<()>;
     /// Makes a partition.
     async fn create_partition(&self, request: PartitionRequest) -> Result<()>;
-    /// Drops a partition; returns when its rows are gone from every shard. Ask it once, as above.
-    async fn drop_partition(&self, request: PartitionRequest) -> Result<()>;
     /// Makes an index.
     async fn create_index(&self, request: CreateIndex) -> Result<()>;
-    /// Drops an index.
-    async fn drop_index(&self, request: DropIndex) -> Result<()>;
     /// Sets or clears the load flag.
     async fn set_loaded(&self, request: SetLoaded) -> Result<()>;
     /// A range of `count` unused row ids; the first is returned (auto-id, never given twice).
     async fn allocate_ids(&self, count: u64) -> Result<i64>;
     /// The collection that holds a name now, also one that is not ready yet.
     async fn holder_of(&self, name: String) -> Result<Option<CollectionId>>;
-    /// Drops what has this id, as [`CatalogueWriter::drop_collection`] and [`CatalogueWriter::drop_partition`] do. What is
-    /// gone is no error, and asked again it hits nothing else: ids are never used twice (I11).
+    /// Drops what has this id. What is gone is no error, and asked again it hits nothing else, as by name it might: ids are
+    /// never used twice (I11).
     async fn drop_exactly(&self, target: DropTarget) -> Result<()>;
 }
 
 /// What is to be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DropTarget {
-    /// A collection with everything in it.
+    /// A collection with everything in it: its name is free at once, its files go soon.
     Collection(CollectionId),
-    /// A partition with its rows.
+    /// A partition: answered when its rows are gone from every shard.
     Partition {
         /// Of which collection.
         collection: CollectionId,
         /// The partition.
         partition: PartitionId,
+    },
+    /// An index: nobody builds it any more, and its files go soon.
+    Index {
+        /// Of which collection.
+        collection: CollectionId,
+        /// The index.
+        index: IndexId,
     },
 }

@@ -1,10 +1,9 @@
-//! Create and drop a collection, set its load flag.
+//! Create a collection, set its load flag.
 
 use super::Ddl;
 use crate::spread::{Led, spread};
 use std::time::Duration;
 use tokio::time::Instant;
-use vecraft_rpc::services::DropTarget;
 use vecraft_state::meta::{MetaChange, MetaOutcome};
 use vecraft_types::api::{CreateCollection, SetLoaded};
 use vecraft_types::{Error, GroupId, Result};
@@ -47,17 +46,6 @@ impl Ddl {
                 return spread(led);
             }
             tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// Drops whatever holds the name. A missing collection is no error.
-    ///
-    /// # Errors
-    /// When the metastore cannot be reached.
-    pub async fn drop_collection(&self, name: String) -> Result<()> {
-        match self.find(name).await? {
-            Some(id) => self.drop_exactly(DropTarget::Collection(id)).await,
-            None => Ok(()),
         }
     }
 

@@ -184,6 +184,12 @@ impl MetaState {
             }
             MetaChange::SetReplication(replication) => (None, self.set_replication(replication)),
             MetaChange::Recover { cluster, survivor } => (None, self.recover(cluster, survivor)),
+            MetaChange::DropPartitionOf { collection, partition } => {
+                (Some(collection), self.drop_partition_of(collection, partition))
+            }
+            MetaChange::DropIndexOf { collection, index } => {
+                (Some(collection), self.drop_index_of(collection, index))
+            }
         }
     }
 

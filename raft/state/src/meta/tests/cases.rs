@@ -236,6 +236,27 @@ fn i11_partitions() {
 }
 
 #[test]
+fn i11_a_partition_dropped_by_id_again_is_not_the_one_that_has_its_name_by_then() {
+    let mut state = bootstrapped();
+    let id = ready(&mut state, "a");
+    let make = || MetaChange::CreatePartition { collection: id, name: "p".to_owned() };
+    let drop = |partition| MetaChange::DropPartitionOf { collection: id, partition };
+    let MetaOutcome::Partition(first) = ok(&mut state, make()) else { panic!() };
+    assert_eq!(ok(&mut state, drop(first)), MetaOutcome::Partition(first));
+    assert_eq!(state.pending().len(), 1);
+    ok(&mut state, MetaChange::PartitionGone { collection: id, partition: first });
+    let MetaOutcome::Partition(second) = ok(&mut state, make()) else { panic!() };
+    assert_eq!(ok(&mut state, drop(first)), MetaOutcome::Done);
+    assert_eq!(state.pending(), [], "its rows are gone already");
+    let row = state.collection(id).unwrap();
+    assert_eq!(row.partition("p").unwrap().id, second);
+    let default = row.partition("_default").unwrap().id;
+    assert_eq!(err(&mut state, drop(default)).code, Code::InvalidParameter);
+    ok(&mut state, MetaChange::DropCollection(id));
+    assert_eq!(ok(&mut state, drop(second)), MetaOutcome::Done, "it goes with its collection");
+}
+
+#[test]
 fn a_collection_takes_1024_partitions() {
     let mut state = bootstrapped();
     let id = ready(&mut state, "a");
