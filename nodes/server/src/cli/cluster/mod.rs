@@ -234,7 +234,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_longest_wait_there_is_does_not_overflow() {
-        let config = Config::embedded("data");
+        // Somebody listens there and says nothing, for as long as this lasts.
+        let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut config = Config::embedded("data");
+        config.nodes[0].node_port = silent.local_addr().unwrap().port();
         let waited = tokio::time::timeout(LOOK, init(&config, Duration::MAX, |_| {})).await;
         assert!(waited.is_err(), "{waited:?}");
     }
