@@ -64,6 +64,19 @@ health_of() {
     sed "1,/^\r*$/d" <&3' _ "$host" "$port" 2>/dev/null || true
 }
 
+# Ends with a message when another program listens where the node is to listen: it would answer in the node's name.
+check_ports() {
+  local id="$1" host key port
+  host="$(value_of "$id" host)"
+  for key in milvus_port client_port node_port http_port; do
+    port="$(value_of "$id" "$key")"
+    # shellcheck disable=SC2016
+    if timeout 2 bash -c 'exec 3<>"/dev/tcp/$1/$2"' _ "$host" "$port" 2>/dev/null; then
+      fail "node $id cannot start: another program listens on $host:$port ($key of $config); stop it, or change the port"
+    fi
+  done
+}
+
 begin() {
   local id="$1"
   if pid_of "$id" >/dev/null; then
@@ -76,11 +89,13 @@ begin() {
 }
 
 await() {
-  local id="$1" waited=0
-  until [ "$(health_of "$id")" = OK ]; do
+  local id="$1" waited=0 health
+  until health="$(health_of "$id")" && [ "$health" = OK ]; do
     pid_of "$id" >/dev/null || fail "node $id ended: $(tail -n 1 "$run/node-$id.log")"
     [ "$waited" -lt $((SERVE_SECONDS_MAX * 5)) ] || fail "node $id does not serve after $SERVE_SECONDS_MAX s, see $run/node-$id.log"
     waited=$((waited + 1))
+    # Every five seconds, why it takes so long.
+    [ $((waited % 25)) != 0 ] || echo "node $id does not serve yet: ${health:-no answer from its health port}"
     sleep 0.2
   done
   echo "node $id serves http://$(value_of "$id" host):$(value_of "$id" milvus_port) (process $(pid_of "$id"))"
@@ -126,6 +141,7 @@ main() {
   fi
   case "$verb" in
     up)
+      for id in "${ids[@]}"; do pid_of "$id" >/dev/null || check_ports "$id"; done
       for id in "${ids[@]}"; do begin "$id"; done
       for id in "${ids[@]}"; do await "$id"; done
       ;;

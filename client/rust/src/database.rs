@@ -69,7 +69,7 @@ impl Database for Client {
     }
 
     async fn drop_index(&self, call: Call, request: DropIndex) -> Result<()> {
-        ask!(self, Kind::Write, call, drop_index, request)
+        ask!(self, Kind::Once, call, drop_index, request)
     }
 
     async fn describe_indexes(&self, call: Call, collection: String) -> Result<Vec<IndexInfo>> {

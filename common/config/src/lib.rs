@@ -26,6 +26,9 @@ pub use sections::{
     ProxyConfig, QueryConfig, Role,
 };
 
+/// A pool is made for at least so many nodes.
+const POOL_NODES_MIN: u64 = 3;
+
 /// The configuration of a cluster, validated.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
@@ -112,6 +115,14 @@ impl Config {
     /// keep copies.
     pub fn voters(&self) -> usize {
         usize::try_from(self.cluster.replication).unwrap_or(usize::MAX).min(self.keepers())
+    }
+
+    /// How many groups the pool of a new cluster has: `data.groups_per_node` for each node that keeps copies, and as many as
+    /// three such nodes would have when there are fewer. A shard stays in its group, and a group has one leader: the pool of
+    /// one node's share would leave the nodes that join later without anything to lead.
+    pub fn first_pool_groups(&self) -> u32 {
+        let nodes = u64::try_from(self.keepers()).unwrap_or(u64::MAX).max(POOL_NODES_MIN);
+        u32::try_from(self.data.groups_per_node.saturating_mul(nodes)).unwrap_or(u32::MAX)
     }
 
     /// How many nodes keep copies: all but the query-only ones.

@@ -108,7 +108,9 @@ section! {
 section! {
     /// The data role: log, segments, checkpoints.
     DataConfig {
-        /// Raft groups per node. All collections share them, so an idle collection costs a catalogue row only.
+        /// Raft groups for each node with which the cluster begins, but for three at least. All collections share them, so an
+        /// idle collection costs a catalogue row only. There are as many for ever, and each has one leader: for a cluster
+        /// that will grow beyond two times the nodes with which it begins, write more.
         groups_per_node: u64 = 2, 1..=64;
         /// Bytes. A growing segment is sealed at this size (Milvus's 0.12 of 1,024 MB).
         segment_bytes_max: u64 = 122 * MIB, 4 * KIB..=4 * GIB;

@@ -246,6 +246,23 @@ fn the_hash_covers_what_nodes_must_agree_on() {
 }
 
 #[test]
+fn the_pool_of_few_nodes_is_that_of_three() {
+    let pool = |nodes: u64, query_only: u64, groups: u64| {
+        let mut config = Config { nodes: Vec::new(), ..Config::embedded("a") };
+        config.data.groups_per_node = groups;
+        for id in 1..=nodes + query_only {
+            let roles = if id > nodes { vec![Role::Proxy, Role::Query] } else { Role::ALL.to_vec() };
+            config.nodes.push(NodeConfig { id, roles, ..NodeConfig::default() });
+        }
+        config.first_pool_groups()
+    };
+    assert_eq!(
+        [pool(1, 0, 2), pool(2, 3, 2), pool(3, 0, 2), pool(5, 0, 2), pool(1, 0, 64)],
+        [6, 6, 6, 10, 192]
+    );
+}
+
+#[test]
 fn a_node_that_is_not_there_is_named() {
     let error = Config::embedded("d").node(7).unwrap_err().to_string();
     assert_eq!(error, "there is no node 7 in the configuration (it has [1])");

@@ -64,11 +64,8 @@ macro_rules! handlers {
 
 handlers! {
     CreateCollection -> () => create_collection;
-    DropCollection -> () => drop_collection;
     CreatePartition -> () => create_partition;
-    DropPartition -> () => drop_partition;
     CreateIndex -> () => create_index;
-    DropIndex -> () => drop_index;
     SetLoaded -> () => set_loaded;
     AllocateIds -> i64 => allocate_ids;
     HolderOf -> Option<CollectionId> => find;

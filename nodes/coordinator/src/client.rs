@@ -61,24 +61,12 @@ impl CatalogueWriter for CoordinatorClient {
         self.ask(CreateCollection(request)).await
     }
 
-    async fn drop_collection(&self, name: String) -> Result<()> {
-        self.ask(DropCollection(name)).await
-    }
-
     async fn create_partition(&self, request: api::PartitionRequest) -> Result<()> {
         self.ask(CreatePartition(request)).await
     }
 
-    async fn drop_partition(&self, request: api::PartitionRequest) -> Result<()> {
-        self.ask(DropPartition(request)).await
-    }
-
     async fn create_index(&self, request: api::CreateIndex) -> Result<()> {
         self.ask(CreateIndex(request)).await
-    }
-
-    async fn drop_index(&self, request: api::DropIndex) -> Result<()> {
-        self.ask(DropIndex(request)).await
     }
 
     async fn set_loaded(&self, request: api::SetLoaded) -> Result<()> {

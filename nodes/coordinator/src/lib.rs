@@ -12,9 +12,10 @@
 //! | message | what the sender wants |
 //! |---|---|
 //! | [`messages::CreateCollection`] | a collection whose shards exist |
-//! | [`messages::DropCollection`] | the name free, the rows gone soon |
-//! | [`messages::CreatePartition`], [`messages::DropPartition`] | a partition, or its rows gone |
-//! | [`messages::CreateIndex`], [`messages::DropIndex`] | an index wanted, or no longer |
+//! | [`messages::CreatePartition`] | a partition |
+//! | [`messages::CreateIndex`] | an index wanted |
+//! | [`messages::HolderOf`] | the id behind a collection's name, to drop it by |
+//! | [`messages::DropExactly`] | a collection's name free and its rows gone soon, a partition's rows gone, an index no longer |
 //! | [`messages::SetLoaded`] | the load flag |
 //! | [`messages::AllocateIds`] | row ids that no row ever had |
 //!
@@ -34,6 +35,7 @@ pub mod metastore;
 pub mod placement;
 pub mod recover;
 mod snapshot;
+mod spread;
 pub mod tasks;
 
 pub use actor::Coordinator;
@@ -43,7 +45,7 @@ pub use error::Error;
 pub use log::MetaLog;
 pub use machine::MetaMachine;
 pub use metastore::{META_REPLICA, Metastore};
-pub use placement::{Limits, Steward};
+pub use placement::{Limits, Steward, check_announced};
 
 #[cfg(test)]
 mod tests;

@@ -23,16 +23,10 @@ macro_rules! messages {
 messages! {
     /// Make a collection; answered when its shards exist.
     CreateCollection(api::CreateCollection) -> ();
-    /// Drop the collection of this name.
-    DropCollection(String) -> ();
     /// Make a partition.
     CreatePartition(api::PartitionRequest) -> ();
-    /// Drop a partition; answered when its rows are gone.
-    DropPartition(api::PartitionRequest) -> ();
     /// Make an index.
     CreateIndex(api::CreateIndex) -> ();
-    /// Drop an index.
-    DropIndex(api::DropIndex) -> ();
     /// Set or clear the load flag.
     SetLoaded(api::SetLoaded) -> ();
     /// Take so many row ids; answered with the first.

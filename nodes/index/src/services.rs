@@ -4,7 +4,7 @@ use crate::node::IndexNode;
 use async_trait::async_trait;
 use std::sync::Arc;
 use vecraft_rpc::services::{CatalogueWriter, DropTarget, ShardStats, ShardWrite, ShardWriter, ShardWritten};
-use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
+use vecraft_types::api::{CreateCollection, CreateIndex, PartitionRequest, SetLoaded};
 use vecraft_types::{CollectionId, Result, ShardId};
 
 /// A [`ShardWriter`] whose figures tell how many rows wait for their index. The data role counts rows and segments
@@ -61,31 +61,12 @@ impl CatalogueWriter for CatalogueWatch {
         self.coordinator.create_collection(request).await
     }
 
-    async fn drop_collection(&self, name: String) -> Result<()> {
-        let done = self.coordinator.drop_collection(name).await;
-        // Also after an error: the change may have happened.
-        self.node.wake();
-        done
-    }
-
     async fn create_partition(&self, request: PartitionRequest) -> Result<()> {
         self.coordinator.create_partition(request).await
     }
 
-    async fn drop_partition(&self, request: PartitionRequest) -> Result<()> {
-        let done = self.coordinator.drop_partition(request).await;
-        self.node.wake();
-        done
-    }
-
     async fn create_index(&self, request: CreateIndex) -> Result<()> {
         let done = self.coordinator.create_index(request).await;
-        self.node.wake();
-        done
-    }
-
-    async fn drop_index(&self, request: DropIndex) -> Result<()> {
-        let done = self.coordinator.drop_index(request).await;
         self.node.wake();
         done
     }
@@ -104,6 +85,7 @@ impl CatalogueWriter for CatalogueWatch {
 
     async fn drop_exactly(&self, target: DropTarget) -> Result<()> {
         let done = self.coordinator.drop_exactly(target).await;
+        // Also after an error: the change may have happened.
         self.node.wake();
         done
     }

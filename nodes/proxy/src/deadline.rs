@@ -9,7 +9,7 @@
 //! knows of it. Whether something may be done all the same follows from what was asked, never from the words.
 
 use crate::names::NameFreshness;
-use crate::outages::{self, Outages};
+use crate::outages::{self, Outages, Silence};
 use crate::refusal;
 use std::future::Future;
 use std::sync::Arc;
@@ -92,6 +92,13 @@ impl Deadline {
         }
     }
 
+    /// The same, but no longer than this from its beginning, and than half of the caller's time: whoever waits so has
+    /// something else to do then.
+    pub(crate) fn at_most(mut self, wait: Duration) -> Deadline {
+        self.until = self.until.min(self.began.saturating_add(wait.min(self.given / 2)));
+        self
+    }
+
     /// Time left; zero when it has passed.
     pub(crate) fn left(&self) -> Duration {
         self.until.saturating_sub(self.clock.monotonic())
@@ -159,17 +166,25 @@ impl Deadline {
     }
 
     /// What an attempt says about its group's leader; for how long that has been away. An error that names another group
-    /// comes from this one's leader, which could not reach that.
+    /// comes from this one's leader, which could not reach that. Any other refusal shows nothing: this node may have given it
+    /// without asking anybody.
     fn note(&self, ask: Ask<'_>, error: Option<&Error>) -> Duration {
         let Some(asked) = ask.group.filter(|_| ask.needs_leader) else { return Duration::ZERO };
-        let silent = error.filter(|error| {
-            is_unavailable(error) || matches!(error.code, Code::Deadline | Code::OutcomeUnknown)
-        });
-        let silent = silent.map(|error| refusal::group_in(error).unwrap_or(asked));
-        if silent != Some(asked) {
+        let Some(error) = error else {
+            match ask.is_change {
+                true => self.outages.did(asked),
+                false => self.outages.answered(asked),
+            }
+            return Duration::ZERO;
+        };
+        if !is_unanswered(error) {
+            return Duration::ZERO;
+        }
+        let silent = refusal::group_in(error).unwrap_or(asked);
+        if silent != asked {
             self.outages.answered(asked);
         }
-        silent.map_or(Duration::ZERO, |group| self.outages.failed(group, self.clock.monotonic()))
+        self.outages.failed(Silence { asked, silent }, self.clock.monotonic())
     }
 
     /// An attempt had no answer in time. Of a look-up what was told before is the answer, since nothing can come of it.
@@ -204,6 +219,11 @@ impl Deadline {
         }
         error
     }
+}
+
+/// True when no leader answered, whatever became of what was asked.
+pub(crate) fn is_unanswered(error: &Error) -> bool {
+    is_unavailable(error) || matches!(error.code, Code::Deadline | Code::OutcomeUnknown)
 }
 
 /// True when nobody could serve and asking again soon makes sense: starting up, no leader, no replica.

@@ -5,7 +5,9 @@
 //! other groups need, so it gets the time of some elections, in which a cluster that is being repaired right now is back,
 //! and is refused.
 //!
-//! It counts what callers of this node met and believes nobody else. Reads that any replica may answer say nothing here.
+//! It counts what callers of this node met and believes nobody else. Reads that any replica may answer say nothing here, nor
+//! do refusals, which this node may have given by itself. What a leader says of *another* group (the metastore's, of the
+//! shards' groups) is a record of its own, since what ends it is another thing.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -16,13 +18,23 @@ use vecraft_types::GroupId;
 const LONG: Duration = Duration::from_secs(10);
 /// What a request waits then, all in all: more than an election.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Failures further apart than this are not one outage: nobody asked in between.
-const APART_MAX: Duration = Duration::from_secs(5);
+/// Failures further apart than this are not one outage. Long, for a caller who comes once in minutes is to be refused as soon
+/// as others; and if the group was back unseen in between, [`PATIENCE`] still waits for an election.
+const APART_MAX: Duration = Duration::from_secs(600);
 
 /// The groups that do not answer.
 #[derive(Debug, Default)]
 pub(crate) struct Outages {
-    seen: Mutex<BTreeMap<GroupId, Outage>>,
+    seen: Mutex<BTreeMap<Silence, Outage>>,
+}
+
+/// Who was silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Silence {
+    /// The group whose leader was asked.
+    pub(crate) asked: GroupId,
+    /// The same; or another, which that leader could not reach.
+    pub(crate) silent: GroupId,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,20 +44,34 @@ struct Outage {
 }
 
 impl Outages {
-    /// The group's leader answered, if only to refuse.
+    /// The group's leader answered.
     pub(crate) fn answered(&self, group: GroupId) {
-        self.seen.lock().remove(&group);
+        self.seen.lock().remove(&Silence { asked: group, silent: group });
     }
 
-    /// The group answered nothing at this moment; since when that has been so.
-    pub(crate) fn failed(&self, group: GroupId, now: Duration) -> Duration {
+    /// The group's leader did what was asked, and reached whom it needed.
+    pub(crate) fn did(&self, group: GroupId) {
+        self.seen.lock().retain(|silence, _| silence.asked != group);
+    }
+
+    /// Nothing was answered at this moment; since when that has been so.
+    pub(crate) fn failed(&self, silence: Silence, now: Duration) -> Duration {
         let mut seen = self.seen.lock();
-        let outage = seen.entry(group).or_insert(Outage { since: now, last: now });
+        let outage = seen.entry(silence).or_insert(Outage { since: now, last: now });
         if now.saturating_sub(outage.last) > APART_MAX {
             outage.since = now;
         }
         outage.last = outage.last.max(now);
         now.saturating_sub(outage.since)
+    }
+
+    /// Whether the group's leader has been missed for long, by the last one who asked.
+    pub(crate) fn is_out(&self, group: GroupId, now: Duration) -> bool {
+        let seen = self.seen.lock();
+        let outage = seen.get(&Silence { asked: group, silent: group });
+        outage.is_some_and(|outage| {
+            outage.last.saturating_sub(outage.since) >= LONG && now.saturating_sub(outage.last) <= APART_MAX
+        })
     }
 }
 
@@ -68,16 +94,39 @@ mod tests {
         Duration::from_secs(s)
     }
 
+    fn of(asked: u64, silent: u64) -> Silence {
+        Silence { asked: GroupId(asked), silent: GroupId(silent) }
+    }
+
     #[test]
     fn an_outage_lasts_from_the_first_failure_until_an_answer_or_until_nobody_asks() {
         let (outages, group) = (Outages::default(), GroupId(4));
-        let failed = |at| outages.failed(group, seconds(at));
+        let failed = |at| outages.failed(of(4, 4), seconds(at));
         assert_eq!((failed(100), failed(104), failed(109)), (seconds(0), seconds(4), seconds(9)));
-        assert_eq!(outages.failed(GroupId(5), seconds(109)), seconds(0), "another group");
+        assert_eq!(outages.failed(of(5, 5), seconds(109)), seconds(0), "another group");
+        assert!(!outages.is_out(group, seconds(130)), "an election, and nobody asked since");
+        // One who comes once in two minutes has not begun another outage.
+        assert_eq!((failed(230), failed(350)), (seconds(130), seconds(250)));
+        assert!(outages.is_out(group, seconds(351)));
         outages.answered(group);
-        assert_eq!((failed(110), failed(112)), (seconds(0), seconds(2)));
-        // Nobody asked for a minute: it may have been there all the time.
-        assert_eq!((failed(172), failed(175)), (seconds(0), seconds(3)));
+        assert!(!outages.is_out(group, seconds(351)));
+        assert_eq!((failed(410), failed(412)), (seconds(0), seconds(2)));
+        // Nobody asked for long: it may have been there all the time.
+        assert_eq!((failed(1_013), failed(1_016)), (seconds(0), seconds(3)));
+    }
+
+    #[test]
+    fn what_a_leader_says_of_another_group_ends_when_that_leader_does_what_was_asked() {
+        let outages = Outages::default();
+        let meta = GroupId::META;
+        let failed = |silence, at| outages.failed(silence, seconds(at));
+        failed(of(0, 4), 100);
+        assert_eq!(failed(of(4, 4), 120), seconds(0), "hearsay is not what writes to the group met");
+        outages.answered(meta);
+        assert_eq!(failed(of(0, 4), 120), seconds(20), "a look-up shows nothing about the other group");
+        outages.did(meta);
+        assert_eq!(failed(of(0, 4), 130), seconds(0));
+        assert_eq!(failed(of(4, 4), 130), seconds(10));
     }
 
     #[test]

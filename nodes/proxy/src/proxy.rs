@@ -70,7 +70,7 @@ pub struct Proxy {
     pub(crate) admission: Admission,
     pub(crate) ids: IdSource,
     pub(crate) last_now: AtomicU64,
-    outages: Arc<Outages>,
+    pub(crate) outages: Arc<Outages>,
     client: ClientId,
     next_sequence: AtomicU64,
 }

@@ -10,8 +10,8 @@ use vecraft_types::{Code, Error, GroupId, NodeId};
 /// How errors name a group among their things.
 const GROUP: &str = "group";
 
-/// Adds the group that did not answer, what is known of it here, and for how long it has answered nobody. One that the error names already is the one: DDL
-/// asks the metastore, and the shards' groups through it.
+/// Adds the group that did not answer, what is known of it here, and for how long it has answered nobody. One that the error
+/// names already is the one: DDL asks the metastore, and the shards' groups through it.
 pub(crate) fn name_group(
     mut error: Error,
     asked: Option<GroupId>,

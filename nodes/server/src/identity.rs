@@ -1,10 +1,12 @@
 //! Who this directory is: written once at its first start, only read afterwards (I1).
 //!
 //! ```text
-//! Empty ── named by itself, or by the node that leads the forming ──> Forming ── every group here has members ──> Formed
-//!   └───── taken in by a cluster that exists ────────────────────────────────────────────────────────────────────────^
+//! Empty ── named by itself, or by the node that leads the forming ──> Forming ── all listed nodes are named ──> Told
+//!   │                                                                                  every group here has members │
+//!   └───── taken in by a cluster that exists ─────────────────────────────────────────────────────────> Formed <────┘
 //! ```
-//! A crash in between finds Forming and goes on forming: nothing was acknowledged before Formed. A directory that
+//! A crash in between finds Forming or Told and goes on from there: this node acknowledged nothing before Formed. In a
+//! cluster of several no replica starts, so nobody votes, before Told. A directory that
 //! is Formed is never formed again, so a lost log cannot become a new, empty cluster under the old name.
 
 use crate::Error;
@@ -34,12 +36,14 @@ pub struct Identity {
 /// See the [module](self).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
-    /// First start, not finished.
+    /// The cluster has its name here. Of several nodes none has started a replica because of this.
     Forming,
     /// For ever after.
     Formed,
     /// Until a cluster of several nodes has its name. Nothing was promised to anybody.
     Empty,
+    /// Every listed node has the name: replicas may start, and a node that is empty from now on has lost its directory.
+    Told,
 }
 
 impl Identity {
@@ -124,6 +128,24 @@ impl Identity {
         Ok(())
     }
 
+    /// Every listed node has the cluster's name. Durable when it returns, and only then may a replica start (I1).
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn told(&mut self, kv: &dyn Kv) -> Result<(), Error> {
+        match self.phase {
+            Phase::Forming => self.enter(kv, Phase::Told),
+            Phase::Empty | Phase::Told | Phase::Formed => Ok(()),
+        }
+    }
+
+    fn enter(&mut self, kv: &dyn Kv, phase: Phase) -> Result<(), Error> {
+        let entered = Identity { phase, ..self.clone() };
+        entered.store(kv)?;
+        *self = entered;
+        Ok(())
+    }
+
     fn check(identity: Identity) -> Result<Identity, Error> {
         if identity.format > DATA_FORMAT {
             return Err(Error::NewerFormat { found: identity.format, supported: DATA_FORMAT });
@@ -136,11 +158,10 @@ impl Identity {
     /// # Errors
     /// Storage errors.
     pub fn formed(&mut self, kv: &dyn Kv) -> Result<(), Error> {
-        if self.phase == Phase::Forming {
-            self.phase = Phase::Formed;
-            self.store(kv)?;
+        match self.phase {
+            Phase::Forming | Phase::Told => self.enter(kv, Phase::Formed),
+            Phase::Empty | Phase::Formed => Ok(()),
         }
-        Ok(())
     }
 
     fn store(&self, kv: &dyn Kv) -> Result<(), Error> {
@@ -181,6 +202,12 @@ mod tests {
         assert_eq!((again.phase, again.cluster_id), (Phase::Forming, 7));
         again.begin(&kv, 7).unwrap();
         assert!(again.begin(&kv, 8).is_err());
+        again.told(&kv).unwrap();
+        kv.crash();
+        let mut again = open(&kv, 1).unwrap();
+        assert_eq!((again.phase, again.cluster_id, again.is_forming()), (Phase::Told, 7, true));
+        again.begin(&kv, 7).unwrap();
+        assert_eq!(again.phase, Phase::Told, "nobody is told again");
         again.formed(&kv).unwrap();
         kv.crash();
         assert_eq!(open(&kv, 1).unwrap(), again);
@@ -198,6 +225,13 @@ mod tests {
         let again = open(&kv, 4).unwrap();
         assert_eq!((again.phase, again.cluster_id), (Phase::Formed, 7));
         assert_eq!(crate::member_record::meta_replica(&kv).unwrap(), Some(replica));
+    }
+
+    /// A directory that an earlier program left in the middle of forming is read as it was meant.
+    #[test]
+    fn phases_keep_their_numbers() {
+        let number = |phase: Phase| codec::encode(&phase).unwrap().pop().unwrap();
+        assert_eq!([Phase::Forming, Phase::Formed, Phase::Empty, Phase::Told].map(number), [0, 1, 2, 3]);
     }
 
     #[test]

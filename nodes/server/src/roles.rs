@@ -1,5 +1,6 @@
 //! Starting the roles of a node, bottom up, and stopping them, top down.
 
+use crate::Error;
 use crate::agreed;
 use crate::client_doors::{DoorBook, OwnDoor};
 use crate::cluster::{self, Cluster};
@@ -10,10 +11,11 @@ use crate::index_peers::NodePeers;
 use crate::index_role::{Shards, index_node};
 use crate::keeper::Keeper;
 use crate::local_groups::LocalGroups;
+use crate::proxy_role::{Front, proxy};
+use crate::query_role::query_node;
 use crate::settling;
 use crate::topology::NodeTopology;
 use crate::ways::ShardHops;
-use crate::{Error, limits};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -22,20 +24,18 @@ use vecraft_config::Config;
 use vecraft_coordinator::{Coordinator, CoordinatorClient, Limits, Metastore, Steward};
 use vecraft_data::DataNode;
 use vecraft_index_node::{CatalogueWatch, IndexActor, IndexNode, IndexedWriter};
+use vecraft_proxy::Proxy;
 use vecraft_proxy::routing::AdminRouter;
-use vecraft_proxy::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
-use vecraft_query::{QueryActor, QueryConfig, QueryNode, QueryParts};
+use vecraft_query::{QueryActor, QueryNode};
 use vecraft_raft_host::{Host, Network};
 use vecraft_rpc::files::NobodyElse;
 use vecraft_rpc::membership::ClusterAdmin;
 use vecraft_rpc::node::NodeServices;
 use vecraft_rpc::services::{ShardAdmin, Topology};
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RolePolicy};
-use vecraft_runtime::pools::CpuPool;
 use vecraft_runtime::tasks::TaskKind;
 use vecraft_segment::ViewRegistry;
 use vecraft_state::meta::{ClusterId, NodeRow};
-use vecraft_types::ClientId;
 use vecraft_types::api::NodeDoor;
 
 /// How long the checkpoint at shutdown may take.
@@ -97,7 +97,7 @@ impl Roles {
         let steward = Steward::new(metastore.clone(), hosts.clone(), ground.clock.clone(), limits);
         if identity.is_forming() && config.nodes.len() == 1 {
             let row = NodeRow { id: node, address: String::new() };
-            let pool = config.data.groups_per_node as u32;
+            let pool = config.first_pool_groups();
             let named = metastore.bootstrap(ClusterId(identity.cluster_id), row, pool).await;
             named.map_err(Error::other("bootstrap"))?;
         }
@@ -160,8 +160,6 @@ impl Roles {
         .map_err(Error::other("start the coordinator"))?;
         metastore.spawn_checkpoints(&ground.tasks, ground.shutdown.child());
 
-        let pool = CpuPool::new("search", config.query.search_threads as usize)
-            .map_err(Error::other("start search threads"))?;
         let index = index_node(
             directory,
             config,
@@ -175,20 +173,7 @@ impl Roles {
                 changed: segments_changed,
             },
         )?;
-        let query = Arc::new(QueryNode::new(QueryParts {
-            views,
-            barrier: shards.clone(),
-            pool,
-            clock: ground.clock.clone(),
-            config: QueryConfig {
-                reads_max: config.query.searches_waiting_max as usize,
-                answer_bytes_max: match config.query.answer_bytes_max {
-                    0 => limits::memory_bytes() / 8,
-                    bytes => bytes,
-                },
-                ..QueryConfig::default()
-            },
-        }));
+        let query = query_node(config, ground, views, shards.clone())?;
         let query_role = actors
             .start("query", RolePolicy::default(), {
                 let (query, runtime) = (query.clone(), Handle::current());
@@ -241,31 +226,8 @@ impl Roles {
         }
         let own_door = NodeDoor { node, address: client_door.to_owned() };
         let doors = DoorBook::new(own_door, metastore.clone(), ways.clone(), ground.clock.clone());
-        let proxy = Arc::new(Proxy::new(ProxyParts {
-            catalogue: Arc::new(metastore.catalogue()),
-            catalogue_writer: asked.catalogue,
-            shard_writer: asked.writer,
-            shard_reader: asked.reader,
-            cluster: asked.cluster,
-            topology,
-            doors: Arc::new(doors),
-            clock: ground.clock.clone(),
-            client: ClientId(ground.random.next_u128()),
-            identity: ServerIdentity {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                cluster_id: identity.cluster_id_text(),
-                cluster_name: config.cluster.name.clone(),
-            },
-            config: ProxyConfig {
-                deadline_default: config.proxy.request_timeout(),
-                strict_load: config.milvus.strict_load,
-                bytes_in_flight_max: config.data.inflight_bytes_max as usize,
-                piece_bytes_max: config.proxy.entry_bytes_max as usize,
-                message_bytes_max: config.proxy.message_bytes_max as usize,
-                flat_rows_max: config.index.autoindex_flat_rows_max,
-                ..ProxyConfig::default()
-            },
-        }));
+        let doors = Arc::new(doors);
+        let proxy = proxy(config, ground, &identity, Front { metastore: &metastore, asked, topology, doors });
         let (query_end, coordinator_end) = (query_role.clone(), coordinator.role().clone());
         let index_end = index_role.clone();
         watch(ground, "query", async move { query_end.ended().await });

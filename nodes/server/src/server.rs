@@ -3,8 +3,9 @@
 use crate::directory::Directory;
 use crate::doors::listen;
 use crate::ground::Ground;
-use crate::metrics::{self, About, Parts};
+use crate::metrics;
 use crate::node_door::{self, NodeDoor};
+use crate::observed::{health_of, parts_of};
 use crate::roles::Roles;
 use crate::run_file::RunFile;
 use crate::standing::Standing;
@@ -15,8 +16,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vecraft_config::{Config, NodeConfig};
-use vecraft_gateway::{Gateway, Health, Options, serve_http};
-use vecraft_log_store::LogHealth;
+use vecraft_gateway::{Gateway, Options, serve_http};
 use vecraft_rpc::{ServeOptions, serve_database};
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::random::OsRandom;
@@ -248,51 +248,6 @@ async fn serve_milvus(listener: TcpListener, db: Arc<dyn Database>, options: Opt
     let until = shutdown.clone();
     if let Err(error) = Gateway::serve(listener, db, options, async move { until.triggered().await }).await {
         shutdown.trigger(format!("the Milvus door failed: {error}"));
-    }
-}
-
-/// What `/metrics` asks.
-fn parts_of(config: &Config, directory: &Directory, roles: &Roles) -> Parts {
-    let identity = directory.identity();
-    let about = About {
-        cluster: config.cluster.name.clone(),
-        cluster_id: identity.cluster_id_text(),
-        node: identity.node.to_string(),
-        nodes: config.nodes.len(),
-        voters: config.voters(),
-    };
-    Parts {
-        about,
-        disk: directory.disk.clone(),
-        log: directory.log.clone(),
-        metastore: roles.metastore.clone(),
-        data: roles.data.clone(),
-        query: roles.query.clone(),
-        index: roles.index.clone(),
-        proxy: roles.proxy.clone(),
-        hops: roles.hops.clone(),
-    }
-}
-
-/// What `/healthz` looks at: the log and the shards with damaged files.
-fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + Send + Sync + 'static {
-    let (log, query, data) = (directory.log.clone(), roles.query.clone(), roles.data.clone());
-    move || {
-        let mut reasons = match log.health() {
-            LogHealth::Serving => Vec::new(),
-            LogHealth::Stalled => vec!["the disk is full: writes wait, reads go on".to_owned()],
-            LogHealth::Failed { reason } => vec![format!("the log failed: {reason}")],
-        };
-        reasons.extend(data.refusals().into_iter().map(|why| format!("inserts are refused: {why}")));
-        let outages = data.outages();
-        reasons.extend(
-            outages.into_iter().map(|(group, why)| format!("group {group} is out of service: {why}")),
-        );
-        let damaged = query.report().out_of_service;
-        reasons.extend(
-            damaged.into_iter().map(|(shard, why)| format!("shard {shard} is out of service: {why}")),
-        );
-        if reasons.is_empty() { Health::Healthy } else { Health::Unhealthy(reasons) }
     }
 }
 

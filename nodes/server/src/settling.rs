@@ -101,7 +101,7 @@ async fn form(config: &Config, directory: &Directory, metastore: &Metastore) -> 
         .iter()
         .map(|node| NodeRow { id: NodeId(node.id), address: node.address(node.node_port) });
     let cluster = ClusterId(directory.identity().cluster_id);
-    let pool = config.data.groups_per_node as u32 * config.keepers() as u32;
+    let pool = config.first_pool_groups();
     let query_only = config.query_only().map(NodeId).collect();
     let replication = config.cluster.replication as u32;
     match metastore.form(cluster, rows.collect(), query_only, replication, pool).await {

@@ -30,17 +30,21 @@ impl fmt::Debug for Content {
     }
 }
 
-/// Makes the collection that [`row`]s go into.
+/// Makes the collection that [`edition`]s go into.
 pub async fn create_books(client: &Client) -> Collection {
+    client.create("books", books_schema()).await.unwrap()
+}
+
+/// Its schema.
+pub fn books_schema() -> CollectionSchema {
     let field = |name: &str, data_type| FieldSchema::new(name, data_type);
-    let schema = CollectionSchema::new(vec![
+    CollectionSchema::new(vec![
         field("id", DataType::Int64).primary(false),
         field("v", DataType::FloatVector { dim: DIM }),
         field("title", DataType::VarChar { max_length: 64 }),
         field("price", DataType::Double),
         field("version", DataType::Int32),
-    ]);
-    client.create("books", schema).await.unwrap()
+    ])
 }
 
 fn vector(key: i64, version: i32) -> impl Iterator<Item = f32> {

@@ -1,7 +1,7 @@
 //! Nodes join, leave, die and are replaced, while clients write.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use vecraft_client::Client;
 use vecraft_test_cluster::{Sandbox, create, eventually, found, rows};
 use vecraft_types::NodeId;
-use vecraft_types::api::{ClusterReply, ClusterRequest, Consistency};
+use vecraft_types::api::{Call, ClusterReply, ClusterRequest, Consistency, CreateCollection, Database};
 
 /// Writers that go on until they are told to end.
 struct Load {
@@ -118,6 +118,18 @@ async fn four_nodes_form_and_one_without_a_replica_is_a_door_all_the_same() {
             assert_eq!(books.count().await.unwrap(), 40, "books{made} at node {reader}");
         }
     }
+    // Also on the group of which the coordinator's node has no replica.
+    let request = CreateCollection {
+        name: "wide".to_owned(),
+        schema: sandbox.client(1).collection("books1").describe().await.unwrap().schema,
+        shards: 4,
+        properties: BTreeMap::new(),
+        default_consistency: 2,
+    };
+    sandbox.client(1).create_collection(Call::default(), request).await.unwrap();
+    let wide = sandbox.client(1).collection("wide").describe().await.unwrap();
+    let groups: BTreeSet<_> = wide.shards.iter().map(|shard| shard.group).collect();
+    assert_eq!(groups.len(), 4, "{:?}", wide.shards);
     sandbox.stop_all().await;
     sandbox.start_all().await;
     assert_eq!(sandbox.client(4).collection("books1").count().await.unwrap(), 40);
@@ -185,6 +197,14 @@ async fn i1_only_announced_nodes_join_and_none_with_an_emptied_directory() {
 async fn the_last_node_and_a_majority_at_once_may_not_leave() {
     let mut sandbox = Sandbox::start(3).await;
     sandbox.at_rest(1, 3).await;
+    for (node, address, allowed) in [
+        (4, sandbox.node_address(2), "is the address of node 2"),
+        (4, "127.0.0.1:0".to_owned(), "a port from 1 to 65535"),
+        (u64::MAX, "127.0.0.1:1".to_owned(), "a number from 1 to 65535"),
+    ] {
+        let why = sandbox.ask(1, ClusterRequest::Add { node: NodeId(node), address }).await.unwrap_err();
+        assert!(why.contains(allowed), "{why}");
+    }
     let remove = |id| ClusterRequest::Remove(NodeId(id));
     sandbox.ask(2, remove(3)).await.unwrap();
     match sandbox.ask(2, remove(2)).await {

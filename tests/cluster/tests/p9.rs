@@ -2,16 +2,16 @@
 //! operation fails, and at the end every node answers exactly what was acknowledged.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use vecraft_client::{Client, Collection};
-use vecraft_test_cluster::content::{Written, create_books, edition, keys, read, written};
+use vecraft_test_cluster::content::{Written, books_schema, create_books, edition, keys, read, written};
 use vecraft_test_cluster::{Sandbox, eventually, metric};
 use vecraft_types::NodeId;
-use vecraft_types::api::{ClusterRequest, Consistency};
+use vecraft_types::api::{Call, ClusterRequest, Consistency, CreateCollection, Database, TopologyRequest};
 
 const BATCH: i64 = 20;
 
@@ -175,6 +175,31 @@ async fn all_hold(sandbox: &Sandbox, nodes: &[u64], rows: &Written, end: i64) {
     }
 }
 
+/// Every node leads a group, and the shards of a new collection are led by all of them.
+async fn leaders_are_spread(sandbox: &Sandbox) {
+    sandbox
+        .cluster_is(1, "each node leads a group of the pool, and one the metastore", |reply| {
+            let mut leads: Vec<u32> = reply.nodes.iter().map(|node| node.leads).collect();
+            leads.sort_unstable();
+            leads == [1, 1, 2]
+        })
+        .await;
+    let client = sandbox.client(2);
+    let request = CreateCollection {
+        name: "wide".to_owned(),
+        schema: books_schema(),
+        shards: 3,
+        properties: BTreeMap::new(),
+        default_consistency: 2,
+    };
+    client.create_collection(Call::default(), request).await.unwrap();
+    let reply = client.topology(Call::default(), TopologyRequest { collection: Some("wide".to_owned()) });
+    let shards = reply.await.unwrap().collection.unwrap().shards;
+    let leaders: BTreeSet<_> = shards.iter().map(|shard| shard.leader).collect();
+    assert_eq!((shards.len(), leaders.len()), (3, 3), "{shards:?}");
+    client.drop_collection(Call::default(), "wide".to_owned()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p9_one_node_grows_to_three_copies_and_back_under_load() {
     let mut sandbox = Sandbox::cold(1);
@@ -192,7 +217,7 @@ async fn p9_one_node_grows_to_three_copies_and_back_under_load() {
     }
     let reply = sandbox.at_rest(1, 3).await;
     let replicas: BTreeMap<u64, u32> = reply.nodes.iter().map(|node| (node.id.0, node.replicas)).collect();
-    assert_eq!(replicas, BTreeMap::from([(1, 1), (2, 1), (3, 1)]));
+    assert_eq!(replicas, BTreeMap::from([(1, 3), (2, 3), (3, 3)]), "the pool of one node is that of three");
     assert!(reply.nodes.iter().all(|node| node.metastore == "voter" && node.is_alive), "{reply:?}");
     load.add(sandbox.client(2));
     load.add(sandbox.client(3));
@@ -204,6 +229,7 @@ async fn p9_one_node_grows_to_three_copies_and_back_under_load() {
         })
         .await;
     }
+    leaders_are_spread(&sandbox).await;
     let end = load.end(&mut rows).await;
     all_hold(&sandbox, &[1, 2, 3], &rows, end).await;
 

@@ -306,8 +306,12 @@ impl Database for Fake {
     async fn create_index(&self, _: Call, _: CreateIndex) -> Result<()> {
         Ok(())
     }
-    async fn drop_index(&self, _: Call, _: DropIndex) -> Result<()> {
-        unbuilt()
+    async fn drop_index(&self, call: Call, _: DropIndex) -> Result<()> {
+        match self.arrive(call) {
+            Some(Trouble::Refuse(error)) => Err(error),
+            Some(Trouble::LoseAnswer) => std::future::pending().await,
+            _ => Ok(()),
+        }
     }
     async fn describe_indexes(&self, _: Call, _: String) -> Result<Vec<IndexInfo>> {
         unbuilt()

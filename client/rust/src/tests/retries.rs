@@ -1,7 +1,7 @@
 use super::fake::{Fake, Trouble};
 use super::*;
 use std::time::Instant;
-use vecraft_types::api::{Call, Database};
+use vecraft_types::api::{Call, Database, DropIndex};
 use vecraft_types::{Code, Error};
 
 /// Waits until `done`, so that a test acts at the right moment.
@@ -156,6 +156,23 @@ async fn a_drop_whose_answer_was_lost_is_not_sent_again() {
     fake.trouble(Trouble::LoseAnswer);
     let calls = fake.calls().len();
     let dropping = tokio::spawn(async move { c.drop().await });
+    until("the second attempt", || fake.calls().len() == calls + 2).await;
+    let address = door.crash().await;
+    let _door = Door::open_at(&fake, address).await;
+    let error = dropping.await.unwrap().unwrap_err();
+    assert_eq!((error.code, fake.calls().len()), (Code::OutcomeUnknown, calls + 2), "{error}");
+}
+
+#[tokio::test]
+async fn a_drop_of_an_index_whose_answer_was_lost_is_not_sent_again() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let client = door.client().await;
+    fake.trouble(Trouble::Refuse(Error::new(Code::ReplicaUnavailable, "soon")));
+    fake.trouble(Trouble::LoseAnswer);
+    let calls = fake.calls().len();
+    let request = DropIndex { collection: "c".into(), field: "vector".into(), name: String::new() };
+    let dropping = tokio::spawn(async move { client.drop_index(Call::default(), request).await });
     until("the second attempt", || fake.calls().len() == calls + 2).await;
     let address = door.crash().await;
     let _door = Door::open_at(&fake, address).await;

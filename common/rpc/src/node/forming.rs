@@ -33,13 +33,18 @@ pub struct NodeHello {
 pub enum HelloPhase {
     /// Its directory is empty.
     Empty,
-    /// It was told the cluster's id and has not finished forming. Nothing was acknowledged by it.
+    /// It was told the cluster's id, and others perhaps not yet. None of its replicas has started.
     Forming {
         /// The cluster.
         cluster: u128,
     },
     /// It belongs to a cluster.
     Formed {
+        /// The cluster.
+        cluster: u128,
+    },
+    /// As `Forming`, and every listed node has been told the id: replicas may start, and nobody is told it again.
+    Told {
         /// The cluster.
         cluster: u128,
     },

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tarpc::client::RpcError;
 use tarpc::context::{self, Context};
 use vecraft_types::api::{
-    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
+    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, PartitionRequest, SetLoaded,
 };
 use vecraft_types::{
     Code, CollectionId, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
@@ -133,11 +133,8 @@ macro_rules! plain {
 plain! {
     CatalogueWriter {
         create_collection(request: CreateCollection) -> () => create_collection;
-        drop_collection(name: String) -> () => drop_collection;
         create_partition(request: PartitionRequest) -> () => create_partition;
-        drop_partition(request: PartitionRequest) -> () => drop_partition;
         create_index(request: CreateIndex) -> () => create_index;
-        drop_index(request: DropIndex) -> () => drop_index;
         set_loaded(request: SetLoaded) -> () => set_loaded;
         allocate_ids(count: u64) -> i64 => allocate_ids;
         holder_of(name: String) -> Option<CollectionId> => holder_of;
@@ -154,9 +151,9 @@ plain! {
             => index_ready;
         index_dropped(group: GroupId, shard: ShardId, index: IndexId) -> () => index_dropped;
     }
-    /// What another node holds is not asked for placement; the metastore knows it.
-    fn groups(&self) -> Vec<(GroupId, usize)> {
-        Vec::new()
+    /// Not asked of another node: who leads is known where it is asked.
+    fn leader_of(&self, _: GroupId) -> Option<NodeId> {
+        None
     }
 }
 

@@ -9,9 +9,10 @@ use super::{HelloPhase, LetGo, NodeHello, NodeServiceRequest};
 use crate::codec;
 use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeReport};
 use crate::peer::hello::VERSION;
+use crate::services::DropTarget;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use vecraft_types::{GroupId, NodeId, ReplicaId};
+use vecraft_types::{CollectionId, GroupId, IndexId, NodeId, ReplicaId};
 
 #[track_caller]
 fn check(value: impl Serialize, bytes: &[u8]) {
@@ -26,6 +27,7 @@ fn messages_are_those_of_this_version() {
         NodeHello { node: NodeId(3), config_hash: 5, version: "v".to_owned(), phase },
         &[1, 3, 5, 1, b'v', 2, 7],
     );
+    check(HelloPhase::Told { cluster: 7 }, &[1, 3, 7]);
     check(LetGo { is_removed: true, speaks_for: vec![7] }, &[1, 1, 1, 7]);
     let request = JoinRequest {
         node: NodeId(3),
@@ -60,6 +62,8 @@ fn messages_are_those_of_this_version() {
 #[test]
 fn verbs_keep_their_numbers() {
     check(NodeServiceRequest::Stats { shard: Default::default() }, &[1, 2, 0, 0]);
-    check(NodeServiceRequest::Digest { group: GroupId(1) }, &[1, 18, 1]);
-    check(NodeServiceRequest::Relieve { group: GroupId(1) }, &[1, 29, 1]);
+    check(NodeServiceRequest::Digest { group: GroupId(1) }, &[1, 15, 1]);
+    check(NodeServiceRequest::Relieve { group: GroupId(1) }, &[1, 26, 1]);
+    let target = DropTarget::Index { collection: CollectionId(1), index: IndexId(2) };
+    check(NodeServiceRequest::DropExactly { target }, &[1, 28, 2, 1, 2]);
 }

@@ -15,7 +15,7 @@ use tarpc::context::Context;
 use tarpc::server::{BaseChannel, Channel, Config, limits::requests_per_channel::MaxRequests};
 use tarpc::{ClientMessage, Response, Transport};
 use vecraft_types::api::{
-    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
+    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, PartitionRequest, SetLoaded,
 };
 use vecraft_types::{
     CollectionId, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
@@ -103,11 +103,8 @@ door! {
     drop_shard(group: GroupId, shard: ShardId) -> () => admin.drop_shard;
     drop_shard_partition(group: GroupId, shard: ShardId, partition: PartitionId) -> () => admin.drop_partition;
     create_collection(request: CreateCollection) -> () => catalogue.create_collection;
-    drop_collection(name: String) -> () => catalogue.drop_collection;
     create_partition(request: PartitionRequest) -> () => catalogue.create_partition;
-    drop_partition(request: PartitionRequest) -> () => catalogue.drop_partition;
     create_index(request: CreateIndex) -> () => catalogue.create_index;
-    drop_index(request: DropIndex) -> () => catalogue.drop_index;
     set_loaded(request: SetLoaded) -> () => catalogue.set_loaded;
     allocate_ids(count: u64) -> i64 => catalogue.allocate_ids;
     index_ready(group: GroupId, shard: ShardId, segment: SegmentId, build: IndexBuild) -> Option<IndexBuild>

@@ -8,7 +8,7 @@ use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeRepor
 use crate::memory::RoomLeft;
 use crate::services::*;
 use vecraft_types::api::{
-    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
+    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, PartitionRequest, SetLoaded,
 };
 use vecraft_types::{
     CollectionId, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
@@ -35,16 +35,10 @@ pub trait NodeService {
     async fn drop_shard_partition(group: GroupId, shard: ShardId, partition: PartitionId) -> Result<()>;
     /// [`CatalogueWriter::create_collection`].
     async fn create_collection(request: CreateCollection) -> Result<()>;
-    /// [`CatalogueWriter::drop_collection`].
-    async fn drop_collection(name: String) -> Result<()>;
     /// [`CatalogueWriter::create_partition`].
     async fn create_partition(request: PartitionRequest) -> Result<()>;
-    /// [`CatalogueWriter::drop_partition`].
-    async fn drop_partition(request: PartitionRequest) -> Result<()>;
     /// [`CatalogueWriter::create_index`].
     async fn create_index(request: CreateIndex) -> Result<()>;
-    /// [`CatalogueWriter::drop_index`].
-    async fn drop_index(request: DropIndex) -> Result<()>;
     /// [`CatalogueWriter::set_loaded`].
     async fn set_loaded(request: SetLoaded) -> Result<()>;
     /// [`CatalogueWriter::allocate_ids`].

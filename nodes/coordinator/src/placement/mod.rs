@@ -19,6 +19,7 @@
 //!
 //! What it does *not* do: it asks nobody and knows no clock; [`driver`] does.
 
+mod announced;
 pub mod driver;
 mod look;
 mod meta;
@@ -29,6 +30,7 @@ mod tests;
 mod view;
 mod voters;
 
+pub use announced::check_announced;
 pub use driver::{Hosts, Limits, Steward};
 pub use view::{GroupView, MembersView, NodeView, Step, View};
 

@@ -1,5 +1,6 @@
 //! How the cluster stands, in words for operators; and their verbs.
 
+use super::announced::check_new;
 use super::view::{MembersView, View};
 use super::{Steward, leaders, meta, pool};
 use async_trait::async_trait;
@@ -171,6 +172,7 @@ impl ClusterAdmin for Steward {
         let (asked, change) = match request {
             ClusterRequest::List => (None, None),
             ClusterRequest::Add { node, address } => {
+                self.inner.metastore.read(|state| check_new(state, node, &address))?;
                 (Some(node), Some(MetaChange::ExpectNode(NodeRow { id: node, address })))
             }
             ClusterRequest::Drain(node) => to(node, NodeState::Draining),

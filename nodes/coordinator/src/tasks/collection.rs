@@ -1,10 +1,17 @@
-//! Create and drop a collection, set its load flag.
+//! Create a collection, set its load flag.
 
 use super::Ddl;
-use vecraft_rpc::services::DropTarget;
+use crate::spread::{Led, spread};
+use std::time::Duration;
+use tokio::time::Instant;
 use vecraft_state::meta::{MetaChange, MetaOutcome};
 use vecraft_types::api::{CreateCollection, SetLoaded};
-use vecraft_types::{Error, Result};
+use vecraft_types::{Error, GroupId, Result};
+
+/// How long a new collection waits for the leaders of groups to be known.
+const LEADERS_MAX: Duration = Duration::from_millis(200);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(10);
 
 impl Ddl {
     /// Intent, a CreateShard entry in every shard's log, done (I11). The same collection again succeeds once its
@@ -13,22 +20,32 @@ impl Ddl {
     /// # Errors
     /// What apply refuses; or why a shard could not be made, and then the reconcile task goes on with it.
     pub async fn create_collection(&self, request: CreateCollection) -> Result<()> {
-        let candidates = self.shards.groups().into_iter().map(|(group, _)| group).collect();
-        let change = MetaChange::CreateCollection { request: Box::new(request), candidates };
+        let change =
+            MetaChange::CreateCollectionOn { request: Box::new(request), groups: self.offered().await };
         match self.metastore.propose(change).await? {
             MetaOutcome::Collection { id, .. } => self.finish(id).await,
             other => Err(Error::internal(format!("the metastore answered create with {other:?}"))),
         }
     }
 
-    /// Drops whatever holds the name. A missing collection is no error.
-    ///
-    /// # Errors
-    /// When the metastore cannot be reached.
-    pub async fn drop_collection(&self, name: String) -> Result<()> {
-        match self.find(name).await? {
-            Some(id) => self.drop_exactly(DropTarget::Collection(id)).await,
-            None => Ok(()),
+    /// The groups that take writes now, as far as this node knows, in the order in which they spread shards over leaders.
+    /// None at all means that nobody knows: then every group may. Who leads a group without a replica here is asked of
+    /// others while this waits a moment; a group that nobody leads is not waited for longer.
+    async fn offered(&self) -> Vec<GroupId> {
+        let until = Instant::now() + LEADERS_MAX;
+        loop {
+            let pool: Vec<(GroupId, u32)> = self.metastore.read(|state| {
+                let pool = state.root().groups.iter().filter(|(id, _)| **id != GroupId::META);
+                pool.map(|(id, row)| (*id, row.shards)).collect()
+            });
+            let led = |(group, shards): &(GroupId, u32)| {
+                Some(Led { group: *group, leader: self.shards.leader_of(*group)?, shards: *shards })
+            };
+            let led: Vec<Led> = pool.iter().filter_map(led).collect();
+            if led.len() == pool.len() || Instant::now() >= until {
+                return spread(led);
+            }
+            tokio::time::sleep(LOOK).await;
         }
     }
 

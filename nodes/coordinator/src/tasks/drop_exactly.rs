@@ -12,12 +12,18 @@ impl Ddl {
     /// Drops what has this id; what is gone is no error.
     ///
     /// # Errors
-    /// When the metastore cannot be reached; of a partition, as [`Ddl::drop_partition`].
+    /// When the metastore cannot be reached. Of a partition, also when it is the default one, or why a shard did not drop it,
+    /// and then the reconcile task goes on with it.
     pub async fn drop_exactly(&self, target: DropTarget) -> Result<()> {
         match target {
             DropTarget::Collection(id) => self.drop_collection_of(id).await,
             DropTarget::Partition { collection, partition } => {
                 self.drop_partition_of(collection, partition).await
+            }
+            DropTarget::Index { collection, index } => {
+                // The shards' own logs let go of what was built (I13).
+                self.metastore.propose(MetaChange::DropIndexOf { collection, index }).await?;
+                Ok(())
             }
         }
     }
@@ -31,19 +37,9 @@ impl Ddl {
         Ok(())
     }
 
-    /// The command goes by name: what was in the log before this look is applied, and an entry of a deposed leader comes
-    /// before all of its successor's, so the name cannot have passed on without this seeing it, unless both happen at this
-    /// very moment.
+    /// Intent, a DropPartition entry in every shard's log, done (I11).
     async fn drop_partition_of(&self, collection: CollectionId, partition: PartitionId) -> Result<()> {
-        self.metastore.catch_up().await?;
-        let name = self.metastore.read(|state| {
-            let found =
-                state.collection(collection)?.partitions.iter().find(|found| found.id == partition)?;
-            Some(found.name.clone())
-        });
-        if let Some(name) = name {
-            self.metastore.propose(MetaChange::DropPartition { collection, name }).await?;
-        }
+        self.metastore.propose(MetaChange::DropPartitionOf { collection, partition }).await?;
         // Also when an earlier attempt took the name away: the rows may still be there.
         self.finish(collection).await
     }

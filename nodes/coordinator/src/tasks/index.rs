@@ -1,9 +1,9 @@
-//! Create and drop an index: entries of the metastore only. The shards' own logs name what is built (I13).
+//! Create an index: an entry of the metastore only. The shards' own logs name what is built (I13).
 
 use super::Ddl;
 use vecraft_state::meta::MetaChange;
 use vecraft_types::Result;
-use vecraft_types::api::{CreateIndex, DropIndex};
+use vecraft_types::api::CreateIndex;
 
 impl Ddl {
     /// Writes the wish; whoever owns segments builds it.
@@ -15,18 +15,6 @@ impl Ddl {
         let CreateIndex { field, name, index_type, metric, params, .. } = request;
         let change = MetaChange::CreateIndex { collection, field, name, index_type, metric, params };
         self.metastore.propose(change).await?;
-        Ok(())
-    }
-
-    /// Takes the wish back. A missing index is no error.
-    ///
-    /// # Errors
-    /// Collection not found; the metastore cannot be reached.
-    pub async fn drop_index(&self, request: DropIndex) -> Result<()> {
-        let collection = self.resolve(&request.collection).await?;
-        self.metastore
-            .propose(MetaChange::DropIndex { collection, field: request.field, name: request.name })
-            .await?;
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! One verb a file. Each may be interrupted anywhere: what is left is in `MetaState::pending` (I11).
 
 mod allocate_ids;
+#[cfg(test)]
+mod by_name;
 mod collection;
 mod drop_exactly;
 mod index;
@@ -62,12 +64,5 @@ impl Ddl {
             self.unfinished.notify_one();
         }
         finished.map_err(Error::unanswered)
-    }
-}
-
-#[cfg(test)]
-impl Ddl {
-    pub(crate) fn locks_held(&self) -> usize {
-        self.locks.count()
     }
 }

@@ -1,4 +1,4 @@
-//! Create and drop a partition.
+//! Create a partition.
 
 use super::Ddl;
 use vecraft_state::meta::MetaChange;
@@ -14,16 +14,5 @@ impl Ddl {
         let collection = self.resolve(&request.collection).await?;
         self.metastore.propose(MetaChange::CreatePartition { collection, name: request.partition }).await?;
         Ok(())
-    }
-
-    /// Intent, a DropPartition entry in every shard's log, done (I11). A missing partition is no error.
-    ///
-    /// # Errors
-    /// Collection not found, the default partition; or why a shard did not drop it, and then the reconcile task
-    /// goes on with it.
-    pub async fn drop_partition(&self, request: PartitionRequest) -> Result<()> {
-        let collection = self.resolve(&request.collection).await?;
-        self.metastore.propose(MetaChange::DropPartition { collection, name: request.partition }).await?;
-        self.finish(collection).await
     }
 }

@@ -155,11 +155,17 @@ async fn the_actor_serves_many_at_once() {
     assert_eq!(sandbox.shards.live(), 64);
     let loads: Vec<_> = sandbox.metastore.root().groups.values().map(|row| row.shards).collect();
     assert_eq!(loads, [0, 32, 32], "placement balances also what arrives at once");
-    let drops = (0..32).map(|i| client.drop_collection(format!("c{i}")));
+    let drop = |name: String| async {
+        match client.holder_of(name).await? {
+            Some(id) => client.drop_exactly(DropTarget::Collection(id)).await,
+            None => Ok(()),
+        }
+    };
+    let drops = (0..32).map(|i| drop(format!("c{i}")));
     assert!(join_all(drops).await.iter().all(Result::is_ok));
     assert_eq!((sandbox.shards.live(), catalogue.list().len()), (0, 0));
     client.stop().await;
-    assert_eq!(client.drop_collection("c".into()).await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(drop("c".into()).await.unwrap_err().code, Code::Unavailable);
     shutdown.trigger("the test is over");
 }
 
@@ -204,4 +210,29 @@ async fn i11_dropping_a_partition_again_waits_for_rows_that_the_first_attempt_le
     sandbox.shards.fail(Code::Internal, 0);
     ddl.drop_exactly(target).await.unwrap();
     assert_eq!(sandbox.shards.shards.lock().dropped_partitions.len(), 2);
+}
+
+#[tokio::test]
+async fn i11_dropping_an_index_again_leaves_the_one_that_another_user_made_since() {
+    let sandbox = Sandbox::new().await;
+    let ddl = &sandbox.ddl;
+    ddl.create_collection(request("a")).await.unwrap();
+    let wish = CreateIndex {
+        collection: "a".into(),
+        field: "vector".into(),
+        name: String::new(),
+        index_type: "FLAT".into(),
+        metric: Some(Metric::Ip),
+        params: BTreeMap::new(),
+    };
+    let indexes = || sandbox.metastore.catalogue().by_name("a").unwrap().indexes.clone();
+    ddl.create_index(wish.clone()).await.unwrap();
+    let collection = sandbox.metastore.catalogue().by_name("a").unwrap().id;
+    let old = DropTarget::Index { collection, index: indexes()[0].id };
+    ddl.drop_exactly(old).await.unwrap();
+    assert_eq!(indexes(), []);
+    ddl.create_index(wish).await.unwrap();
+    // The answer was lost, and the coordinator that is asked again is another one.
+    sandbox.next_coordinator().drop_exactly(old).await.unwrap();
+    assert_eq!(indexes().len(), 1);
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use vecraft_raft_host::{Error as LogError, Failed, Mark, Part, Standing};
 use vecraft_rpc::services::{ShardAdmin, ShardCreation};
 use vecraft_types::{
-    Code, Error, GroupId, IndexBuild, IndexId, LogPosition, PartitionId, Result, SegmentId, ShardId,
+    Code, Error, GroupId, IndexBuild, IndexId, LogPosition, NodeId, PartitionId, Result, SegmentId, ShardId,
 };
 
 /// A log whose entries are applied at once.
@@ -166,7 +166,7 @@ impl ShardAdmin for FakeShards {
         panic!("the coordinator names no index builds");
     }
 
-    fn groups(&self) -> Vec<(GroupId, usize)> {
-        (1..=self.groups).map(|id| (GroupId(id), 0)).collect()
+    fn leader_of(&self, group: GroupId) -> Option<NodeId> {
+        (1..=self.groups).contains(&group.0).then_some(NodeId(1))
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use std::time::Duration;
 use vecraft_rpc::services::{ShardAdmin, ShardCreation};
 use vecraft_state::shard::{Refusal, ShardCommand};
-use vecraft_types::{GroupId, IndexBuild, IndexId, PartitionId, Result, SegmentId, ShardId};
+use vecraft_types::{GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -55,10 +55,7 @@ impl ShardAdmin for DataNode {
         }
     }
 
-    fn groups(&self) -> Vec<(GroupId, usize)> {
-        let count = |group: &std::sync::Arc<crate::group::DataGroup>| {
-            (group.raft.id(), group.machine.lock().replica.shard_ids().len())
-        };
-        DataNode::groups(self).iter().map(count).collect()
+    fn leader_of(&self, group: GroupId) -> Option<NodeId> {
+        DataNode::leader_of(self, group)
     }
 }

@@ -5,6 +5,10 @@
 //! ```
 //! The entries of a request are numbered through. Asked again after its leader was lost, it finds fewer rows than at
 //! first, so its first entry is not the old first one: it counts what the window holds of it (I10) and goes on behind.
+//!
+//! From its first entry on, only rows that were written before that entry go. Otherwise a key that this request deleted
+//! and somebody else wrote since would be deleted twice by one request: an acknowledged row would be gone. What was written
+//! later over a row that the filter meant counts as written after the delete.
 
 use crate::group::{DataGroup, refused};
 use crate::node::DataNode;
@@ -13,7 +17,7 @@ use vecraft_expr::Filter;
 use vecraft_rpc::services::ShardWritten;
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_state::shard::{Applied, Refusal, Seen, ShardCommand};
-use vecraft_types::{Code, Error, PartitionId, PrimaryKey, RequestId, Result, RowRef, ShardId};
+use vecraft_types::{Code, Error, LogPosition, PartitionId, PrimaryKey, RequestId, Result, RowRef, ShardId};
 
 /// Keys an entry.
 pub(crate) const KEYS_MAX: usize = 10_000;
@@ -28,9 +32,20 @@ struct Entries {
     request: RequestId,
     count: u32,
     total: ShardWritten,
+    /// Where the first one is.
+    first: Option<LogPosition>,
 }
 
 impl Entries {
+    fn of(request: RequestId) -> Entries {
+        Entries { request, count: 0, total: ShardWritten::default(), first: None }
+    }
+
+    /// Whether a row that the filter matches now was there to be deleted.
+    fn may_take(&self, row: RowRef) -> bool {
+        self.first.is_none_or(|first| row.position < first)
+    }
+
     /// The name of the first entry that is not counted.
     fn next(&self) -> RequestId {
         entry_name(self.request, self.count)
@@ -38,6 +53,7 @@ impl Entries {
 
     fn add(&mut self, applied: Applied) {
         self.count += 1;
+        self.first.get_or_insert(applied.position);
         self.total.deleted += applied.deleted;
         self.total.position = self.total.position.max(applied.position);
         self.total.timestamp = self.total.timestamp.max(applied.timestamp);
@@ -72,8 +88,22 @@ impl DataNode {
         filter: &str,
         deadline: Duration,
     ) -> Result<ShardWritten> {
+        let mut entries = Entries::of(request);
+        let done = self.delete_matching(shard, &mut entries, partitions, filter, deadline).await;
+        // What is gone is gone, whatever kept the rest from going.
+        done.map_err(|error| if entries.count > 0 { error.unanswered() } else { error })?;
+        Ok(entries.total)
+    }
+
+    async fn delete_matching(
+        &self,
+        shard: ShardId,
+        entries: &mut Entries,
+        partitions: &[PartitionId],
+        filter: &str,
+        deadline: Duration,
+    ) -> Result<()> {
         let group = self.group_of(shard)?;
-        let mut entries = Entries { request, count: 0, total: ShardWritten::default() };
         for _ in 0..ROUNDS_MAX {
             let at = group.raft.read_index().await?;
             group.raft.wait_published(at, deadline).await?;
@@ -81,19 +111,20 @@ impl DataNode {
                 let (node, partitions, filter) = (self.clone(), partitions.to_vec(), filter.to_owned());
                 move || node.resolve(shard, &partitions, &filter)
             };
-            let rows = group.io.run(look).await.map_err(|e| Error::internal(e.to_string()))??;
+            let mut rows = group.io.run(look).await.map_err(|e| Error::internal(e.to_string()))??;
             // After the look: what deleted rows that it did not see any more is in the window.
             entries.add_applied(&group, shard)?;
+            rows.retain(|(_, row)| entries.may_take(*row));
             let mut conflicts = 0;
             for chunk in rows.chunks(KEYS_MAX) {
-                conflicts += delete_rows(&group, shard, &mut entries, chunk, deadline).await?;
+                conflicts += delete_rows(&group, shard, entries, chunk, deadline).await?;
             }
             if conflicts == 0 {
                 if entries.count == 0 {
                     let view = self.views.get(shard);
                     entries.total.timestamp = view.map(|view| view.timestamp).unwrap_or_default();
                 }
-                return Ok(entries.total);
+                return Ok(());
             }
         }
         Err(Error::new(Code::Unavailable, "rows keep changing under the delete; some are gone, try again"))

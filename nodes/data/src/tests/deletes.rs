@@ -2,6 +2,7 @@
 
 use super::rig::{PARTITION, Rig, SHARD};
 use crate::tasks::delete_where::{KEYS_MAX, entry_name};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use vecraft_rpc::services::{RowChange, ShardWrite, ShardWriter, ShardWritten};
@@ -20,7 +21,7 @@ async fn filled() -> Rig {
 }
 
 fn left(rig: &Rig) -> usize {
-    rig.node.resolve(SHARD, &[], "n >= 0").unwrap().len()
+    keys_left(rig).count()
 }
 
 /// An attempt that got as far as so many entries.
@@ -67,4 +68,37 @@ async fn i10_a_delete_by_filter_whose_entries_are_forgotten_has_an_unknown_outco
     }
     writes.join_all().await;
     assert_eq!(ask(&rig).await.unwrap_err().code, Code::OutcomeUnknown);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i10_a_delete_by_filter_whose_answer_was_lost_does_not_take_what_was_inserted_since() {
+    let mut rig = Rig::new().await;
+    rig.insert(0..10).await;
+    // Done; the answer is lost on the way.
+    assert_eq!(ask(&rig).await.unwrap().deleted, 10);
+    // Another client sees that the rows are gone, and inserts its own.
+    assert_eq!(left(&rig), 0);
+    rig.insert(0..5).await;
+    // The first one asks again under the same name, which the window knows.
+    let again = ask(&rig).await.unwrap();
+    assert_eq!((again.deleted, left(&rig)), (10, 5), "acknowledged rows are gone: the delete was done twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i10_a_delete_by_filter_that_goes_on_leaves_what_was_written_since_it_began() {
+    let mut rig = filled().await;
+    cut_off_after(&rig, 1).await;
+    let kept: BTreeSet<PrimaryKey> = keys_left(&rig).collect();
+    let back = (0..ROWS as i64).find(|key| !kept.contains(&PrimaryKey::Int64(*key))).unwrap();
+    // One of those that are gone comes back, and one more row that the filter matches is new.
+    rig.insert(back..back + 1).await;
+    rig.insert(ROWS as i64..ROWS as i64 + 1).await;
+    let done = ask(&rig).await.unwrap();
+    let left: Vec<PrimaryKey> = keys_left(&rig).collect();
+    let since = [back, ROWS as i64].map(PrimaryKey::Int64);
+    assert_eq!((done.deleted, left), (ROWS as u64, since.to_vec()), "acknowledged rows are gone");
+}
+
+fn keys_left(rig: &Rig) -> impl Iterator<Item = PrimaryKey> {
+    rig.node.resolve(SHARD, &[], "n >= 0").unwrap().into_iter().map(|(key, _)| key)
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use vecraft_rpc::membership::{ClusterAdmin, JoinRequest, Joined};
 use vecraft_rpc::services::{CatalogueWriter, DropTarget};
 use vecraft_types::api::{
-    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded,
+    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, PartitionRequest, SetLoaded,
 };
 use vecraft_types::{CollectionId, GroupId, NodeId, Result};
 
@@ -16,8 +16,7 @@ macro_rules! at_leader {
     ($($method:ident($argument:ident: $type:ty) -> $reply:ty;)+) => {
         #[async_trait]
         impl CatalogueWriter for CatalogueRouter {
-            // Each says how things should be, or takes ids that may be lost: asking twice does no harm. What is dropped
-            // is named by its id where it matters.
+            // Each says how things should be, or takes ids that may be lost: asking twice does no harm.
             $(async fn $method(&self, $argument: $type) -> Result<$reply> {
                 self.0.ask_leader(GroupId::META, |leader| async move { leader.$method($argument).await }).await
             })+
@@ -27,11 +26,8 @@ macro_rules! at_leader {
 
 at_leader! {
     create_collection(request: CreateCollection) -> ();
-    drop_collection(name: String) -> ();
     create_partition(request: PartitionRequest) -> ();
-    drop_partition(request: PartitionRequest) -> ();
     create_index(request: CreateIndex) -> ();
-    drop_index(request: DropIndex) -> ();
     set_loaded(request: SetLoaded) -> ();
     allocate_ids(count: u64) -> i64;
     holder_of(name: String) -> Option<CollectionId>;

@@ -3,7 +3,7 @@
 use super::Everywhere;
 use async_trait::async_trait;
 use vecraft_rpc::services::{ShardAdmin, ShardCreation, ShardStats, ShardWrite, ShardWriter, ShardWritten};
-use vecraft_types::{GroupId, IndexBuild, IndexId, PartitionId, Result, SegmentId, ShardId};
+use vecraft_types::{GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId};
 
 /// Hands each write to its shard's leader.
 pub struct WriteRouter(pub Everywhere<dyn ShardWriter>);
@@ -61,7 +61,7 @@ impl ShardAdmin for AdminRouter {
         self.0.on_leader(group, |leader| async move { leader.index_dropped(group, shard, index).await }).await
     }
 
-    fn groups(&self) -> Vec<(GroupId, usize)> {
-        self.0.local.groups()
+    fn leader_of(&self, group: GroupId) -> Option<NodeId> {
+        self.0.topology.leader_of(group)
     }
 }

@@ -1,18 +1,23 @@
 //! Collections: create, drop, describe, list, load flag, number of rows.
 
 use crate::Proxy;
-use crate::deadline::{Ask, is_unavailable};
+use crate::deadline::{Ask, is_unanswered, is_unavailable};
 use crate::names::{NameFreshness, check_database, partition_id};
 use futures::future::try_join_all;
 use std::sync::Arc;
+use std::time::Duration;
 use vecraft_rpc::services::{DropTarget, ShardStats};
 use vecraft_types::api::{Call, CollectionName, CreateCollection, RowCount, SetLoaded};
 use vecraft_types::limits::SHARDS_MAX;
 use vecraft_types::schema::check_name;
-use vecraft_types::{CollectionDescriptor, DdlPhase, Error, PkConflict, Result};
+use vecraft_types::{CollectionDescriptor, DdlPhase, Error, GroupId, PkConflict, Result};
 
 /// Property that makes reads fail before a load, as in Milvus.
 const STRICT_LOAD: &str = "milvus.strict_load";
+/// For the metastore's newest word, where what is known here does too: more than an election.
+const NEWEST_WAIT: Duration = Duration::from_secs(5);
+/// The same when it has answered nobody for long: enough for an answer, if it is back.
+const NEWEST_WAIT_OUT: Duration = Duration::from_millis(500);
 
 impl Proxy {
     pub(crate) async fn make_collection(&self, call: Call, mut asked: CreateCollection) -> Result<()> {
@@ -48,11 +53,27 @@ impl Proxy {
         name: CollectionName,
     ) -> Result<CollectionDescriptor> {
         let look_up = || self.collection(&call, &name, NameFreshness::Latest);
-        let found = self
-            .deadline(&call)
-            .retry(Ask::look_up("describe collection", NameFreshness::Latest), is_unavailable, look_up)
-            .await?;
+        // Clients describe before they read at any level: a metastore without a majority must not take reads at Eventually
+        // away from a collection that is known here. While there is a majority, elections are waited for, and the answer is
+        // the newest (I19). What is not known is asked for until the caller's deadline.
+        let deadline = match self.usable(&name) {
+            Some(_) => self.deadline(&call).at_most(self.patience_for_newest()),
+            None => self.deadline(&call),
+        };
+        let ask = Ask::look_up("describe collection", NameFreshness::Latest);
+        let found = match deadline.retry(ask, is_unavailable, look_up).await {
+            Err(error) if is_unanswered(&error) => self.usable(&name).ok_or(error)?,
+            found => found?,
+        };
         Ok((*found).clone())
+    }
+
+    /// How long the newest word of the metastore is waited for by whoever can do without.
+    fn patience_for_newest(&self) -> Duration {
+        match self.outages.is_out(GroupId::META, self.clock.monotonic()) {
+            true => NEWEST_WAIT_OUT,
+            false => NEWEST_WAIT,
+        }
     }
 
     pub(crate) async fn one_known_collection(

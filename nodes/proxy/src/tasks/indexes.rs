@@ -4,7 +4,7 @@ use crate::Proxy;
 use crate::deadline::{Ask, is_unavailable};
 use crate::names::{NameFreshness, field_not_found};
 use vecraft_index::IndexSpec;
-use vecraft_rpc::services::ShardStats;
+use vecraft_rpc::services::{DropTarget, ShardStats};
 use vecraft_types::api::{Call, CreateIndex, DropIndex, IndexInfo};
 use vecraft_types::schema::check_name;
 use vecraft_types::{Code, Error, Result};
@@ -66,8 +66,16 @@ impl Proxy {
             }
         }
         let deadline = self.deadline(&call);
-        self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
-        let attempt = || self.catalogue_writer.drop_index(asked.clone());
+        let found = self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
+        // A field that is not there has no index. Dropping what is not there succeeds.
+        let index = match asked.name.is_empty() {
+            true => found.schema.field(&asked.field).and_then(|field| found.index_on(field.id)),
+            false => found.indexes.iter().find(|index| index.spec.name == asked.name),
+        };
+        let Some(index) = index.map(|index| index.id) else { return Ok(()) };
+        // By its id: an attempt after a lost answer must not hit what another user made under the name since (I11).
+        let target = DropTarget::Index { collection: found.id, index };
+        let attempt = || self.catalogue_writer.drop_exactly(target);
         deadline.retry(Ask::ddl("drop index"), is_unavailable, attempt).await
     }
 

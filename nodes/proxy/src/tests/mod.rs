@@ -13,7 +13,7 @@ use crate::{Proxy, ProxyConfig, ProxyParts, ServerIdentity};
 use fakes::FakeCluster;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use vecraft_runtime::clock::SystemClock;
+use vecraft_runtime::clock::{Clock, SystemClock};
 use vecraft_types::api::*;
 use vecraft_types::*;
 
@@ -44,7 +44,17 @@ impl Bench {
     }
 
     fn proxy(cluster: &Arc<FakeCluster>, config: ProxyConfig) -> Proxy {
-        Proxy::new(ProxyParts {
+        Proxy::new(Bench::parts(cluster, config))
+    }
+
+    /// A proxy whose time is the test's.
+    fn use_clock(&mut self, clock: Arc<dyn Clock>) {
+        let parts = Bench::parts(&self.cluster, ProxyConfig::default());
+        self.proxy = Proxy::new(ProxyParts { clock, ..parts });
+    }
+
+    fn parts(cluster: &Arc<FakeCluster>, config: ProxyConfig) -> ProxyParts {
+        ProxyParts {
             cluster: Arc::new(fakes::NoNodes),
             topology: Arc::new(fakes::Places { has_leader: true }),
             doors: Arc::new(fakes::Places::default()),
@@ -60,7 +70,7 @@ impl Bench {
                 cluster_name: "demo".into(),
             },
             config,
-        })
+        }
     }
 
     async fn insert(&self, rows: NamedRows) -> Result<MutationReply> {

@@ -1,4 +1,5 @@
 //! What a user hears when a group has no leader, or one that does not answer: which group, why, and whether it may be done.
+
 use super::fakes::Trouble;
 use super::*;
 use crate::deadline::{Ask, Deadline, is_unavailable};
@@ -155,4 +156,20 @@ async fn a_group_that_has_answered_nobody_for_long_is_waited_for_as_long_as_some
     outages.answered(GroupId::META);
     let (waited, _) = refused_after(&outages, &clock).await;
     assert!(waited > Duration::from_secs(29), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_no_leader_gave_does_not_end_an_outage() {
+    let (outages, clock): (Arc<Outages>, _) = (Arc::default(), Arc::new(SimClock::new(0)));
+    refused_after(&outages, &clock).await;
+    let places: Arc<dyn Topology> = Arc::new(fakes::Places { has_leader: true });
+    let time: Arc<dyn Clock> = clock.clone();
+    let deadline = Deadline::new(&time, &places, &outages, Duration::from_secs(30));
+    // As this node answers by itself: a database that is not there, its own mailbox full.
+    for code in [Code::DatabaseNotFound, Code::RateLimited] {
+        let wrong = || async move { Err::<(), Error>(Error::new(code, "")) };
+        deadline.retry(Ask::ddl("create collection"), is_unavailable, wrong).await.unwrap_err();
+    }
+    let (waited, error) = refused_after(&outages, &clock).await;
+    assert!(waited < Duration::from_secs(7), "{waited:?}: {error}");
 }

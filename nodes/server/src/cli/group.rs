@@ -10,6 +10,7 @@ use vecraft_types::{GroupId, LogPosition};
 #[derive(Debug, Subcommand)]
 pub enum GroupCommand {
     /// Give up one log entry that cannot be applied, so that its group starts again.
+    #[command(long_about = ABOUT)]
     Skip(Skip),
 }
 
@@ -21,15 +22,17 @@ impl GroupCommand {
     }
 }
 
-/// Options of `vecraft group skip`.
-#[derive(Debug, Args)]
-#[command(
-    long_about = "Give up one log entry that cannot be applied, so that its group starts again.\n\nA group whose same entry failed twice is quarantined: its shards are out of service, the other groups serve \
+/// What `--help` teaches. Named where the command is: there its first line would take the place of this.
+pub const ABOUT: &str = "Give up one log entry that cannot be applied, so that its group starts again.\n\nA group whose same entry failed twice is quarantined: its shards are out of service, the other groups serve \
                   (vecraft status says which, and why). First try a newer vecraft. If there is none, this command \
                   tells the group to pass the entry over from its next start on. The change in that entry, which \
                   may have been acknowledged to a client, is lost.\n\nWith replicas, run it on every node that holds \
                   the group before any of them starts: a replica that does not skip what the others skip would \
-                  differ from them.",
+                  differ from them.";
+
+/// Options of `vecraft group skip`.
+#[derive(Debug, Args)]
+#[command(
     after_help = "Example, with the numbers that vecraft status names:\n  vecraft group skip --data-dir data --group 3 --entry 1042            says what would be lost\n  vecraft group skip --data-dir data --group 3 --entry 1042 --unsafe   loses it"
 )]
 pub struct Skip {

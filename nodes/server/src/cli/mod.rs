@@ -99,3 +99,32 @@ fn print_config(file: Option<&std::path::Path>) -> Result<(), String> {
     print!("{}", config.effective_toml());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::CommandFactory;
+
+    /// What `--help` of a command prints, wherever its lines end.
+    fn help(words: &[&str]) -> String {
+        let mut command = &mut Cli::command();
+        for word in words {
+            command = command.find_subcommand_mut(word).unwrap();
+        }
+        let text = command.render_long_help().to_string();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn help_teaches_what_a_command_does_and_warns_of_what_it_loses() {
+        for (words, taught) in [
+            (&["cluster", "init"], "An empty node beside an existing cluster is never formed anew"),
+            (&["node", "recover"], "THIS LOSES DATA"),
+            (&["group", "skip"], "With replicas, run it on every node"),
+        ] {
+            let help = help(words);
+            assert!(help.contains(taught) && help.contains("Example"), "{words:?}: {help}");
+        }
+    }
+}

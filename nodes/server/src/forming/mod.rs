@@ -4,10 +4,12 @@
 //! every node   serves the forming service on its node port, asks the others who they are
 //! lowest id    all there, empty, one configuration: draws the cluster id, writes it down, tells it to each
 //! the others   write it down and answer
+//! lowest id    all have it: writes that down, says so; the others hear it and write it down too
 //! then         all start their replicas; group 0's first entry says who is in the cluster and who holds what
 //! ```
 //! What may be decided from the answers is [`decide`], which is pure. A node that crashes in the middle comes back in the
-//! phase it wrote down and the forming goes on. With `cluster.forming = "explicit"` the lowest id draws nothing before a
+//! phase it wrote down and the forming goes on. No replica starts, so nobody votes, while a node may still be told the
+//! name: one that is emptied after it voted is never told again. With `cluster.forming = "explicit"` the lowest id draws nothing before a
 //! person told it to (`vecraft cluster init`). An empty node that finds a cluster joins it: it gets its replica of
 //! group 0 there, writes it down and is formed.
 
@@ -51,6 +53,7 @@ pub fn hello(config: &Config, directory: &Directory) -> NodeHello {
         phase: match identity.phase {
             Phase::Empty => HelloPhase::Empty,
             Phase::Forming => HelloPhase::Forming { cluster },
+            Phase::Told => HelloPhase::Told { cluster },
             Phase::Formed => HelloPhase::Formed { cluster },
         },
     }
@@ -101,6 +104,7 @@ impl Nameless<'_> {
             let waiting = match decide(&own, &listed, &answers, door.may_begin()) {
                 Next::Refuse(why) => return Err(refused(why)),
                 Next::Follow { cluster } => {
+                    self.directory.identity.lock().told(self.directory.kv.as_ref())?;
                     tracing::info!(cluster = format!("{cluster:032x}"), "this node's cluster has its name");
                     return Ok(());
                 }
@@ -108,7 +112,10 @@ impl Nameless<'_> {
                     let cluster = cluster.unwrap_or_else(|| self.ground.random.next_u128());
                     self.directory.identity.lock().begin(self.directory.kv.as_ref(), cluster)?;
                     match tell_all(&self.peers, &listed, own.node, cluster).await {
-                        Ok(()) => return Ok(()),
+                        Ok(()) => {
+                            self.directory.identity.lock().told(self.directory.kv.as_ref())?;
+                            return Ok(());
+                        }
                         Err(why) => why,
                     }
                 }

@@ -12,6 +12,15 @@ use vecraft_types::{
     Result, ShardId, ShardPlacement, Timestamp,
 };
 
+/// Where the shards of a new collection go.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Groups<'a> {
+    /// Of these, or of all when there is none, those with the fewest shards.
+    Least(&'a [GroupId]),
+    /// These, in turn.
+    InTurn(&'a [GroupId]),
+}
+
 impl MetaState {
     /// Takes the name and writes the intent. An equal collection answers with its id, another one of that name is
     /// an error.
@@ -19,7 +28,7 @@ impl MetaState {
         &mut self,
         at: Timestamp,
         request: CreateCollection,
-        candidates: &[GroupId],
+        groups: Groups<'_>,
     ) -> Result<MetaOutcome> {
         let wanted = rules::check_collection(request)?;
         if let Some(existing) = self.collection_named(&wanted.name) {
@@ -35,7 +44,10 @@ impl MetaState {
                 format!("{} collections exist, at most {COLLECTIONS_MAX} are allowed", self.names.len());
             return Err(Error::new(Code::TooManyCollections, text));
         }
-        let groups = self.place(wanted.shards, candidates)?;
+        let groups = match groups {
+            Groups::Least(candidates) => self.place(wanted.shards, candidates)?,
+            Groups::InTurn(groups) => self.place_in_turn(wanted.shards, groups)?,
+        };
         let id = CollectionId(take(&mut self.root.next.collection, 1).ok_or_else(used_up)?);
         let partition = PartitionId(take(&mut self.root.next.partition, 1).ok_or_else(used_up)?);
         let shards: Vec<_> = (0..)
@@ -81,6 +93,16 @@ impl MetaState {
             least.0 += 1;
         }
         Ok(chosen)
+    }
+
+    /// Shards on these groups, one after another and again from the first.
+    fn place_in_turn(&self, shards: u32, groups: &[GroupId]) -> Result<Vec<GroupId>> {
+        let can_take = |id: &&GroupId| **id != GroupId::META && self.root.groups.contains_key(id);
+        let turn: Vec<GroupId> = groups.iter().filter(can_take).copied().collect();
+        match turn.is_empty() {
+            true => Err(Error::new(Code::Unavailable, "no group can take shards")),
+            false => Ok(turn.into_iter().cycle().take(shards as usize).collect()),
+        }
     }
 
     /// `Creating -> Ready`. Repeated, or after a drop: no effect.

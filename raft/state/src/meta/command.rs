@@ -17,8 +17,8 @@ pub struct MetaCommand {
     pub change: MetaChange,
 }
 
-/// A change of the catalogue. Collections are named by id except when they are made, so that a command which is
-/// proposed twice cannot hit a later collection of the same name.
+/// A change of the catalogue. What is there already is named by id, so that a command which is proposed twice cannot hit
+/// what has the same name later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum MetaChange {
     /// The first command of a cluster's life (I1): names it, registers its first node, makes the pool's groups and
@@ -50,7 +50,8 @@ pub enum MetaChange {
         /// How many, at least 1.
         count: u64,
     },
-    /// Intent: a collection in phase `Creating`, its name taken, its shards placed (I11).
+    /// Intent: a collection in phase `Creating`, its name taken, its shards placed (I11) where there are fewest. Proposed by
+    /// earlier programs; now it is [`MetaChange::CreateCollectionOn`].
     CreateCollection {
         /// As the user asked.
         request: Box<CreateCollection>,
@@ -70,7 +71,7 @@ pub enum MetaChange {
         /// Name of the partition.
         name: String,
     },
-    /// Intent: the partition leaves the descriptor, its name is free, its rows wait for [`MetaChange::PartitionGone`].
+    /// [`MetaChange::DropPartitionOf`] by name, as earlier programs proposed it.
     DropPartition {
         /// The collection.
         collection: CollectionId,
@@ -99,7 +100,8 @@ pub enum MetaChange {
         /// Build parameters as given.
         params: std::collections::BTreeMap<String, String>,
     },
-    /// Removes the index of a name, or of a field when the name is empty.
+    /// Removes the index of a name, or of a field when the name is empty. Earlier programs proposed it; now it is
+    /// [`MetaChange::DropIndexOf`].
     DropIndex {
         /// The collection.
         collection: CollectionId,
@@ -200,6 +202,29 @@ pub enum MetaChange {
         directory: u128,
         /// A node of the cluster has it in its configuration.
         is_listed: bool,
+    },
+    /// As [`MetaChange::CreateCollection`], its shards placed on these groups in turn.
+    CreateCollectionOn {
+        /// As the user asked.
+        request: Box<CreateCollection>,
+        /// In the order in which the proposer saw shards spread best over leaders; empty means the whole pool, where there
+        /// are fewest.
+        groups: Vec<GroupId>,
+    },
+    /// Intent: the partition leaves the descriptor, its name is free, its rows wait for [`MetaChange::PartitionGone`]. One
+    /// that is gone is no error.
+    DropPartitionOf {
+        /// The collection.
+        collection: CollectionId,
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// Removes an index; one that is gone is no error.
+    DropIndexOf {
+        /// The collection.
+        collection: CollectionId,
+        /// The index.
+        index: IndexId,
     },
 }
 

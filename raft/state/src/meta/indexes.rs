@@ -71,11 +71,21 @@ impl MetaState {
         let is_meant = |index: &&IndexDescriptor| {
             if name.is_empty() { Some(index.spec.field) == field } else { index.spec.name == name }
         };
-        let Some(id) = row.indexes.iter().find(is_meant).map(|index| index.id) else {
+        match row.indexes.iter().find(is_meant).map(|index| index.id) {
+            Some(id) => self.drop_index_of(collection, id),
+            None => Ok(MetaOutcome::Done),
+        }
+    }
+
+    /// Removes the index of an id, which no other index ever has (I11). A missing one is no error, nor is a collection that
+    /// went meanwhile.
+    pub(super) fn drop_index_of(&mut self, collection: CollectionId, index: IndexId) -> Result<MetaOutcome> {
+        let has_it = |row: &CollectionDescriptor| row.indexes.iter().any(|found| found.id == index);
+        if !self.collection(collection).is_some_and(|row| has_it(row)) {
             return Ok(MetaOutcome::Done);
-        };
-        self.edit(collection, |row| row.indexes.retain(|index| index.id != id));
-        Ok(MetaOutcome::Index(id))
+        }
+        self.edit(collection, |row| row.indexes.retain(|found| found.id != index));
+        Ok(MetaOutcome::Index(index))
     }
 }
 

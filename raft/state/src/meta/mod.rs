@@ -21,6 +21,7 @@ mod indexes;
 mod partitions;
 mod pending;
 mod placement;
+mod placing;
 mod recovering;
 mod rules;
 mod state;

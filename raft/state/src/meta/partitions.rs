@@ -5,7 +5,7 @@ use super::state::take;
 use super::{MetaOutcome, MetaState};
 use vecraft_types::limits::{DEFAULT_PARTITION, PARTITIONS_MAX};
 use vecraft_types::schema::check_name;
-use vecraft_types::{CollectionId, Error, PartitionDescriptor, PartitionId, Result, Timestamp};
+use vecraft_types::{CollectionId, DdlPhase, Error, PartitionDescriptor, PartitionId, Result, Timestamp};
 
 impl MetaState {
     /// Makes a partition; one of that name that exists is no error. Shards need not be told: they take rows of any
@@ -37,12 +37,32 @@ impl MetaState {
         if name == DEFAULT_PARTITION {
             return Err(Error::invalid("the default partition cannot be dropped").with("partition", name));
         }
-        let Some(id) = self.ready(collection)?.partition(name).map(|partition| partition.id) else {
-            return Ok(MetaOutcome::Done);
-        };
-        self.edit(collection, |row| row.partitions.retain(|partition| partition.id != id));
-        self.root.dropping_partitions.entry(collection).or_default().insert(id);
-        Ok(MetaOutcome::Partition(id))
+        match self.ready(collection)?.partition(name).map(|partition| partition.id) {
+            Some(id) => self.drop_partition_of(collection, id),
+            None => Ok(MetaOutcome::Done),
+        }
+    }
+
+    /// The same by its id, which no other partition ever has (I11). A collection that went meanwhile takes its partitions
+    /// along.
+    pub(super) fn drop_partition_of(
+        &mut self,
+        collection: CollectionId,
+        partition: PartitionId,
+    ) -> Result<MetaOutcome> {
+        let row = self.collection(collection).filter(|row| row.phase == DdlPhase::Ready);
+        let found = row.and_then(|row| row.partitions.iter().find(|found| found.id == partition));
+        match found {
+            None => return Ok(MetaOutcome::Done),
+            Some(found) if found.name == DEFAULT_PARTITION => {
+                let refused = Error::invalid("the default partition cannot be dropped");
+                return Err(refused.with("partition", &found.name));
+            }
+            Some(_) => {}
+        }
+        self.edit(collection, |row| row.partitions.retain(|found| found.id != partition));
+        self.root.dropping_partitions.entry(collection).or_default().insert(partition);
+        Ok(MetaOutcome::Partition(partition))
     }
 
     /// Done: no shard has its rows any more. Repeated: no effect.

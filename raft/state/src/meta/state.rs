@@ -1,5 +1,6 @@
 //! The state and the one function that changes it.
 
+use super::collections::Groups;
 use super::{MetaChange, MetaCommand, MetaOutcome, MetaReply, Placement};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,12 +135,13 @@ impl MetaState {
             MetaChange::AllocateReplicaIds { count } => (None, self.allocate_replica_ids(count)),
             MetaChange::AllocateRowIds { count } => (None, self.allocate_row_ids(at, count)),
             MetaChange::CreateCollection { request, candidates } => {
-                let outcome = self.create_collection(at, *request, &candidates);
-                let id = match &outcome {
-                    Ok(MetaOutcome::Collection { id, .. }) => Some(*id),
-                    _ => None,
-                };
-                (id, outcome)
+                shown(self.create_collection(at, *request, Groups::Least(&candidates)))
+            }
+            MetaChange::CreateCollectionOn { request, groups } if groups.is_empty() => {
+                shown(self.create_collection(at, *request, Groups::Least(&groups)))
+            }
+            MetaChange::CreateCollectionOn { request, groups } => {
+                shown(self.create_collection(at, *request, Groups::InTurn(&groups)))
             }
             MetaChange::CollectionReady(id) => (Some(id), self.collection_ready(id)),
             MetaChange::DropCollection(id) => (Some(id), self.drop_collection(id)),
@@ -182,6 +184,12 @@ impl MetaState {
             }
             MetaChange::SetReplication(replication) => (None, self.set_replication(replication)),
             MetaChange::Recover { cluster, survivor } => (None, self.recover(cluster, survivor)),
+            MetaChange::DropPartitionOf { collection, partition } => {
+                (Some(collection), self.drop_partition_of(collection, partition))
+            }
+            MetaChange::DropIndexOf { collection, index } => {
+                (Some(collection), self.drop_index_of(collection, index))
+            }
         }
     }
 
@@ -237,6 +245,15 @@ impl MetaState {
             change(Arc::make_mut(row));
         }
     }
+}
+
+/// With the collection that was created, for those who publish it.
+fn shown(outcome: Result<MetaOutcome>) -> (Option<CollectionId>, Result<MetaOutcome>) {
+    let id = match &outcome {
+        Ok(MetaOutcome::Collection { id, .. }) => Some(*id),
+        _ => None,
+    };
+    (id, outcome)
 }
 
 /// Takes `count` numbers from a counter; `None` when they are used up.

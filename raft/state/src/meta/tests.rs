@@ -3,6 +3,7 @@
 mod cases;
 mod indexes;
 mod model;
+mod placement;
 
 use super::*;
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@ use super::ground::Ground;
 use super::history::Recorder;
 use super::nodes::{Node, Nodes};
 use super::plan::{Fault, Planned};
+use super::replacement::replace;
 use super::service::Happened;
 use crate::Trouble;
 use tokio::time::sleep;
@@ -57,6 +58,7 @@ pub async fn happen(
             hit.iter().try_for_each(|at| disks[*at].free())?;
         }
         Fault::Wipe => wipe(planned, &mut nodes.nodes[hit[0]]).await?,
+        Fault::Replace => replace(planned, nodes, hit[0]).await?,
     }
     let healed = recorder.now();
     nodes.up().await?;
@@ -72,7 +74,7 @@ async fn targets(planned: &Planned, nodes: &Nodes) -> Vec<usize> {
             vec![nodes.leader().await]
         }
         Fault::KillAny | Fault::Pause | Fault::Partition | Fault::OneWay | Fault::Slow => vec![any],
-        Fault::PowerCut | Fault::Wipe => vec![any],
+        Fault::PowerCut | Fault::Wipe | Fault::Replace => vec![any],
         Fault::Bridge => {
             let leader = nodes.leader().await;
             vec![leader, (leader + 1 + (planned.pick % (count as u64 - 1)) as usize) % count]

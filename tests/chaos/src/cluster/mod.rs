@@ -7,9 +7,10 @@
 //! | module | the question it answers |
 //! |---|---|
 //! | [`plan`] | which fault when? |
-//! | [`nodes`], [`web`] | how are nodes configured, started, ended, asked how they are? |
+//! | [`config`] | what does each node's configuration say? |
+//! | [`nodes`], [`web`] | how are nodes started, ended, asked how they are? |
 //! | [`ground`], [`network`], [`disks`] | what does this machine give, for which kinds of faults? |
-//! | [`faults`] | how is a fault done and taken back? |
+//! | [`faults`], [`replacement`] | how is a fault done and taken back? |
 //! | [`board`], [`writers`], [`readers`] | who writes and reads what? |
 //! | [`history`] | what did clients do and see? |
 //! | [`check`] | is that what was promised? |
@@ -23,6 +24,7 @@
 
 pub mod board;
 pub mod check;
+pub mod config;
 pub mod disks;
 pub mod faults;
 pub mod ground;
@@ -33,6 +35,7 @@ pub mod page;
 pub mod picture;
 pub mod plan;
 pub mod readers;
+pub mod replacement;
 pub mod report;
 pub mod rest;
 pub mod run;

@@ -1,25 +1,20 @@
-//! The nodes: their configuration, their processes, who leads.
+//! The nodes: their processes, who leads.
 
+use super::config::{Config, Host};
 use super::ground::Ground;
-use super::network;
 use super::web::{self, Standing};
 use crate::Trouble;
 use crate::server::{Place, Server};
-use std::fmt::Write;
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a node may take until it serves, before the run says that it does not come back.
 pub const SERVE_MAX: Duration = Duration::from_secs(90);
-/// Doors of a node: Milvus, client, node, HTTP.
-const DOORS: usize = 4;
 
 /// One node.
 pub struct Node {
-    /// Its number, from 1.
+    /// The number of its host, from 1. The node's own is the same until the node is replaced: see [`Nodes::number`].
     pub id: u64,
     /// Where its clients go.
     pub client_address: String,
@@ -39,8 +34,10 @@ pub struct Size {
 
 /// All nodes of a cluster.
 pub struct Nodes {
-    /// By id.
+    /// By host.
     pub nodes: Vec<Node>,
+    program: PathBuf,
+    config: Config,
 }
 
 impl Nodes {
@@ -50,42 +47,45 @@ impl Nodes {
     /// # Errors
     /// When there are no free ports or a file cannot be written.
     pub fn cold(program: &Path, dir: &Path, size: Size, ground: &Ground) -> Result<Nodes, Trouble> {
-        let config = dir.join("cluster.toml");
-        let secret = dir.join("secret");
-        let Size { nodes: count, groups_per_node } = size;
-        let mut text = settings(groups_per_node);
-        if ground.network.is_ok() {
-            write_secret(&secret)?;
-            text = text.replace("[data]", &format!("secret_file = \"{}\"\n\n[data]", secret.display()));
-        }
-        let mut nodes = Vec::new();
-        let mut ports = free_ports(count as usize * DOORS)?.into_iter();
-        for id in 1..=count {
-            let mut next = || ports.next().ok_or_else(|| "too few free ports".to_owned());
-            let (milvus, client, node, http) = (next()?, next()?, next()?, next()?);
-            let at = id as usize;
-            let host = if ground.network.is_ok() { network::host(at) } else { "127.0.0.1".to_owned() };
-            // Inside the filesystem, beside its lost+found.
-            let disk = if ground.disks.is_ok() { format!("disk-{id}/data") } else { format!("node-{id}") };
-            let data = dir.join(disk);
-            let _ = write!(
-                text,
-                "[[node]]\nid = {id}\nhost = \"{host}\"\ndata_dir = \"{}\"\nmilvus_port = {milvus}\nclient_port = \
-                 {client}\nnode_port = {node}\nhttp_port = {http}\n",
-                data.display()
-            );
-            let on_host = ground.network.as_ref().map(|network| network.on(at)).unwrap_or_default();
-            let command = [on_host, command(program, &config, id)].concat();
-            nodes.push(Node {
+        let config = Config::make(dir, size.nodes, size.groups_per_node, ground)?;
+        let node = |(at, host): (usize, &Host)| {
+            let id = at as u64 + 1;
+            let on_host = ground.network.as_ref().map(|network| network.on(at + 1)).unwrap_or_default();
+            let command = [on_host, command(program, &config.path, host.number)].concat();
+            Node {
                 id,
-                client_address: format!("{host}:{client}"),
-                http_address: format!("{host}:{http}"),
-                place: Place { command, data, log: dir.join(format!("node-{id}.log")) },
+                client_address: host.client_address(),
+                http_address: host.http_address(),
+                place: Place { command, data: host.data.clone(), log: dir.join(format!("node-{id}.log")) },
                 server: None,
-            });
-        }
-        fs::write(&config, text).map_err(|e| format!("cannot write {}: {e}", config.display()))?;
-        Ok(Nodes { nodes })
+            }
+        };
+        let nodes = config.hosts().iter().enumerate().map(node).collect();
+        Ok(Nodes { nodes, program: program.to_owned(), config })
+    }
+
+    /// The number that the node on a host has in the cluster.
+    pub fn number(&self, at: usize) -> u64 {
+        self.config.hosts()[at].number
+    }
+
+    /// Where other nodes reach that on a host.
+    pub fn node_address(&self, at: usize) -> String {
+        self.config.hosts()[at].node_address()
+    }
+
+    /// Gives a host the next number that no node had, in the configuration and for its next start.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
+    pub fn renumber(&mut self, at: usize) -> Result<u64, Trouble> {
+        let number = self.config.hosts().iter().map(|host| host.number).max().unwrap_or_default() + 1;
+        let new = command(&self.program, &self.config.path, number);
+        self.config.renumber(at, number)?;
+        let words = &mut self.nodes[at].place.command;
+        words.truncate(words.len() - new.len());
+        words.extend(new);
+        Ok(number)
     }
 
     /// The addresses of all client doors, beginning with that of the `first`.
@@ -235,34 +235,9 @@ impl Node {
     }
 }
 
-/// Limits so small that checkpoints, purges and snapshots happen within seconds (I3, I4, I5).
-fn settings(groups_per_node: u64) -> String {
-    format!(
-        "[cluster]\nname = \"chaos\"\nreplication = 3\n\n[data]\ngroups_per_node = {groups_per_node}\n\
-         checkpoint_bytes = 1048576\ncheckpoint_interval_s = 5\nfollower_log_bytes = 262144\n\
-         segment_bytes_max = 524288\nchunk_bytes = 65536\n\n[log]\nsegment_bytes = 4194304\n\n"
-    )
-}
-
 fn command(program: &Path, config: &Path, id: u64) -> Vec<std::ffi::OsString> {
     let node = id.to_string();
     let words =
         [program.as_os_str(), "serve".as_ref(), "--config".as_ref(), config.as_os_str(), "--node".as_ref()];
     words.into_iter().map(ToOwned::to_owned).chain([node.into()]).collect()
-}
-
-/// What nodes on hosts of their own must share.
-fn write_secret(path: &Path) -> Result<(), Trouble> {
-    let wrong = |e| format!("cannot write {}: {e}", path.display());
-    fs::write(path, format!("chaos-{:032x}", rand::random::<u128>())).map_err(wrong)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(wrong)
-}
-
-/// Ports below those that the kernel gives to clients, so that a node that is down finds its ports again.
-fn free_ports(count: usize) -> Result<Vec<u16>, Trouble> {
-    let first = 12_000 + (std::process::id() % 1_000) as u16 * 16;
-    let candidates = (first..32_000).chain(12_000..first);
-    let free = candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    let ports: Vec<u16> = free.take(count).collect();
-    if ports.len() < count { Err(format!("there are no {count} free ports")) } else { Ok(ports) }
 }

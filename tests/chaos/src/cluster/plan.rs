@@ -40,6 +40,8 @@ pub enum Fault {
     DiskFull,
     /// A node starts with an empty directory under its old number: it must be refused. Then its data is put back.
     Wipe,
+    /// The disk of any node is lost: its node is removed, and its host joins empty under a new number.
+    Replace,
 }
 
 /// What a kind needs beside processes.
@@ -57,7 +59,7 @@ pub enum Need {
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Fault; 15] = [
+    pub const ALL: [Fault; 16] = [
         Fault::KillLeader,
         Fault::KillAny,
         Fault::KillAll,
@@ -73,6 +75,7 @@ impl Fault {
         Fault::PowerCutAll,
         Fault::DiskFull,
         Fault::Wipe,
+        Fault::Replace,
     ];
 
     /// What it needs.
@@ -81,7 +84,7 @@ impl Fault {
             Fault::KillLeader | Fault::KillAny | Fault::KillAll | Fault::Pause | Fault::PauseLeader => {
                 Need::Processes
             }
-            Fault::Rolling | Fault::Wipe => Need::Processes,
+            Fault::Rolling | Fault::Wipe | Fault::Replace => Need::Processes,
             Fault::PartitionLeader | Fault::Partition | Fault::OneWay | Fault::Bridge => Need::Network,
             Fault::Slow => Need::Bandwidth,
             Fault::PowerCut | Fault::PowerCutAll | Fault::DiskFull => Need::Disks,
@@ -165,7 +168,9 @@ mod tests {
     #[test]
     fn a_seed_gives_one_schedule_with_each_kind_in_each_round() {
         let longest = Duration::from_secs(20);
-        let schedule = |seed| Schedule::new(seed, &Fault::ALL, longest).take(45).collect::<Vec<Planned>>();
+        let schedule = |seed| {
+            Schedule::new(seed, &Fault::ALL, longest).take(3 * Fault::ALL.len()).collect::<Vec<Planned>>()
+        };
         let first = schedule(7);
         assert_eq!(first, schedule(7));
         assert_ne!(first, schedule(8));

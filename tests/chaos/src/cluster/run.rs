@@ -204,7 +204,8 @@ async fn set_to_work(
     let mut worker = board.sessions.len();
     for (at, node) in nodes.nodes.iter().enumerate() {
         if at < SHARED_WRITERS {
-            let own = client(vec![node.client_address.clone()], WRITE_MAX, false).await?;
+            // One of them sends again what others may have written over meanwhile.
+            let own = client(vec![node.client_address.clone()], WRITE_MAX, at == 0).await?;
             workers.spawn(writers::shared(desk(worker, node.id, own), plan.seed));
             worker += 1;
         }

@@ -231,7 +231,7 @@ impl Pages {
             self.states.insert(position, Arc::new(self.twin.clone()));
             if let Some(seen) = &reply {
                 self.stamps.answered(position, entry.suggested, seen)?;
-                self.retries.answered(&entry, seen, &expected, has_changed)?;
+                self.retries.answered(position, &entry, seen, &expected, has_changed)?;
                 i11_one_log::answer(node, position, seen, &expected)?;
             }
             known.reply = Some(expected);

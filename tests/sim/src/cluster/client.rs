@@ -270,7 +270,9 @@ impl Client {
         let partition = PartitionId(dropped + self.rng.between(1, PARTITIONS));
         let change = if self.rng.chance(5) {
             let before = self.common.version.load(Ordering::Relaxed).saturating_sub(self.rng.below(40));
-            RowChange::DeleteWhere { partitions: Vec::new(), filter: format!("version < {before}") }
+            // The newest ones are also those that others write while this one is asked again.
+            let which = if self.rng.chance(50) { "<" } else { ">" };
+            RowChange::DeleteWhere { partitions: Vec::new(), filter: format!("version {which} {before}") }
         } else if self.rng.chance(30) {
             let keys = (0..self.rng.between(1, 4)).map(|_| self.key(schema)).collect();
             RowChange::DeleteKeys { partition: self.rng.chance(20).then_some(partition), keys }

@@ -49,11 +49,6 @@ impl CatalogueWriter for FakeCluster {
         Ok(())
     }
 
-    async fn drop_collection(&self, name: String) -> Result<()> {
-        self.ddl.lock().push(format!("drop {name}"));
-        Ok(())
-    }
-
     async fn holder_of(&self, name: String) -> Result<Option<CollectionId>> {
         self.meet_meta_trouble().await?;
         let collection = self.collection.lock();
@@ -66,6 +61,7 @@ impl CatalogueWriter for FakeCluster {
             DropTarget::Partition { collection, partition } => {
                 format!("drop partition {collection}/{partition}")
             }
+            DropTarget::Index { collection, index } => format!("drop index {collection}/{index}"),
         };
         self.ddl.lock().push(dropped);
         let trouble = self.meta_trouble.lock().pop_front();
@@ -84,18 +80,8 @@ impl CatalogueWriter for FakeCluster {
         Ok(())
     }
 
-    async fn drop_partition(&self, request: PartitionRequest) -> Result<()> {
-        self.ddl.lock().push(format!("drop partition {}", request.partition));
-        Ok(())
-    }
-
     async fn create_index(&self, request: CreateIndex) -> Result<()> {
         self.ddl.lock().push(format!("create index on {}", request.field));
-        Ok(())
-    }
-
-    async fn drop_index(&self, request: DropIndex) -> Result<()> {
-        self.ddl.lock().push(format!("drop index on {}", request.field));
         Ok(())
     }
 

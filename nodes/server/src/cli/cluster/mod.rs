@@ -27,6 +27,7 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, Subcommand)]
 pub enum ClusterCommand {
     /// Form the cluster of a cluster.toml, once, from nodes that wait with empty directories.
+    #[command(long_about = ABOUT)]
     Init(Init),
 }
 
@@ -42,18 +43,20 @@ impl ClusterCommand {
     }
 }
 
+/// What `--help` teaches. Named where the command is: there its first line would take the place of this.
+pub const ABOUT: &str = "Form the cluster of a cluster.toml, once, from nodes that wait with empty directories.\n\nWith forming = \"explicit\" in [cluster], nodes that are started on empty directories wait for this command; their log, /healthz and `vecraft status` say so. It may be run on any host that reaches the node ports and has the cluster.toml with its secret_file, for example on one of the nodes.\n\nIt waits until every listed node answers. When all are empty and were started with the same cluster.toml, the node with the lowest id is told to form the cluster, and this command shows how far it is until all belong to it. It may be interrupted: what has begun goes on, and run again it goes on watching.\n\nWhere the cluster exists already it says its id, changes nothing and ends 0. An empty node beside an existing cluster is never formed anew: it joins by itself, if the cluster expects it (vecraft node add).";
+
 /// Options of `vecraft cluster init`.
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Form the cluster of a cluster.toml, once, from nodes that wait with empty directories.\n\nWith forming = \"explicit\" in [cluster], nodes that are started on empty directories wait for this command; their log, /healthz and `vecraft status` say so. It may be run on any host that reaches the node ports and has the cluster.toml with its secret_file, for example on one of the nodes.\n\nIt waits until every listed node answers. When all are empty and were started with the same cluster.toml, the node with the lowest id is told to form the cluster, and this command shows how far it is until all belong to it. It may be interrupted: what has begun goes on, and run again it goes on watching.\n\nWhere the cluster exists already it says its id, changes nothing and ends 0. An empty node beside an existing cluster is never formed anew: it joins by itself, if the cluster expects it (vecraft node add).",
     after_help = "Example, for three hosts:\n  host 1, 2, 3:  vecraft serve --config cluster.toml --node 1 (2, 3)\n  any host:      vecraft cluster init --config cluster.toml"
 )]
 pub struct Init {
     /// The cluster.toml of the nodes.
     #[arg(long, value_name = "FILE", default_value = "cluster.toml")]
     config: PathBuf,
-    /// Give up when it is not done after so many seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    /// Give up when it is not done after so many seconds, at most a day (86400). What has begun goes on.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=86_400))]
     wait: u64,
     /// Print one JSON object instead of a table.
     #[arg(long)]
@@ -116,32 +119,55 @@ impl Outcome {
 /// Why not, in words for a person, and whether anything was begun.
 pub async fn init(config: &Config, wait: Duration, mut tell: impl FnMut(&str)) -> Result<Outcome, String> {
     let peers = node_door::peers(config, PERSON, 0, OsRandom::shared()).map_err(|e| e.to_string())?;
-    let (hash, until) = (config.hash(), Instant::now() + wait);
-    let (mut is_forming, mut told) = (false, String::new());
+    let (hash, since) = (config.hash(), Instant::now());
+    let (mut far, mut told) = (Far::Nothing, String::new());
     loop {
         let answers = ask_all(&peers, config.nodes.iter().map(|node| NodeId(node.id))).await;
         let outcome =
             |cluster: u128, is_new, rest| Outcome { cluster_id: format!("{cluster:032x}"), is_new, rest };
-        let waiting = match step(hash, &answers, is_forming) {
+        let waiting = match step(hash, &answers, far == Far::Forming) {
             Step::Formed(cluster) => return Ok(outcome(cluster, true, Vec::new())),
             Step::Exists { cluster, rest } => return Ok(outcome(cluster, false, rest)),
-            Step::Refuse(why) => return Err(format!("nothing was begun: {why}")),
-            Step::Begin(leads) => begin(&peers, leads, hash, &answers, &mut is_forming).await?,
+            Step::Refuse(why) => return Err(format!("{}: {why}", far.words())),
+            Step::Begin(leads) => begin(&peers, leads, hash, &answers, &mut far).await?,
             Step::Wait(why) => why,
         };
-        is_forming |= forms(&answers);
+        if forms(&answers) {
+            far = Far::Forming;
+        }
         if waiting != told {
             tell(&waiting);
             told = waiting;
         }
-        if Instant::now() >= until {
-            let far = match is_forming {
-                true => "the cluster is being formed, and that goes on",
-                false => "nothing was begun",
-            };
-            return Err(format!("{far}; after {} s {told}", wait.as_secs()));
+        // Not a sum: a wait may be as long as numbers go.
+        if since.elapsed() >= wait {
+            return Err(format!("{}; after {} s {told}", far.words(), wait.as_secs()));
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// How far it is, as this command knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Far {
+    /// Nobody was told.
+    Nothing,
+    /// The node that leads may have been told: it did not answer.
+    Asked,
+    /// It forms.
+    Forming,
+}
+
+impl Far {
+    fn words(self) -> &'static str {
+        match self {
+            Far::Nothing => "nothing was begun",
+            Far::Asked => {
+                "it may have begun: the node that leads was told, and its answer was lost. `vecraft status` and the node's \
+                 log say how far it is; to go on, start what is missing and run this command again, which harms nothing"
+            }
+            Far::Forming => "the cluster is being formed, and that goes on",
+        }
     }
 }
 
@@ -151,21 +177,68 @@ async fn begin(
     leads: NodeId,
     hash: u64,
     answers: &Answers,
-    is_forming: &mut bool,
+    far: &mut Far,
 ) -> Result<String, String> {
     match tell_init(peers, leads, hash).await {
         Ok(()) => {
-            *is_forming = true;
+            *far = Far::Forming;
             Ok(format!("all {} nodes are there and empty; node {leads} forms the cluster", answers.len()))
         }
-        // It went away in this moment.
-        Err(error) if error.code == Code::ReplicaUnavailable => Ok(error.detail),
-        Err(error) => Err(format!("nothing was begun: node {leads} refuses: {}", error.detail)),
+        // It went away in this moment, perhaps after it heard.
+        Err(error) if error.code == Code::ReplicaUnavailable => {
+            *far = Far::Asked;
+            Ok(error.detail)
+        }
+        Err(error) => Err(format!("{}: node {leads} refuses: {}", far.words(), error.detail)),
     }
 }
 
 /// Whether the cluster is seen while it forms.
 fn forms(answers: &Answers) -> bool {
-    use vecraft_rpc::node::HelloPhase::Forming;
-    answers.values().flatten().any(|node| matches!(node.phase, Forming { .. }))
+    use vecraft_rpc::node::HelloPhase::{Forming, Told};
+    answers.values().flatten().any(|node| matches!(node.phase, Forming { .. } | Told { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        init: Init,
+    }
+
+    #[test]
+    fn a_wait_beyond_a_day_is_refused_with_what_is_allowed() {
+        let parse = |wait: &str| Line::try_parse_from(["init", "--wait", wait]);
+        assert_eq!(parse("86400").unwrap().init.wait, 86_400);
+        for wait in ["86401", "18446744073709551615", "-1"] {
+            let why = parse(wait).map(|_| ()).unwrap_err().to_string();
+            assert!(wait == "-1" || why.contains("86400"), "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_that_may_have_heard_is_not_said_to_have_begun_nothing() {
+        let config = Config::embedded("data");
+        let peers = node_door::peers(&config, PERSON, 0, OsRandom::shared()).unwrap();
+        let mut far = Far::Nothing;
+        // Nobody is known under this id: it is as if it were gone.
+        begin(&peers, NodeId(9), 1, &Answers::new(), &mut far).await.unwrap();
+        assert_eq!(far, Far::Asked);
+        assert!(far.words().contains("may have begun") && far.words().contains("run this command again"));
+    }
+
+    #[tokio::test]
+    async fn the_longest_wait_there_is_does_not_overflow() {
+        // Somebody listens there and says nothing, for as long as this lasts.
+        let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut config = Config::embedded("data");
+        config.nodes[0].node_port = silent.local_addr().unwrap().port();
+        let waited = tokio::time::timeout(LOOK, init(&config, Duration::MAX, |_| {})).await;
+        assert!(waited.is_err(), "{waited:?}");
+    }
 }

@@ -40,7 +40,9 @@ pub fn step(hash: u64, answers: &Answers, is_forming: bool) -> Step {
     let said = || answers.values().filter_map(|answer| answer.as_ref().ok());
     let of = |node: &NodeHello| match node.phase {
         HelloPhase::Empty => None,
-        HelloPhase::Forming { cluster } | HelloPhase::Formed { cluster } => Some(cluster),
+        HelloPhase::Forming { cluster } | HelloPhase::Told { cluster } | HelloPhase::Formed { cluster } => {
+            Some(cluster)
+        }
     };
     let clusters: BTreeSet<u128> = said().filter_map(of).collect();
     if clusters.len() > 1 {
@@ -75,7 +77,7 @@ fn rest(
 ) -> Option<String> {
     match answer {
         Ok(node) if is_formed(node) => None,
-        Ok(NodeHello { phase: HelloPhase::Forming { .. }, .. }) => {
+        Ok(NodeHello { phase: HelloPhase::Forming { .. } | HelloPhase::Told { .. }, .. }) => {
             Some(format!("node {id} waits for its replicas"))
         }
         Ok(_) => Some(format!("node {id} is empty, and asks by itself to be taken in")),
@@ -116,6 +118,7 @@ mod tests {
         waits(&[Some(EMPTY), Some(EMPTY), None], false, "node 3 does not answer: no route");
         assert_eq!(next(&[Some(EMPTY), Some(EMPTY), Some(EMPTY)], false), Step::Begin(NodeId(1)));
         waits(&[Some(FORMING), Some(EMPTY), Some(EMPTY)], true, "node 1 waits");
+        waits(&[Some(HelloPhase::Told { cluster: 7 }), Some(FORMING), Some(FORMING)], true, "node 1 waits");
         waits(&[Some(FORMED), Some(FORMING), None], true, "node 2 waits for its replicas; node 3");
         assert_eq!(next(&[Some(FORMED); 3], true), Step::Formed(7));
     }

@@ -12,6 +12,7 @@ pub use table::table as nodes_table;
 use clap::{Args, Subcommand};
 use std::time::Duration;
 use vecraft_client::Client;
+use vecraft_coordinator::check_announced;
 use vecraft_types::NodeId;
 use vecraft_types::api::{Call, ClusterReply, ClusterRequest, Database};
 use watch::Until;
@@ -33,6 +34,7 @@ pub enum NodeCommand {
     /// Move everything away from a node and let it go for ever. Also for one that is dead.
     Remove(One),
     /// After the loss of a majority for good: let a stopped node go on alone. LOSES DATA.
+    #[command(long_about = recover::ABOUT)]
     Recover(recover::Recover),
 }
 
@@ -60,9 +62,9 @@ pub struct List {
     after_help = "Example, for a fourth host:\n  vecraft node add 4 10.0.0.4:19550 --connect 10.0.0.1:19540\nthen, on that host, with a cluster.toml that lists it and a node of the cluster, and with the cluster's secret_file:\n  vecraft serve --config cluster.toml --node 4"
 )]
 pub struct Add {
-    /// Its id, one that no node of the cluster ever had.
+    /// Its id, from 1 to 65535, one that no node of the cluster ever had.
     id: u64,
-    /// Where the others reach its node port.
+    /// Where the others reach its node port; no other node's address.
     #[arg(value_name = "HOST:NODE_PORT")]
     address: String,
     #[command(flatten)]
@@ -100,10 +102,8 @@ impl NodeCommand {
                 show(&reply, &reach)
             }
             NodeCommand::Add(Add { id, address, reach, no_wait }) => {
-                if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-                    return Err(format!("{address:?} is not HOST:NODE_PORT, for example 10.0.0.4:19550"));
-                }
                 let node = NodeId(id);
+                check_announced(node, &address).map_err(|error| error.detail)?;
                 let request = ClusterRequest::Add { node, address: address.clone() };
                 let hint = format!(
                     "node {id} is expected at {address}; start it there on an empty directory: vecraft serve --config \

@@ -5,10 +5,12 @@ use clap::Args;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
+/// What `--help` teaches. Named where the command is: there its first line would take the place of this.
+pub const ABOUT: &str = "Let a stopped node go on alone, from what it holds, after the majority of its cluster was lost for good.\n\nTHIS LOSES DATA: acknowledged writes that only the lost nodes had are gone. While any of them can be brought back with its directory, bring it back instead: the cluster then goes on by itself and loses nothing.\n\nIt works on the directory of a stopped node and forces every group there to a membership of this node alone. The cluster gets a new id, and the other nodes are removed for ever: an old node that comes back is refused. Afterwards start the node, check what it holds, and add nodes with new ids and empty directories (vecraft node add).\n\nOf several nodes that are left, choose the one that holds most: run it on each without --unsafe, which changes nothing but says how far each group is: the later term holds more, in one term the later entry.";
+
 /// Options of `vecraft node recover`.
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Let a stopped node go on alone, from what it holds, after the majority of its cluster was lost for good.\n\nTHIS LOSES DATA: acknowledged writes that only the lost nodes had are gone. While any of them can be brought back with its directory, bring it back instead: the cluster then goes on by itself and loses nothing.\n\nIt works on the directory of a stopped node and forces every group there to a membership of this node alone. The cluster gets a new id, and the other nodes are removed for ever: an old node that comes back is refused. Afterwards start the node, check what it holds, and add nodes with new ids and empty directories (vecraft node add).\n\nOf several nodes that are left, choose the one that holds most: run it on each without --unsafe, which changes nothing but says how far each group is: the later term holds more, in one term the later entry.",
     after_help = "Example:\n  vecraft node recover --data-dir data                                  says what would happen, and the cluster id\n  vecraft node recover --data-dir data --unsafe                         asks for the cluster id, and does it\n  vecraft node recover --data-dir data --unsafe --cluster-id 3f0c...    does it without asking"
 )]
 pub struct Recover {

@@ -194,6 +194,25 @@ fn shards_go_to_the_group_with_the_fewest() {
 }
 
 #[test]
+fn shards_take_the_offered_groups_in_turn() {
+    let on = |name: &str, shards, groups: &[u64]| MetaChange::CreateCollectionOn {
+        request: Box::new(CreateCollection { shards, ..request(name) }),
+        groups: groups.iter().map(|id| GroupId(*id)).collect(),
+    };
+    let mut state = bootstrapped();
+    let loads = |state: &MetaState| state.root().groups.values().map(|row| row.shards).collect::<Vec<_>>();
+    ok(&mut state, on("a", 3, &[2, 0, 9, 1]));
+    assert_eq!(loads(&state), [0, 1, 2]);
+    ok(&mut state, on("b", 1, &[2, 1]));
+    assert_eq!(loads(&state), [0, 1, 3], "the offer is what counts");
+    ok(&mut state, on("c", 2, &[]));
+    assert_eq!(loads(&state), [0, 3, 3], "without one, where there are fewest");
+    assert_eq!(err(&mut state, on("d", 1, &[0, 9])).code, Code::Unavailable);
+    let MetaOutcome::Collection { .. } = ok(&mut state, on("a", 3, &[1])) else { panic!("the same again") };
+    assert_eq!(loads(&state), [0, 3, 3]);
+}
+
+#[test]
 fn i11_partitions() {
     let mut state = bootstrapped();
     let id = ready(&mut state, "a");
@@ -214,6 +233,27 @@ fn i11_partitions() {
     ok(&mut state, gone(first));
     assert_eq!(state.pending(), []);
     assert!(state.collection(id).unwrap().partition("p").is_some());
+}
+
+#[test]
+fn i11_a_partition_dropped_by_id_again_is_not_the_one_that_has_its_name_by_then() {
+    let mut state = bootstrapped();
+    let id = ready(&mut state, "a");
+    let make = || MetaChange::CreatePartition { collection: id, name: "p".to_owned() };
+    let drop = |partition| MetaChange::DropPartitionOf { collection: id, partition };
+    let MetaOutcome::Partition(first) = ok(&mut state, make()) else { panic!() };
+    assert_eq!(ok(&mut state, drop(first)), MetaOutcome::Partition(first));
+    assert_eq!(state.pending().len(), 1);
+    ok(&mut state, MetaChange::PartitionGone { collection: id, partition: first });
+    let MetaOutcome::Partition(second) = ok(&mut state, make()) else { panic!() };
+    assert_eq!(ok(&mut state, drop(first)), MetaOutcome::Done);
+    assert_eq!(state.pending(), [], "its rows are gone already");
+    let row = state.collection(id).unwrap();
+    assert_eq!(row.partition("p").unwrap().id, second);
+    let default = row.partition("_default").unwrap().id;
+    assert_eq!(err(&mut state, drop(default)).code, Code::InvalidParameter);
+    ok(&mut state, MetaChange::DropCollection(id));
+    assert_eq!(ok(&mut state, drop(second)), MetaOutcome::Done, "it goes with its collection");
 }
 
 #[test]

@@ -46,6 +46,28 @@ fn one_index_a_field() {
 }
 
 #[test]
+fn i11_an_index_dropped_by_id_again_is_not_the_one_that_has_its_name_by_then() {
+    let mut state = bootstrapped();
+    let id = ready(&mut state, "a");
+    let make = MetaChange::CreateIndex {
+        collection: id,
+        field: "vector".to_owned(),
+        name: String::new(),
+        index_type: "FLAT".to_owned(),
+        metric: None,
+        params: BTreeMap::new(),
+    };
+    let drop = |collection, index| MetaChange::DropIndexOf { collection, index };
+    let MetaOutcome::Index(first) = ok(&mut state, make.clone()) else { panic!() };
+    assert_eq!(ok(&mut state, drop(id, first)), MetaOutcome::Index(first));
+    let MetaOutcome::Index(second) = ok(&mut state, make) else { panic!() };
+    assert_eq!(ok(&mut state, drop(id, first)), MetaOutcome::Done);
+    assert_eq!(state.collection(id).unwrap().indexes[0].id, second);
+    assert_eq!(ok(&mut state, drop(CollectionId(99), second)), MetaOutcome::Done);
+    assert_eq!(ok(&mut state, drop(id, second)), MetaOutcome::Index(second));
+}
+
+#[test]
 fn bad_indexes_say_what_is_allowed() {
     let mut state = bootstrapped();
     let id = ready(&mut state, "a");

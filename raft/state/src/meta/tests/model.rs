@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use vecraft_types::{GroupId, Metric, PartitionId};
+use vecraft_types::{GroupId, IndexId, Metric, PartitionId};
 
 fn id() -> impl Strategy<Value = CollectionId> {
     (1u64..8).prop_map(CollectionId)
@@ -21,6 +21,10 @@ fn change() -> impl Strategy<Value = MetaChange> {
             let candidates = if one { vec![GroupId(1)] } else { Vec::new() };
             CreateCollection { request: Box::new(vecraft_types::api::CreateCollection { shards, ..request(&name) }), candidates }
         }),
+        2 => (name(), 0u32..4).prop_map(|(name, shards)| CreateCollectionOn {
+            request: Box::new(vecraft_types::api::CreateCollection { shards, ..request(&name) }),
+            groups: vec![GroupId(2), GroupId(7), GroupId(1)],
+        }),
         4 => id().prop_map(CollectionReady),
         2 => id().prop_map(DropCollection),
         2 => id().prop_map(CollectionGone),
@@ -36,6 +40,8 @@ fn change() -> impl Strategy<Value = MetaChange> {
             params: BTreeMap::new(),
         }),
         1 => (id(), name()).prop_map(|(collection, name)| DropIndex { collection, field: "vector".into(), name }),
+        1 => (id(), (1u64..20).prop_map(PartitionId)).prop_map(|(collection, partition)| DropPartitionOf { collection, partition }),
+        1 => (id(), (1u64..20).prop_map(IndexId)).prop_map(|(collection, index)| DropIndexOf { collection, index }),
         1 => (id(), any::<bool>()).prop_map(|(collection, loaded)| SetLoaded { collection, loaded }),
         1 => (id(), 0u32..3).prop_map(|(collection, replicas)| SetReplicas { collection, replicas }),
         1 => (0u32..3).prop_map(|count| AllocateReplicaIds { count }),

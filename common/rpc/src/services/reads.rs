@@ -1,0 +1,101 @@
+//! Searching and querying a shard, at any replica.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use vecraft_types::api::*;
+use vecraft_types::*;
+
+/// One shard's part of a search.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShardSearch {
+    /// The shard.
+    pub shard: ShardId,
+    /// Only these partitions; empty means all.
+    pub partitions: Vec<PartitionId>,
+    /// The vector field.
+    pub field: FieldId,
+    /// The metric.
+    pub metric: Metric,
+    /// Dimension of the queries.
+    pub dim: u32,
+    /// Query vectors, one after another.
+    pub vectors: Arc<Vec<f32>>,
+    /// Hits a query (offset included).
+    pub k: usize,
+    /// Filter expression; empty means all rows.
+    pub filter: String,
+    /// Index search parameters.
+    pub params: BTreeMap<String, String>,
+    /// Fields to return with the hits, the primary key always among them.
+    pub output: Vec<FieldId>,
+    /// Freshness.
+    pub consistency: Consistency,
+    /// How long the caller still waits, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+/// Hits of one shard, query after query, nearest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShardHits {
+    /// Hits of each query.
+    pub counts: Vec<usize>,
+    /// Milvus scores.
+    pub scores: Vec<f32>,
+    /// One row a hit, columns as asked.
+    pub rows: RowBatch,
+    /// The view searched contains everything up to here.
+    pub timestamp: Timestamp,
+}
+
+/// One shard's part of a query.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShardQuery {
+    /// The shard.
+    pub shard: ShardId,
+    /// Only these partitions; empty means all.
+    pub partitions: Vec<PartitionId>,
+    /// Filter expression; empty means all rows.
+    pub filter: String,
+    /// Fields to return, the primary key among them; empty means only count.
+    pub output: Vec<FieldId>,
+    /// Most rows (offset included), in primary key order; none means all.
+    pub limit: Option<usize>,
+    /// Freshness.
+    pub consistency: Consistency,
+    /// How long the caller still waits, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+/// Matching rows of one shard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShardRows {
+    /// Number of matching rows, whatever the limit.
+    pub count: u64,
+    /// Rows in primary key order; no columns when only the count was asked.
+    pub rows: RowBatch,
+    /// The view read contains everything up to here.
+    pub timestamp: Timestamp,
+}
+
+/// Reads on one replica of a shard. Served by the query role.
+#[async_trait]
+pub trait ShardReader: Send + Sync {
+    /// Nearest rows.
+    async fn search(&self, search: ShardSearch) -> Result<ShardHits>;
+    /// Rows by filter.
+    async fn query(&self, query: ShardQuery) -> Result<ShardRows>;
+}
+
+/// Lets a reader wait for freshness. Served by the data role of the same node: it owns the groups.
+#[async_trait]
+pub trait ReadBarrier: Send + Sync {
+    /// Returns when this node's view of the shard satisfies the consistency level (I15, I16, I17).
+    async fn wait(&self, shard: ShardId, consistency: Consistency, deadline_ms: u64) -> Result<()>;
+
+    /// Why this node shows no view of the shard: not here, or out of service with a reason (I24).
+    fn absent(&self, shard: ShardId) -> Error {
+        Error::new(Code::ReplicaUnavailable, "this node does not show the shard").with("shard", shard)
+    }
+}

@@ -1,0 +1,53 @@
+//! What `/metrics` and `/healthz` look at.
+
+use crate::directory::Directory;
+use crate::metrics::{About, Parts};
+use crate::roles::Roles;
+use vecraft_config::Config;
+use vecraft_gateway::Health;
+use vecraft_log_store::LogHealth;
+
+/// What `/metrics` asks.
+pub fn parts_of(config: &Config, directory: &Directory, roles: &Roles) -> Parts {
+    let identity = directory.identity();
+    let about = About {
+        cluster: config.cluster.name.clone(),
+        cluster_id: identity.cluster_id_text(),
+        node: identity.node.to_string(),
+        nodes: config.nodes.len(),
+        voters: config.voters(),
+    };
+    Parts {
+        about,
+        disk: directory.disk.clone(),
+        log: directory.log.clone(),
+        metastore: roles.metastore.clone(),
+        data: roles.data.clone(),
+        query: roles.query.clone(),
+        index: roles.index.clone(),
+        proxy: roles.proxy.clone(),
+        hops: roles.hops.clone(),
+    }
+}
+
+/// What `/healthz` looks at: the log and the shards with damaged files.
+pub fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + Send + Sync + 'static {
+    let (log, query, data) = (directory.log.clone(), roles.query.clone(), roles.data.clone());
+    move || {
+        let mut reasons = match log.health() {
+            LogHealth::Serving => Vec::new(),
+            LogHealth::Stalled => vec!["the disk is full: writes wait, reads go on".to_owned()],
+            LogHealth::Failed { reason } => vec![format!("the log failed: {reason}")],
+        };
+        reasons.extend(data.refusals().into_iter().map(|why| format!("inserts are refused: {why}")));
+        let outages = data.outages();
+        reasons.extend(
+            outages.into_iter().map(|(group, why)| format!("group {group} is out of service: {why}")),
+        );
+        let damaged = query.report().out_of_service;
+        reasons.extend(
+            damaged.into_iter().map(|(shard, why)| format!("shard {shard} is out of service: {why}")),
+        );
+        if reasons.is_empty() { Health::Healthy } else { Health::Unhealthy(reasons) }
+    }
+}
