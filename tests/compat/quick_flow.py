@@ -59,6 +59,14 @@ def main():
     equal(client.search(NAME, data=[vectors[7]], limit=3, filter="id < 0"), [[]], "a filter that matches nothing")
     step("filtered search, offset, no matches")
 
+    near, far = (cosine(vectors[7], vectors[ids]) for ids in (wanted[4], wanted[20]))
+    for given in [{"radius": far + 1e-6, "range_filter": near - 1e-6}, {"params": {"radius": far + 1e-6, "range_filter": near - 1e-6}}]:
+        ring = client.search(NAME, data=[vectors[7]], limit=100, search_params=given)
+        equal([hit["id"] for hit in ring[0]], wanted[5:20], "hits farther than the fourth and nearer than the twentieth")
+    first = client.search(NAME, data=[vectors[7]], limit=4, search_params={"radius": -1.0, "range_filter": near - 1e-6})
+    equal([hit["id"] for hit in first[0]], wanted[5:9], "the nearest ones of a range")
+    step("range search")
+
     found = client.query(NAME, filter="id in [3, 5, 4] and year > 0", output_fields=["colour", "tags"])
     equal(
         plain(found),

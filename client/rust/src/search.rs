@@ -67,6 +67,16 @@ impl Search {
         self
     }
 
+    /// Only hits whose score is nearer than this: with L2 less, with IP and COSINE greater.
+    pub fn radius(self, radius: f32) -> Search {
+        self.param("radius", radius)
+    }
+
+    /// Only hits whose score is not nearer than this: with L2 at least so much, with IP and COSINE at most.
+    pub fn range_filter(self, near: f32) -> Search {
+        self.param("range_filter", near)
+    }
+
     /// Fields to return with each hit.
     pub fn output<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Search {
         self.request.output_fields = fields.into_iter().map(Into::into).collect();

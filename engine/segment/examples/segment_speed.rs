@@ -86,6 +86,7 @@ fn plan(queries: &[f32]) -> SearchPlan<'_> {
         k: 10,
         partitions: None,
         filter: None,
+        range: None,
         params,
     }
 }

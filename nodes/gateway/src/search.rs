@@ -102,6 +102,11 @@ impl Options {
                 given.add((*key).to_owned(), value)?;
             }
         }
+        for key in RANGE {
+            if let Some(value) = given.take(key) {
+                params.insert((*key).to_owned(), value);
+            }
+        }
         given.refuse_if_on(SWITCHES)?;
         let topk = match (given.integer("topk")?, given.integer("limit")?) {
             (Some(topk), Some(limit)) if topk != limit => {
@@ -139,10 +144,11 @@ const SWITCHES: &[&str] = &[
     "reduce_stop_for_best",
 ];
 
+/// Bounds of a range, which clients write beside the index's parameters or among them.
+const RANGE: &[&str] = &["radius", "range_filter"];
+
 /// Features that are not built and have no off. They may hide among the index's parameters.
 const FEATURES: &[&str] = &[
-    "radius",
-    "range_filter",
     "group_by_field",
     "group_by_fields",
     "group_size",

@@ -1,14 +1,19 @@
 //! Index search parameters, as the proxy passes them on.
 
 use std::collections::BTreeMap;
-use vecraft_index::SearchParams;
-use vecraft_types::{Error, Result};
+use vecraft_index::{Range, SearchParams};
+use vecraft_types::{Error, Metric, Result};
 
 /// Reads the numbers. What the declared index type allows, and that `ef` covers the limit, was checked by the proxy,
 /// which knows the declaration; here every segment has whatever index is ready, and takes what concerns it.
-pub(crate) fn read(params: &BTreeMap<String, String>) -> Result<SearchParams> {
+pub(crate) fn read(
+    metric: Metric,
+    params: &BTreeMap<String, String>,
+) -> Result<(SearchParams, Option<Range>)> {
+    let mut params = params.clone();
+    let range = Range::take(metric, &mut params).map_err(|error| Error::invalid(error.to_string()))?;
     let mut read = SearchParams::default();
-    for (name, text) in params {
+    for (name, text) in &params {
         if name == "refine_k" {
             read.refine_k = Some(multiple(name, text)?);
             continue;
@@ -19,7 +24,7 @@ pub(crate) fn read(params: &BTreeMap<String, String>) -> Result<SearchParams> {
             "level" => &mut read.level,
             _ => {
                 return Err(Error::invalid(format!(
-                    "search parameter {name:?} is unknown, known are ef, nprobe, level, refine_k"
+                    "search parameter {name:?} is unknown, known are ef, nprobe, level, refine_k, radius, range_filter"
                 )));
             }
         };
@@ -32,7 +37,7 @@ pub(crate) fn read(params: &BTreeMap<String, String>) -> Result<SearchParams> {
             }
         }
     }
-    Ok(read)
+    Ok((read, range))
 }
 
 /// A number of at least 1, fractions allowed.

@@ -3,7 +3,7 @@
 use super::Cancel;
 use super::matches::Matches;
 use crate::{Error, Result, Values};
-use vecraft_index::TopK;
+use vecraft_index::{Range, TopK};
 use vecraft_kernel::{Query, prefetch_row};
 use vecraft_types::FieldId;
 
@@ -12,11 +12,12 @@ const RUN_ROWS: usize = 256;
 /// Rows between the one compared and the one asked for.
 const AHEAD: usize = 8;
 
-/// Offers every matching row, under its number in the segment, to the query's `tops`.
+/// Offers every matching row within the range, under its number in the segment, to the query's `tops`.
 pub(super) fn offer(
     found: &[Matches],
     field: FieldId,
     queries: &[Query<'_>],
+    range: Option<Range>,
     tops: &mut [TopK],
     cancel: Cancel<'_>,
 ) -> Result<()> {
@@ -40,8 +41,12 @@ pub(super) fn offer(
                 } else {
                     compare(query, values, dim, ids, out, number == 0);
                 }
-                for (id, distance) in ids.iter().zip(out.iter()) {
-                    top.push(*distance, base + id);
+                let hits = ids.iter().zip(out.iter());
+                match range {
+                    None => hits.for_each(|(id, distance)| top.push(*distance, base + id)),
+                    Some(range) => hits
+                        .filter(|(_, distance)| range.contains(**distance))
+                        .for_each(|(id, distance)| top.push(*distance, base + id)),
                 }
             }
             Ok(())

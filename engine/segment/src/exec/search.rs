@@ -5,7 +5,7 @@ use super::{Cancel, RowAddress, exact};
 use crate::{Error, Result, SegmentView, ShardView};
 use rayon::prelude::*;
 use vecraft_expr::Filter;
-use vecraft_index::{SearchParams, TopK, VectorIndex};
+use vecraft_index::{Range, SearchParams, TopK, VectorIndex};
 use vecraft_kernel::{Query, reported_score};
 use vecraft_types::{FieldId, Metric, PartitionId};
 
@@ -24,6 +24,8 @@ pub struct SearchPlan<'a> {
     pub partitions: Option<&'a [PartitionId]>,
     /// Only rows for which it is true.
     pub filter: Option<&'a Filter>,
+    /// Only hits at these distances.
+    pub range: Option<Range>,
     /// How hard indexes look.
     pub params: SearchParams,
 }
@@ -39,7 +41,7 @@ pub struct Hit {
     pub distance: f32,
 }
 
-/// The `min(k, matches)` nearest rows of each query (P5), nearest first; equal distances by segment, then row.
+/// The `min(k, matches)` nearest rows of each query (P5) within the range, nearest first; equal distances by segment, then row.
 /// Segments without an index (all growing ones) are searched exactly.
 ///
 /// CPU-bound. Large searches spread over the current rayon pool, a segment a task; the answer does not depend on
@@ -108,38 +110,71 @@ fn search_segment(
     if let Some(index) = shown.segment.index(plan.field)
         && index.metric() == plan.metric
         && let [block] = found.as_slice()
+        && let Some(answers) = by_index(&*index, block, plan, queries, cancel)?
     {
-        return by_index(&*index, block, plan, queries, cancel)?
-            .into_iter()
-            .map(|top| Ok(to_hits(top)))
-            .collect();
+        return Ok(answers.into_iter().map(to_hits).collect());
     }
     let k = plan.k.min(matching);
     let mut hits = Vec::with_capacity(queries.len());
     for group in queries.chunks((CANDIDATES_MAX / k).max(1)) {
         let prepared: Vec<Query<'_>> = group.iter().map(|query| Query::new(plan.metric, query)).collect();
         let mut tops: Vec<TopK> = group.iter().map(|_| TopK::new(k)).collect();
-        exact::offer(&found, plan.field, &prepared, &mut tops, cancel)?;
+        exact::offer(&found, plan.field, &prepared, plan.range, &mut tops, cancel)?;
         hits.extend(tops.into_iter().map(|top| to_hits(top.into_hits())));
     }
     Ok(hits)
 }
 
-/// The block is the whole sealed segment, so its rows are the index's rows.
+/// The block is the whole sealed segment, so its rows are the index's rows. `None`: comparing every row is better.
 fn by_index(
     index: &dyn VectorIndex,
     found: &Matches,
     plan: &SearchPlan<'_>,
     queries: &[&[f32]],
     cancel: Cancel<'_>,
-) -> Result<Vec<Vec<vecraft_index::Hit>>> {
+) -> Result<Option<Vec<Vec<vecraft_index::Hit>>>> {
     let rows = found.block.rows();
     // An old view may show fewer rows than the index has.
     let all = (found.bits.is_none() && rows < index.len()).then(|| vecraft_types::Bitmap::new(rows, true));
     let filter = found.bits.as_ref().or(all.as_ref());
     let one = |query: &&[f32]| {
         cancel.check()?;
-        Ok(index.search(query, plan.k, &plan.params, filter)?)
+        match plan.range {
+            None => Ok(Some(index.search(query, plan.k, &plan.params, filter)?)),
+            Some(range) => in_range(index, query, plan, range, filter, cancel),
+        }
     };
     queries.iter().map(one).collect()
 }
+
+/// An index knows no range: it is asked for more, until `k` are in it, or the last is beyond it, or there are no more.
+/// `None`: it would have to be asked for too many.
+fn in_range(
+    index: &dyn VectorIndex,
+    query: &[f32],
+    plan: &SearchPlan<'_>,
+    range: Range,
+    filter: Option<&vecraft_types::Bitmap>,
+    cancel: Cancel<'_>,
+) -> Result<Option<Vec<vecraft_index::Hit>>> {
+    let mut wanted = plan.k;
+    loop {
+        cancel.check()?;
+        let mut hits = index.search(query, wanted, &plan.params, filter)?;
+        let is_all = hits.len() < wanted || hits.last().is_some_and(|last| last.distance >= range.below);
+        hits.retain(|hit| range.contains(hit.distance));
+        if is_all || hits.len() >= plan.k {
+            hits.truncate(plan.k);
+            return Ok(Some(hits));
+        }
+        wanted = wanted.saturating_mul(WIDER);
+        if wanted > WIDEST {
+            return Ok(None);
+        }
+    }
+}
+
+/// How many times more hits an index is asked for when too few were in the range.
+const WIDER: usize = 4;
+/// Hits that an index is asked for at most for the sake of a range, so that memory stays small (I21).
+const WIDEST: usize = 1 << 16;

@@ -67,6 +67,23 @@ async fn a_search_arrives_whole() {
 }
 
 #[tokio::test]
+async fn the_bounds_of_a_range_go_to_the_index_wherever_they_are_written() {
+    for given in [
+        vec![pair("radius", "2.5"), pair("range_filter", "1")],
+        vec![pair("params", "{\"radius\": 2.5, \"range_filter\": 1}")],
+        // Clients write them twice.
+        vec![pair("radius", "2.5"), pair("params", "{\"radius\": 2.5, \"range_filter\": 1}")],
+    ] {
+        let fake = Arc::new(Fake::default());
+        search::search(context(&fake), search_request(&given)).await.unwrap();
+        let asked = fake.searched.lock().take().unwrap();
+        let bounds: Vec<&str> =
+            ["radius", "range_filter"].iter().map(|name| asked.params[*name].as_str()).collect();
+        assert_eq!(bounds, ["2.5", "1"], "{given:?}");
+    }
+}
+
+#[tokio::test]
 async fn only_strong_reads_ask_for_the_newest_collection() {
     let asked = |level: i32, guarantee: u64| async move {
         let fake = Arc::new(Fake::default());
@@ -108,7 +125,7 @@ async fn search_parameters_that_are_not_built_are_named() {
     // Asked for with nothing: as good as not asked.
     let fake = Arc::new(Fake::default());
     search::search(context(&fake), search_request(&[pair("group_by_field", "")])).await.unwrap();
-    for inside in ["{\"radius\": 0}", "{\"range_filter\": 1.5}", "{\"page_retain_order\": true}"] {
+    for inside in ["{\"group_size\": 2}", "{\"page_retain_order\": true}"] {
         let name = inside.split('"').nth(1).unwrap();
         refuses(&[name], search_request(&[pair("params", inside)])).await;
     }

@@ -9,7 +9,7 @@ use crate::names::{field_not_found, partition_ids};
 use crate::output::Output;
 use crate::rows::first_not_finite;
 use std::sync::Arc;
-use vecraft_index::{IndexSpec, SearchParams};
+use vecraft_index::{IndexSpec, Range, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
 use vecraft_types::api::{Call, Consistency, SearchReply, SearchRequest};
 use vecraft_types::limits::NQ_MAX;
@@ -98,7 +98,7 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
     let index = collection.index_on(field.id);
     let metric = metric(index, field, asked.metric)?;
     let k = asked.offset + asked.limit;
-    check_params(index, k, &asked)?;
+    check_params(index, metric, k, &asked)?;
     let filter = parse_filter(&asked.filter, schema)?;
     let output = Output::resolve(schema, &asked.output_fields)?;
     let ask = ShardSearch {
@@ -178,12 +178,19 @@ fn metric(index: Option<&IndexDescriptor>, field: &FieldSchema, asked: Option<Me
 
 /// Search parameters must be those of the declared index type, even while a segment is still scanned: what is
 /// wrong tomorrow is wrong today.
-fn check_params(index: Option<&IndexDescriptor>, k: usize, asked: &SearchRequest) -> Result<()> {
+fn check_params(
+    index: Option<&IndexDescriptor>,
+    metric: Metric,
+    k: usize,
+    asked: &SearchRequest,
+) -> Result<()> {
     let bad = |error: vecraft_index::Error| Error::invalid(error.to_string());
     let spec = match index {
         Some(index) => IndexSpec::parse(&index.spec.index_type, &index.spec.params).map_err(bad)?,
         None => IndexSpec::Auto,
     };
-    SearchParams::parse(&spec, k, &asked.params).map_err(bad)?;
+    let mut params = asked.params.clone();
+    Range::take(metric, &mut params).map_err(bad)?;
+    SearchParams::parse(&spec, k, &params).map_err(bad)?;
     Ok(())
 }

@@ -199,6 +199,8 @@ async fn searches_are_checked() {
     bad(Code::FieldNotFound, &["nope"], |r| r.field = "nope".into()).await;
     bad(invalid, &["VarChar", "title"], |r| r.field = "title".into()).await;
     bad(invalid, &["nprobes"], |r| r.params = BTreeMap::from([("nprobes".into(), "8".into())])).await;
+    bad(invalid, &["radius", "wide"], |r| r.params = BTreeMap::from([("radius".into(), "wide".into())]))
+        .await;
     bad(Code::PartitionNotFound, &["nowhere"], |r| r.partitions = vec!["nowhere".into()]).await;
     bad(invalid, &["filter", "character"], |r| r.filter = "year >".into()).await;
     bench.cluster.add_index(Metric::Cosine, "HNSW");

@@ -5,7 +5,7 @@ use crate::params;
 use crate::room::AnswerRoom;
 use crate::wanted::Watch;
 use vecraft_expr::Filter;
-use vecraft_index::SearchParams;
+use vecraft_index::{Range, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
 use vecraft_segment::ShardView;
 use vecraft_segment::exec::{self, Cancel, RowAddress, SearchPlan};
@@ -23,7 +23,7 @@ pub(crate) fn run(
 ) -> vecraft_segment::Result<Result<ShardHits>> {
     let checked = check(view, asked, hits_max)
         .and_then(|checked| room.for_hits(most_hits(view, asked) as u64 * HIT_BYTES).map(|()| checked));
-    let (filter, params) = match checked {
+    let Checked { filter, params, range } = match checked {
         Ok(checked) => checked,
         Err(error) => return Ok(Err(error)),
     };
@@ -34,6 +34,7 @@ pub(crate) fn run(
         k: asked.k,
         partitions: partitions(&asked.partitions),
         filter: filter.as_ref(),
+        range,
         params,
     };
     let is_over = || watch.is_over();
@@ -48,7 +49,14 @@ pub(crate) fn run(
     Ok(Ok(ShardHits { counts, scores, rows, timestamp: view.timestamp }))
 }
 
-fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<(Option<Filter>, SearchParams)> {
+/// What a search says, read.
+struct Checked {
+    filter: Option<Filter>,
+    params: SearchParams,
+    range: Option<Range>,
+}
+
+fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<Checked> {
     let dim = view.schema.field_by_id(asked.field).and_then(|field| field.data_type.dim());
     if dim != Some(asked.dim) || asked.dim == 0 {
         // The proxy checked against the catalogue; the shard's schema is another one (I11).
@@ -64,7 +72,9 @@ fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<(Opti
         );
         return Err(Error::new(Code::ParameterTooLarge, text));
     }
-    Ok((parse_filter(&asked.filter, &view.schema)?, params::read(&asked.params)?))
+    let filter = parse_filter(&asked.filter, &view.schema)?;
+    let (params, range) = params::read(asked.metric, &asked.params)?;
+    Ok(Checked { filter, params, range })
 }
 
 /// Hits that the search may come to: not more a query than there are rows.

@@ -117,6 +117,22 @@ async fn i21_an_answer_that_would_take_too_much_is_refused_before_it_is_gathered
 }
 
 #[tokio::test]
+async fn a_search_keeps_to_its_range() {
+    let bench = bench(20, QueryConfig::default());
+    let all = bench.node.search(ShardSearch { k: 20, ..search(0.0) }).await.unwrap();
+    let (near, far) = (all.scores[3], all.scores[9]);
+    let params = BTreeMap::from([("range_filter", near), ("radius", far)])
+        .into_iter()
+        .map(|(name, bound)| (name.to_owned(), bound.to_string()))
+        .collect();
+    let ring = bench.node.search(ShardSearch { k: 20, params, ..search(0.0) }).await.unwrap();
+    let wanted: Vec<f32> =
+        all.scores.iter().copied().filter(|score| near <= *score && *score < far).collect();
+    assert_eq!(ring.scores, wanted);
+    assert!(wanted.len() > 1);
+}
+
+#[tokio::test]
 async fn i21_hits_need_room_before_they_are_looked_for() {
     let bench = bench(20, QueryConfig { answer_bytes_max: 1 << 10, ..QueryConfig::default() });
     // Two queries for 20 rows each, 32 bytes a hit.

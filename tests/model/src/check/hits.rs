@@ -3,6 +3,7 @@
 use super::{same_columns, shown, shows};
 use crate::cell::cells;
 use crate::nearest::{Score, nearer};
+use crate::ops::ranges::Bounds;
 use crate::shape::Shape;
 use crate::twin::Row;
 use crate::{Step, broken};
@@ -18,6 +19,8 @@ pub struct Asked<'a> {
     pub field: usize,
     /// How vectors are compared.
     pub metric: Metric,
+    /// Which scores are in.
+    pub bounds: Bounds,
     /// Best hits left out.
     pub offset: usize,
     /// Hits a query.
@@ -77,10 +80,13 @@ fn one(
     let mut ranked: Vec<(Score, &Row)> = matching
         .iter()
         .map(|row| (Score::of(metric, query, row.cells[asked.field].vector()), *row))
+        .filter(|(score, _)| asked.bounds.contains(metric, score.value))
         .collect();
     ranked.sort_by(|a, b| nearer(metric, a.0.value, b.0.value));
     let wanted = ranked.len().saturating_sub(asked.offset).min(asked.limit);
-    if hits.len() != wanted {
+    // The range is looked at after the index, which may have missed rows of it.
+    let may_miss = !asked.is_exact && asked.bounds != Bounds::default();
+    if hits.len() > wanted || (hits.len() < wanted && !may_miss) {
         return broken(format!("{} hits, {wanted} are right: {} rows match", hits.len(), ranked.len()));
     }
     if let Some(at) = scores.windows(2).position(|two| nearer(metric, two[0].into(), two[1].into()).is_gt()) {
@@ -110,15 +116,15 @@ fn one(
             return broken(text);
         }
     }
-    Ok(recall(asked, &ranked, scores))
+    Ok(recall(asked, &ranked, wanted, scores))
 }
 
 /// Counts for whole answers only: what an offset leaves out cannot be counted.
-fn recall(asked: &Asked<'_>, ranked: &[(Score, &Row)], scores: &[f32]) -> Found {
-    match ranked.get(scores.len().wrapping_sub(1)) {
+fn recall(asked: &Asked<'_>, ranked: &[(Score, &Row)], wanted: usize, scores: &[f32]) -> Found {
+    match ranked.get(wanted.wrapping_sub(1)) {
         Some((last, _)) if asked.offset == 0 && !asked.is_exact => {
             let found = scores.iter().filter(|score| last.is_reached_by(asked.metric, **score)).count();
-            Found { found, wanted: scores.len() }
+            Found { found, wanted }
         }
         _ => Found::default(),
     }

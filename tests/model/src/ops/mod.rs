@@ -5,6 +5,7 @@ mod ddl;
 mod deletes;
 mod indexes;
 mod inserts;
+pub mod ranges;
 mod reads;
 mod restarts;
 mod searches;

@@ -1,9 +1,12 @@
 //! Searches, with and without filter, index, offset and more than one query vector.
 
+use super::ranges::{self, Bounds};
 use super::{COLLECTION, text_of, unexpected};
 use crate::check::{self, Asked};
 use crate::life::Life;
 use crate::make;
+use crate::nearest::Score;
+use crate::twin::Row;
 use crate::{Broken, Step};
 use std::collections::BTreeMap;
 use vecraft_types::Metric;
@@ -17,13 +20,23 @@ impl Life {
         let vectors = self.twin.shape.vectors();
         let field = vectors.start + self.rng.below(vectors.len() as u64) as usize;
         let name = self.twin.shape.fields()[field].name.clone();
-        let queries = self.draw_queries(field);
+        let mut queries = self.draw_queries(field);
         let offset = if self.rng.chance(20) { self.rng.below(12) as usize } else { 0 };
         let limit = match self.rng.below(10) {
             0 => self.rng.between(100, 1_000),
             _ => self.rng.between(1, 20),
         } as usize;
-        let (metric, params) = self.draw_effort(field, offset + limit);
+        let (metric, mut params) = self.draw_effort(field, offset + limit);
+        let mut bounds = Bounds::default();
+        if self.rng.chance(25) {
+            queries.truncate(1);
+            let score = |row: &&Row| Score::of(metric, &queries[0], row.cells[field].vector());
+            let scores = self.twin.matching(&selection).iter().map(score).collect();
+            bounds = ranges::draw(&mut self.rng, metric, scores);
+            for (name, bound) in [("radius", bounds.radius), ("range_filter", bounds.near)] {
+                params.extend(bound.map(|bound| (name.to_owned(), bound.to_string())));
+            }
+        }
         let request = SearchRequest {
             collection: COLLECTION.to_owned(),
             partitions: selection.partitions.clone(),
@@ -59,7 +72,7 @@ impl Life {
         let reply = reply.map_err(unexpected("the search"))?;
         let shape = &self.twin.shape;
         let places = check::columns_of(shape, &request.output_fields);
-        let asked = Asked { queries: &queries, field, metric, offset, limit, is_exact };
+        let asked = Asked { queries: &queries, field, metric, bounds, offset, limit, is_exact };
         let matching = self.twin.matching(&selection);
         let found = check::hits(shape, &places, &asked, &matching, &reply)
             .map_err(|error| Broken(format!("{} rows match; {}", matching.len(), error.0)))?;

@@ -25,7 +25,16 @@ fn filled(rows: u64) -> (Arc<GrowingSegment>, ShardView) {
 
 fn plan(queries: &[f32], k: usize) -> SearchPlan<'_> {
     let params = SearchParams::default();
-    SearchPlan { field: VECTOR, metric: Metric::L2, queries, k, partitions: None, filter: None, params }
+    SearchPlan {
+        field: VECTOR,
+        metric: Metric::L2,
+        queries,
+        k,
+        partitions: None,
+        filter: None,
+        range: None,
+        params,
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::cell::Cell;
 use std::sync::Arc;
 use vecraft_expr::Filter;
-use vecraft_index::{IndexSpec, SearchParams, Unwatched};
+use vecraft_index::{IndexSpec, Range, SearchParams, Unwatched};
 use vecraft_storage::{Disk, SimDisk};
 use vecraft_types::{LogPosition, Metric, PartitionId, PrimaryKey, RowRef, SegmentId, ShardId, Timestamp};
 
@@ -194,6 +194,13 @@ impl Shard {
             let queries: Vec<f32> = (0..2 * DIM).map(|_| self.below(4) as f32).collect();
             let k = [1, 10, 5000][self.below(3)];
             let params = SearchParams::default();
+            // Distances of these small whole numbers are often equal to the bounds.
+            let bounds = [-2.0, 1.0, 3.0, 6.0, 12.0];
+            let range = (self.below(2) == 0).then(|| {
+                let from = self.below(bounds.len() - 1);
+                let below = bounds[from + 1 + self.below(bounds.len() - from - 1)];
+                Range { from: bounds[from], below }
+            });
             let plan = SearchPlan {
                 field: VECTOR,
                 metric,
@@ -201,6 +208,7 @@ impl Shard {
                 k,
                 partitions,
                 filter: Some(filter),
+                range,
                 params,
             };
             let answers = search(view, &plan, Cancel::never()).unwrap();
@@ -210,6 +218,7 @@ impl Shard {
                     .iter()
                     .map(|naive| (vecraft_kernel::distance(metric, query, &naive.row.vector), naive.address))
                     .collect();
+                wanted.retain(|(distance, _)| range.is_none_or(|range| range.contains(*distance)));
                 wanted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                 wanted.truncate(k);
                 let found: Vec<(f32, RowAddress)> =
