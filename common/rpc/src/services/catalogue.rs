@@ -22,12 +22,23 @@ pub trait Catalogue: Send + Sync {
 /// Changes of the catalogue. Served by the coordinator on the metastore's leader.
 #[async_trait]
 pub trait CatalogueWriter: Send + Sync {
-    /// Makes a collection; returns when its shards exist (I11).
-    async fn create_collection(&self, request: CreateCollection) -> Result<()>;
-    /// Makes a partition.
-    async fn create_partition(&self, request: PartitionRequest) -> Result<()>;
-    /// Makes an index.
-    async fn create_index(&self, request: CreateIndex) -> Result<()>;
+    /// Makes a collection; returns when its shards exist (I11). Once under the request's name: asked again after somebody
+    /// dropped it meanwhile, it makes nothing (I10), and so do the next two.
+    async fn create_collection(&self, request: RequestId, wish: CreateCollection) -> Result<()>;
+    /// Makes a partition of this name.
+    async fn create_partition(
+        &self,
+        request: RequestId,
+        collection: CollectionId,
+        name: String,
+    ) -> Result<()>;
+    /// Makes an index of this collection, whatever name the wish calls it by.
+    async fn create_index(
+        &self,
+        request: RequestId,
+        collection: CollectionId,
+        wish: CreateIndex,
+    ) -> Result<()>;
     /// Sets or clears the load flag.
     async fn set_loaded(&self, request: SetLoaded) -> Result<()>;
     /// A range of `count` unused row ids; the first is returned (auto-id, never given twice).

@@ -29,8 +29,9 @@ impl Proxy {
             let text = format!("{} shards, at most {SHARDS_MAX} are allowed", asked.shards);
             return Err(Error::invalid(text).with("collection", &asked.name));
         }
-        let deadline = self.deadline(&call);
-        let attempt = || self.catalogue_writer.create_collection(asked.clone());
+        let (deadline, request) = (self.deadline(&call), self.request_id(call.request)?);
+        // Under a name: an attempt after a lost answer must not make it again when somebody dropped it since (I10).
+        let attempt = || self.catalogue_writer.create_collection(request, asked.clone());
         deadline.retry(Ask::ddl("create collection"), is_unavailable, attempt).await
     }
 

@@ -14,7 +14,7 @@ impl Proxy {
         if !asked.name.is_empty() {
             check_name("index", &asked.name)?;
         }
-        let deadline = self.deadline(&call);
+        let (deadline, request) = (self.deadline(&call), self.request_id(call.request)?);
         let collection =
             self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
         let schema = &collection.schema;
@@ -27,7 +27,8 @@ impl Proxy {
         }
         IndexSpec::parse(&asked.index_type, &asked.params)
             .map_err(|error| Error::invalid(error.to_string()).with("field", &field.name))?;
-        let attempt = || self.catalogue_writer.create_index(asked.clone());
+        // Under a name, and on the collection of this id, as partitions are made.
+        let attempt = || self.catalogue_writer.create_index(request, collection.id, asked.clone());
         deadline.retry(Ask::ddl("create index"), is_unavailable, attempt).await?;
         self.seal_for_index(&call, &asked).await;
         Ok(())

@@ -220,7 +220,7 @@ async fn good_ddl_does() {
     bench.proxy.drop_partition(call(), partition).await.unwrap();
     bench.proxy.drop_collection(call(), "docs".into()).await.unwrap();
     let ddl = bench.cluster.ddl.lock().clone();
-    assert_eq!(ddl, ["create more Reject", "create partition new", "drop partition 5/3", "drop 5"]);
+    assert_eq!(ddl, ["create more Reject", "create partition 5/new", "drop partition 5/3", "drop 5"]);
 }
 
 fn partition_row(id: u64, name: &str) -> PartitionDescriptor {
@@ -260,6 +260,42 @@ async fn i11_a_drop_of_an_index_whose_answer_was_lost_never_hits_the_next_one_of
     let ddl = bench.cluster.ddl.lock().clone();
     let gone = format!("drop index 5/{first}");
     assert_eq!(ddl, [gone.as_str(), gone.as_str(), "drop index 5/99"]);
+}
+
+#[tokio::test]
+async fn i10_what_is_made_after_a_lost_answer_is_asked_for_under_the_same_name_and_in_the_same_collection() {
+    let bench = Bench::new(schema(), 1);
+    let call = |request| Call { request, ..Call::default() };
+    let own = RequestId { client: ClientId(3), sequence: 8, part: 0 };
+    let lose = || bench.cluster.meta_trouble(Trouble::Alter(|docs| docs.id = CollectionId(docs.id.0 + 1)));
+    lose();
+    bench.proxy.create_collection(call(Some(own)), creation("more")).await.unwrap();
+    bench.cluster.meta_trouble(Trouble::Pass);
+    lose();
+    let partition = PartitionRequest { collection: "docs".into(), partition: "new".into() };
+    bench.proxy.create_partition(call(None), partition).await.unwrap();
+    bench.cluster.meta_trouble(Trouble::Pass);
+    lose();
+    let index = CreateIndex {
+        collection: "docs".into(),
+        field: "vector".into(),
+        name: String::new(),
+        index_type: "FLAT".into(),
+        metric: None,
+        params: BTreeMap::new(),
+    };
+    bench.proxy.create_index(call(None), index).await.unwrap();
+    let (ddl, names) = (bench.cluster.ddl.lock().clone(), bench.cluster.made_under.lock().clone());
+    let made = ["create more Replace", "create partition 6/new", "create index on 7/vector"];
+    assert_eq!(ddl, made.into_iter().flat_map(|what| [what, what]).collect::<Vec<_>>());
+    let [first, again, partition, partition_again, index, index_again] = names[..] else {
+        panic!("{names:?}")
+    };
+    assert_eq!((first, again, partition, index), (own, own, partition_again, index_again));
+    assert_ne!(partition, index, "each request has a name of its own");
+    let named_part = Some(RequestId { part: 1, ..own });
+    let refused = bench.proxy.create_collection(call(named_part), creation("more")).await.unwrap_err();
+    assert_eq!(refused.code, Code::InvalidParameter);
 }
 
 #[tokio::test]
