@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use vecraft_types::api::*;
 use vecraft_types::*;
@@ -48,6 +49,14 @@ pub trait CatalogueWriter: Send + Sync {
     /// Drops what has this id. What is gone is no error, and asked again it hits nothing else, as by name it might: ids are
     /// never used twice (I11).
     async fn drop_exactly(&self, target: DropTarget) -> Result<()>;
+}
+
+/// What of the catalogue is gone for good: for those who hold what may be left of it.
+#[async_trait]
+pub trait DroppedCollections: Send + Sync {
+    /// Those of these collections that were dropped. They stay so, for ids are never given twice (I11). What was committed
+    /// before the call is seen (I19); a collection that this node has not heard of yet is none of them.
+    async fn dropped(&self, among: BTreeSet<CollectionId>) -> Result<BTreeSet<CollectionId>>;
 }
 
 /// What is to be dropped.

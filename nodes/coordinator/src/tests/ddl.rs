@@ -6,13 +6,13 @@ use crate::messages::Named;
 use crate::tasks::by_name::new_request;
 use futures::future::join_all;
 use std::collections::BTreeSet;
-use vecraft_rpc::services::{Catalogue, CatalogueWriter, DropTarget};
+use vecraft_rpc::services::{Catalogue, CatalogueWriter, DropTarget, DroppedCollections};
 use vecraft_runtime::actors::ActorHost;
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_runtime::tasks::Tasks;
 use vecraft_types::api::{CreateIndex, DropIndex, SetLoaded};
-use vecraft_types::{Code, GroupId, Metric};
+use vecraft_types::{Code, CollectionId, GroupId, Metric};
 
 #[tokio::test]
 async fn i11_a_created_collection_has_its_shards() {
@@ -275,4 +275,22 @@ async fn i10_a_create_that_comes_again_after_another_users_drop_makes_nothing() 
     // One that was not done is not done there either.
     let other = Named { request: new_request(), wish: (collection, "q".to_owned()) };
     assert_eq!(ddl.make_partition(other).await.unwrap_err().code, Code::CollectionNotFound);
+}
+
+#[tokio::test]
+async fn i11_a_collection_counts_as_dropped_from_its_intent_on_and_one_that_is_to_come_never() {
+    let sandbox = Sandbox::new().await;
+    let ddl = &sandbox.ddl;
+    sandbox.shards.fail(Code::Internal, 1);
+    ddl.create_collection(request("creating")).await.unwrap_err();
+    sandbox.shards.fail(Code::Internal, 0);
+    for name in ["ready", "dropping", "gone"] {
+        ddl.create_collection(request(name)).await.unwrap();
+    }
+    ddl.drop_collection("gone".into()).await.unwrap();
+    sandbox.shards.fail(Code::Internal, 100);
+    ddl.drop_collection("dropping".into()).await.unwrap();
+    let all = (1..=6).map(CollectionId).collect();
+    let dropped = sandbox.metastore.dropped(all).await.unwrap();
+    assert_eq!(dropped, BTreeSet::from([CollectionId(3), CollectionId(4)]));
 }
