@@ -5,7 +5,7 @@ use crate::deadline::{Ask, is_unavailable};
 use crate::names::{NameFreshness, field_not_found};
 use vecraft_index::IndexSpec;
 use vecraft_rpc::services::{DropTarget, ShardStats};
-use vecraft_types::api::{Call, CreateIndex, DropIndex, IndexInfo};
+use vecraft_types::api::{Call, CollectionName, CreateIndex, DropIndex, IndexInfo};
 use vecraft_types::schema::check_name;
 use vecraft_types::{Code, Error, Result};
 
@@ -81,8 +81,8 @@ impl Proxy {
     }
 
     pub(crate) async fn index_progress(&self, call: Call, name: String) -> Result<Vec<IndexInfo>> {
-        let collection =
-            self.collection_named(&call, &self.deadline(&call), &name, NameFreshness::Latest).await?;
+        let name = CollectionName::Name(name);
+        let collection = self.newest_or_known(&call, &name, "looking up the collection").await?;
         if collection.indexes.is_empty() {
             return Ok(Vec::new());
         }

@@ -128,6 +128,46 @@ async fn i19_describe_tells_the_newest_through_an_election_and_what_is_known_wit
     assert!(!describe("docs").await.1.unwrap().is_loaded);
 }
 
+#[tokio::test(start_paused = true)]
+async fn i19_what_clients_ask_around_reads_is_told_as_known_when_the_metastore_has_no_majority() {
+    let mut bench = Bench::new(schema(), 1);
+    let clock = Arc::new(SimClock::new(0));
+    bench.use_clock(clock.clone());
+    bench.insert(rows(0..7)).await.unwrap();
+    bench.cluster.add_index(Metric::L2, "HNSW");
+    bench.proxy.list_collections(Call::default()).await.unwrap();
+    let away = || Trouble::Refuse(Error::new(Code::ReplicaUnavailable, "led by nobody").with("group", 0));
+    (0..10_000).for_each(|_| bench.cluster.meta_trouble(away()));
+    // The proxy's clock goes as the timers do.
+    let going = tokio::spawn({
+        let clock = clock.clone();
+        async move {
+            let step = Duration::from_millis(50);
+            loop {
+                tokio::time::sleep(step).await;
+                clock.advance(step);
+            }
+        }
+    });
+    for longest in [6, 6, 6, 1] {
+        let longest = Duration::from_secs(longest);
+        let began = clock.monotonic();
+        let listed = bench.proxy.list_collections(Call::default()).await.unwrap();
+        assert_eq!(listed.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(), ["docs"]);
+        assert!(clock.monotonic() - began < longest);
+        let count = RowCount { collection: "docs".into(), partition: None };
+        assert_eq!(bench.proxy.row_count(Call::default(), count).await.unwrap(), 7);
+        let indexes = bench.proxy.describe_indexes(Call::default(), "docs".into()).await.unwrap();
+        assert_eq!((indexes.len(), indexes[0].total_rows), (1, 7));
+        assert!(clock.monotonic() - began < 3 * longest);
+    }
+    // What is not known here is not said to be missing.
+    let call = Call { deadline_ms: Some(2_000), ..Call::default() };
+    let unknown = bench.proxy.describe_indexes(call, "nothing".into()).await.unwrap_err();
+    assert_eq!(unknown.code, Code::ReplicaUnavailable);
+    going.abort();
+}
+
 #[tokio::test]
 async fn collections_that_are_not_ready_cannot_be_used() {
     let bench = Bench::new(schema(), 1);
