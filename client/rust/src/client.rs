@@ -79,7 +79,7 @@ impl Client {
 impl Inner {
     /// The envelope of the builder calls.
     pub(crate) fn call(&self) -> Call {
-        Call { database: self.options.database.clone(), deadline_ms: None }
+        Call { database: self.options.database.clone(), deadline_ms: None, request: None }
     }
 
     /// A new name for a request; one given by the caller is kept, so that a caller may retry on its own.
@@ -88,6 +88,11 @@ impl Inner {
             let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
             Some(RequestId { client: self.id, sequence, part: 0 })
         })
+    }
+
+    /// The call under a name: what makes something is done once, at whichever door it is asked for again.
+    pub(crate) fn named(&self, call: Call) -> Call {
+        Call { request: self.name(call.request), ..call }
     }
 
     /// Moves the session to a write's timestamp; it never goes back.

@@ -37,6 +37,7 @@ macro_rules! ask_near {
 #[async_trait]
 impl Database for Client {
     async fn create_collection(&self, call: Call, request: CreateCollection) -> Result<()> {
+        let call = self.inner.named(call);
         ask!(self, Kind::Write, call, create_collection, request)
     }
 
@@ -57,6 +58,7 @@ impl Database for Client {
     }
 
     async fn create_partition(&self, call: Call, request: PartitionRequest) -> Result<()> {
+        let call = self.inner.named(call);
         ask!(self, Kind::Write, call, create_partition, request)
     }
 
@@ -65,6 +67,7 @@ impl Database for Client {
     }
 
     async fn create_index(&self, call: Call, request: CreateIndex) -> Result<()> {
+        let call = self.inner.named(call);
         ask!(self, Kind::Write, call, create_index, request)
     }
 

@@ -8,8 +8,8 @@
 //!         └─> connection lost after sending: unclear ──────┘
 //! ```
 //! Once an attempt of a write was unclear, only success clears it: any other end is "outcome unknown", because the
-//! lost attempt may have been done. Sending again is safe, for the server knows the request by its name (I10), or finds
-//! that things are as asked; a drop, which goes by the name of what it drops, is not sent again.
+//! lost attempt may have been done. Sending again is safe, for the server knows the request by its name (I10), also one that
+//! makes something; a drop, which goes by the name of what it drops, is not sent again.
 
 use crate::client::Inner;
 use crate::door::{Door, Open, ask_topology};

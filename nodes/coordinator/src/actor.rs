@@ -63,9 +63,9 @@ macro_rules! handlers {
 }
 
 handlers! {
-    CreateCollection -> () => create_collection;
-    CreatePartition -> () => create_partition;
-    CreateIndex -> () => create_index;
+    CreateCollection -> () => make_collection;
+    CreatePartition -> () => make_partition;
+    CreateIndex -> () => make_index;
     SetLoaded -> () => set_loaded;
     AllocateIds -> i64 => allocate_ids;
     HolderOf -> Option<CollectionId> => find;

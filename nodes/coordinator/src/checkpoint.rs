@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! "root"               mark, ids, nodes, groups...; behind it the placement, which the first programs did not write,
-//!                      and behind that the query-only nodes, when there are any
+//!                      and behind that the query-only nodes and the last named requests, each when there are any
 //! "c" + id (8, BE)     a collection
 //! ```
 //! A checkpoint writes the root and the rows that changed since the last one, in one synced batch (I3): its cost
@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use vecraft_raft_host::Mark;
 use vecraft_rpc::codec;
-use vecraft_state::meta::{MetaRoot, MetaState, Placement};
+use vecraft_state::meta::{MetaRequests, MetaRoot, MetaState, Placement};
 use vecraft_storage::{KeyRange, Kv, Table, WriteBatch};
-use vecraft_types::{CollectionDescriptor, CollectionId};
+use vecraft_types::{CollectionDescriptor, CollectionId, NodeId};
 
 pub(crate) const ROOT: &[u8] = b"root";
 pub(crate) const COLLECTION: &[u8] = b"c";
@@ -25,6 +25,8 @@ pub(crate) struct Draft {
     pub mark: Mark,
     pub root: MetaRoot,
     pub placement: Placement,
+    /// What the last named requests did (I10).
+    pub requests: MetaRequests,
     /// Rows that changed; `None` when the collection is gone.
     pub rows: Vec<(CollectionId, Option<Arc<CollectionDescriptor>>)>,
     /// Entries since the last checkpoint.
@@ -41,12 +43,18 @@ fn key(id: CollectionId) -> Vec<u8> {
 pub(crate) fn write(kv: &dyn Kv, draft: &Draft) -> Result<(), Error> {
     let mut batch = WriteBatch::new();
     let root = codec::encode(&(draft.mark.encode()?.to_vec(), &draft.root))?;
-    let query_only = match draft.placement.query_only.is_empty() {
-        // As programs before query-only nodes wrote it, and can read it.
+    // As programs before query-only nodes wrote it, and can read it.
+    let query_only = match draft.placement.query_only.is_empty() && draft.requests.is_empty() {
         true => Vec::new(),
         false => codec::encode(&draft.placement.query_only)?,
     };
-    batch.put(Table::Catalog, ROOT, [root, codec::encode(&draft.placement)?, query_only].concat());
+    // And as programs before requests had names.
+    let requests = match draft.requests.is_empty() {
+        true => Vec::new(),
+        false => codec::encode(&draft.requests)?,
+    };
+    let placement = codec::encode(&draft.placement)?;
+    batch.put(Table::Catalog, ROOT, [root, placement, query_only, requests].concat());
     for (id, row) in &draft.rows {
         match row {
             Some(row) => batch.put(Table::Catalog, key(*id), codec::encode(&**row)?),
@@ -64,12 +72,12 @@ pub(crate) fn read(kv: &dyn Kv) -> Result<Option<(Mark, MetaState)>, Error> {
 
 /// The mark of a checkpoint's root.
 pub(crate) fn mark(root: &[u8]) -> Result<Mark, Error> {
-    decode_root(root).map(|(mark, ..)| mark)
+    decode_root(root).map(|found| found.mark)
 }
 
 /// A checkpoint from its root and the rows of its collections.
 pub(crate) fn decode(root: &[u8], collections: &[(Vec<u8>, Vec<u8>)]) -> Result<(Mark, MetaState), Error> {
-    let (mark, root, placement) = decode_root(root)?;
+    let Root { mark, root, placement, requests } = decode_root(root)?;
     let mut rows = Vec::new();
     for (found, value) in collections {
         let row: CollectionDescriptor =
@@ -79,25 +87,39 @@ pub(crate) fn decode(root: &[u8], collections: &[(Vec<u8>, Vec<u8>)]) -> Result<
         }
         rows.push(row);
     }
-    Ok((mark, MetaState::restore(root, rows, placement)))
+    Ok((mark, MetaState::restore(root, rows, placement, requests)))
 }
 
-fn decode_root(bytes: &[u8]) -> Result<(Mark, MetaRoot, Option<Placement>), Error> {
+/// What the record of the root says.
+struct Root {
+    mark: Mark,
+    root: MetaRoot,
+    placement: Option<Placement>,
+    requests: MetaRequests,
+}
+
+fn decode_root(bytes: &[u8]) -> Result<Root, Error> {
     let unreadable = |error: codec::Error| corrupt("root", error.to_string());
     let ((mark, root), used): ((Vec<u8>, MetaRoot), usize) =
         codec::decode_start(bytes).map_err(unreadable)?;
-    let placement = match bytes.get(used..) {
-        None | Some([]) => None,
-        Some(rest) => {
-            let (placement, used): (Placement, usize) = codec::decode_start(rest).map_err(unreadable)?;
-            let query_only = match rest.get(used..) {
-                None | Some([]) => BTreeSet::new(),
-                Some(rest) => codec::decode(rest).map_err(unreadable)?,
-            };
-            Some(Placement { query_only, ..placement })
-        }
-    };
-    Ok((Mark::decode(&mark).map_err(|e| corrupt("root", e.to_string()))?, root, placement))
+    let mark = Mark::decode(&mark).map_err(|error| corrupt("root", error.to_string()))?;
+    // Where it ends, an earlier program wrote no more.
+    let (mut placement, mut requests) = (None, MetaRequests::default());
+    let mut rest = bytes.get(used..).unwrap_or_default();
+    if !rest.is_empty() {
+        let (found, used): (Placement, usize) = codec::decode_start(rest).map_err(unreadable)?;
+        rest = rest.get(used..).unwrap_or_default();
+        placement = Some(found);
+    }
+    if !rest.is_empty() {
+        let (query_only, used): (BTreeSet<NodeId>, usize) = codec::decode_start(rest).map_err(unreadable)?;
+        rest = rest.get(used..).unwrap_or_default();
+        placement = placement.map(|placement| Placement { query_only, ..placement });
+    }
+    if !rest.is_empty() {
+        requests = codec::decode(rest).map_err(unreadable)?;
+    }
+    Ok(Root { mark, root, placement, requests })
 }
 
 fn corrupt(row: &str, cause: String) -> Error {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use std::time::Duration;
 use vecraft_rpc::services::{CatalogueWriter, DropTarget};
 use vecraft_runtime::actors::{AskError, Asked, RoleAddr, RoleEnd};
-use vecraft_types::{Code, CollectionId, Error, Result, api};
+use vecraft_types::{Code, CollectionId, Error, RequestId, Result, api};
 
 /// How long a DDL call may take: retries towards slow shards included.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
@@ -57,16 +57,26 @@ fn refused(error: AskError) -> Error {
 
 #[async_trait]
 impl CatalogueWriter for CoordinatorClient {
-    async fn create_collection(&self, request: api::CreateCollection) -> Result<()> {
-        self.ask(CreateCollection(request)).await
+    async fn create_collection(&self, request: RequestId, wish: api::CreateCollection) -> Result<()> {
+        self.ask(CreateCollection(Named { request, wish })).await
     }
 
-    async fn create_partition(&self, request: api::PartitionRequest) -> Result<()> {
-        self.ask(CreatePartition(request)).await
+    async fn create_partition(
+        &self,
+        request: RequestId,
+        collection: CollectionId,
+        name: String,
+    ) -> Result<()> {
+        self.ask(CreatePartition(Named { request, wish: (collection, name) })).await
     }
 
-    async fn create_index(&self, request: api::CreateIndex) -> Result<()> {
-        self.ask(CreateIndex(request)).await
+    async fn create_index(
+        &self,
+        request: RequestId,
+        collection: CollectionId,
+        wish: api::CreateIndex,
+    ) -> Result<()> {
+        self.ask(CreateIndex(Named { request, wish: (collection, wish) })).await
     }
 
     async fn set_loaded(&self, request: api::SetLoaded) -> Result<()> {

@@ -26,6 +26,7 @@ mod block;
 pub mod catalogue;
 mod checkpoint;
 pub mod client;
+mod dropped;
 mod error;
 mod locks;
 pub mod log;

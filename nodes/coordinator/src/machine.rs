@@ -166,7 +166,8 @@ impl MetaMachine {
         let dirty = std::mem::take(&mut self.dirty);
         let rows = dirty.into_iter().map(|id| (id, self.state.collection(id).cloned())).collect();
         let (root, placement) = (self.state.root().clone(), self.state.placement().clone());
-        let draft = Draft { mark, root, placement, rows, entries: self.entries, bytes: self.bytes };
+        let requests = self.state.requests().clone();
+        let draft = Draft { mark, root, placement, requests, rows, entries: self.entries, bytes: self.bytes };
         (self.entries, self.bytes) = (0, 0);
         Some(draft)
     }

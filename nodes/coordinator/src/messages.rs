@@ -3,7 +3,16 @@
 use actix::Message;
 use vecraft_rpc::services::DropTarget;
 use vecraft_types::api;
-use vecraft_types::{CollectionId, Result};
+use vecraft_types::{CollectionId, RequestId, Result};
+
+/// What is to be made, once under the request's name (I10).
+#[derive(Clone, Debug)]
+pub struct Named<T> {
+    /// Given before it was asked for the first time.
+    pub request: RequestId,
+    /// What.
+    pub wish: T,
+}
 
 macro_rules! messages {
     ($($(#[$doc:meta])* $name:ident($request:ty) -> $reply:ty;)*) => {$(
@@ -22,11 +31,11 @@ macro_rules! messages {
 
 messages! {
     /// Make a collection; answered when its shards exist.
-    CreateCollection(api::CreateCollection) -> ();
-    /// Make a partition.
-    CreatePartition(api::PartitionRequest) -> ();
-    /// Make an index.
-    CreateIndex(api::CreateIndex) -> ();
+    CreateCollection(Named<api::CreateCollection>) -> ();
+    /// Make a partition of this name.
+    CreatePartition(Named<(CollectionId, String)>) -> ();
+    /// Make an index of this collection.
+    CreateIndex(Named<(CollectionId, api::CreateIndex)>) -> ();
     /// Set or clear the load flag.
     SetLoaded(api::SetLoaded) -> ();
     /// Take so many row ids; answered with the first.

@@ -16,6 +16,7 @@
 //! | `digest/` | whether the replicas of a group hold the same (I22, I23) |
 //! | `snapshot/` | a checkpoint for a replica that the log does not reach: offered, fetched, installed (I5) |
 //! | `removal` | what happens to a replica that its group has let go of |
+//! | `strays` | shards whose collection was dropped before they were made |
 //! | `outage` | groups out of service on this node, and why |
 //! | `metrics` | what is here, in figures |
 //! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`], [`IndexLedger`] |
@@ -47,6 +48,7 @@ mod relief;
 mod removal;
 mod replica;
 mod snapshot;
+mod strays;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -71,4 +73,5 @@ pub use node::{DataNode, Space, WriteLimits};
 pub use removal::erase;
 pub use replica::{GroupReplica, Routes};
 pub use snapshot::{DiskFiles, Source, Throttle};
+pub use strays::remove_strays;
 pub use tasks::ShardLedger;

@@ -50,6 +50,8 @@ pub struct Pressure {
     pub is_relief_asked: AtomicBool,
     /// Something was applied, or is to be done.
     pub applied: Notify,
+    /// A shard was made, or came with a snapshot: it may be that of a collection which was dropped since.
+    pub shards_made: Notify,
 }
 
 /// How the last checkpoint or snapshot ended.
@@ -115,6 +117,7 @@ impl DataMachine {
         self.pressure.memory_bytes.store(self.replica.memory_bytes(), Ordering::Relaxed);
         self.pressure.file_bytes.store(self.replica.file_bytes(), Ordering::Relaxed);
         self.pressure.applied.notify_one();
+        self.pressure.shards_made.notify_one();
     }
 
     fn apply_entry(&mut self, entry: Committed) -> Result<Bytes, Failed> {
@@ -128,6 +131,9 @@ impl DataMachine {
         self.pressure.applied.notify_one();
         if std::mem::take(&mut self.replica.is_index_work_due) {
             self.around.segments_changed.notify_one();
+        }
+        if std::mem::take(&mut self.replica.is_shard_made) {
+            self.pressure.shards_made.notify_one();
         }
         codec::encode(&reply).map(Bytes::from).map_err(|e| Failed(e.to_string()))
     }

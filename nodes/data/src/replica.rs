@@ -34,6 +34,8 @@ pub struct GroupReplica {
     pub(crate) applied: LogPosition,
     /// Segments vanished or builds changed since somebody last asked: the index role must look.
     pub(crate) is_index_work_due: bool,
+    /// A shard was made since somebody last asked.
+    pub(crate) is_shard_made: bool,
     pub(crate) routes: Arc<Routes>,
     pub(crate) views: Arc<ViewRegistry>,
     pub(crate) options: GrowingOptions,
@@ -60,6 +62,7 @@ impl GroupReplica {
             vanished: Vec::new(),
             applied: LogPosition(0),
             is_index_work_due: false,
+            is_shard_made: false,
             routes,
             views,
             options,
@@ -105,6 +108,7 @@ impl GroupReplica {
     fn perform(&mut self, position: LogPosition, effect: Effect) -> Result<()> {
         match effect {
             Effect::ShardCreated { shard, schema } => {
+                self.is_shard_made = true;
                 self.shards.insert(shard, ShardReplica::new(schema));
                 self.routes.add(shard, self.group);
             }

@@ -102,7 +102,7 @@ pub(crate) fn call(metadata: &MetadataMap, in_body: &str) -> Result<Call> {
         return Err(Error::new(Code::DatabaseNotFound, "").with("database", database));
     }
     let deadline_ms = patience(metadata).map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-    Ok(Call { database: DEFAULT_DATABASE.to_owned(), deadline_ms })
+    Ok(Call { database: DEFAULT_DATABASE.to_owned(), deadline_ms, request: None })
 }
 
 /// How long the caller waits: gRPC's `grpc-timeout`, at most eight digits and a unit.

@@ -4,8 +4,8 @@ use crate::node::IndexNode;
 use async_trait::async_trait;
 use std::sync::Arc;
 use vecraft_rpc::services::{CatalogueWriter, DropTarget, ShardStats, ShardWrite, ShardWriter, ShardWritten};
-use vecraft_types::api::{CreateCollection, CreateIndex, PartitionRequest, SetLoaded};
-use vecraft_types::{CollectionId, Result, ShardId};
+use vecraft_types::api::{CreateCollection, CreateIndex, SetLoaded};
+use vecraft_types::{CollectionId, RequestId, Result, ShardId};
 
 /// A [`ShardWriter`] whose figures tell how many rows wait for their index. The data role counts rows and segments
 /// and knows no index.
@@ -56,17 +56,27 @@ impl CatalogueWatch {
 
 #[async_trait]
 impl CatalogueWriter for CatalogueWatch {
-    async fn create_collection(&self, request: CreateCollection) -> Result<()> {
+    async fn create_collection(&self, request: RequestId, wish: CreateCollection) -> Result<()> {
         // A new collection has no segments.
-        self.coordinator.create_collection(request).await
+        self.coordinator.create_collection(request, wish).await
     }
 
-    async fn create_partition(&self, request: PartitionRequest) -> Result<()> {
-        self.coordinator.create_partition(request).await
+    async fn create_partition(
+        &self,
+        request: RequestId,
+        collection: CollectionId,
+        name: String,
+    ) -> Result<()> {
+        self.coordinator.create_partition(request, collection, name).await
     }
 
-    async fn create_index(&self, request: CreateIndex) -> Result<()> {
-        let done = self.coordinator.create_index(request).await;
+    async fn create_index(
+        &self,
+        request: RequestId,
+        collection: CollectionId,
+        wish: CreateIndex,
+    ) -> Result<()> {
+        let done = self.coordinator.create_index(request, collection, wish).await;
         self.node.wake();
         done
     }

@@ -26,11 +26,12 @@ use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_data::{
     DataGroup, DataMachine, DataNode, Failures, MaintenancePolicy, Pressure, Routes, Source, Space,
-    Surroundings, Throttle, WriteLimits, checkpointed_shards, maintain,
+    Surroundings, Throttle, WriteLimits, checkpointed_shards, maintain, remove_strays,
 };
 use vecraft_log_store::{LogHealth, NodeLog};
 use vecraft_raft_host::{Birth, GroupSpec, Host, Mark};
 use vecraft_rpc::files::FilesElsewhere;
+use vecraft_rpc::services::DroppedCollections;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_runtime::tasks::TaskKind;
 use vecraft_segment::{GrowingOptions, ViewRegistry};
@@ -51,6 +52,7 @@ pub struct Role {
     around: Surroundings,
     growing: GrowingOptions,
     policy: MaintenancePolicy,
+    catalogue: Arc<dyn DroppedCollections>,
 }
 
 /// What the role shares with others.
@@ -112,6 +114,7 @@ pub async fn start(
             checkpoint_bytes: config.data.checkpoint_bytes,
             checkpoint_interval: config.data.checkpoint_interval(),
         },
+        catalogue: Arc::new(metastore.clone()),
     });
     let (wanted, formed_below) = wanted_here(metastore, identity.node);
     let here = member_record::pool_replicas(role.around.kv.as_ref())?;
@@ -243,6 +246,8 @@ impl Role {
             let _ = stop.unless_triggered(telling).await;
             Ok::<(), Infallible>(())
         });
+        let strays = remove_strays(running.clone(), self.catalogue.clone(), let_go.clone());
+        ground.tasks.spawn(TaskKind::CleanUp, format!("strays of group {group}"), strays);
         let work = maintain(running.clone(), self.policy, self.data.governor(), let_go.clone());
         ground.tasks.spawn(TaskKind::Checkpoint, format!("group {group}"), async move {
             if let Err(error) = work.await

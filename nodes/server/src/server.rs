@@ -275,3 +275,6 @@ async fn serve_health(listener: TcpListener, standing: Standing, shutdown: Shutd
     // What it asked lets go of the store.
     standing.waits("this node has stopped");
 }
+
+#[cfg(test)]
+mod tests;

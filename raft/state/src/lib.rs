@@ -4,5 +4,9 @@
 //! threads: time and generated ids arrive inside the command. This crate does *not* hold rows, vectors or
 //! files; effects tell the data role what to do with those.
 
+mod answers;
+
 pub mod meta;
 pub mod shard;
+
+pub use answers::AnswerWindow;

@@ -175,9 +175,12 @@ fn unbuilt<T>() -> Result<T> {
 #[async_trait]
 impl Database for Fake {
     async fn create_collection(&self, call: Call, request: CreateCollection) -> Result<()> {
-        self.arrive(call);
+        let trouble = self.arrive(call);
         self.state.lock().collections.entry(request.name).or_insert((request.schema, BTreeMap::new()));
-        Ok(())
+        match trouble {
+            Some(Trouble::LoseAnswer) => std::future::pending().await,
+            _ => Ok(()),
+        }
     }
 
     async fn drop_collection(&self, call: Call, name: String) -> Result<()> {

@@ -179,3 +179,22 @@ async fn a_drop_of_an_index_whose_answer_was_lost_is_not_sent_again() {
     let error = dropping.await.unwrap().unwrap_err();
     assert_eq!((error.code, fake.calls().len()), (Code::OutcomeUnknown, calls + 2), "{error}");
 }
+
+#[tokio::test]
+async fn i10_a_create_whose_answer_was_lost_is_sent_again_under_the_same_name() {
+    let fake = Fake::new([Trouble::LoseAnswer]);
+    let door = Door::open(&fake).await;
+    let client = door.client().await;
+    let making = tokio::spawn({
+        let client = client.clone();
+        async move { collection(&client).await }
+    });
+    until("the first attempt", || fake.calls().len() == 1).await;
+    let address = door.crash().await;
+    let _door = Door::open_at(&fake, address).await;
+    making.await.unwrap();
+    let names: Vec<_> = fake.calls().iter().map(|call| call.request).collect();
+    assert!(names.len() == 2 && names[0] == names[1] && names[0].is_some(), "{names:?}");
+    collection(&client).await;
+    assert_ne!(fake.calls()[2].request, names[0], "another request has another name");
+}

@@ -85,7 +85,7 @@ async fn the_server_hears_how_long_the_caller_waits() {
     let fake = Fake::new([]);
     let door = Door::open(&fake).await;
     let client = door.builder().deadline(Duration::from_secs(7)).database("other").connect().await.unwrap();
-    let call = vecraft_types::api::Call { database: "x".into(), deadline_ms: Some(1_500) };
+    let call = vecraft_types::api::Call { database: "x".into(), deadline_ms: Some(1_500), request: None };
     client.server_info(call).await.unwrap();
     collection(&client).await;
     let heard = fake.calls();

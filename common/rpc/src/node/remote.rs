@@ -12,11 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tarpc::client::RpcError;
 use tarpc::context::{self, Context};
-use vecraft_types::api::{
-    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, PartitionRequest, SetLoaded,
-};
+use vecraft_types::api::{ClusterReply, ClusterRequest, CreateCollection, CreateIndex, SetLoaded};
 use vecraft_types::{
-    Code, CollectionId, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
+    Code, CollectionId, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, RequestId, Result,
+    SegmentId, ShardId,
 };
 
 /// Longest wait for calls that carry no deadline of their own.
@@ -132,9 +131,9 @@ macro_rules! plain {
 
 plain! {
     CatalogueWriter {
-        create_collection(request: CreateCollection) -> () => create_collection;
-        create_partition(request: PartitionRequest) -> () => create_partition;
-        create_index(request: CreateIndex) -> () => create_index;
+        create_collection(request: RequestId, wish: CreateCollection) -> () => create_collection;
+        create_partition(request: RequestId, collection: CollectionId, name: String) -> () => create_partition;
+        create_index(request: RequestId, collection: CollectionId, wish: CreateIndex) -> () => create_index;
         set_loaded(request: SetLoaded) -> () => set_loaded;
         allocate_ids(count: u64) -> i64 => allocate_ids;
         holder_of(name: String) -> Option<CollectionId> => holder_of;

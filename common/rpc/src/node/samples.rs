@@ -12,7 +12,7 @@ use crate::peer::hello::VERSION;
 use crate::services::DropTarget;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use vecraft_types::{CollectionId, GroupId, IndexId, NodeId, ReplicaId};
+use vecraft_types::{ClientId, CollectionId, GroupId, IndexId, NodeId, ReplicaId, RequestId};
 
 #[track_caller]
 fn check(value: impl Serialize, bytes: &[u8]) {
@@ -66,4 +66,8 @@ fn verbs_keep_their_numbers() {
     check(NodeServiceRequest::Relieve { group: GroupId(1) }, &[1, 26, 1]);
     let target = DropTarget::Index { collection: CollectionId(1), index: IndexId(2) };
     check(NodeServiceRequest::DropExactly { target }, &[1, 28, 2, 1, 2]);
+    let request = RequestId { client: ClientId(6), sequence: 7, part: 0 };
+    let create =
+        NodeServiceRequest::CreatePartition { request, collection: CollectionId(1), name: "p".to_owned() };
+    check(create, &[1, 9, 6, 7, 0, 1, 1, b'p']);
 }

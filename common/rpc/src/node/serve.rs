@@ -14,11 +14,10 @@ use std::sync::Arc;
 use tarpc::context::Context;
 use tarpc::server::{BaseChannel, Channel, Config, limits::requests_per_channel::MaxRequests};
 use tarpc::{ClientMessage, Response, Transport};
-use vecraft_types::api::{
-    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, PartitionRequest, SetLoaded,
-};
+use vecraft_types::api::{ClusterReply, ClusterRequest, CreateCollection, CreateIndex, SetLoaded};
 use vecraft_types::{
-    CollectionId, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
+    CollectionId, Error, GroupId, IndexBuild, IndexId, NodeId, PartitionId, RequestId, Result, SegmentId,
+    ShardId,
 };
 
 /// Calls of one peer under way at once; further ones are answered "busy".
@@ -102,9 +101,9 @@ door! {
     create_shard(group: GroupId, creation: ShardCreation) -> () => admin.create_shard;
     drop_shard(group: GroupId, shard: ShardId) -> () => admin.drop_shard;
     drop_shard_partition(group: GroupId, shard: ShardId, partition: PartitionId) -> () => admin.drop_partition;
-    create_collection(request: CreateCollection) -> () => catalogue.create_collection;
-    create_partition(request: PartitionRequest) -> () => catalogue.create_partition;
-    create_index(request: CreateIndex) -> () => catalogue.create_index;
+    create_collection(request: RequestId, wish: CreateCollection) -> () => catalogue.create_collection;
+    create_partition(request: RequestId, collection: CollectionId, name: String) -> () => catalogue.create_partition;
+    create_index(request: RequestId, collection: CollectionId, wish: CreateIndex) -> () => catalogue.create_index;
     set_loaded(request: SetLoaded) -> () => catalogue.set_loaded;
     allocate_ids(count: u64) -> i64 => catalogue.allocate_ids;
     index_ready(group: GroupId, shard: ShardId, segment: SegmentId, build: IndexBuild) -> Option<IndexBuild>

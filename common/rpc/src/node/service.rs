@@ -7,11 +7,9 @@ use crate::copies::HoldIndex;
 use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeReport};
 use crate::memory::RoomLeft;
 use crate::services::*;
-use vecraft_types::api::{
-    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, PartitionRequest, SetLoaded,
-};
+use vecraft_types::api::{ClusterReply, ClusterRequest, CreateCollection, CreateIndex, SetLoaded};
 use vecraft_types::{
-    CollectionId, GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId,
+    CollectionId, GroupId, IndexBuild, IndexId, NodeId, PartitionId, RequestId, Result, SegmentId, ShardId,
 };
 
 /// See the traits of [`crate::services`], method by method.
@@ -34,11 +32,11 @@ pub trait NodeService {
     /// [`ShardAdmin::drop_partition`].
     async fn drop_shard_partition(group: GroupId, shard: ShardId, partition: PartitionId) -> Result<()>;
     /// [`CatalogueWriter::create_collection`].
-    async fn create_collection(request: CreateCollection) -> Result<()>;
+    async fn create_collection(request: RequestId, wish: CreateCollection) -> Result<()>;
     /// [`CatalogueWriter::create_partition`].
-    async fn create_partition(request: PartitionRequest) -> Result<()>;
+    async fn create_partition(request: RequestId, collection: CollectionId, name: String) -> Result<()>;
     /// [`CatalogueWriter::create_index`].
-    async fn create_index(request: CreateIndex) -> Result<()>;
+    async fn create_index(request: RequestId, collection: CollectionId, wish: CreateIndex) -> Result<()>;
     /// [`CatalogueWriter::set_loaded`].
     async fn set_loaded(request: SetLoaded) -> Result<()>;
     /// [`CatalogueWriter::allocate_ids`].

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use vecraft_types::api::*;
 use vecraft_types::*;
@@ -22,12 +23,23 @@ pub trait Catalogue: Send + Sync {
 /// Changes of the catalogue. Served by the coordinator on the metastore's leader.
 #[async_trait]
 pub trait CatalogueWriter: Send + Sync {
-    /// Makes a collection; returns when its shards exist (I11).
-    async fn create_collection(&self, request: CreateCollection) -> Result<()>;
-    /// Makes a partition.
-    async fn create_partition(&self, request: PartitionRequest) -> Result<()>;
-    /// Makes an index.
-    async fn create_index(&self, request: CreateIndex) -> Result<()>;
+    /// Makes a collection; returns when its shards exist (I11). Once under the request's name: asked again after somebody
+    /// dropped it meanwhile, it makes nothing (I10), and so do the next two.
+    async fn create_collection(&self, request: RequestId, wish: CreateCollection) -> Result<()>;
+    /// Makes a partition of this name.
+    async fn create_partition(
+        &self,
+        request: RequestId,
+        collection: CollectionId,
+        name: String,
+    ) -> Result<()>;
+    /// Makes an index of this collection, whatever name the wish calls it by.
+    async fn create_index(
+        &self,
+        request: RequestId,
+        collection: CollectionId,
+        wish: CreateIndex,
+    ) -> Result<()>;
     /// Sets or clears the load flag.
     async fn set_loaded(&self, request: SetLoaded) -> Result<()>;
     /// A range of `count` unused row ids; the first is returned (auto-id, never given twice).
@@ -37,6 +49,14 @@ pub trait CatalogueWriter: Send + Sync {
     /// Drops what has this id. What is gone is no error, and asked again it hits nothing else, as by name it might: ids are
     /// never used twice (I11).
     async fn drop_exactly(&self, target: DropTarget) -> Result<()>;
+}
+
+/// What of the catalogue is gone for good: for those who hold what may be left of it.
+#[async_trait]
+pub trait DroppedCollections: Send + Sync {
+    /// Those of these collections that were dropped. They stay so, for ids are never given twice (I11). What was committed
+    /// before the call is seen (I19); a collection that this node has not heard of yet is none of them.
+    async fn dropped(&self, among: BTreeSet<CollectionId>) -> Result<BTreeSet<CollectionId>>;
 }
 
 /// What is to be dropped.

@@ -15,7 +15,7 @@ pub use dml::*;
 pub use read::*;
 pub use topology::*;
 
-use crate::{CollectionDescriptor, Result, RowBatch};
+use crate::{CollectionDescriptor, RequestId, Result, RowBatch};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -27,6 +27,9 @@ pub struct Call {
     pub database: String,
     /// How long the caller still waits, in milliseconds; none means the server's default.
     pub deadline_ms: Option<u64>,
+    /// The request's name, given before it is sent for the first time: what makes something in the catalogue is done once
+    /// under it (I10). None: the proxy names it. Writes of rows have theirs in the request.
+    pub request: Option<RequestId>,
 }
 
 /// Columns with the names users know. `batch.columns[i]` is the column called `names[i]`; its field id is `i`.

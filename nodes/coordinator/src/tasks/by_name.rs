@@ -1,11 +1,33 @@
-//! What tests ask by name, as users do: the proxy looks the id up and drops by it.
+//! What tests ask by name, as users do: the proxy looks ids up, and names each request.
 
 use super::Ddl;
+use crate::messages::Named;
+use std::sync::atomic::{AtomicU64, Ordering};
 use vecraft_rpc::services::DropTarget;
-use vecraft_types::api::{DropIndex, PartitionRequest};
-use vecraft_types::{CollectionDescriptor, CollectionId, Result};
+use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest};
+use vecraft_types::{ClientId, CollectionDescriptor, CollectionId, RequestId, Result};
+
+/// A request that nobody made before.
+pub(crate) fn new_request() -> RequestId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    RequestId { client: ClientId(7), sequence: NEXT.fetch_add(1, Ordering::Relaxed), part: 0 }
+}
 
 impl Ddl {
+    pub(crate) async fn create_collection(&self, wish: CreateCollection) -> Result<()> {
+        self.make_collection(Named { request: new_request(), wish }).await
+    }
+
+    pub(crate) async fn create_partition(&self, wish: PartitionRequest) -> Result<()> {
+        let collection = self.resolve(&wish.collection).await?;
+        self.make_partition(Named { request: new_request(), wish: (collection, wish.partition) }).await
+    }
+
+    pub(crate) async fn create_index(&self, wish: CreateIndex) -> Result<()> {
+        let collection = self.resolve(&wish.collection).await?;
+        self.make_index(Named { request: new_request(), wish: (collection, wish) }).await
+    }
+
     pub(crate) async fn drop_collection(&self, name: String) -> Result<()> {
         match self.find(name).await? {
             Some(id) => self.drop_exactly(DropTarget::Collection(id)).await,

@@ -1,6 +1,7 @@
 //! Create a collection, set its load flag.
 
 use super::Ddl;
+use crate::messages::Named;
 use crate::spread::{Led, spread};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -15,14 +16,14 @@ const LOOK: Duration = Duration::from_millis(10);
 
 impl Ddl {
     /// Intent, a CreateShard entry in every shard's log, done (I11). The same collection again succeeds once its
-    /// shards exist.
+    /// shards exist; the same request again makes nothing, also when the collection was dropped since (I10).
     ///
     /// # Errors
     /// What apply refuses; or why a shard could not be made, and then the reconcile task goes on with it.
-    pub async fn create_collection(&self, request: CreateCollection) -> Result<()> {
-        let change =
-            MetaChange::CreateCollectionOn { request: Box::new(request), groups: self.offered().await };
-        match self.metastore.propose(change).await? {
+    pub async fn make_collection(&self, asked: Named<CreateCollection>) -> Result<()> {
+        let request = Box::new(asked.wish);
+        let change = MetaChange::CreateCollectionOn { request, groups: self.offered().await };
+        match self.propose_once(asked.request, change).await? {
             MetaOutcome::Collection { id, .. } => self.finish(id).await,
             other => Err(Error::internal(format!("the metastore answered create with {other:?}"))),
         }

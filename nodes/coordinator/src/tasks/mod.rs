@@ -2,7 +2,7 @@
 
 mod allocate_ids;
 #[cfg(test)]
-mod by_name;
+pub(crate) mod by_name;
 mod collection;
 mod drop_exactly;
 mod index;
@@ -16,7 +16,8 @@ use crate::metastore::Metastore;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use vecraft_rpc::services::ShardAdmin;
-use vecraft_types::{Code, CollectionId, Error, Result};
+use vecraft_state::meta::{MetaChange, MetaOutcome};
+use vecraft_types::{Code, CollectionId, Error, RequestId, Result};
 
 /// What the tasks share.
 pub struct Ddl {
@@ -38,6 +39,11 @@ impl Ddl {
             ids: tokio::sync::Mutex::default(),
             unfinished: Notify::new(),
         }
+    }
+
+    /// Proposes what is to be done once under the request's name (I10).
+    async fn propose_once(&self, request: RequestId, change: MetaChange) -> Result<MetaOutcome> {
+        self.metastore.propose(MetaChange::Once { request, change: Box::new(change) }).await
     }
 
     /// The collection of a name as of now: everything committed before the call is seen (I19).

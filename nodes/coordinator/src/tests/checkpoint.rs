@@ -14,7 +14,9 @@ use vecraft_storage::SimDisk;
 use vecraft_types::{CollectionDescriptor, GroupId};
 
 use crate::checkpoint;
+use crate::messages::Named;
 use crate::metastore::META_REPLICA;
+use crate::tasks::by_name::new_request;
 use vecraft_rpc::codec;
 use vecraft_storage::Table;
 
@@ -331,4 +333,33 @@ async fn a_checkpoint_of_a_program_before_query_only_nodes_decodes() {
     let old = machine.checkpointed();
     assert_eq!(old.placement().nodes, now.placement().nodes);
     assert!(old.placement().query_only.is_empty());
+}
+
+#[tokio::test]
+async fn i10_named_requests_are_known_after_a_restart_and_a_checkpoint_without_them_decodes() {
+    let machine = Machine::new(11);
+    let life = machine.start(true).await;
+    assert!(life.metastore.checkpoint().await.unwrap());
+    let before = machine.kv.get(Table::Catalog, checkpoint::ROOT).unwrap().unwrap();
+    let lost = Named { request: new_request(), wish: request("a") };
+    life.ddl.make_collection(lost.clone()).await.unwrap();
+    life.ddl.drop_collection("a".into()).await.unwrap();
+    assert!(life.metastore.checkpoint().await.unwrap());
+    let now = life.metastore.read(|state| state.clone());
+    assert_eq!((machine.checkpointed(), now.requests().len()), (now, 1));
+    machine.cut_power(life).await;
+    let life = machine.start(false).await;
+    life.ddl.make_collection(lost).await.unwrap();
+    assert_eq!((life.metastore.catalogue().list().len(), machine.shards.live()), (0, 0));
+    // A replica that gets it as a snapshot knows them too.
+    let offer = life.metastore.machine().lock().offer().unwrap();
+    let follower = Follower::open(SimKv::new(9));
+    follower.take(&offer).await.unwrap();
+    assert_eq!(
+        follower.machine.lock().state().requests(),
+        &life.metastore.read(|state| state.requests().clone())
+    );
+    life.metastore.stop().await;
+    machine.kv.put(Table::Catalog, checkpoint::ROOT, &before, true).unwrap();
+    assert!(machine.checkpointed().requests().is_empty());
 }

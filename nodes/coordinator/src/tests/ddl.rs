@@ -2,15 +2,17 @@
 
 use super::*;
 use crate::actor::Coordinator;
+use crate::messages::Named;
+use crate::tasks::by_name::new_request;
 use futures::future::join_all;
 use std::collections::BTreeSet;
-use vecraft_rpc::services::{Catalogue, CatalogueWriter, DropTarget};
+use vecraft_rpc::services::{Catalogue, CatalogueWriter, DropTarget, DroppedCollections};
 use vecraft_runtime::actors::ActorHost;
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_runtime::tasks::Tasks;
 use vecraft_types::api::{CreateIndex, DropIndex, SetLoaded};
-use vecraft_types::{Code, GroupId, Metric};
+use vecraft_types::{Code, CollectionId, GroupId, Metric};
 
 #[tokio::test]
 async fn i11_a_created_collection_has_its_shards() {
@@ -145,7 +147,7 @@ async fn the_actor_serves_many_at_once() {
     );
     let client = client.await.unwrap();
     // Every name twice, at the same time: the second one finds the first.
-    let creates = (0..64).map(|i| client.create_collection(request(&format!("c{}", i % 32))));
+    let creates = (0..64).map(|i| client.create_collection(new_request(), request(&format!("c{}", i % 32))));
     assert!(join_all(creates).await.iter().all(Result::is_ok));
     let catalogue = sandbox.metastore.catalogue();
     catalogue.barrier().await.unwrap();
@@ -235,4 +237,60 @@ async fn i11_dropping_an_index_again_leaves_the_one_that_another_user_made_since
     // The answer was lost, and the coordinator that is asked again is another one.
     sandbox.next_coordinator().drop_exactly(old).await.unwrap();
     assert_eq!(indexes().len(), 1);
+}
+
+#[tokio::test]
+async fn i10_a_create_that_comes_again_after_another_users_drop_makes_nothing() {
+    let sandbox = Sandbox::new().await;
+    let ddl = &sandbox.ddl;
+    let lost = Named { request: new_request(), wish: request("a") };
+    ddl.make_collection(lost.clone()).await.unwrap();
+    ddl.drop_collection("a".into()).await.unwrap();
+    // The answer was lost, and the coordinator that is asked again is another one.
+    sandbox.next_coordinator().make_collection(lost.clone()).await.unwrap();
+    assert_eq!((ddl.find("a".into()).await.unwrap(), sandbox.shards.live()), (None, 0));
+    assert!(sandbox.metastore.read(|state| state.pending()).is_empty());
+
+    // In the next user's collection of the name neither a partition nor an index appears.
+    ddl.create_collection(request("a")).await.unwrap();
+    let collection = ddl.find("a".into()).await.unwrap().unwrap();
+    let partition = Named { request: new_request(), wish: (collection, "p".to_owned()) };
+    ddl.make_partition(partition.clone()).await.unwrap();
+    let wish = CreateIndex {
+        collection: "a".into(),
+        field: "vector".into(),
+        name: String::new(),
+        index_type: "FLAT".into(),
+        metric: Some(Metric::Ip),
+        params: BTreeMap::new(),
+    };
+    let index = Named { request: new_request(), wish: (collection, wish) };
+    ddl.make_index(index.clone()).await.unwrap();
+    ddl.drop_collection("a".into()).await.unwrap();
+    ddl.create_collection(request("a")).await.unwrap();
+    sandbox.next_coordinator().make_partition(partition).await.unwrap();
+    sandbox.next_coordinator().make_index(index).await.unwrap();
+    let row = sandbox.metastore.catalogue().by_name("a").unwrap();
+    assert!(row.partition("p").is_none() && row.indexes.is_empty(), "{row:?}");
+    // One that was not done is not done there either.
+    let other = Named { request: new_request(), wish: (collection, "q".to_owned()) };
+    assert_eq!(ddl.make_partition(other).await.unwrap_err().code, Code::CollectionNotFound);
+}
+
+#[tokio::test]
+async fn i11_a_collection_counts_as_dropped_from_its_intent_on_and_one_that_is_to_come_never() {
+    let sandbox = Sandbox::new().await;
+    let ddl = &sandbox.ddl;
+    sandbox.shards.fail(Code::Internal, 1);
+    ddl.create_collection(request("creating")).await.unwrap_err();
+    sandbox.shards.fail(Code::Internal, 0);
+    for name in ["ready", "dropping", "gone"] {
+        ddl.create_collection(request(name)).await.unwrap();
+    }
+    ddl.drop_collection("gone".into()).await.unwrap();
+    sandbox.shards.fail(Code::Internal, 100);
+    ddl.drop_collection("dropping".into()).await.unwrap();
+    let all = (1..=6).map(CollectionId).collect();
+    let dropped = sandbox.metastore.dropped(all).await.unwrap();
+    assert_eq!(dropped, BTreeSet::from([CollectionId(3), CollectionId(4)]));
 }

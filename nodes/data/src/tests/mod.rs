@@ -8,3 +8,4 @@ mod deletes;
 mod formats;
 mod indexes;
 mod rig;
+mod strays;

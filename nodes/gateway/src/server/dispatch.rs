@@ -1,6 +1,7 @@
 //! One request: gRPC or plain HTTP, ours or not.
 
 use super::bytes_in_flight::{BytesInFlight, Counted, RequestBytes};
+use super::strangers::Stranger;
 use crate::options::Options;
 use crate::proto::common;
 use crate::proto::milvus::milvus_service_server::{MilvusServiceServer, SERVICE_NAME};
@@ -34,9 +35,11 @@ impl Dispatch {
     }
 
     /// Answers one request. Never fails: an error is an answer.
-    pub async fn serve(mut self, request: Request<Incoming>) -> Response<Body> {
+    pub async fn serve(mut self, request: Request<Incoming>, from: &Stranger) -> Response<Body> {
         if !is_grpc(&request) {
-            return rest_comes_later(request.uri().path());
+            let path = request.uri().path();
+            from.sent("a request to the Milvus port was refused: it is not gRPC", &path);
+            return rest_comes_later(path);
         }
         let path = request.uri().path().to_owned();
         let Some((SERVICE_NAME, method)) = path.trim_start_matches('/').split_once('/') else {
@@ -50,7 +53,10 @@ impl Dispatch {
             Err(never) => match never {},
         };
         match bytes.refusal().or_else(|| undecodable(&response)) {
-            Some(error) => refusal(method, &error),
+            Some(error) => {
+                from.sent("a request to the Milvus port was refused", &format_args!("{method}: {error}"));
+                refusal(method, &error)
+            }
             None if is_unknown(&response) => not_served(&path),
             None => response,
         }

@@ -1,6 +1,7 @@
 //! The health port (9091): `/healthz`, `/metrics`, nothing else.
 
 use super::listener::accept;
+use super::strangers::Stranger;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -35,6 +36,7 @@ pub async fn serve_http(
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     let answers = Arc::new((health, metrics));
+    let complaints = Arc::default();
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -46,6 +48,7 @@ pub async fn serve_http(
                 None => continue,
             },
         };
+        let stranger = Stranger::of(&stream, &complaints);
         let answers = Arc::clone(&answers);
         let service = service_fn(move |request| {
             let answers = Arc::clone(&answers);
@@ -56,7 +59,7 @@ pub async fn serve_http(
         let connection = http.serve_connection(TokioIo::new(stream), service);
         connections.spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "health connection ended");
+                stranger.ended("a connection to the health port was refused", &error);
             }
         });
     }

@@ -1,6 +1,7 @@
 //! The Milvus port: accepts connections, speaks HTTP/2 and HTTP/1.1 on each, and drains them at shutdown.
 
 use super::dispatch::Dispatch;
+use super::strangers::Stranger;
 use crate::options::Options;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -47,6 +48,7 @@ impl Gateway {
         let dispatch = Dispatch::new(db, &options);
         let http = http(&options);
         let connections = Arc::new(Semaphore::new(options.connections_max.max(1)));
+        let complaints = Arc::default();
         let (graceful, mut running) = (GracefulShutdown::new(), JoinSet::new());
         let mut shutdown = std::pin::pin!(shutdown);
         tracing::info!(%address, "serving Milvus's gRPC");
@@ -63,16 +65,17 @@ impl Gateway {
                     None => continue,
                 },
             };
-            let dispatch = dispatch.clone();
+            let stranger = Stranger::of(&stream, &complaints);
+            let (dispatch, from) = (dispatch.clone(), stranger.clone());
             let service = service_fn(move |request| {
-                let dispatch = dispatch.clone();
-                async move { Ok::<_, Infallible>(dispatch.serve(request).await) }
+                let (dispatch, from) = (dispatch.clone(), from.clone());
+                async move { Ok::<_, Infallible>(dispatch.serve(request, &from).await) }
             });
             let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
             let connection = graceful.watch(connection);
             running.spawn(async move {
                 if let Err(error) = connection.await {
-                    tracing::debug!(%error, "connection ended");
+                    stranger.ended("a connection to the Milvus port was refused", error.as_ref());
                 }
                 drop(permit);
             });

@@ -5,11 +5,13 @@
 //!                                                        \-> another gRPC call     UNIMPLEMENTED
 //!                                                        \-> plain HTTP            "REST comes later"
 //! ```
+//! What is neither gRPC nor HTTP, or breaks their rules, is refused and told in the log, once (`strangers`).
 
 mod bytes_in_flight;
 mod dispatch;
 mod health;
 mod listener;
+mod strangers;
 
 pub(crate) use bytes_in_flight::RequestBytes;
 pub use health::{Health, serve_http};

@@ -11,6 +11,7 @@ mod requests;
 mod results;
 mod schemas;
 mod statuses;
+mod strangers;
 mod weigh;
 
 use crate::call::Context;

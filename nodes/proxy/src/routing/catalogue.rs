@@ -4,30 +4,29 @@ use super::Everywhere;
 use async_trait::async_trait;
 use vecraft_rpc::membership::{ClusterAdmin, JoinRequest, Joined};
 use vecraft_rpc::services::{CatalogueWriter, DropTarget};
-use vecraft_types::api::{
-    ClusterReply, ClusterRequest, CreateCollection, CreateIndex, PartitionRequest, SetLoaded,
-};
-use vecraft_types::{CollectionId, GroupId, NodeId, Result};
+use vecraft_types::api::{ClusterReply, ClusterRequest, CreateCollection, CreateIndex, SetLoaded};
+use vecraft_types::{CollectionId, GroupId, NodeId, RequestId, Result};
 
 /// Hands each change to the metastore's leader.
 pub struct CatalogueRouter(pub Everywhere<dyn CatalogueWriter>);
 
 macro_rules! at_leader {
-    ($($method:ident($argument:ident: $type:ty) -> $reply:ty;)+) => {
+    ($($method:ident($($argument:ident: $type:ty),+) -> $reply:ty;)+) => {
         #[async_trait]
         impl CatalogueWriter for CatalogueRouter {
-            // Each says how things should be, or takes ids that may be lost: asking twice does no harm.
-            $(async fn $method(&self, $argument: $type) -> Result<$reply> {
-                self.0.ask_leader(GroupId::META, |leader| async move { leader.$method($argument).await }).await
+            // Each says how things should be, has a name under which it is done once (I10), or takes ids that may be lost:
+            // asking twice does no harm.
+            $(async fn $method(&self $(, $argument: $type)+) -> Result<$reply> {
+                self.0.ask_leader(GroupId::META, |leader| async move { leader.$method($($argument),+).await }).await
             })+
         }
     };
 }
 
 at_leader! {
-    create_collection(request: CreateCollection) -> ();
-    create_partition(request: PartitionRequest) -> ();
-    create_index(request: CreateIndex) -> ();
+    create_collection(request: RequestId, wish: CreateCollection) -> ();
+    create_partition(request: RequestId, collection: CollectionId, name: String) -> ();
+    create_index(request: RequestId, collection: CollectionId, wish: CreateIndex) -> ();
     set_loaded(request: SetLoaded) -> ();
     allocate_ids(count: u64) -> i64;
     holder_of(name: String) -> Option<CollectionId>;

@@ -29,8 +29,9 @@ impl Proxy {
             let text = format!("{} shards, at most {SHARDS_MAX} are allowed", asked.shards);
             return Err(Error::invalid(text).with("collection", &asked.name));
         }
-        let deadline = self.deadline(&call);
-        let attempt = || self.catalogue_writer.create_collection(asked.clone());
+        let (deadline, request) = (self.deadline(&call), self.request_id(call.request)?);
+        // Under a name: an attempt after a lost answer must not make it again when somebody dropped it since (I10).
+        let attempt = || self.catalogue_writer.create_collection(request, asked.clone());
         deadline.retry(Ask::ddl("create collection"), is_unavailable, attempt).await
     }
 
@@ -52,20 +53,29 @@ impl Proxy {
         call: Call,
         name: CollectionName,
     ) -> Result<CollectionDescriptor> {
-        let look_up = || self.collection(&call, &name, NameFreshness::Latest);
+        self.newest_or_known(&call, &name, "describe collection").await.map(|found| (*found).clone())
+    }
+
+    /// The newest word on a collection; without one, what is known here.
+    pub(crate) async fn newest_or_known(
+        &self,
+        call: &Call,
+        name: &CollectionName,
+        what: &str,
+    ) -> Result<Arc<CollectionDescriptor>> {
+        let look_up = || self.collection(call, name, NameFreshness::Latest);
         // Clients describe before they read at any level: a metastore without a majority must not take reads at Eventually
         // away from a collection that is known here. While there is a majority, elections are waited for, and the answer is
         // the newest (I19). What is not known is asked for until the caller's deadline.
-        let deadline = match self.usable(&name) {
-            Some(_) => self.deadline(&call).at_most(self.patience_for_newest()),
-            None => self.deadline(&call),
+        let deadline = match self.usable(name) {
+            Some(_) => self.deadline(call).at_most(self.patience_for_newest()),
+            None => self.deadline(call),
         };
-        let ask = Ask::look_up("describe collection", NameFreshness::Latest);
-        let found = match deadline.retry(ask, is_unavailable, look_up).await {
-            Err(error) if is_unanswered(&error) => self.usable(&name).ok_or(error)?,
-            found => found?,
-        };
-        Ok((*found).clone())
+        let ask = Ask::look_up(what, NameFreshness::Latest);
+        match deadline.retry(ask, is_unavailable, look_up).await {
+            Err(error) if is_unanswered(&error) => self.usable(name).ok_or(error),
+            found => found,
+        }
     }
 
     /// How long the newest word of the metastore is waited for by whoever can do without.
@@ -90,9 +100,13 @@ impl Proxy {
     pub(crate) async fn all_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>> {
         check_database(&call)?;
         let barrier = || self.catalogue.barrier();
-        self.deadline(&call)
-            .retry(Ask::look_up("list collections", NameFreshness::Latest), is_unavailable, barrier)
-            .await?;
+        // As describe does: the newest while there is a majority, and what is known here without one.
+        let deadline = self.deadline(&call).at_most(self.patience_for_newest());
+        let ask = Ask::look_up("list collections", NameFreshness::Latest);
+        match deadline.retry(ask, is_unavailable, barrier).await {
+            Err(error) if !is_unanswered(&error) => return Err(error),
+            _ => {}
+        }
         let usable = self.catalogue.list().into_iter().filter(|found| found.phase == DdlPhase::Ready);
         Ok(usable.map(|collection| (*collection).clone()).collect())
     }
@@ -110,9 +124,9 @@ impl Proxy {
             // An empty name is not "all": whoever lost a name would get a figure of something else.
             check_name("partition", name)?;
         }
-        let deadline = self.deadline(&call);
-        let collection =
-            self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
+        // The rows are counted by the shards' leaders, as of now; only the name may be as it is known here.
+        let name = CollectionName::Name(asked.collection);
+        let collection = self.newest_or_known(&call, &name, "looking up the collection").await?;
         let only = asked.partition.as_deref().map(|name| partition_id(&collection, name)).transpose()?;
         let stats = self.shard_stats(&call, &collection).await?;
         let rows = stats.iter().flat_map(|shard| &shard.rows);

@@ -5,7 +5,7 @@ use crate::deadline::{Ask, is_unavailable};
 use crate::names::{NameFreshness, field_not_found};
 use vecraft_index::IndexSpec;
 use vecraft_rpc::services::{DropTarget, ShardStats};
-use vecraft_types::api::{Call, CreateIndex, DropIndex, IndexInfo};
+use vecraft_types::api::{Call, CollectionName, CreateIndex, DropIndex, IndexInfo};
 use vecraft_types::schema::check_name;
 use vecraft_types::{Code, Error, Result};
 
@@ -14,7 +14,7 @@ impl Proxy {
         if !asked.name.is_empty() {
             check_name("index", &asked.name)?;
         }
-        let deadline = self.deadline(&call);
+        let (deadline, request) = (self.deadline(&call), self.request_id(call.request)?);
         let collection =
             self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
         let schema = &collection.schema;
@@ -27,7 +27,8 @@ impl Proxy {
         }
         IndexSpec::parse(&asked.index_type, &asked.params)
             .map_err(|error| Error::invalid(error.to_string()).with("field", &field.name))?;
-        let attempt = || self.catalogue_writer.create_index(asked.clone());
+        // Under a name, and on the collection of this id, as partitions are made.
+        let attempt = || self.catalogue_writer.create_index(request, collection.id, asked.clone());
         deadline.retry(Ask::ddl("create index"), is_unavailable, attempt).await?;
         self.seal_for_index(&call, &asked).await;
         Ok(())
@@ -80,8 +81,8 @@ impl Proxy {
     }
 
     pub(crate) async fn index_progress(&self, call: Call, name: String) -> Result<Vec<IndexInfo>> {
-        let collection =
-            self.collection_named(&call, &self.deadline(&call), &name, NameFreshness::Latest).await?;
+        let name = CollectionName::Name(name);
+        let collection = self.newest_or_known(&call, &name, "looking up the collection").await?;
         if collection.indexes.is_empty() {
             return Ok(Vec::new());
         }

@@ -12,7 +12,7 @@ use vecraft_types::{Error, Result};
 impl Proxy {
     pub(crate) async fn make_partition(&self, call: Call, asked: PartitionRequest) -> Result<()> {
         check_name("partition", &asked.partition)?;
-        let deadline = self.deadline(&call);
+        let (deadline, request) = (self.deadline(&call), self.request_id(call.request)?);
         let collection =
             self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
         if collection.partition(&asked.partition).is_some() {
@@ -22,7 +22,10 @@ impl Proxy {
             let text = format!("the collection has {PARTITIONS_MAX} partitions, more are not allowed");
             return Err(Error::invalid(text).with("collection", &asked.collection));
         }
-        let attempt = || self.catalogue_writer.create_partition(asked.clone());
+        // Under a name, and in the collection of this id: after a lost answer it must neither be made again when somebody
+        // dropped it since, nor in another collection of the name (I10, I11).
+        let attempt =
+            || self.catalogue_writer.create_partition(request, collection.id, asked.partition.clone());
         deadline.retry(Ask::ddl("create partition"), is_unavailable, attempt).await
     }
 

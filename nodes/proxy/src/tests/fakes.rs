@@ -56,6 +56,8 @@ pub(super) struct FakeCluster {
     pub(super) barriers: Mutex<usize>,
     /// Names of DDL calls that reached the coordinator.
     pub(super) ddl: Mutex<Vec<String>>,
+    /// Names of the requests of those that make something.
+    pub(super) made_under: Mutex<Vec<RequestId>>,
     pub(super) asked_shards: Mutex<BTreeSet<ShardId>>,
     /// What happens to the next calls of the metastore, barriers and DDL alike; none means they succeed.
     meta_trouble: Mutex<VecDeque<Trouble>>,
@@ -92,6 +94,7 @@ impl FakeCluster {
             next_id: Mutex::new(1_000),
             barriers: Mutex::new(0),
             ddl: Mutex::default(),
+            made_under: Mutex::default(),
             asked_shards: Mutex::default(),
             meta_trouble: Mutex::default(),
         }

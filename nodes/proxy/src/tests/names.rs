@@ -128,6 +128,46 @@ async fn i19_describe_tells_the_newest_through_an_election_and_what_is_known_wit
     assert!(!describe("docs").await.1.unwrap().is_loaded);
 }
 
+#[tokio::test(start_paused = true)]
+async fn i19_what_clients_ask_around_reads_is_told_as_known_when_the_metastore_has_no_majority() {
+    let mut bench = Bench::new(schema(), 1);
+    let clock = Arc::new(SimClock::new(0));
+    bench.use_clock(clock.clone());
+    bench.insert(rows(0..7)).await.unwrap();
+    bench.cluster.add_index(Metric::L2, "HNSW");
+    bench.proxy.list_collections(Call::default()).await.unwrap();
+    let away = || Trouble::Refuse(Error::new(Code::ReplicaUnavailable, "led by nobody").with("group", 0));
+    (0..10_000).for_each(|_| bench.cluster.meta_trouble(away()));
+    // The proxy's clock goes as the timers do.
+    let going = tokio::spawn({
+        let clock = clock.clone();
+        async move {
+            let step = Duration::from_millis(50);
+            loop {
+                tokio::time::sleep(step).await;
+                clock.advance(step);
+            }
+        }
+    });
+    for longest in [6, 6, 6, 1] {
+        let longest = Duration::from_secs(longest);
+        let began = clock.monotonic();
+        let listed = bench.proxy.list_collections(Call::default()).await.unwrap();
+        assert_eq!(listed.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(), ["docs"]);
+        assert!(clock.monotonic() - began < longest);
+        let count = RowCount { collection: "docs".into(), partition: None };
+        assert_eq!(bench.proxy.row_count(Call::default(), count).await.unwrap(), 7);
+        let indexes = bench.proxy.describe_indexes(Call::default(), "docs".into()).await.unwrap();
+        assert_eq!((indexes.len(), indexes[0].total_rows), (1, 7));
+        assert!(clock.monotonic() - began < 3 * longest);
+    }
+    // What is not known here is not said to be missing.
+    let call = Call { deadline_ms: Some(2_000), ..Call::default() };
+    let unknown = bench.proxy.describe_indexes(call, "nothing".into()).await.unwrap_err();
+    assert_eq!(unknown.code, Code::ReplicaUnavailable);
+    going.abort();
+}
+
 #[tokio::test]
 async fn collections_that_are_not_ready_cannot_be_used() {
     let bench = Bench::new(schema(), 1);
@@ -220,7 +260,7 @@ async fn good_ddl_does() {
     bench.proxy.drop_partition(call(), partition).await.unwrap();
     bench.proxy.drop_collection(call(), "docs".into()).await.unwrap();
     let ddl = bench.cluster.ddl.lock().clone();
-    assert_eq!(ddl, ["create more Reject", "create partition new", "drop partition 5/3", "drop 5"]);
+    assert_eq!(ddl, ["create more Reject", "create partition 5/new", "drop partition 5/3", "drop 5"]);
 }
 
 fn partition_row(id: u64, name: &str) -> PartitionDescriptor {
@@ -260,6 +300,42 @@ async fn i11_a_drop_of_an_index_whose_answer_was_lost_never_hits_the_next_one_of
     let ddl = bench.cluster.ddl.lock().clone();
     let gone = format!("drop index 5/{first}");
     assert_eq!(ddl, [gone.as_str(), gone.as_str(), "drop index 5/99"]);
+}
+
+#[tokio::test]
+async fn i10_what_is_made_after_a_lost_answer_is_asked_for_under_the_same_name_and_in_the_same_collection() {
+    let bench = Bench::new(schema(), 1);
+    let call = |request| Call { request, ..Call::default() };
+    let own = RequestId { client: ClientId(3), sequence: 8, part: 0 };
+    let lose = || bench.cluster.meta_trouble(Trouble::Alter(|docs| docs.id = CollectionId(docs.id.0 + 1)));
+    lose();
+    bench.proxy.create_collection(call(Some(own)), creation("more")).await.unwrap();
+    bench.cluster.meta_trouble(Trouble::Pass);
+    lose();
+    let partition = PartitionRequest { collection: "docs".into(), partition: "new".into() };
+    bench.proxy.create_partition(call(None), partition).await.unwrap();
+    bench.cluster.meta_trouble(Trouble::Pass);
+    lose();
+    let index = CreateIndex {
+        collection: "docs".into(),
+        field: "vector".into(),
+        name: String::new(),
+        index_type: "FLAT".into(),
+        metric: None,
+        params: BTreeMap::new(),
+    };
+    bench.proxy.create_index(call(None), index).await.unwrap();
+    let (ddl, names) = (bench.cluster.ddl.lock().clone(), bench.cluster.made_under.lock().clone());
+    let made = ["create more Replace", "create partition 6/new", "create index on 7/vector"];
+    assert_eq!(ddl, made.into_iter().flat_map(|what| [what, what]).collect::<Vec<_>>());
+    let [first, again, partition, partition_again, index, index_again] = names[..] else {
+        panic!("{names:?}")
+    };
+    assert_eq!((first, again, partition, index), (own, own, partition_again, index_again));
+    assert_ne!(partition, index, "each request has a name of its own");
+    let named_part = Some(RequestId { part: 1, ..own });
+    let refused = bench.proxy.create_collection(call(named_part), creation("more")).await.unwrap_err();
+    assert_eq!(refused.code, Code::InvalidParameter);
 }
 
 #[tokio::test]

@@ -145,6 +145,15 @@ impl MetaState {
         Ok(MetaOutcome::Done)
     }
 
+    /// Whether a collection was made and dropped, whatever is left to do for that. It stays so: ids are never given twice
+    /// (I11). False of an id that was not given yet, as far as this state goes.
+    pub fn is_dropped(&self, id: CollectionId) -> bool {
+        match self.collections.get(&id) {
+            Some(row) => row.phase == DdlPhase::Dropping,
+            None => id.0 < self.root.next.collection,
+        }
+    }
+
     /// The load flag. A release forgets how many replicas were to serve.
     pub(super) fn set_loaded(&mut self, id: CollectionId, loaded: bool) -> Result<MetaOutcome> {
         let row = self.ready(id)?;

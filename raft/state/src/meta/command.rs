@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use vecraft_types::api::CreateCollection;
 use vecraft_types::{
-    CollectionId, DdlPhase, Error, GroupId, IndexId, Metric, NodeId, PartitionId, ReplicaId, Timestamp,
+    CollectionId, DdlPhase, Error, GroupId, IndexId, Metric, NodeId, PartitionId, ReplicaId, RequestId,
+    Timestamp,
 };
 
 /// One entry of group 0's log.
@@ -226,11 +227,25 @@ pub enum MetaChange {
         /// The index.
         index: IndexId,
     },
+    /// The change, unless the request was done before: then what came of it is answered again (I10).
+    Once {
+        /// Named before it was asked for the first time.
+        request: RequestId,
+        /// What should change.
+        change: Box<MetaChange>,
+    },
 }
 
 impl MetaChange {
     /// Whether it is about nodes or about where replicas should be.
     pub fn is_placing(&self) -> bool {
+        match self {
+            MetaChange::Once { change, .. } => change.is_placing(),
+            change => change.is_placing_itself(),
+        }
+    }
+
+    fn is_placing_itself(&self) -> bool {
         matches!(
             self,
             MetaChange::Bootstrap { .. }

@@ -7,6 +7,7 @@
 //! - The state is a function of the commands: time and candidates arrive inside them, maps are ordered (P2).
 //! - Ids of collections, partitions, indexes, groups, replicas and rows are never given twice (I1, I11).
 //! - A name belongs to at most one collection that is not being dropped.
+//! - A request that is named is done once, however often it comes (I10).
 //! - Timestamps grow with the log, whatever was suggested (I9).
 //!
 //! What it does *not* do: it knows no shard log and no files. Whether a shard exists is the coordinator's
@@ -18,6 +19,7 @@ mod command;
 mod forming;
 mod index_rules;
 mod indexes;
+mod once;
 mod partitions;
 mod pending;
 mod placement;
@@ -30,6 +32,7 @@ mod tests;
 
 pub use command::{MetaChange, MetaCommand, MetaOutcome, MetaReply};
 pub use forming::{first_meta_voters, meta_replicas, meta_voters};
+pub use once::MetaRequests;
 pub use pending::Job;
 pub use placement::{NodeRecord, NodeState, Placement};
 pub use state::{ClusterId, Counters, GroupRow, MetaRoot, MetaState, NodeRow};

@@ -1,7 +1,7 @@
 //! The state and the one function that changes it.
 
 use super::collections::Groups;
-use super::{MetaChange, MetaCommand, MetaOutcome, MetaReply, Placement};
+use super::{MetaChange, MetaCommand, MetaOutcome, MetaReply, MetaRequests, Placement};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -90,6 +90,8 @@ pub struct MetaState {
     pub(super) names: BTreeMap<String, CollectionId>,
     /// Nodes and replicas as wanted.
     pub(super) placement: Placement,
+    /// What the last named requests did (I10).
+    pub(super) requests: MetaRequests,
 }
 
 /// Suggestions above this (the year 2500 and more) are a broken clock; taking them would use up the range.
@@ -111,7 +113,11 @@ impl MetaState {
         at
     }
 
-    fn change(&mut self, at: Timestamp, change: MetaChange) -> (Option<CollectionId>, Result<MetaOutcome>) {
+    pub(super) fn change(
+        &mut self,
+        at: Timestamp,
+        change: MetaChange,
+    ) -> (Option<CollectionId>, Result<MetaOutcome>) {
         if let MetaChange::Bootstrap { cluster, node, pool_groups } = change {
             return (None, self.bootstrap(cluster, node, pool_groups));
         }
@@ -190,21 +196,23 @@ impl MetaState {
             MetaChange::DropIndexOf { collection, index } => {
                 (Some(collection), self.drop_index_of(collection, index))
             }
+            MetaChange::Once { request, change } => self.once(at, request, *change),
         }
     }
 
     /// The state of a checkpoint: the root, a row for each collection, and the placement, which checkpoints of earlier
-    /// programs lack. Names are rebuilt.
+    /// programs lack, as they lack the last requests. Names are rebuilt.
     pub fn restore(
         root: MetaRoot,
         rows: impl IntoIterator<Item = CollectionDescriptor>,
         placement: Option<Placement>,
+        requests: MetaRequests,
     ) -> MetaState {
         let placement = placement.unwrap_or_else(|| Placement::of_formed(&root));
         let collections: BTreeMap<_, _> = rows.into_iter().map(|row| (row.id, Arc::new(row))).collect();
         let holds_name = |row: &&Arc<CollectionDescriptor>| row.phase != DdlPhase::Dropping;
         let names = collections.values().filter(holds_name).map(|row| (row.name.clone(), row.id)).collect();
-        MetaState { root, collections, names, placement }
+        MetaState { root, collections, names, placement, requests }
     }
 
     /// Everything but the collections.

@@ -3,6 +3,7 @@
 mod cases;
 mod indexes;
 mod model;
+mod once;
 mod placement;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! All shards of a group, and the dispatch of an entry.
 
-use super::dedup::Seen;
 use super::{Applied, Effect, Refusal, SegmentPhase, ShardCommand, ShardEntry, ShardReply, ShardState};
+use crate::answers::Seen;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use vecraft_types::{KeyIndex, LogPosition, PartitionId, RequestId, SegmentId, ShardId, Timestamp};

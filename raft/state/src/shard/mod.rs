@@ -17,8 +17,9 @@ mod index;
 mod insert;
 mod state;
 
+pub use crate::answers::Seen;
 pub use command::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
-pub use dedup::{DedupWindow, Seen};
+pub use dedup::DedupWindow;
 pub use effect::Effect;
 pub use group::{GroupState, Outcome};
 pub use state::{SegmentPhase, SegmentState, ShardState};

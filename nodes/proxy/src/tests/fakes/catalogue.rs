@@ -30,6 +30,26 @@ impl Catalogue for FakeCluster {
 }
 
 impl FakeCluster {
+    /// Notes what was to be made, and under which name.
+    async fn make(&self, request: RequestId, what: String) -> Result<()> {
+        let trouble = self.meta_trouble.lock().pop_front();
+        if let Some(Trouble::Refuse(error)) = trouble {
+            return Err(error);
+        }
+        self.ddl.lock().push(what);
+        self.made_under.lock().push(request);
+        match trouble {
+            // Done; another user drops it, or makes something of the collection's name, and the answer is lost.
+            Some(Trouble::Alter(change)) => {
+                self.alter(change);
+                Err(Error::new(Code::ReplicaUnavailable, "the connection broke").unanswered())
+            }
+            Some(Trouble::LoseAnswer(error)) => Err(error),
+            Some(Trouble::Hang) => std::future::pending().await,
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses or hangs when the test says so; what loses its answer goes on.
     async fn meet_meta_trouble(&self) -> Result<()> {
         let trouble = self.meta_trouble.lock().pop_front();
@@ -43,10 +63,8 @@ impl FakeCluster {
 
 #[async_trait]
 impl CatalogueWriter for FakeCluster {
-    async fn create_collection(&self, request: CreateCollection) -> Result<()> {
-        self.meet_meta_trouble().await?;
-        self.ddl.lock().push(format!("create {} {:?}", request.name, request.schema.pk_conflict));
-        Ok(())
+    async fn create_collection(&self, request: RequestId, wish: CreateCollection) -> Result<()> {
+        self.make(request, format!("create {} {:?}", wish.name, wish.schema.pk_conflict)).await
     }
 
     async fn holder_of(&self, name: String) -> Result<Option<CollectionId>> {
@@ -75,14 +93,22 @@ impl CatalogueWriter for FakeCluster {
         }
     }
 
-    async fn create_partition(&self, request: PartitionRequest) -> Result<()> {
-        self.ddl.lock().push(format!("create partition {}", request.partition));
-        Ok(())
+    async fn create_partition(
+        &self,
+        request: RequestId,
+        collection: CollectionId,
+        name: String,
+    ) -> Result<()> {
+        self.make(request, format!("create partition {collection}/{name}")).await
     }
 
-    async fn create_index(&self, request: CreateIndex) -> Result<()> {
-        self.ddl.lock().push(format!("create index on {}", request.field));
-        Ok(())
+    async fn create_index(
+        &self,
+        request: RequestId,
+        collection: CollectionId,
+        wish: CreateIndex,
+    ) -> Result<()> {
+        self.make(request, format!("create index on {collection}/{}", wish.field)).await
     }
 
     async fn set_loaded(&self, request: SetLoaded) -> Result<()> {

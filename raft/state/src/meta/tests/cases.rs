@@ -274,7 +274,8 @@ fn a_state_comes_back_from_its_rows() {
     ready(&mut state, "a");
     ok(&mut state, create(request("b")));
     let rows: Vec<_> = state.collections().map(|row| Arc::unwrap_or_clone(row.clone())).collect();
-    assert_eq!(MetaState::restore(state.root().clone(), rows, Some(state.placement().clone())), state);
+    let (placement, requests) = (state.placement().clone(), state.requests().clone());
+    assert_eq!(MetaState::restore(state.root().clone(), rows, Some(placement), requests), state);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Random histories: the same log gives the same state, ids are never reused, names are unique.
 
 use super::*;
+use crate::answers;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use vecraft_types::{GroupId, IndexId, Metric, PartitionId};
+use vecraft_types::{ClientId, GroupId, IndexId, Metric, PartitionId, RequestId};
 
 fn id() -> impl Strategy<Value = CollectionId> {
     (1u64..8).prop_map(CollectionId)
@@ -13,7 +14,18 @@ fn name() -> impl Strategy<Value = String> {
     prop_oneof![Just("a"), Just("b"), Just("c"), Just("-bad-")].prop_map(str::to_owned)
 }
 
+/// Some under a few names, so that they come again.
 fn change() -> impl Strategy<Value = MetaChange> {
+    let request = |sequence| RequestId { client: ClientId(1), sequence, part: 0 };
+    prop_oneof![
+        3 => plain_change(),
+        1 => (1u64..6, plain_change()).prop_map(move |(sequence, change)| {
+            MetaChange::Once { request: request(sequence), change: Box::new(change) }
+        }),
+    ]
+}
+
+fn plain_change() -> impl Strategy<Value = MetaChange> {
     use MetaChange::*;
     let index_type = prop_oneof![Just("FLAT"), Just("HNSW"), Just("NOPE")].prop_map(str::to_owned);
     prop_oneof![
@@ -97,7 +109,20 @@ impl Seen {
         );
         let shards: usize = state.collections().map(|row| row.shards.len()).sum();
         assert_eq!(shards, state.root().groups.values().map(|row| row.shards as usize).sum::<usize>());
-        match (&command.change, &reply.outcome) {
+        let change = match &command.change {
+            MetaChange::Once { request, .. } if before.requests().look_up(request) != answers::Seen::New => {
+                assert_eq!(
+                    state,
+                    &MetaState { root: state.root().clone(), ..before.clone() },
+                    "I10: done twice"
+                );
+                assert_eq!(state.root().next, before.root().next, "I10: done twice");
+                return;
+            }
+            MetaChange::Once { change, .. } => change.as_ref(),
+            change => change,
+        };
+        match (change, &reply.outcome) {
             (MetaChange::AllocateRowIds { count }, Ok(MetaOutcome::RowIds(first))) => {
                 assert!(*first >= self.row_ids_end && *first > 0, "row ids given twice");
                 self.row_ids_end = first + *count as i64;
@@ -133,7 +158,8 @@ proptest! {
             prop_assert_eq!(&two.apply(command), &reply);
             // The second copy is restarted from its rows each time.
             let rows: Vec<_> = two.collections().map(|row| (**row).clone()).collect();
-            two = MetaState::restore(two.root().clone(), rows, Some(two.placement().clone()));
+            let (placement, requests) = (two.placement().clone(), two.requests().clone());
+            two = MetaState::restore(two.root().clone(), rows, Some(placement), requests);
             prop_assert_eq!(&one, &two);
         }
     }

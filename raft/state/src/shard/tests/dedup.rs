@@ -30,7 +30,7 @@ impl Shard {
         self.window.record(request, Ok(Applied::default()));
     }
 
-    fn seen(&self, client: u128, sequence: u64) -> Seen {
+    fn seen(&self, client: u128, sequence: u64) -> Seen<ShardReply> {
         self.window.look_up(&request(client, sequence))
     }
 }
