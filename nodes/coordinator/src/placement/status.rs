@@ -129,6 +129,7 @@ impl Steward {
                 address: root.nodes.get(id).map(|row| row.address.clone()).unwrap_or_default(),
                 state: record.state.name().to_owned(),
                 is_alive: view.nodes.get(id).is_some_and(|node| node.is_alive),
+                silent_s: view.nodes.get(id).and_then(|node| node.silent).map(|silent| silent.as_secs()),
                 metastore: part.to_owned(),
                 part: node_part(&placement, *id).to_owned(),
                 replicas: replicas as u32,
@@ -140,8 +141,18 @@ impl Steward {
         if under_way.is_empty() && seen.as_ref().is_some_and(|seen| seen.changes != changes) {
             under_way.push("the coordinator has not looked at the last change yet".to_owned());
         }
-        Ok(ClusterReply { nodes, replication: placement.replication, under_way })
+        Ok(ClusterReply {
+            nodes,
+            replication: placement.replication,
+            under_way,
+            leaderless: leaderless(view),
+        })
     }
+}
+
+/// The groups of the pool that nobody is known to lead. Group 0 has a leader: it is the one that answers.
+fn leaderless(view: &View) -> Vec<GroupId> {
+    view.pool().filter(|(_, group)| group.members.is_none()).map(|(id, _)| id).collect()
 }
 
 /// What a node is for, in the words of the command line; nothing before it has come.

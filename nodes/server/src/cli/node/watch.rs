@@ -1,6 +1,7 @@
 //! Watching the coordinator until what was asked for is done. Ctrl-C ends the watching and nothing else.
 
-use super::ask;
+use super::super::failure::Failure;
+use super::reach::ask;
 use std::time::Duration;
 use vecraft_client::Client;
 use vecraft_runtime::signals::TerminationSignals;
@@ -37,7 +38,7 @@ impl Until {
 }
 
 /// Prints what is under way when it changes; returns the last reply.
-pub async fn watch(client: &Client, first: ClusterReply, until: Until) -> Result<ClusterReply, String> {
+pub async fn watch(client: &Client, first: ClusterReply, until: Until) -> Result<ClusterReply, Failure> {
     let mut signals = TerminationSignals::listen().map_err(|e| e.to_string())?;
     let (mut reply, mut told) = (first, Vec::<String>::new());
     // One answer may be older than what was asked for.
@@ -50,7 +51,7 @@ pub async fn watch(client: &Client, first: ClusterReply, until: Until) -> Result
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = signals.next() => {
-                return Err("no longer watching; the cluster goes on with it (vecraft node list shows how far it is)".to_owned());
+                return Err("no longer watching; the cluster goes on with it (vecraft node list shows how far it is)".to_owned().into());
             }
         }
         reply = ask(client, ClusterRequest::List).await?;
@@ -73,7 +74,7 @@ mod tests {
             ..NodeInfo::default()
         };
         let under_way = under_way.iter().map(|line| (*line).to_owned()).collect();
-        ClusterReply { nodes: vec![node], replication: 3, under_way }
+        ClusterReply { nodes: vec![node], replication: 3, under_way, ..ClusterReply::default() }
     }
 
     #[test]
