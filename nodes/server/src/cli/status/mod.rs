@@ -1,8 +1,9 @@
 //! `vecraft status`: does a node serve, where, is it well, and what does it hold?
 //!
-//! Beside a directory it reads only `run.json`, which says where the node's doors are, and asks those; it opens none
-//! of the data, so it is safe beside a running server and beside a damaged directory.
+//! Beside a directory it reads only `run.json`, which says where the node's doors are, looks whether that process has
+//! the directory, and asks the doors; it opens none of the data, so it is safe beside a running server and beside a damaged directory.
 
+mod beside;
 mod database;
 mod health;
 mod report;

@@ -2,14 +2,14 @@
 
 use super::super::node::nodes_table;
 use super::super::node::reach::no_metastore;
+use super::beside::{ask_health, bytes_below, is_nameless, unserved};
 use super::database::{self, Asked, CollectionLine, Unasked};
-use super::health::{self, Answer};
 use crate::directory::check_content;
 use crate::{Addresses, RunFile};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use vecraft_storage::{Disk, RealDisk};
+use vecraft_storage::RealDisk;
 use vecraft_types::api::ClusterReply;
 use vecraft_types::{Code, Error};
 
@@ -160,8 +160,13 @@ impl Report {
         }
         let (state, mut reasons) = match &run {
             None => (State::Stopped, vec!["no process serves it".to_owned()]),
-            Some(run) => ask_health(run).await,
+            Some(run) => match unserved(run, data_dir)? {
+                Some(stands) => stands,
+                None => ask_health(run).await,
+            },
         };
+        // What run.json says of another's directory is nothing about this one.
+        let run = run.filter(|_| state != State::Stopped);
         let mut asked = None;
         if let (State::Serving | State::Unhealthy, Some(run)) = (state, &run) {
             match database::ask(&run.addresses.client).await {
@@ -245,45 +250,4 @@ fn collections_table(collections: &[CollectionLine]) -> String {
         let _ = writeln!(text, "{:<width$} {:>12} {:>6}  {indexes}", line.name, line.rows, line.shards);
     }
     text
-}
-
-async fn ask_health(run: &RunFile) -> (State, Vec<String>) {
-    // The process first: the ports of a dead one may be another node's by now.
-    if !is_alive(run.pid) {
-        return (State::Dead, vec![format!("process {} is gone, it did not stop in order", run.pid)]);
-    }
-    match health::ask(&run.addresses.http).await {
-        Ok(Answer::Well) => (State::Serving, Vec::new()),
-        // Its client door is not served yet: asking it would only take time.
-        Ok(Answer::Unwell(reasons)) if run.is_starting => (State::Starting, reasons),
-        Ok(Answer::Unwell(reasons)) => (State::Unhealthy, reasons),
-        Err(why) => (State::Silent, vec![format!("{} does not answer: {why}", run.addresses.http)]),
-    }
-}
-
-/// Whether it is the id of a node that waits for its cluster.
-fn is_nameless(id: &str) -> bool {
-    id.bytes().all(|digit| digit == b'0')
-}
-
-/// Whether a process of this number exists, ours or not.
-fn is_alive(pid: u32) -> bool {
-    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
-    // SAFETY: signal 0 is never sent; the call only checks.
-    let found = unsafe { libc::kill(pid, 0) } == 0;
-    found || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
-}
-
-/// Lengths of all files below a directory. What vanishes meanwhile is not counted.
-fn bytes_below(disk: &dyn Disk, dir: &str) -> vecraft_storage::Result<u64> {
-    let entries = match disk.list(dir) {
-        Err(error) if error.is_not_found() => return Ok(0),
-        listed => listed?,
-    };
-    let mut bytes = 0;
-    for entry in entries {
-        let path = if dir.is_empty() { entry.name } else { format!("{dir}/{}", entry.name) };
-        bytes += if entry.is_dir { bytes_below(disk, &path)? } else { entry.len };
-    }
-    Ok(bytes)
 }
