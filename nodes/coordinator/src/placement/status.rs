@@ -10,6 +10,9 @@ use vecraft_state::meta::{MetaChange, MetaOutcome, NodeRow, NodeState, Placement
 use vecraft_types::api::{ClusterReply, ClusterRequest, NodeInfo};
 use vecraft_types::{Code, Error, GroupId, NodeId, ReplicaId, Result};
 
+/// How a line of what is under way ends that waits for another node, and for nothing that the cluster does by itself.
+pub const WAITS_FOR_A_NODE: &str = "no node is there for another";
+
 /// What the last round saw.
 pub struct Seen {
     pub view: View,
@@ -46,7 +49,7 @@ pub fn under_way(view: &View) -> Vec<String> {
         let Some(target) = targets.get(&id) else { continue };
         if target.copies.len() < pool::copies(view) {
             let (has, wanted) = (target.copies.len(), pool::copies(view));
-            lines.push(format!("group {id} has {has} of {wanted} copies, no node is there for another"));
+            lines.push(format!("group {id} has {has} of {wanted} copies, {WAITS_FOR_A_NODE}"));
         }
         // One that has just come has not answered yet, and its replicas are still to be placed.
         let holds = |node: &NodeId| group.wanted.values().any(|at| at == node);

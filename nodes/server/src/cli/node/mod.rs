@@ -59,7 +59,7 @@ pub struct Add {
     address: String,
     #[command(flatten)]
     reach: Reach,
-    /// Do not wait until it has joined and has its replicas.
+    /// Do not wait until it has joined and has its replicas. Ctrl-C ends the waiting as well: the cluster goes on with it.
     #[arg(long)]
     no_wait: bool,
 }
@@ -71,7 +71,7 @@ pub struct One {
     id: u64,
     #[command(flatten)]
     reach: Reach,
-    /// Do not wait until it is done.
+    /// Do not wait until it is done. Ctrl-C ends the waiting as well: the cluster goes on with it.
     #[arg(long)]
     no_wait: bool,
 }
@@ -113,7 +113,11 @@ impl NodeCommand {
             NodeCommand::Recover(recover) => Ok(recover.run().await?),
             NodeCommand::Remove(One { id, reach, no_wait }) => {
                 let node = NodeId(id);
-                ask_and_watch(ClusterRequest::Remove(node), reach, no_wait, Until::Gone(node), "").await
+                ask_and_watch(ClusterRequest::Remove(node), reach, no_wait, Until::Gone(node), "").await?;
+                if !no_wait {
+                    eprintln!("node {id} is gone; its process, if it runs, ends by itself within about 10 s");
+                }
+                Ok(())
             }
         }
     }
