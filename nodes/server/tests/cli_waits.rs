@@ -36,6 +36,8 @@ fn removing_a_node_ends_when_it_is_gone_and_may_be_left() {
     lines.for_each(|line| heard.push_str(&line.unwrap()));
     assert_eq!(adding.wait().unwrap().code(), Some(1), "{heard}");
     assert!(heard.contains("the cluster goes on with it") && heard.contains("vecraft node list"), "{heard}");
+    let said = vecraft(&["node", "drain", "9", "--connect", &nodes.door(1)]);
+    assert!(said.code == 1 && said.err.contains("there is no node 9: the cluster has 1, 2, 4"), "{said:?}");
     // An announced node is not missed.
     let listed = nodes.list(1);
     assert!(listed.code == 0 && listed.out.contains("expected"), "{listed:?}");

@@ -77,7 +77,16 @@ pub async fn list_or_say(client: &Client) -> Result<ClusterReply, Failure> {
 
 /// Asks the coordinator.
 pub async fn ask(client: &Client, request: ClusterRequest) -> Result<ClusterReply, Failure> {
-    client.cluster(Call::default(), request).await.map_err(refused)
+    match client.cluster(Call::default(), request).await {
+        Err(error)
+            if error.code == Code::InvalidParameter && error.detail.starts_with("there is no node") =>
+        {
+            let known = list(client).await.map_err(refused)?.nodes;
+            let known: Vec<String> = known.iter().map(|node| node.id.to_string()).collect();
+            Err(Failure::from(format!("{}: the cluster has {}", error.detail, known.join(", "))))
+        }
+        answered => answered.map_err(refused),
+    }
 }
 
 fn refused(error: Error) -> Failure {
