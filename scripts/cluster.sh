@@ -7,8 +7,11 @@
 #   scripts/cluster.sh kill ID        end one with SIGKILL, as a crash would
 #   scripts/cluster.sh down [ID...]   stop all (or these) in order
 #
+# With forming = "explicit" in its [cluster] the nodes of a new cluster do not serve before `vecraft cluster init`: `up` then ends
+# once they wait for it, and says the command.
+#
 #   --config FILE   the configuration, default cluster.toml of this repository
-#   --run DIR       where process ids and log lines are kept, default: data/run
+#   --run DIR       where process ids and log lines are kept, default: cluster-data/run
 #   --help          this text
 #
 # Data directories are those of the configuration, relative to the current directory. Only processes that `up` started
@@ -22,7 +25,9 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 SERVE_SECONDS_MAX=60
 STOP_SECONDS_MAX=30
 config="$VECRAFT_ROOT/cluster.toml"
-run="data/run"
+# Set when a node waits for `vecraft cluster init`.
+waiting=""
+run="cluster-data/run"
 
 usage() {
   sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
@@ -91,8 +96,13 @@ begin() {
 await() {
   local id="$1" waited=0 health
   until health="$(health_of "$id")" && [ "$health" = OK ]; do
+    if [[ "$health" == *"vecraft cluster init"* ]]; then
+      echo "node $id waits for a person's word (forming = \"explicit\")"
+      waiting=1
+      return
+    fi
     pid_of "$id" >/dev/null || fail "node $id ended: $(tail -n 1 "$run/node-$id.log")"
-    [ "$waited" -lt $((SERVE_SECONDS_MAX * 5)) ] || fail "node $id does not serve after $SERVE_SECONDS_MAX s, see $run/node-$id.log"
+    [ "$waited" -lt $((SERVE_SECONDS_MAX * 5)) ] || fail "node $id does not serve after $SERVE_SECONDS_MAX s: ${health:-no answer from its health port}; see $run/node-$id.log"
     waited=$((waited + 1))
     # Every five seconds, why it takes so long.
     [ $((waited % 25)) != 0 ] || echo "node $id does not serve yet: ${health:-no answer from its health port}"
@@ -144,6 +154,10 @@ main() {
       for id in "${ids[@]}"; do pid_of "$id" >/dev/null || check_ports "$id"; done
       for id in "${ids[@]}"; do begin "$id"; done
       for id in "${ids[@]}"; do await "$id"; done
+      if [ -n "$waiting" ]; then
+        echo "The nodes are up and empty, and become a cluster when you say so, once:"
+        printf '  %q cluster init --config %q\n' "$program" "$config"
+      fi
       ;;
     status)
       for id in "${ids[@]}"; do

@@ -4,7 +4,7 @@
 #   scripts/deploy.sh --binary FILE [options] [ID...]     all nodes of the configuration, or only these
 #
 #   --binary FILE    the program to install, built for the hosts (default: the release build of scripts/quickstart.sh)
-#   --config FILE    the configuration (default: cluster.toml of this repository)
+#   --config FILE    the configuration (default: cluster.toml of the current directory)
 #   --secret FILE    the cluster's secret, copied to cluster.secret_file of the configuration, mode 0600 (default: left as it is)
 #   --user NAME      whom to be on the hosts; needs sudo there without a password, unless it is root (default: root)
 #   --service NAME   whom vecraft runs as; made when it is not there (default: vecraft)
@@ -43,7 +43,8 @@ ETC=/etc/vecraft
 UNIT=/etc/systemd/system/vecraft@.service
 
 binary="$CARGO_TARGET_DIR/release/vecraft"
-config="$VECRAFT_ROOT/cluster.toml"
+sample="$VECRAFT_ROOT/cluster.toml"
+config=""
 secret=""
 user=root
 service=vecraft
@@ -143,7 +144,12 @@ UNIT
 check() {
   [ -x "$binary" ] || fail "there is no program $binary: build it with scripts/quickstart.sh, or name it with --binary"
   version="$("$binary" --version)" || fail "$binary does not run on this machine, so it cannot check the configuration"
-  [ -e "$config" ] || fail "there is no $config"
+  # Said in full below: a name alone does not tell which of several files it was.
+  config="$(realpath -m -- "${config:-cluster.toml}")"
+  [ -e "$config" ] || fail "there is no $config: name the cluster.toml of your hosts with --config FILE"
+  [ "$config" != "$(realpath -m -- "$sample")" ] \
+    || fail "$config is for trying out three nodes on this machine (scripts/cluster.sh up); write one for your hosts, see docs/ops/deploy.md, \
+and name it with --config FILE"
   effective="$("$binary" config print --config "$config")" || fail "$config is not valid, see above"
   secret_file="$(cluster_value secret_file)"
   case "$secret_file" in
@@ -163,7 +169,7 @@ check() {
       *) fail "node $id: data_dir $(node_value "$id" data_dir) is relative; on a host it must begin with /" ;;
     esac
   done
-  echo "$version, cluster \"$(cluster_value name)\", nodes: ${ids[*]}"
+  echo "$version, cluster \"$(cluster_value name)\", nodes: ${ids[*]}, from $config"
   for id in "${ids[@]}"; do
     on "$id" "systemctl --version >/dev/null && command -v sha256sum >/dev/null" \
       || fail "node $id: $(node_value "$id" host) cannot be reached as $user, or has no systemd"

@@ -2,10 +2,10 @@
 # From a fresh clone to answers: builds Vecraft, starts a node, loads 5,000 passages, searches them by 200 sentences.
 #
 #   scripts/quickstart.sh [--keep]      build and show
-#   scripts/quickstart.sh --nodes 3     the same on a cluster of three processes on this machine; then the leader is
+#   scripts/quickstart.sh --nodes 3     (or 5) the same on a cluster of three processes on this machine; then the leader is
 #                                       killed with SIGKILL while rows are inserted, and the acknowledged ones counted
 #
-#   --kills N how often the leader is killed (3)
+#   --kills N with --nodes 3 or 5: how often the leader is killed, 1 to 1000 (3)
 #   --keep    let the node serve on until Ctrl-C; without it, it stops and leaves nothing behind but the build
 #   --help    this text
 #
@@ -33,7 +33,7 @@ free_gb() {
 }
 
 main() {
-  local nodes=1 demo=()
+  local nodes=1 kills="" demo=()
   while [ "$#" -gt 0 ]; do
     case "$1" in
       --keep) demo+=(--keep) ;;
@@ -44,11 +44,11 @@ main() {
         ;;
       --nodes=*) nodes="${1#--nodes=}" ;;
       --kills)
-        [ "$#" -ge 2 ] || { echo "quickstart: --kills needs a number" >&2; exit 2; }
-        demo+=(--kills "$2")
+        [ "$#" -ge 2 ] && [ -n "$2" ] || { echo "quickstart: --kills needs a number" >&2; exit 2; }
+        kills="$2"
         shift
         ;;
-      --kills=*) demo+=(--kills "${1#--kills=}") ;;
+      --kills=*) kills="${1#--kills=}" ;;
       -h | --help) usage; exit 0 ;;
       *)
         echo "quickstart: there is no option '$1'; see scripts/quickstart.sh --help" >&2
@@ -57,9 +57,21 @@ main() {
     esac
     shift
   done
-  if [[ ! "$nodes" =~ ^[1-9][0-9]*$ ]]; then
-    echo "quickstart: --nodes is '$nodes', wanted is a number from 1" >&2
-    exit 2
+  # Before the build: what the program refuses would only be heard after it.
+  case "$nodes" in
+    1 | 3 | 5) ;;
+    *) echo "quickstart: --nodes is '$nodes', there can be 1, 3 or 5 (an even number survives no more losses)" >&2; exit 2 ;;
+  esac
+  if [ -n "$kills" ]; then
+    if [[ ! "$kills" =~ ^[1-9][0-9]{0,3}$ ]] || [ "$kills" -gt 1000 ]; then
+      echo "quickstart: --kills is '$kills', wanted is a number from 1 to 1000" >&2
+      exit 2
+    fi
+    if [ "$nodes" = 1 ]; then
+      echo "quickstart: --kills needs --nodes 3 or 5: of a single node nobody takes over" >&2
+      exit 2
+    fi
+    demo+=(--kills "$kills")
   fi
   if [ "$nodes" != 1 ]; then
     demo+=(--nodes "$nodes")

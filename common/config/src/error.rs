@@ -6,7 +6,11 @@ use std::{fmt, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read configuration {}: {cause}", path.display())]
+    #[error(
+        "cannot read configuration {}: {cause}; name the file with --config, or write one to start from: vecraft config print > \
+         cluster.toml",
+        path.display()
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -22,7 +26,10 @@ pub enum ConfigError {
         problems: Vec<Problem>,
     },
     /// The file has no such node.
-    #[error("there is no node {id} in the configuration (it has {known:?})")]
+    #[error(
+        "there is no node {id} in the configuration, it has {}: choose one of them with --node, or add a [[node]] with this id",
+        known.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+    )]
     NoSuchNode {
         /// What was asked for.
         id: u64,

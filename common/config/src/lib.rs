@@ -25,6 +25,7 @@ pub use sections::{
     ClusterConfig, DataConfig, FormingMode, IndexConfig, LogConfig, LogFormat, MilvusConfig, NodeConfig,
     ProxyConfig, QueryConfig, Role,
 };
+pub use validate::SECRET_WANTED;
 
 /// A pool is made for at least so many nodes.
 const POOL_NODES_MIN: u64 = 3;
@@ -128,6 +129,18 @@ impl Config {
     /// How many nodes keep copies: all but the query-only ones.
     pub fn keepers(&self) -> usize {
         self.nodes.iter().filter(|node| !node.is_query_only()).count()
+    }
+
+    /// Whether nodes are reached by others from other hosts, and so need `cluster.secret_file`. A lone node that waits for
+    /// nobody leaves its node port closed instead.
+    pub fn wants_secret(&self) -> bool {
+        let is_waited_for = self.nodes.len() > 1 || self.cluster.forming == FormingMode::Explicit;
+        is_waited_for && !self.is_local()
+    }
+
+    /// Whether every host is loopback.
+    pub fn is_local(&self) -> bool {
+        self.nodes.iter().all(NodeConfig::is_loopback)
     }
 
     /// The ids of the nodes that only answer reads.

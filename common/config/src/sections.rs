@@ -197,6 +197,11 @@ impl NodeConfig {
         !self.roles.is_empty() && Role::ALL.iter().all(|role| self.has(*role) == wanted(&role))
     }
 
+    /// Whether only programs of its own host reach it.
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|host| host.is_loopback())
+    }
+
     /// Its doors by key.
     pub fn ports(&self) -> [(&'static str, u16); 4] {
         [

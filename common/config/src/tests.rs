@@ -213,7 +213,9 @@ fn a_file_is_read_and_named_in_errors() {
     let path = dir.path().join("cluster.toml");
     let missing = Config::load(&path).unwrap_err().to_string();
     assert!(
-        missing.starts_with("cannot read configuration") && missing.contains("cluster.toml"),
+        missing.starts_with("cannot read configuration")
+            && missing.contains("cluster.toml")
+            && missing.contains("vecraft config print >"),
         "{missing}"
     );
     #[allow(clippy::disallowed_methods)]
@@ -265,5 +267,29 @@ fn the_pool_of_few_nodes_is_that_of_three() {
 #[test]
 fn a_node_that_is_not_there_is_named() {
     let error = Config::embedded("d").node(7).unwrap_err().to_string();
-    assert_eq!(error, "there is no node 7 in the configuration (it has [1])");
+    let wanted = "there is no node 7 in the configuration, it has 1: choose one of them with --node";
+    assert!(error.starts_with(wanted), "{error}");
+}
+
+#[test]
+fn nodes_on_other_hosts_need_a_secret_and_a_lone_one_that_waits_for_nobody_does_not() {
+    let entry = |id: u64, host: &str| {
+        let ports = format!(
+            "milvus_port = {id}9530\nclient_port = {id}9540\nnode_port = {id}9550\nhttp_port = {id}9091\n"
+        );
+        format!("[[node]]\nid = {id}\nhost = \"{host}\"\ndata_dir = \"data/{id}\"\n{ports}")
+    };
+    let check = |cluster: &str, hosts: &[&str], is_refused: bool| {
+        let nodes = (1..).zip(hosts).map(|(id, host)| entry(id, host));
+        let text = format!("[cluster]\n{cluster}\n{}", nodes.collect::<String>());
+        let why = Config::from_toml(&text, "cluster.toml").err().map(|why| why.to_string());
+        let says = why.as_ref().is_some_and(|why| why.contains("cluster.secret_file: is missing"));
+        assert_eq!((why.is_some(), says), (is_refused, is_refused), "{text}: {why:?}");
+    };
+    check("", &["127.0.0.1", "localhost", "::1"], false);
+    check("", &["127.0.0.1", "10.0.0.2"], true);
+    check("", &["db1.example", "db2.example"], true);
+    check("secret_file = \"/etc/vecraft/secret\"", &["10.0.0.1", "10.0.0.2"], false);
+    check("", &["10.0.0.1"], false);
+    check("forming = \"explicit\"", &["10.0.0.1"], true);
 }

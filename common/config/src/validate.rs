@@ -4,6 +4,10 @@ use std::collections::HashMap;
 
 use crate::{Config, NodeConfig, Problem, Role, section::Checked};
 
+/// Said of a configuration whose nodes could not tell a stranger from one of them.
+pub const SECRET_WANTED: &str = "is missing: nodes on other hosts must prove that they belong to the cluster: set \
+     cluster.secret_file to a file of mode 0600 with the same random text on every node (openssl rand -hex 32 > FILE)";
+
 /// How messages name the node at `position` (from 0) of the file.
 pub(crate) fn node_key(position: usize) -> String {
     format!("node {}", position + 1)
@@ -54,6 +58,9 @@ fn cluster(config: &Config, problems: &mut Problems) {
     if config.nodes.is_empty() {
         problems.add("node", "there is no node, add [[node]] with id and data_dir");
         return;
+    }
+    if config.wants_secret() && config.cluster.secret_file.is_none() {
+        problems.add("cluster.secret_file", SECRET_WANTED);
     }
     if config.nodes.iter().all(NodeConfig::is_query_only) {
         problems

@@ -43,6 +43,27 @@ impl DirLock {
         file.write_all(std::process::id().to_string().as_bytes()).map_err(io("write"))?;
         Ok(Self { _file: file })
     }
+
+    /// Whether some process holds the lock of `dir`. Makes nothing; a directory without `LOCK` is held by nobody. The answer
+    /// is a moment old. A holder that would begin in just this moment is told that it is in use, so this is asked only where
+    /// there is reason to think that it is held.
+    pub fn is_held(dir: &Path) -> Result<bool> {
+        let path = dir.join("LOCK");
+        let wrong = |op| {
+            let shown = path.display().to_string();
+            move |source| Error::from_io(op, &shown, source)
+        };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(wrong("open")(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(source)) => Err(wrong("look at the lock")(source)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +80,17 @@ mod tests {
             other => panic!("{other:?}"),
         }
         drop(held);
+        DirLock::acquire(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn asking_who_holds_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!DirLock::is_held(dir.path()).unwrap() && !dir.path().join("LOCK").exists());
+        let held = DirLock::acquire(dir.path()).unwrap();
+        assert!(DirLock::is_held(dir.path()).unwrap());
+        drop(held);
+        assert!(!DirLock::is_held(dir.path()).unwrap());
         DirLock::acquire(dir.path()).unwrap();
     }
 }

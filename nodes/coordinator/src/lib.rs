@@ -46,7 +46,7 @@ pub use error::Error;
 pub use log::MetaLog;
 pub use machine::MetaMachine;
 pub use metastore::{META_REPLICA, Metastore};
-pub use placement::{Limits, Steward, check_announced};
+pub use placement::{Limits, Steward, WAITS_FOR_A_NODE, check_announced};
 
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,8 @@ use vecraft_types::NodeId;
 
 pub(crate) const KV: &str = "kv";
 pub(crate) const LOG: &str = "log";
+/// There as soon as the store is one.
+const STORE: &str = "kv/CURRENT";
 /// What only a node that formed has.
 const DATA: [&str; 3] = [LOG, "groups", "indexes"];
 /// What a directory may hold before its first start: leftovers of a process, and of a file system's root.
@@ -101,14 +103,23 @@ impl Offline {
     /// Opens the store of a directory that nobody serves.
     ///
     /// # Errors
-    /// [`Error::InUse`]; a directory that is not a node's.
+    /// [`Error::InUse`]; [`Error::NoNode`] for a directory that is not there or not a node's, of which nothing is made (a
+    /// slip of the pen must not look like an empty node).
     pub fn open(path: &Path) -> Result<Offline, Error> {
+        let no_node = |why: &str| Error::NoNode { dir: path.to_owned(), why: why.to_owned() };
+        // The disk, the lock and the store would each make what is missing.
+        if !path.is_dir() {
+            return Err(no_node("it is not there"));
+        }
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path)?);
-        if !disk.exists(KV)? {
-            return Err(Error::NotOurs { dir: path.to_owned(), found: "no kv/".to_owned() });
+        if !disk.exists(STORE)? {
+            return Err(no_node("it has no store in kv/"));
         }
         let lock = lock(path)?;
         let kv = Arc::new(RocksKv::open(&path.join(KV), RocksOptions::default())?);
+        if Identity::read(kv.as_ref())?.is_none() {
+            return Err(no_node("its store in kv/ names no node"));
+        }
         Ok(Offline { kv, disk, path: path.to_owned(), _lock: lock })
     }
 

@@ -36,6 +36,18 @@ pub enum Error {
         /// What is there, or is missing.
         found: String,
     },
+    /// A command for a stopped node was given another directory.
+    #[error(
+        "{dir} is not the directory of a node: {why}; nothing was changed or made. Give the data_dir of the stopped node with \
+         --data-dir",
+        dir = dir.display()
+    )]
+    NoNode {
+        /// The directory.
+        dir: PathBuf,
+        /// What is missing.
+        why: String,
+    },
     /// Part of a data directory is missing.
     #[error(
         "{dir} has {present} but not {missing}; nothing was changed: bring back the missing part from the same copy, \
@@ -94,7 +106,7 @@ pub enum Error {
     #[error("the data directory's identity is unreadable: {0}")]
     Identity(String),
     /// A port is taken or forbidden.
-    #[error("cannot listen on {address} ({door}): {source}")]
+    #[error("cannot listen on {address} ({door}): {source}{}", listen_advice(door, source))]
     Listen {
         /// Which door.
         door: &'static str,
@@ -138,5 +150,24 @@ impl Error {
     /// An error of something that has no variant of its own.
     pub(crate) fn other<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Error {
         move |why| Error::Other { what, why: why.to_string() }
+    }
+}
+
+/// What to do about a door that does not open.
+fn listen_advice(door: &str, source: &std::io::Error) -> String {
+    let elsewhere =
+        format!("set {door} of this [[node]] in cluster.toml; without a cluster.toml: --listen HOST:PORT");
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => format!(
+            "; another program listens there, perhaps a node that runs already (vecraft status --data-dir DIR says so): stop \
+             it, or choose another port: {elsewhere}, which takes free ports for the other doors"
+        ),
+        std::io::ErrorKind::AddrNotAvailable => "; this machine has no such address: set host of this \
+            [[node]] in cluster.toml to one that it has; without a cluster.toml: --listen HOST:PORT"
+            .to_owned(),
+        std::io::ErrorKind::PermissionDenied => {
+            format!("; ports below 1024 are the system's: choose another: {elsewhere}")
+        }
+        _ => String::new(),
     }
 }

@@ -40,6 +40,7 @@ mod server;
 mod settling;
 mod standing;
 mod topology;
+mod waiting_door;
 mod ways;
 
 pub use error::Error;

@@ -9,7 +9,7 @@ use crate::identity::Phase;
 use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use vecraft_config::{Config, FormingMode, NodeConfig};
+use vecraft_config::{Config, FormingMode, SECRET_WANTED};
 use vecraft_data::DiskFiles;
 use vecraft_index_node::IndexFiles;
 use vecraft_raft_host::Network;
@@ -52,15 +52,16 @@ fn trust(config: &Config) -> Result<Trust, Error> {
             let bytes = vecraft_storage::read_secret(file).map_err(|e| wrong(e.to_string()))?;
             let text = String::from_utf8_lossy(&bytes);
             let secret = Secret::new(text.trim().as_bytes());
-            let short = || wrong(format!("{} holds fewer than 16 bytes; make one with: openssl rand -hex 32 > FILE", file.display()));
+            let short = || {
+                wrong(format!(
+                    "{} holds fewer than 16 bytes; make one with: openssl rand -hex 32 > FILE",
+                    file.display()
+                ))
+            };
             Ok(Trust::Secret(secret.ok_or_else(short)?))
         }
-        None if config.nodes.iter().all(is_loopback) => Ok(Trust::Open),
-        None => Err(wrong(
-            "nodes on other hosts must prove that they belong to the cluster: set cluster.secret_file to a file of mode \
-             0600 with the same random text on every node (openssl rand -hex 32 > FILE)"
-                .to_owned(),
-        )),
+        None if config.is_local() => Ok(Trust::Open),
+        None => Err(wrong(SECRET_WANTED.to_owned())),
     }
 }
 
@@ -68,11 +69,7 @@ fn trust(config: &Config) -> Result<Trust, Error> {
 /// it, unless it is reachable from other hosts and asks for no secret.
 pub fn opens(config: &Config) -> bool {
     let is_waited_for = config.nodes.len() > 1 || config.cluster.forming == FormingMode::Explicit;
-    is_waited_for || config.cluster.secret_file.is_some() || config.nodes.iter().all(is_loopback)
-}
-
-fn is_loopback(node: &NodeConfig) -> bool {
-    node.host == "localhost" || node.host.parse::<std::net::IpAddr>().is_ok_and(|host| host.is_loopback())
+    is_waited_for || config.cluster.secret_file.is_some() || config.is_local()
 }
 
 /// The open node port of a started node.

@@ -9,6 +9,7 @@ use crate::observed::{health_of, parts_of};
 use crate::roles::Roles;
 use crate::run_file::RunFile;
 use crate::standing::Standing;
+use crate::waiting_door::WaitingDoor;
 use crate::{Error, limits};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -81,23 +82,39 @@ impl Server {
             Addresses { milvus: address(&milvus)?, client: address(&client)?, http: address(&http)? };
 
         let (shutdown, standing) = (Shutdown::new(), Standing::default());
+        let broken = Error::other("open the client door");
+        let client = client.into_std().map_err(&broken)?;
+        let again = || client.try_clone().and_then(TcpListener::from_std).map_err(&broken);
+        let (meanwhile, client) = (again()?, again()?);
         let health = tokio::spawn(serve_health(http, standing.clone(), shutdown.clone()));
+        let message_bytes_max = config.proxy.message_bytes_max as usize;
+        let waiting = WaitingDoor::open(meanwhile, standing.clone(), message_bytes_max, shutdown.clone());
         let opened = Opened { addresses, milvus, client, nodes: node_listener, shutdown, standing };
-        match Server::start_behind(config, own, opened).await {
+        let mut waiting = Some(waiting);
+        match Server::start_behind(config, own, opened, &mut waiting).await {
             Ok(mut server) => {
                 server.doors.push(health);
                 Ok(server)
             }
             Err(refused) => {
-                // In another program the process goes on, and may want the port again.
+                // In another program the process goes on, and may want the ports again.
                 let _ = health.await;
+                if let Some(waiting) = waiting {
+                    waiting.close().await;
+                }
                 Err(refused)
             }
         }
     }
 
-    /// The rest of a start, behind doors that are open and, but for the health door, not served yet.
-    async fn start_behind(config: &Config, own: &NodeConfig, opened: Opened) -> Result<Server, Error> {
+    /// The rest of a start, behind doors that are open; those for health and for clients say for what this node waits, the
+    /// others are not served yet.
+    async fn start_behind(
+        config: &Config,
+        own: &NodeConfig,
+        opened: Opened,
+        waiting: &mut Option<WaitingDoor>,
+    ) -> Result<Server, Error> {
         let Opened { addresses, milvus, client, nodes, shutdown, standing } = opened;
         let mut half_started =
             StopsUnlessDone { shutdown: shutdown.clone(), directory: None, is_done: false };
@@ -134,6 +151,9 @@ impl Server {
             let roles = metrics.render().unwrap_or_else(|error| format!("# {error}\n"));
             roles + &calls.render()
         };
+        if let Some(waiting) = waiting.take() {
+            waiting.close().await;
+        }
         let mut doors = vec![
             tokio::spawn(serve_milvus(milvus, db.clone(), options, shutdown.clone())),
             tokio::spawn(serve_clients(client, db, message_bytes_max, shutdown.clone())),

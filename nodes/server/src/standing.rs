@@ -49,6 +49,14 @@ impl Standing {
         }
     }
 
+    /// Why it does not serve, or not well; empty when it is well.
+    pub fn reasons(&self) -> Vec<String> {
+        match self.health() {
+            Health::Healthy => Vec::new(),
+            Health::Unhealthy(reasons) => reasons,
+        }
+    }
+
     /// What `/metrics` says: nothing before there are roles to ask.
     pub fn metrics(&self) -> String {
         match self.stage() {

@@ -57,10 +57,12 @@ pub enum LoggingError {
 
 /// Libraries that are chatty, and the level from which on they speak unless the log level names them. openraft warns of
 /// each heartbeat that is not answered, and of messages that an election overtook: a node that is away is told once, by
-/// the connections to it, and elections are no news.
+/// the connections to it, and elections are no news. tarpc prints an error for each call that outlives its deadline, which
+/// its caller hears and tells anyway; opentelemetry that it ends.
 const QUIET: &[(&str, &str)] = &[
     ("openraft", "error"),
-    ("tarpc", "warn"),
+    ("tarpc", "off"),
+    ("opentelemetry", "warn"),
     ("h2", "warn"),
     ("hyper", "warn"),
     ("hyper_util", "warn"),
@@ -120,14 +122,13 @@ fn filter(level: &str) -> Result<EnvFilter, LoggingError> {
     for word in words_alone {
         word.parse::<tracing::level_filters::LevelFilter>().map_err(|error| understood(error.to_string()))?;
     }
+    // A library must not speak more than everybody else.
+    let is_quieter = |from: &str| from == "off" || !matches!(level.trim(), "error" | "off");
     let mut directives: Vec<String> = QUIET
         .iter()
-        .filter(|(library, _)| !level.contains(library))
+        .filter(|(library, from)| !level.contains(library) && is_quieter(from))
         .map(|(library, from)| format!("{library}={from}"))
         .collect();
-    if matches!(level.trim(), "error" | "off") {
-        directives.clear();
-    }
     directives.push(level.to_string());
     EnvFilter::try_new(directives.join(",")).map_err(|error| understood(error.to_string()))
 }
@@ -152,7 +153,11 @@ mod tests {
     #[test]
     fn libraries_are_quiet_unless_named() {
         let info = filter("info").unwrap().to_string();
-        assert!(info.contains("openraft=error") && info.contains("tarpc=warn"), "{info}");
+        assert!(info.contains("openraft=error") && info.contains("tarpc=off"), "{info}");
+        // "MeterProvider.Drop" at every stop, and "DeadlineExceeded" of calls whose callers know.
+        assert!(info.contains("opentelemetry=warn"), "{info}");
+        assert!(filter("error").unwrap().to_string().contains("tarpc=off"));
+        assert!(!filter("error,tarpc=info").unwrap().to_string().contains("tarpc=off"));
         assert!(!filter("info,openraft=debug").unwrap().to_string().contains("openraft=error"));
         assert!(!filter("error").unwrap().to_string().contains("warn"));
     }

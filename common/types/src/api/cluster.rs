@@ -1,6 +1,6 @@
 //! The verbs of an operator: which nodes there are, and which should be.
 
-use crate::NodeId;
+use crate::{GroupId, NodeId};
 use serde::{Deserialize, Serialize};
 
 /// What an operator asks of the cluster.
@@ -32,6 +32,8 @@ pub struct ClusterReply {
     pub replication: u32,
     /// What is still to be done, in words; empty when everything is as wanted.
     pub under_way: Vec<String>,
+    /// Groups that nobody is known to lead: no writes and no Strong reads there until somebody does.
+    pub leaderless: Vec<GroupId>,
 }
 
 /// One node.
@@ -55,4 +57,6 @@ pub struct NodeInfo {
     pub lag: Option<u64>,
     /// What it is for: all, query-only, or nothing before it has come.
     pub part: String,
+    /// Seconds since it last answered the coordinator, or since that began to ask; none while it answers, or before it came.
+    pub silent_s: Option<u64>,
 }

@@ -84,10 +84,12 @@ impl Inner {
         let nodes = placement.nodes.iter().map(|(node, record)| {
             let heard = hearing.get(node);
             let silent = heard.map_or(Duration::MAX, |heard| now.saturating_sub(heard.last));
+            let is_alive = silent < SILENT && heard.is_some_and(|heard| heard.since.is_some());
             let view = NodeView {
                 state: record.state,
                 is_query_only: !placement.keeps_copies(*node),
-                is_alive: silent < SILENT && heard.is_some_and(|heard| heard.since.is_some()),
+                is_alive,
+                silent: heard.filter(|_| !is_alive).map(|_| silent),
                 is_lost: record.state != NodeState::Expected && silent > self.limits.lost_after,
                 is_steady: heard
                     .and_then(|heard| heard.since)

@@ -32,6 +32,7 @@ mod voters;
 
 pub use announced::check_announced;
 pub use driver::{Hosts, Limits, Steward};
+pub use status::WAITS_FOR_A_NODE;
 pub use view::{GroupView, MembersView, NodeView, Step, View};
 
 use pool::Target;

@@ -10,6 +10,9 @@ use vecraft_state::meta::{MetaChange, MetaOutcome, NodeRow, NodeState, Placement
 use vecraft_types::api::{ClusterReply, ClusterRequest, NodeInfo};
 use vecraft_types::{Code, Error, GroupId, NodeId, ReplicaId, Result};
 
+/// How a line of what is under way ends that waits for another node, and for nothing that the cluster does by itself.
+pub const WAITS_FOR_A_NODE: &str = "no node is there for another";
+
 /// What the last round saw.
 pub struct Seen {
     pub view: View,
@@ -46,7 +49,7 @@ pub fn under_way(view: &View) -> Vec<String> {
         let Some(target) = targets.get(&id) else { continue };
         if target.copies.len() < pool::copies(view) {
             let (has, wanted) = (target.copies.len(), pool::copies(view));
-            lines.push(format!("group {id} has {has} of {wanted} copies, no node is there for another"));
+            lines.push(format!("group {id} has {has} of {wanted} copies, {WAITS_FOR_A_NODE}"));
         }
         // One that has just come has not answered yet, and its replicas are still to be placed.
         let holds = |node: &NodeId| group.wanted.values().any(|at| at == node);
@@ -129,6 +132,7 @@ impl Steward {
                 address: root.nodes.get(id).map(|row| row.address.clone()).unwrap_or_default(),
                 state: record.state.name().to_owned(),
                 is_alive: view.nodes.get(id).is_some_and(|node| node.is_alive),
+                silent_s: view.nodes.get(id).and_then(|node| node.silent).map(|silent| silent.as_secs()),
                 metastore: part.to_owned(),
                 part: node_part(&placement, *id).to_owned(),
                 replicas: replicas as u32,
@@ -140,8 +144,18 @@ impl Steward {
         if under_way.is_empty() && seen.as_ref().is_some_and(|seen| seen.changes != changes) {
             under_way.push("the coordinator has not looked at the last change yet".to_owned());
         }
-        Ok(ClusterReply { nodes, replication: placement.replication, under_way })
+        Ok(ClusterReply {
+            nodes,
+            replication: placement.replication,
+            under_way,
+            leaderless: leaderless(view),
+        })
     }
+}
+
+/// The groups of the pool that nobody is known to lead. Group 0 has a leader: it is the one that answers.
+fn leaderless(view: &View) -> Vec<GroupId> {
+    view.pool().filter(|(_, group)| group.members.is_none()).map(|(id, _)| id).collect()
 }
 
 /// What a node is for, in the words of the command line; nothing before it has come.

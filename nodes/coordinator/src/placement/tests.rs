@@ -14,7 +14,7 @@ struct World {
 }
 
 fn node(state: NodeState) -> NodeView {
-    NodeView { state, is_query_only: false, is_alive: true, is_lost: false, is_steady: true }
+    NodeView { state, is_query_only: false, is_alive: true, silent: None, is_lost: false, is_steady: true }
 }
 
 impl World {

@@ -1,6 +1,7 @@
 //! What the planner sees, and what it answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use vecraft_state::meta::NodeState;
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
@@ -26,6 +27,9 @@ pub struct NodeView {
     pub is_query_only: bool,
     /// It has just answered.
     pub is_alive: bool,
+    /// Since it last answered, or since this coordinator began to ask; none while it is alive, or not asked at all. For
+    /// people: no step depends on it.
+    pub silent: Option<Duration>,
     /// It has been silent for so long that its replicas are to be made elsewhere.
     pub is_lost: bool,
     /// It has been answering for a while: worth giving it something to lead.

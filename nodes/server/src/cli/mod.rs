@@ -2,6 +2,7 @@
 
 pub mod cluster;
 mod demo;
+mod failure;
 mod group;
 mod node;
 mod serve;
@@ -10,6 +11,7 @@ mod stopping;
 
 use crate::identity::DATA_FORMAT;
 use clap::{Parser, Subcommand};
+use failure::Failure;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
@@ -20,7 +22,7 @@ use std::sync::LazyLock;
     version,
     long_version = long_version(),
     about = "A vector database in one program and one data directory, for Milvus's own clients.",
-    after_help = "Examples:\n  vecraft demo                          see it work: real passages, searched by sentences\n  vecraft serve                         serve ./data on 127.0.0.1:19530\n  vecraft serve --data-dir /srv/vecraft --listen 127.0.0.1:19530\n  vecraft serve --config cluster.toml --node 1\n  vecraft config print                  every setting with its meaning and default\n\nThen, in Python:  MilvusClient(\"http://127.0.0.1:19530\")"
+    after_help = "Examples:\n  vecraft demo                          see it work: real passages, searched by sentences\n  vecraft serve                         serve ./data on 127.0.0.1:19530\n  vecraft serve --data-dir /srv/vecraft --listen 127.0.0.1:19530\n  vecraft serve --config cluster.toml --node 1\n  vecraft config print                  every setting with its meaning and default\n\nEvery command ends 0 when it did what was asked, 1 when not, 2 when its options are wrong; status and node list end 3\nwhen there is an answer and part of the cluster is missing (their --help says when).\n\nThen, in Python:  MilvusClient(\"http://127.0.0.1:19530\")"
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -74,19 +76,21 @@ fn long_version() -> &'static str {
 /// Runs the program; the result is its exit status.
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(serve) => serve.run(),
-        Command::Demo(demo) => demo.run(),
+        Command::Serve(serve) => serve.run().map_err(Failure::from),
+        Command::Demo(demo) => demo.run().map_err(Failure::from),
         Command::Status(status) => status.run(),
-        Command::Cluster(command) => command.run(),
+        Command::Cluster(command) => command.run().map_err(Failure::from),
         Command::Node(command) => command.run(),
-        Command::Group(command) => command.run(),
-        Command::Config(ConfigCommand::Print { config }) => print_config(config.as_deref()),
+        Command::Group(command) => command.run().map_err(Failure::from),
+        Command::Config(ConfigCommand::Print { config }) => {
+            print_config(config.as_deref()).map_err(Failure::from)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("vecraft: {why}");
-            ExitCode::FAILURE
+        Err(Failure { words, code }) => {
+            eprintln!("vecraft: {words}");
+            ExitCode::from(code)
         }
     }
 }

@@ -54,7 +54,7 @@ pub struct Demo {
     /// Keep the rows in this directory; without it a temporary one is used and removed.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Serve on after the searches, until Ctrl-C.
+    /// Serve on after the searches, until Ctrl-C: at the default ports if they are free, else at the ones it prints.
     #[arg(long)]
     keep: bool,
     /// Load the files of this folder (their form: scripts/data/README.md) instead of those inside the program.
@@ -117,8 +117,7 @@ impl Demo {
             let mut signals = TerminationSignals::listen().map_err(|e| e.to_string())?;
             return self.on_a_cluster(self.nodes, data, &directory, &mut signals).await;
         }
-        let config = Config::embedded(&directory).with_free_ports();
-        let server = Server::start(&config, 1).await.map_err(|e| e.to_string())?;
+        let server = self.start(Config::embedded(&directory)).await.map_err(|e| e.to_string())?;
         let mut signals = TerminationSignals::listen().map_err(|e| e.to_string())?;
         let outcome = tokio::select! {
             outcome = unless_stopped(self.show(&server, data, &directory), &mut signals) => outcome,
@@ -135,6 +134,17 @@ impl Demo {
         outcome
     }
 
+    /// Whoever wants to use it afterwards finds it where the README says, if nobody else is there.
+    async fn start(&self, config: Config) -> Result<Server, crate::Error> {
+        if self.keep {
+            match Server::start(&config, 1).await {
+                Err(crate::Error::Listen { .. }) => {}
+                started => return started,
+            }
+        }
+        Server::start(&config.with_free_ports(), 1).await
+    }
+
     async fn show(&self, server: &Server, data: &DemoData, directory: &Path) -> Result<(), String> {
         let uri = format!("http://{}", server.addresses().milvus);
         let version = env!("CARGO_PKG_VERSION");
@@ -146,7 +156,8 @@ impl Demo {
         };
         // A node that stops now had a port of its own; the next one started by hand takes Milvus's.
         let then = if self.keep { uri.as_str() } else { "http://127.0.0.1:19530" };
-        say(&format!("\nWhat next? {}\n\n{}\n{rust}", self.what_remains(&uri), next::python(then)))
+        let doors = if self.keep { report::doors(server.addresses()) } else { String::new() };
+        say(&format!("\nWhat next? {}\n{doors}\n{}\n{rust}", self.what_remains(&uri), next::python(then)))
     }
 
     /// Loads, searches and prints.

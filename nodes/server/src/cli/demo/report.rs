@@ -3,6 +3,7 @@
 use super::data::DemoData;
 use super::load::Loaded;
 use super::search::{Hit, LIMIT, Searched, percentile};
+use crate::Addresses;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -12,6 +13,14 @@ pub const SHOWN: usize = 5;
 const PASSAGES_SHOWN: usize = 3;
 /// Characters of a line.
 const LINE_CHARS: usize = 110;
+
+/// Where a node that serves on is found.
+pub fn doors(addresses: &Addresses) -> String {
+    let Addresses { milvus, client, http } = addresses;
+    format!(
+        "  Milvus clients   http://{milvus}\n  Rust clients     {client}\n  health, metrics  http://{http}/healthz\n"
+    )
+}
 
 /// What loading did.
 pub fn loaded(loaded: &Loaded, data: &DemoData) -> String {

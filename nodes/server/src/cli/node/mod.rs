@@ -3,22 +3,20 @@
 //! A command tells the coordinator what is wanted and then watches; the coordinator does the work whether anybody watches
 //! or not.
 
+pub mod reach;
 mod recover;
 mod table;
 mod watch;
 
 pub use table::table as nodes_table;
 
+use super::failure::Failure;
 use clap::{Args, Subcommand};
-use std::time::Duration;
-use vecraft_client::Client;
+use reach::{Reach, ask, list_or_say};
 use vecraft_coordinator::check_announced;
 use vecraft_types::NodeId;
-use vecraft_types::api::{Call, ClusterReply, ClusterRequest, Database};
+use vecraft_types::api::{ClusterReply, ClusterRequest};
 use watch::Until;
-
-/// For each call.
-const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Commands on the nodes of a running cluster, and one on a stopped node.
 #[derive(Debug, Subcommand)]
@@ -38,19 +36,11 @@ pub enum NodeCommand {
     Recover(recover::Recover),
 }
 
-/// How the cluster is reached.
-#[derive(Debug, Args)]
-pub struct Reach {
-    /// The client door of any node.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:19540")]
-    connect: String,
-    /// Print one JSON object instead of a table.
-    #[arg(long)]
-    json: bool,
-}
-
 /// Options of `vecraft node list`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Ends 0 when every node answers and every group has a leader; 3 when not, with what to do; 1 when nobody could be asked.\n\nExamples:\n  vecraft node list\n  vecraft node list --connect 10.0.0.2:19540 --json"
+)]
 pub struct List {
     #[command(flatten)]
     reach: Reach,
@@ -69,7 +59,7 @@ pub struct Add {
     address: String,
     #[command(flatten)]
     reach: Reach,
-    /// Do not wait until it has joined and has its replicas.
+    /// Do not wait until it has joined and has its replicas. Ctrl-C ends the waiting as well: the cluster goes on with it.
     #[arg(long)]
     no_wait: bool,
 }
@@ -81,13 +71,13 @@ pub struct One {
     id: u64,
     #[command(flatten)]
     reach: Reach,
-    /// Do not wait until it is done.
+    /// Do not wait until it is done. Ctrl-C ends the waiting as well: the cluster goes on with it.
     #[arg(long)]
     no_wait: bool,
 }
 
 impl NodeCommand {
-    pub fn run(self) -> Result<(), String> {
+    pub fn run(self) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -95,15 +85,16 @@ impl NodeCommand {
         runtime.block_on(self.work())
     }
 
-    async fn work(self) -> Result<(), String> {
+    async fn work(self) -> Result<(), Failure> {
         match self {
             NodeCommand::List(List { reach }) => {
-                let reply = ask(&connect(&reach).await?, ClusterRequest::List).await?;
-                show(&reply, &reach)
+                let reply = list_or_say(&reach.client().await?).await?;
+                show(&reply, &reach)?;
+                check_whole(&reply)
             }
             NodeCommand::Add(Add { id, address, reach, no_wait }) => {
                 let node = NodeId(id);
-                check_announced(node, &address).map_err(|error| error.detail)?;
+                check_announced(node, &address).map_err(|error| Failure::from(error.detail))?;
                 let request = ClusterRequest::Add { node, address: address.clone() };
                 let hint = format!(
                     "node {id} is expected at {address}; start it there on an empty directory: vecraft serve --config \
@@ -119,10 +110,14 @@ impl NodeCommand {
                 let node = NodeId(id);
                 ask_and_watch(ClusterRequest::Keep(node), reach, no_wait, Until::Active(node), "").await
             }
-            NodeCommand::Recover(recover) => recover.run().await,
+            NodeCommand::Recover(recover) => Ok(recover.run().await?),
             NodeCommand::Remove(One { id, reach, no_wait }) => {
                 let node = NodeId(id);
-                ask_and_watch(ClusterRequest::Remove(node), reach, no_wait, Until::Gone(node), "").await
+                ask_and_watch(ClusterRequest::Remove(node), reach, no_wait, Until::Gone(node), "").await?;
+                if !no_wait {
+                    eprintln!("node {id} is gone; its process, if it runs, ends by itself within about 10 s");
+                }
+                Ok(())
             }
         }
     }
@@ -134,8 +129,8 @@ async fn ask_and_watch(
     no_wait: bool,
     until: Until,
     hint: &str,
-) -> Result<(), String> {
-    let client = connect(&reach).await?;
+) -> Result<(), Failure> {
+    let client = reach.client().await?;
     let reply = ask(&client, request).await?;
     if !hint.is_empty() {
         eprintln!("{hint}");
@@ -144,20 +139,33 @@ async fn ask_and_watch(
     show(&reply, &reach)
 }
 
-async fn connect(reach: &Reach) -> Result<Client, String> {
-    let client = Client::builder().address(&reach.connect).connect_timeout(DEADLINE).deadline(DEADLINE);
-    client.connect().await.map_err(|error| error.to_string())
-}
-
-async fn ask(client: &Client, request: ClusterRequest) -> Result<ClusterReply, String> {
-    client.cluster(Call::default(), request).await.map_err(|error| error.to_string())
-}
-
-fn show(reply: &ClusterReply, reach: &Reach) -> Result<(), String> {
+fn show(reply: &ClusterReply, reach: &Reach) -> Result<(), Failure> {
     if reach.json {
         println!("{}", serde_json::to_string_pretty(reply).map_err(|e| e.to_string())?);
     } else {
         print!("{}", table::table(reply));
     }
     Ok(())
+}
+
+/// Says what is missing of a cluster that answered.
+fn check_whole(reply: &ClusterReply) -> Result<(), Failure> {
+    let silent = reply.nodes.iter().filter(|node| table::is_missed(node));
+    let silent: Vec<String> = silent.map(|node| node.id.to_string()).collect();
+    let leaderless: Vec<String> = reply.leaderless.iter().map(ToString::to_string).collect();
+    let mut words = Vec::new();
+    if !leaderless.is_empty() {
+        words.push(format!(
+            "group {} has no leader: writes there wait for a majority of its nodes",
+            leaderless.join(", ")
+        ));
+    }
+    if !silent.is_empty() {
+        words.push(format!(
+            "node {} does not answer: start it with its directory, or look whether the others reach it; when its host is gone \
+             for good, add another (vecraft node add) and remove it (vecraft node remove)",
+            silent.join(", ")
+        ));
+    }
+    if words.is_empty() { Ok(()) } else { Err(Failure::partial(words.join("; "))) }
 }

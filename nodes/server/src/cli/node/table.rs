@@ -17,7 +17,7 @@ pub fn table(reply: &ClusterReply) -> String {
             address.to_owned(),
             node.state.clone(),
             if node.part.is_empty() { "-" } else { &node.part }.to_owned(),
-            if node.is_alive { "yes" } else { "no" }.to_owned(),
+            alive(node),
             metastore.to_owned(),
             node.replicas.to_string(),
             node.leads.to_string(),
@@ -38,15 +38,50 @@ pub fn table(reply: &ClusterReply) -> String {
     if reply.nodes.iter().filter(keeps).count() == 2 {
         let _ = writeln!(text, "two nodes do not survive the loss of either: writes need both");
     }
-    match reply.under_way.as_slice() {
-        [] => {
-            let _ = writeln!(text, "everything is where it should be");
-        }
-        lines => lines.iter().for_each(|line| {
-            let _ = writeln!(text, "under way: {line}");
-        }),
+    for node in reply.nodes.iter().filter(|node| is_missed(node)) {
+        let since = node.silent_s.map_or_else(String::new, |silent| format!(" for {}", words(silent)));
+        let _ = writeln!(text, "node {} ({}) has not answered{since}", node.id, node.address);
+    }
+    let leaderless: Vec<String> =
+        reply.leaderless.iter().map(|group| format!("group {group} has no leader")).collect();
+    for line in &leaderless {
+        let _ = writeln!(text, "{line}");
+    }
+    let moves: Vec<&String> = reply.under_way.iter().filter(|line| !leaderless.contains(line)).collect();
+    for line in &moves {
+        let _ = writeln!(text, "under way: {line}");
+    }
+    if moves.is_empty() {
+        let is_whole = leaderless.is_empty() && !reply.nodes.iter().any(is_missed);
+        let _ = writeln!(
+            text,
+            "{}",
+            if is_whole { "everything is where it should be" } else { "nothing is under way" }
+        );
     }
     text
+}
+
+/// Whether a node should answer, and does not.
+pub fn is_missed(node: &NodeInfo) -> bool {
+    !node.is_alive && !matches!(node.state.as_str(), "expected" | "removed")
+}
+
+fn alive(node: &NodeInfo) -> String {
+    match (node.is_alive, node.silent_s) {
+        (true, _) => "yes".to_owned(),
+        (false, Some(silent)) => format!("no, {}", words(silent)),
+        (false, None) => "no".to_owned(),
+    }
+}
+
+/// A length of time.
+fn words(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3_600),
+    }
 }
 
 #[cfg(test)]
@@ -66,15 +101,29 @@ mod tests {
             leads: 1,
             lag: (id == 1).then_some(7),
             part: if id == 3 { "query-only" } else { "all" }.to_owned(),
+            silent_s: (id == 2).then_some(150),
         };
         let nodes = vec![node(1, "active"), node(2, "active"), node(3, "active")];
-        let reply = ClusterReply { nodes, replication: 3, under_way: vec!["group 1: moves".to_owned()] };
+        let under_way = vec!["group 1: moves".to_owned(), "group 2 has no leader".to_owned()];
+        let leaderless = vec![vecraft_types::GroupId(2)];
+        let mut reply = ClusterReply { nodes, replication: 3, under_way, leaderless };
         let text = table(&reply);
         assert!(
-            text.contains("1     h1:1     active  all         yes    voter      2         1      7\n"),
+            text.contains("1     h1:1     active  all         yes        voter      2         1      7\n"),
             "{text}"
         );
         assert!(text.contains("2         1      -\n"), "{text}");
         assert!(text.contains("under way: group 1: moves") && text.contains("loss of either"), "{text}");
+        assert!(
+            text.contains("no, 2 min") && text.contains("node 2 (h2:1) has not answered for 2 min\n"),
+            "{text}"
+        );
+        assert_eq!(text.matches("group 2 has no leader").count(), 1, "{text}");
+
+        reply.under_way.clear();
+        assert!(!table(&reply).contains("where it should be"), "{}", table(&reply));
+        reply.leaderless.clear();
+        reply.nodes.iter_mut().for_each(|node| node.is_alive = true);
+        assert!(table(&reply).ends_with("everything is where it should be\n"), "{}", table(&reply));
     }
 }

@@ -1,8 +1,10 @@
 //! Watching the coordinator until what was asked for is done. Ctrl-C ends the watching and nothing else.
 
-use super::ask;
+use super::super::failure::Failure;
+use super::reach::ask;
 use std::time::Duration;
 use vecraft_client::Client;
+use vecraft_coordinator::WAITS_FOR_A_NODE;
 use vecraft_runtime::signals::TerminationSignals;
 use vecraft_types::NodeId;
 use vecraft_types::api::{ClusterReply, ClusterRequest, NodeInfo};
@@ -16,7 +18,7 @@ pub enum Until {
     Active(NodeId),
     /// The node holds nothing but its copy of the metastore.
     Empty(NodeId),
-    /// The node is gone.
+    /// The node is gone, and everything is where it should be without it.
     Gone(NodeId),
 }
 
@@ -31,13 +33,16 @@ impl Until {
             Until::Empty(id) => of(id).is_some_and(|node| {
                 node.state == "draining" && node.replicas == 0 && node.metastore != "voter"
             }),
-            Until::Gone(id) => of(id).is_none_or(|node| node.state == "removed"),
+            Until::Gone(id) => {
+                let waits = |line: &String| line.ends_with(WAITS_FOR_A_NODE);
+                of(id).is_none_or(|node| node.state == "removed") && reply.under_way.iter().all(waits)
+            }
         }
     }
 }
 
 /// Prints what is under way when it changes; returns the last reply.
-pub async fn watch(client: &Client, first: ClusterReply, until: Until) -> Result<ClusterReply, String> {
+pub async fn watch(client: &Client, first: ClusterReply, until: Until) -> Result<ClusterReply, Failure> {
     let mut signals = TerminationSignals::listen().map_err(|e| e.to_string())?;
     let (mut reply, mut told) = (first, Vec::<String>::new());
     // One answer may be older than what was asked for.
@@ -50,10 +55,13 @@ pub async fn watch(client: &Client, first: ClusterReply, until: Until) -> Result
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = signals.next() => {
-                return Err("no longer watching; the cluster goes on with it (vecraft node list shows how far it is)".to_owned());
+                return Err("no longer watching; the cluster goes on with it (vecraft node list shows how far it is)".to_owned().into());
             }
         }
         reply = ask(client, ClusterRequest::List).await?;
+        if !is_fresh && !until.is_done(&reply) {
+            eprintln!("waiting until that is done; Ctrl-C ends the waiting only");
+        }
         is_fresh = true;
     }
     Ok(reply)
@@ -73,7 +81,7 @@ mod tests {
             ..NodeInfo::default()
         };
         let under_way = under_way.iter().map(|line| (*line).to_owned()).collect();
-        ClusterReply { nodes: vec![node], replication: 3, under_way }
+        ClusterReply { nodes: vec![node], replication: 3, under_way, ..ClusterReply::default() }
     }
 
     #[test]
@@ -86,5 +94,11 @@ mod tests {
         assert!(!empty.is_done(&reply("draining", 1, &[])) && empty.is_done(&reply("draining", 0, &[])));
         assert!(!gone.is_done(&reply("leaving", 0, &[])) && gone.is_done(&reply("removed", 0, &[])));
         assert!(gone.is_done(&ClusterReply::default()));
+        assert!(!gone.is_done(&reply("removed", 0, &["the metastore lets node 4 go"])));
+        assert!(gone.is_done(&reply(
+            "removed",
+            0,
+            &["group 1 has 2 of 3 copies, no node is there for another"]
+        )));
     }
 }

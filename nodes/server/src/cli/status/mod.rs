@@ -1,14 +1,16 @@
 //! `vecraft status`: does a node serve, where, is it well, and what does it hold?
 //!
-//! Beside a directory it reads only `run.json`, which says where the node's doors are, and asks those; it opens none
-//! of the data, so it is safe beside a running server and beside a damaged directory.
+//! Beside a directory it reads only `run.json`, which says where the node's doors are, looks whether that process has
+//! the directory, and asks the doors; it opens none of the data, so it is safe beside a running server and beside a damaged directory.
 
+mod beside;
 mod database;
 mod health;
 mod report;
 #[cfg(test)]
 mod tests;
 
+use super::failure::Failure;
 use clap::Args;
 use report::{Report, State};
 use std::path::PathBuf;
@@ -16,7 +18,7 @@ use std::path::PathBuf;
 /// Options of `vecraft status`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Ends 0 when the node serves and is well, 1 otherwise.\n\nExamples:\n  vecraft status                             the node of ./data\n  vecraft status --data-dir DIR --json\n  vecraft status --connect 127.0.0.1:19540   any node, by its client door"
+    after_help = "Ends 0 when the node serves and is well; 3 when it serves and a group has no leader, be it that no majority\nof its nodes answers: it says which, and what to do; 1 otherwise.\n\nExamples:\n  vecraft status                             the node of ./data\n  vecraft status --data-dir DIR --json\n  vecraft status --connect 127.0.0.1:19540   any node, by its client door"
 )]
 pub struct Status {
     /// The directory that `vecraft serve --data-dir` was given.
@@ -31,7 +33,7 @@ pub struct Status {
 }
 
 impl Status {
-    pub fn run(self) -> Result<(), String> {
+    pub fn run(self) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -49,7 +51,8 @@ impl Status {
         }
         match report.state {
             State::Serving => Ok(()),
-            state => Err(format!("{of} is {}", state.name())),
+            State::Degraded => Err(Failure::partial(format!("{of} serves, but not everything, see above"))),
+            state => Err(Failure::from(format!("{of} is {}", state.name()))),
         }
     }
 }

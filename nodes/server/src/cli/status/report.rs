@@ -1,15 +1,17 @@
 //! Gathering what `vecraft status` prints, and its table.
 
 use super::super::node::nodes_table;
-use super::database::{self, Asked, CollectionLine};
-use super::health::{self, Answer};
+use super::super::node::reach::no_metastore;
+use super::beside::{ask_health, bytes_below, is_nameless, unserved};
+use super::database::{self, Asked, CollectionLine, Unasked};
 use crate::directory::check_content;
 use crate::{Addresses, RunFile};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use vecraft_storage::{Disk, RealDisk};
+use vecraft_storage::RealDisk;
 use vecraft_types::api::ClusterReply;
+use vecraft_types::{Code, Error};
 
 /// Where a node stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -17,6 +19,8 @@ use vecraft_types::api::ClusterReply;
 pub enum State {
     /// It says it is well.
     Serving,
+    /// It serves, but a group has no leader; the reasons say which.
+    Degraded,
     /// It names reasons why not.
     Unhealthy,
     /// It does not serve yet; the reason says for what it waits.
@@ -34,6 +38,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             State::Serving => "serving",
+            State::Degraded => "degraded",
             State::Unhealthy => "unhealthy",
             State::Starting => "starting",
             State::Silent => "silent",
@@ -88,19 +93,57 @@ pub struct Local {
 impl Report {
     /// Asks a node at its client door.
     pub async fn of_node(address: &str) -> Result<Report, String> {
-        let Asked { mut server, collections, cluster } = database::ask(address).await?;
-        let cluster = several(cluster, &mut server.reasons);
-        let collections = held(collections, &mut server.reasons);
-        Ok(Report {
-            state: if server.is_healthy { State::Serving } else { State::Unhealthy },
-            reasons: server.reasons,
-            version: Some(server.version),
-            cluster_id: Some(server.cluster_id),
-            cluster_name: Some(server.cluster_name),
+        let nothing = |state, reasons| Report {
+            state,
+            reasons,
+            version: None,
+            cluster_id: None,
+            cluster_name: None,
             local: None,
-            cluster,
-            collections,
-        })
+            cluster: None,
+            collections: None,
+        };
+        let Asked { server, collections, cluster } = match database::ask(address).await {
+            Ok(asked) => asked,
+            Err(Unasked::NotYet(why)) => return Ok(nothing(State::Starting, vec![why])),
+            Err(Unasked::No(why)) => return Err(why),
+        };
+        // It is unwell when its metastore does not answer: why not is said once.
+        let (is_well, reasons) = match cluster.is_err() {
+            true => (true, Vec::new()),
+            false => (server.is_healthy, server.reasons),
+        };
+        let mut report = nothing(if is_well { State::Serving } else { State::Unhealthy }, reasons);
+        report.version = Some(server.version);
+        report.cluster_id = Some(server.cluster_id);
+        report.cluster_name = Some(server.cluster_name);
+        report.enter(cluster, collections);
+        Ok(report)
+    }
+
+    /// What the cluster and its collections are; what is missing is a reason.
+    fn enter(
+        &mut self,
+        cluster: Result<ClusterReply, Error>,
+        collections: Result<Vec<CollectionLine>, Error>,
+    ) {
+        let lacks = missing(&cluster);
+        if !lacks.is_empty() && self.state == State::Serving {
+            self.state = State::Degraded;
+        }
+        // The same sentence again says nothing new.
+        let is_told =
+            cluster.is_err() && collections.as_ref().is_err_and(|why| why.code == Code::ReplicaUnavailable);
+        self.reasons.extend(lacks);
+        self.collections = match collections {
+            Ok(collections) => Some(collections),
+            Err(why) => {
+                let why = if is_told { "for the same reason".to_owned() } else { why.to_string() };
+                self.reasons.push(format!("its collections could not be asked for: {why}"));
+                None
+            }
+        };
+        self.cluster = cluster.ok().filter(|reply| reply.nodes.len() > 1);
     }
 
     /// Looks at a directory and asks the node that `run.json` there names.
@@ -117,30 +160,38 @@ impl Report {
         }
         let (state, mut reasons) = match &run {
             None => (State::Stopped, vec!["no process serves it".to_owned()]),
-            Some(run) => ask_health(run).await,
+            Some(run) => match unserved(run, data_dir)? {
+                Some(stands) => stands,
+                None => ask_health(run).await,
+            },
         };
-        let (mut collections, mut cluster) = (None, None);
+        // What run.json says of another's directory is nothing about this one.
+        let run = run.filter(|_| state != State::Stopped);
+        let mut asked = None;
         if let (State::Serving | State::Unhealthy, Some(run)) = (state, &run) {
             match database::ask(&run.addresses.client).await {
-                Ok(asked) => {
-                    collections = held(asked.collections, &mut reasons);
-                    cluster = several(asked.cluster, &mut reasons);
+                Ok(answer) => asked = Some(answer),
+                Err(Unasked::NotYet(why) | Unasked::No(why)) => {
+                    reasons.push(format!("its client door could not be asked: {why}"));
                 }
-                Err(why) => reasons.push(format!("its client door could not be asked: {why}")),
             }
         }
         let bytes_on_disk = bytes_below(&disk, "").map_err(|e| e.to_string())?;
         let (pid, addresses) = (run.as_ref().map(|r| r.pid), run.as_ref().map(|r| r.addresses.clone()));
-        Ok(Report {
+        let mut report = Report {
             state,
             reasons,
             version: run.as_ref().map(|r| r.version.clone()),
             cluster_name: run.as_ref().map(|r| r.cluster_name.clone()).filter(|name| !name.is_empty()),
             cluster_id: run.map(|r| r.cluster_id).filter(|id| !is_nameless(id)),
-            cluster,
+            cluster: None,
             local: Some(Local { data_dir: data_dir.to_owned(), bytes_on_disk, pid, addresses }),
-            collections,
-        })
+            collections: None,
+        };
+        if let Some(asked) = asked {
+            report.enter(asked.cluster, asked.collections);
+        }
+        Ok(report)
     }
 
     /// For people.
@@ -173,23 +224,17 @@ impl Report {
     }
 }
 
-/// The cluster of a node that has others; a reason when nobody could say.
-fn several(asked: Result<ClusterReply, String>, reasons: &mut Vec<String>) -> Option<ClusterReply> {
-    match asked {
-        Ok(reply) => (reply.nodes.len() > 1).then_some(reply),
-        Err(why) => {
-            reasons.push(format!("the other nodes could not be asked for: {why}"));
-            None
-        }
+/// What the cluster does not do at this moment, and what to do.
+fn missing(cluster: &Result<ClusterReply, Error>) -> Vec<String> {
+    match cluster {
+        Ok(reply) => reply.leaderless.iter().map(|group| {
+            format!(
+                "group {group} has no leader: writes and Strong reads of its shards wait, and then are refused. It needs a \
+                 majority of its nodes: see that those that do not answer run and reach each other"
+            )
+        }).collect(),
+        Err(why) => vec![no_metastore(why)],
     }
-}
-
-/// The collections; a reason when they could not be asked for.
-fn held(
-    asked: Result<Vec<CollectionLine>, String>,
-    reasons: &mut Vec<String>,
-) -> Option<Vec<CollectionLine>> {
-    asked.map_err(|why| reasons.push(format!("its collections could not be asked for: {why}"))).ok()
 }
 
 fn collections_table(collections: &[CollectionLine]) -> String {
@@ -205,45 +250,4 @@ fn collections_table(collections: &[CollectionLine]) -> String {
         let _ = writeln!(text, "{:<width$} {:>12} {:>6}  {indexes}", line.name, line.rows, line.shards);
     }
     text
-}
-
-async fn ask_health(run: &RunFile) -> (State, Vec<String>) {
-    // The process first: the ports of a dead one may be another node's by now.
-    if !is_alive(run.pid) {
-        return (State::Dead, vec![format!("process {} is gone, it did not stop in order", run.pid)]);
-    }
-    match health::ask(&run.addresses.http).await {
-        Ok(Answer::Well) => (State::Serving, Vec::new()),
-        // Its client door is not served yet: asking it would only take time.
-        Ok(Answer::Unwell(reasons)) if run.is_starting => (State::Starting, reasons),
-        Ok(Answer::Unwell(reasons)) => (State::Unhealthy, reasons),
-        Err(why) => (State::Silent, vec![format!("{} does not answer: {why}", run.addresses.http)]),
-    }
-}
-
-/// Whether it is the id of a node that waits for its cluster.
-fn is_nameless(id: &str) -> bool {
-    id.bytes().all(|digit| digit == b'0')
-}
-
-/// Whether a process of this number exists, ours or not.
-fn is_alive(pid: u32) -> bool {
-    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
-    // SAFETY: signal 0 is never sent; the call only checks.
-    let found = unsafe { libc::kill(pid, 0) } == 0;
-    found || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
-}
-
-/// Lengths of all files below a directory. What vanishes meanwhile is not counted.
-fn bytes_below(disk: &dyn Disk, dir: &str) -> vecraft_storage::Result<u64> {
-    let entries = match disk.list(dir) {
-        Err(error) if error.is_not_found() => return Ok(0),
-        listed => listed?,
-    };
-    let mut bytes = 0;
-    for entry in entries {
-        let path = if dir.is_empty() { entry.name } else { format!("{dir}/{}", entry.name) };
-        bytes += if entry.is_dir { bytes_below(disk, &path)? } else { entry.len };
-    }
-    Ok(bytes)
 }

@@ -51,7 +51,13 @@ async fn a_directory_is_stopped_dead_or_silent() {
     // No process has this number: it is above what the system gives.
     run_file(i32::MAX as u32, &closed_door().await).write(&disk).unwrap();
     assert_eq!(state(dir.path()).await, State::Dead);
+    // A living process that does not have the directory: somebody copied it.
     run_file(std::process::id(), &closed_door().await).write(&disk).unwrap();
+    let copy = Report::of_directory(dir.path()).await.unwrap();
+    assert_eq!(copy.state, State::Stopped);
+    assert!(copy.reasons.iter().any(|why| why.contains("copy of a running node's")), "{:?}", copy.reasons);
+    assert_eq!(copy.local.unwrap().addresses, None, "those are the other one's doors");
+    let _lock = vecraft_storage::DirLock::acquire(dir.path()).unwrap();
     assert_eq!(state(dir.path()).await, State::Silent);
     let missing = Report::of_directory(&dir.path().join("missing")).await.unwrap_err();
     assert!(missing.contains("missing"), "{missing}");

@@ -25,12 +25,12 @@ impl Demo {
         directory: &Path,
         signals: &mut TerminationSignals,
     ) -> Result<(), String> {
-        let mut nodes = Nodes::start(count, directory).await?;
+        let mut nodes = Nodes::start(count, directory, self.keep).await?;
         let outcome = unless_stopped(self.show_cluster(&mut nodes, data), signals).await;
         if outcome.is_ok() && self.keep {
             say(&format!(
-                "\nThe nodes serve until Ctrl-C. Each of these is a door: {}\n\n{}",
-                nodes.uris().join(" "),
+                "\nThe nodes serve until Ctrl-C. Each is a door to everything:\n{}\n{}",
+                nodes.doors(),
                 next::python(&nodes.uris()[0])
             ))?;
             signals.next().await;

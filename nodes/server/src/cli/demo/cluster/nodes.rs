@@ -24,12 +24,14 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// Starts `count` nodes below `directory`; returns when each serves.
-    pub async fn start(count: u64, directory: &Path) -> Result<Nodes, String> {
+    /// Starts `count` nodes below `directory`; returns when each serves. `at_home`: at the ports of the repository's
+    /// cluster.toml, if all are free.
+    pub async fn start(count: u64, directory: &Path, at_home: bool) -> Result<Nodes, String> {
         let mut config = Config { nodes: Vec::new(), ..Config::embedded(directory) };
         config.cluster.name = "demo".to_owned();
-        for id in 1..=count {
-            config.nodes.push(node(id, directory)?);
+        config.nodes = (1..=count).map(|id| home(id, directory)).collect();
+        if !at_home || !config.nodes.iter().all(is_free) {
+            config.nodes = (1..=count).map(|id| node(id, directory)).collect::<Result<_, _>>()?;
         }
         let disk = RealDisk::new(directory).map_err(|e| e.to_string())?;
         let text = config.effective_toml();
@@ -59,6 +61,21 @@ impl Nodes {
     /// For our own clients, by node.
     pub fn client_addresses(&self) -> Vec<String> {
         self.config.nodes.iter().map(|node| node.address(node.client_port)).collect()
+    }
+
+    /// All doors, a line a node.
+    pub fn doors(&self) -> String {
+        let line = |node: &NodeConfig| {
+            let at = |port| node.address(port);
+            format!(
+                "  node {}: Milvus clients http://{}, Rust clients {}, health http://{}/healthz\n",
+                node.id,
+                at(node.milvus_port),
+                at(node.client_port),
+                at(node.http_port)
+            )
+        };
+        self.config.nodes.iter().map(line).collect()
     }
 
     /// Starts a node that does not run.
@@ -143,6 +160,27 @@ impl Drop for Nodes {
     }
 }
 
+/// A node at the ports of the repository's cluster.toml.
+fn home(id: u64, directory: &Path) -> NodeConfig {
+    // There are five at most.
+    let number = id as u16;
+    let port = |last: u16| number * 10_000 + last;
+    NodeConfig {
+        id,
+        data_dir: directory.join(format!("node-{id}")),
+        milvus_port: port(9_530),
+        client_port: port(9_540),
+        node_port: port(9_550),
+        http_port: 9_090 + number,
+        ..NodeConfig::default()
+    }
+}
+
+/// Whether nobody listens at any of its doors.
+fn is_free(node: &NodeConfig) -> bool {
+    node.ports().iter().all(|(_, port)| TcpListener::bind(node.address(*port)).is_ok())
+}
+
 /// A node on ports that were free a moment ago.
 fn node(id: u64, directory: &Path) -> Result<NodeConfig, String> {
     let free = |_| TcpListener::bind("127.0.0.1:0").and_then(|held| Ok((held.local_addr()?.port(), held)));
@@ -158,4 +196,29 @@ fn node(id: u64, directory: &Path) -> Result<NodeConfig, String> {
         http_port: port(3),
         ..NodeConfig::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn nodes_at_home_are_where_the_repositorys_cluster_toml_has_them() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cluster.toml");
+        let listed = Config::load(&file).unwrap().nodes;
+        for node in &listed {
+            assert_eq!(home(node.id, Path::new("d")).ports(), node.ports());
+        }
+        assert_eq!(listed.len(), 3);
+        let five =
+            Config { nodes: (1..=5).map(|id| home(id, Path::new("d"))).collect(), ..Config::default() };
+        five.validate().unwrap();
+        let nodes = Nodes { config: five, file: PathBuf::new(), children: Vec::new() };
+        assert!(
+            nodes
+                .doors()
+                .contains("node 2: Milvus clients http://127.0.0.1:29530, Rust clients 127.0.0.1:29540")
+        );
+    }
 }

@@ -1,0 +1,84 @@
+//! What an operator reads, and which exit code a script gets, while part of a cluster is missing.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod processes;
+
+use processes::{Nodes, eventually, vecraft};
+
+#[test]
+fn dead_nodes_and_a_lost_majority_are_told_with_an_exit_code_of_their_own() {
+    let mut nodes = Nodes::start(3);
+    let whole = nodes.list(1);
+    assert!(whole.code == 0 && whole.out.contains("everything is where it should be"), "{whole:?}");
+
+    nodes.kill(3);
+    let listed = eventually("node 3 is missed", || match nodes.list(1) {
+        said if said.code == 3 && said.out.contains("node 3 (127.0.0.1:") => Ok(said),
+        said => Err(format!("{said:?}")),
+    });
+    assert!(listed.out.contains(") has not answered for "), "{listed:?}");
+    assert!(!listed.out.contains("where it should be"), "{listed:?}");
+    assert!(listed.err.contains("start it with its directory"), "{listed:?}");
+    // The two others serve everything.
+    nodes.await_serving(1);
+    assert!(nodes.status(1).out.contains("node 3 (127.0.0.1:"), "{:?}", nodes.status(1));
+
+    nodes.kill(2);
+    let lost = eventually("node 1 misses its majority", || match nodes.status(1) {
+        said if said.code == 3 => Ok(said),
+        said => Err(format!("{said:?}")),
+    });
+    assert!(lost.out.contains("state            degraded\n"), "{lost:?}");
+    let by_door = vecraft(&["status", "--connect", &nodes.door(1), "--json"]);
+    let listed = nodes.list(1);
+    for said in [&lost, &by_door, &listed] {
+        assert_eq!(said.code, 3, "{said:?}");
+        let all = format!("{}{}", said.out, said.err);
+        let told = "group 0 (the metastore) has no majority";
+        assert!(all.matches(told).count() == 1 && all.contains("Start the nodes that are away"), "{all}");
+        assert!(all.contains("on nodes 1, 2, 3 and needs a majority"), "{all}");
+    }
+    assert!(by_door.out.contains("\"state\": \"degraded\""), "{by_door:?}");
+
+    nodes.serve(2);
+    nodes.await_serving(1);
+}
+
+#[test]
+fn a_node_that_waits_says_for_what_at_its_client_door() {
+    let mut nodes = Nodes::cold(2, "forming = \"explicit\"");
+    nodes.serve(1);
+    let door = nodes.door(1);
+    let both = || [vecraft(&["status", "--connect", &door]), vecraft(&["node", "list", "--connect", &door])];
+    for wanted in ["waiting for node 2 to answer", "vecraft cluster init"] {
+        eventually(wanted, || {
+            let said = both();
+            let is_told = said.iter().all(|said| said.code == 1 && format!("{said:?}").contains(wanted));
+            if is_told { Ok(()) } else { Err(format!("{said:?}")) }
+        });
+        assert!(both()[0].out.contains("state            starting\n"), "{:?}", both()[0]);
+        if nodes.has_ended(2) {
+            nodes.serve(2);
+        }
+    }
+    let config = nodes.config();
+    let formed = vecraft(&["cluster", "init", "--config", processes::text(&config)]);
+    assert_eq!(formed.code, 0, "{formed:?}");
+    nodes.await_serving(1);
+    nodes.await_serving(2);
+    assert_eq!(nodes.list(1).code, 0);
+}
+
+#[test]
+fn a_door_where_nobody_is_names_the_option_that_says_another() {
+    let door = format!("127.0.0.1:{}", processes::free_ports(1)[0]);
+    for command in [&["node", "list"], &["node", "drain"]] {
+        let mut args = command.to_vec();
+        if command[1] == "drain" {
+            args.push("1");
+        }
+        let said = vecraft(&[&args[..], &["--connect", &door]].concat());
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains(&door) && said.err.contains("--connect HOST:PORT"), "{said:?}");
+    }
+}
