@@ -89,6 +89,7 @@ mod tests {
             nodes,
             replication: 3,
             under_way: under_way.iter().map(|line| (*line).to_owned()).collect(),
+            ..ClusterReply::default()
         };
         assert!(!is_replaced(&reply(vec![node(2, "leaving"), node(4, "active")], &[]), 2, 4));
         assert!(!is_replaced(&reply(vec![node(4, "expected")], &[]), 2, 4));
