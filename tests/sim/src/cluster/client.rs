@@ -134,6 +134,7 @@ impl Client {
     /// Writes until it is acknowledged or refused; false when patience ran out.
     pub async fn write(&mut self, write: &ShardWrite) -> bool {
         let began = Instant::now();
+        self.world.book.asks(write);
         while began.elapsed() < PATIENCE {
             let Some(front) = self.leader() else {
                 self.wait_a_little().await;
@@ -144,6 +145,7 @@ impl Client {
             match front.answer(front.data.write(attempt)).await {
                 Some(Ok(written)) => {
                     self.token = self.token.max(written.timestamp);
+                    self.world.book.answered(write);
                     let position = written.position;
                     let (shard, request, at) = (write.shard, write.request, Instant::now());
                     let holders = self.world.seats.holders(&front, position);

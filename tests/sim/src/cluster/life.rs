@@ -8,7 +8,7 @@ use super::client::{Client, Common};
 use super::machine::{Ailment, Machine, Started, World};
 use super::net::Net;
 use super::plan::Plan;
-use super::replacing::replace;
+use super::replacing::{replace, replace_twice};
 use super::seats::Seats;
 use crate::invariants::{Broken, ensure};
 use crate::rng::Rng;
@@ -37,6 +37,8 @@ pub struct Life {
     next_replica: u64,
     /// A replica that takes the place of a wiped one: one at a time (I2).
     replacing: Option<JoinHandle<()>>,
+    /// A node whose log is damaged and which has not started since: it may be the next to be replaced.
+    damaged: Option<u64>,
     common: Common,
     clients: Vec<JoinHandle<()>>,
     is_troubled: bool,
@@ -66,6 +68,7 @@ impl Life {
             starts: BTreeMap::new(),
             mend_at: None,
             replacing: None,
+            damaged: None,
             common: Common::default(),
             clients: Vec::new(),
             is_troubled: false,
@@ -190,21 +193,51 @@ impl Life {
             world.book.note(format!("node {node} starts as replica {}", self.machine(node).replica));
             match self.machine(node).start(&world, operations).await? {
                 Started::Serves => break,
+                Started::Refused => {
+                    // As an operator does: its disk is emptied, and another replica takes its place (I24).
+                    let old = self.machine(node).replica;
+                    self.renew(node, old);
+                    self.starts.remove(&node);
+                }
                 Started::Died => {
                     let is_power_cut = self.rng.chance(60);
                     self.machine(node).kill(&world, is_power_cut);
                 }
             }
         }
+        self.damaged = self.damaged.filter(|damaged| *damaged != node);
         self.verdict()
+    }
+
+    /// A byte of a node's log is another one when it starts again. It starts in spite of that when nothing counts on the
+    /// byte; else it refuses, and is replaced as if its disk were lost (I6).
+    pub(super) fn damage(&mut self, node: u64) {
+        if self.is_replacing() || self.formed_voter(node).is_none() {
+            return;
+        }
+        let is_power_cut = self.rng.chance(60);
+        let world = self.world.clone();
+        if self.machine(node).damage(&world, is_power_cut) {
+            self.damaged = Some(node);
+        }
+        self.kill(node, is_power_cut);
+    }
+
+    /// One replica at a time (I2).
+    fn is_replacing(&self) -> bool {
+        self.damaged.is_some() || self.replacing.as_ref().is_some_and(|replacing| !replacing.is_finished())
     }
 
     /// A node loses everything; another replica starts there and takes the old one's place (I1, I2).
     pub(super) fn wipe(&mut self, node: u64) {
-        if self.replacing.as_ref().is_some_and(|replacing| !replacing.is_finished()) {
+        if self.is_replacing() {
             return;
         }
         let Some(old) = self.formed_voter(node) else { return };
+        self.renew(node, old);
+    }
+
+    fn renew(&mut self, node: u64, old: ReplicaId) {
         self.kill(node, true);
         let is_reused = self.world.bug == Some(Bug::ReuseReplicaId);
         let new = if is_reused { old } else { ReplicaId(self.next_replica) };
@@ -215,8 +248,12 @@ impl Life {
         (machine.replica, machine.birth) = (new, Birth::Join);
         self.world.book.note(format!("node {node} lost its disk, replica {new} takes the place of {old}"));
         if !is_reused {
-            self.replacing =
-                Some(tokio::spawn(replace(self.world.clone(), node, old, new, self.rng.fork(new.0))));
+            let (world, rng) = (self.world.clone(), self.rng.fork(new.0));
+            self.replacing = Some(if bug == Some(Bug::ReplaceUnguarded) {
+                tokio::spawn(replace_twice(world, node, old, new, rng))
+            } else {
+                tokio::spawn(replace(world, node, old, new, rng))
+            });
         }
     }
 

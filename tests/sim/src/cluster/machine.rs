@@ -3,18 +3,20 @@
 //! Wired as `nodes/server` wires it, from the product's own parts: log, peers, network, host, restored replica, data
 //! node, maintenance, clean-up. The simulation's are the disk, the roads, the clocks and the moment of death.
 
+mod damage;
 mod listening;
 mod starting;
 
 use super::book::Book;
 use super::bug::Bug;
 use super::disk::DiskPace;
-use super::invariants::i7_votes::Promised;
+use super::invariants::i6_log::Synced;
 use super::net::Net;
 use super::plan::Plan;
 use super::seats::{Front, Seats};
 use super::witness::Witness;
 use crate::invariants::{Broken, broken};
+use crate::node::GROUP;
 use crate::power::Fuse;
 use crate::rng::Rng;
 use parking_lot::Mutex;
@@ -67,7 +69,10 @@ pub struct Machine {
     rng: Rng,
     lives: u64,
     applied: Arc<AtomicU64>,
-    promised: Promised,
+    /// What its log has synced, over all its processes.
+    synced: Arc<Mutex<Synced>>,
+    /// A byte of its log is another one since the last process died.
+    is_damaged: bool,
     looked_at: Vec<Arc<ShardView>>,
 }
 
@@ -104,7 +109,8 @@ impl Machine {
             rng,
             lives: 0,
             applied: Arc::default(),
-            promised: Promised::default(),
+            synced: Arc::default(),
+            is_damaged: false,
             looked_at: Vec::new(),
         }
     }
@@ -119,7 +125,8 @@ impl Machine {
     pub fn wipe(&mut self, bug: Option<Bug>) {
         (self.disk, self.kv) = Machine::disks(&mut self.rng, bug);
         self.applied = Arc::default();
-        self.promised = Promised::default();
+        self.synced = Arc::default();
+        self.is_damaged = false;
     }
 
     /// The next sync of a file fails.
@@ -169,6 +176,8 @@ impl Machine {
     }
 
     fn remember(&mut self, process: &Process) {
+        let last = process.log.group(GROUP, self.replica).recovered().ok().and_then(|log| log.last);
+        self.synced.lock().died(last);
         if let Some(members) = Some(process.front.group.members()).filter(|members| members.id.is_some())
             && matches!(self.birth, Birth::Form(_))
             && !members.voters.is_empty()

@@ -4,8 +4,7 @@ use super::{Machine, Process, World};
 use crate::cluster::bug::Bug;
 use crate::cluster::clock::NodeClock;
 use crate::cluster::disk::write_log;
-use crate::cluster::invariants::i7_votes::Promised;
-use crate::cluster::invariants::{i4_purge, i5_snapshot, i7_votes};
+use crate::cluster::invariants::{i4_purge, i5_snapshot, i6_log, i7_votes, i13_segments};
 use crate::cluster::kv::ForgetfulKv;
 use crate::cluster::net::WiredFiles;
 use crate::cluster::seats::Front;
@@ -23,7 +22,7 @@ use vecraft_data::{
     DataGroup, DataMachine, DataNode, DiskFiles, Failures, Pressure, Routes, Source, Space, Surroundings,
     Throttle, WriteLimits, clean_up, maintain, restore,
 };
-use vecraft_log_store::{LogOptions, NodeLog};
+use vecraft_log_store::{GroupLog, LogOptions, NodeLog};
 use vecraft_raft_host::{GroupSpec, Host, Mark};
 use vecraft_runtime::pools::IoPool;
 use vecraft_runtime::shutdown::Shutdown;
@@ -45,6 +44,8 @@ pub enum Started {
     Serves,
     /// The process died on the way.
     Died,
+    /// Its log is damaged and it refuses: another replica must take its place.
+    Refused,
 }
 
 impl Machine {
@@ -67,11 +68,18 @@ impl Machine {
         match outcome {
             Ok(process) => {
                 self.process = Some(process);
+                self.is_damaged = false;
                 Ok(Started::Serves)
             }
             Err(_) if fuse.is_blown() || was_excused => {
                 world.net.close(self.id);
                 Ok(Started::Died)
+            }
+            Err(error) if self.is_damaged => {
+                world.net.close(self.id);
+                i6_log::refused(self.id, &error)?;
+                world.book.with(|pages| pages.figures.refused += 1);
+                Ok(Started::Refused)
             }
             Err(error) => Err(i4_purge::refused(self.id, &error)),
         }
@@ -79,7 +87,9 @@ impl Machine {
 
     async fn try_start(&mut self, world: &World, fuse: Fuse) -> Result<Process, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
-        let disk: Arc<dyn Disk> = Arc::new(FusedDisk { inner: self.disk.clone(), fuse: fuse.clone() });
+        let keeps_files = world.bug == Some(Bug::KeepUnnamed);
+        let disk: Arc<dyn Disk> =
+            Arc::new(FusedDisk { inner: self.disk.clone(), fuse: fuse.clone(), keeps_files });
         let kv = ForgetfulKv::new(FusedKv { inner: self.kv.clone(), fuse: fuse.clone() });
         let io = IoPool::inline("sim-io");
         let clock =
@@ -99,11 +109,17 @@ impl Machine {
         let (log, _) = NodeLog::open(disk.clone(), "log", options).map_err(|e| text(&e))?;
         let group_log = log.group(GROUP, self.replica);
         let found = group_log.recovered().map_err(|e| text(&e))?;
-        world.book.judge(i7_votes::check(self.id, self.promised, found.vote, found.last));
-        self.promised = Promised { vote: found.vote };
+        let synced = *self.synced.lock();
+        world.book.judge(i6_log::recovered(self.id, synced, &found));
+        world.book.judge(i7_votes::check(self.id, synced.vote, found.vote, found.last));
+        if !fuse.is_blown() {
+            let contents = world.book.with(|pages| pages.contents.read(self.id, &group_log, &found));
+            world.book.judge(contents);
+            *self.synced.lock() = i6_log::Synced::all(&found);
+        }
 
         let mut tasks = Vec::new();
-        tasks.push(tokio::spawn(write_log(log.clone(), self.pace.clone(), fuse.clone())).abort_handle());
+        tasks.push(tokio::spawn(self.writes(&log, &group_log, &fuse)).abort_handle());
         let died = Shutdown::new();
         let files = Arc::new(DiskFiles::new(disk.clone(), io.clone()));
         let accepted = world.net.open(self.id, self.lives, files);
@@ -112,7 +128,7 @@ impl Machine {
         let host = host.keeping_for_followers(world.plan.reserve_bytes).inline();
 
         let views = Arc::new(ViewRegistry::new());
-        let is_late = world.bug == Some(Bug::ReadOnApplied);
+        let is_late = matches!(world.bug, Some(Bug::ReadOnApplied | Bug::ResolveOnOldView));
         let shown = if is_late { Arc::new(ViewRegistry::new()) } else { views.clone() };
         let routes = Arc::new(Routes::default());
         let limits =
@@ -128,6 +144,9 @@ impl Machine {
         world.book.judge(
             world.book.with(|pages| i5_snapshot::check(self.id, at.unwrap_or_default(), &views, pages)),
         );
+        world
+            .book
+            .judge(world.book.with(|pages| i13_segments::restored(self.id, &self.disk, &views, at, pages)));
         views.list().iter().filter(|_| is_late).for_each(|view| shown.publish((**view).clone()));
 
         let pressure = Arc::new(Pressure::default());
@@ -139,7 +158,7 @@ impl Machine {
             fuse: fuse.clone(),
             book: world.book.clone(),
             bug: world.bug,
-            views,
+            views: views.clone(),
             shown: shown.clone(),
             kv,
             applied_before: self.applied.load(Ordering::Relaxed),
@@ -167,9 +186,17 @@ impl Machine {
         if world.bug == Some(Bug::PurgeAboveCheckpoint) {
             tasks.push(tokio::spawn(pretend(group.clone(), witness.clone())).abort_handle());
         }
-        let front = Front { node: self.id, data, group, views: shown, died, fuse: fuse.clone() };
+        // Who reads is not what [`Bug::ResolveOnOldView`] is about.
+        let read = if world.bug == Some(Bug::ResolveOnOldView) { views } else { shown };
+        let front = Front { node: self.id, data, group, views: read, died, fuse: fuse.clone() };
         world.seats.take(front.clone(), group_log);
         Ok(Process { fuse, log, witness, front, tasks, ended })
+    }
+}
+
+impl Machine {
+    fn writes(&self, log: &NodeLog, group: &GroupLog, fuse: &Fuse) -> impl Future<Output = ()> + use<> {
+        write_log(log.clone(), group.clone(), self.synced.clone(), self.pace.clone(), fuse.clone())
     }
 }
 
