@@ -144,9 +144,12 @@ impl Machine {
         world.book.judge(
             world.book.with(|pages| i5_snapshot::check(self.id, at.unwrap_or_default(), &views, pages)),
         );
-        world
-            .book
-            .judge(world.book.with(|pages| i13_segments::restored(self.id, &self.disk, &views, at, pages)));
+        // A start that dies on its way removes nothing any more.
+        if !fuse.is_blown() {
+            let restored =
+                world.book.with(|pages| i13_segments::restored(self.id, &self.disk, &views, at, pages));
+            world.book.judge(restored);
+        }
         views.list().iter().filter(|_| is_late).for_each(|view| shown.publish((**view).clone()));
 
         let pressure = Arc::new(Pressure::default());
