@@ -5,7 +5,7 @@
 //! which may take long, may fail and may be tried again, and then *installs* them, after which everything is synced
 //! (I4) and its views are swapped (I15).
 
-use crate::Error;
+use crate::{Error, Members};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -126,6 +126,11 @@ impl Mark {
     /// The position it names.
     pub fn position(&self) -> LogPosition {
         LogPosition(self.log_id.index)
+    }
+
+    /// The members in force at it.
+    pub fn members(&self) -> Members {
+        Members::new(&self.membership)
     }
 
     /// Its bytes, for a checkpoint.

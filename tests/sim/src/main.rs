@@ -31,7 +31,8 @@ struct Options {
     /// Plant a bug. Of a node: skip-fsync, skip-kv-sync, drop-delete-on-replay, purge-above-checkpoint,
     /// clean-up-under-checkpoint. Of a cluster: skip-fsync, ack-before-majority, read-on-applied, reuse-replica-id,
     /// purge-above-checkpoint, drop-delete-on-replay, double-apply, bounded-by-heartbeat, snapshot-without-deletes,
-    /// timestamp-back.
+    /// timestamp-back, replace-in-two-steps, replace-too-early, replace-unguarded, cut-at-damage, resolve-on-old-view,
+    /// delete-by-key, keep-unnamed, ignore-seal.
     #[arg(long)]
     bug: Option<String>,
     /// Go on after a failure and count.

@@ -66,7 +66,7 @@ impl Machine {
         disk.set_sync_is_a_lie(bug == Some(Bug::SkipFsync));
         kv.set_sync_is_a_lie(bug == Some(Bug::SkipKvSync));
         Machine {
-            disk: FusedDisk { inner: disk, fuse: fuse.clone() },
+            disk: FusedDisk { inner: disk, fuse: fuse.clone(), keeps_files: false },
             kv: FusedKv { inner: kv, fuse: fuse.clone() },
             fuse,
             log: plan.log.clone(),

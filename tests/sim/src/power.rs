@@ -103,6 +103,14 @@ pub struct FusedDisk {
     pub inner: SimDisk,
     /// Its fuse, shared with the store.
     pub fuse: Fuse,
+    /// Removes nothing of the groups' files, and says that it did: a planted bug.
+    pub keeps_files: bool,
+}
+
+impl FusedDisk {
+    fn keeps(&self, path: &str) -> bool {
+        self.keeps_files && path.starts_with("groups/")
+    }
 }
 
 #[derive(Debug)]
@@ -128,6 +136,9 @@ impl Disk for FusedDisk {
         self.fuse.changing(from, || self.inner.rename(from, to))
     }
     fn remove_file(&self, path: &str) -> Result<()> {
+        if self.keeps(path) {
+            return Ok(());
+        }
         self.fuse.changing(path, || self.inner.remove_file(path))
     }
     fn list(&self, dir: &str) -> Result<Vec<DirEntry>> {
@@ -137,6 +148,9 @@ impl Disk for FusedDisk {
         self.fuse.changing(dir, || self.inner.create_dir_all(dir))
     }
     fn remove_dir_all(&self, dir: &str) -> Result<()> {
+        if self.keeps(dir) {
+            return Ok(());
+        }
         self.fuse.changing(dir, || self.inner.remove_dir_all(dir))
     }
     fn sync_dir(&self, dir: &str) -> Result<()> {

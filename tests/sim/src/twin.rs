@@ -226,6 +226,11 @@ impl TwinShard {
         rows
     }
 
+    /// The segments that the log names: those that take rows, and sealed ones (I13).
+    pub fn segments(&self) -> BTreeSet<SegmentId> {
+        self.growing.values().map(|(segment, _)| *segment).chain(self.sealed.keys().copied()).collect()
+    }
+
     /// The index builds in force, in order.
     pub fn builds(&self) -> Vec<(SegmentId, IndexBuild)> {
         self.builds.iter().map(|((segment, _), build)| (*segment, *build)).collect()

@@ -4,10 +4,12 @@
 //! Replicas, clients and the fate write into it; the rules in [`super::invariants`] are asked on every such occasion.
 //! The first rule that does not hold ends the life.
 
+mod reading;
+
 use super::invariants::{
-    durable_writes, i5_snapshot, i9_timestamps, i10_retries, i11_one_log, i17_reads, i20_views,
+    durable_writes, i2_replacement, i5_snapshot, i6_log, i9_timestamps, i10_retries, i12_filters,
+    i13_segments, i17_reads, i20_views,
 };
-use crate::invariants::i10_retries::request;
 use crate::invariants::{Broken, Check};
 use crate::trace::Trace;
 use crate::twin::Twin;
@@ -16,11 +18,11 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::time::Instant;
-use vecraft_rpc::codec;
-use vecraft_rpc::services::ShardWritten;
+use vecraft_raft_host::Mark;
+use vecraft_rpc::services::{ShardWrite, ShardWritten};
 use vecraft_segment::{ShardView, ViewRegistry};
-use vecraft_state::shard::{ShardEntry, ShardReply};
-use vecraft_types::{LogPosition, RequestId, ShardId, Timestamp};
+use vecraft_state::shard::ShardReply;
+use vecraft_types::{LogPosition, RequestId, ShardId};
 
 /// An entry of the group's log, as the first replica that applied it had it.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +76,12 @@ pub struct Pages {
     pub retries: i10_retries::Retries,
     /// Timestamps.
     pub stamps: i9_timestamps::Stamps,
+    /// Members, and who asked for which.
+    pub replacements: i2_replacement::Replacements,
+    /// Entries as logs have them.
+    pub contents: i6_log::Contents,
+    /// Deletes by filter.
+    pub filters: i12_filters::Filters,
     /// Figures for the report.
     pub figures: Figures,
 }
@@ -89,6 +97,8 @@ pub struct Figures {
     pub deaths: u64,
     /// Snapshots installed.
     pub snapshots: u64,
+    /// Starts that a damaged log refused.
+    pub refused: u64,
     /// Replicas replaced after a wipe.
     pub replaced: u64,
     /// Troubles made.
@@ -114,6 +124,9 @@ impl Book {
             seen: i17_reads::Seen::default(),
             retries: i10_retries::Retries::default(),
             stamps: i9_timestamps::Stamps::default(),
+            replacements: i2_replacement::Replacements::default(),
+            contents: i6_log::Contents::default(),
+            filters: i12_filters::Filters::default(),
             figures: Figures::default(),
         })))
     }
@@ -149,7 +162,7 @@ impl Book {
         &self,
         node: u64,
         position: LogPosition,
-        mark: Bytes,
+        mark: &Mark,
         command: Option<&Bytes>,
         reply: Option<&Bytes>,
     ) {
@@ -157,7 +170,12 @@ impl Book {
         if is_new {
             self.note(format!("node {node} is the first to apply {position}"));
         }
-        let outcome = self.with(|pages| pages.apply(node, position, mark, command, reply));
+        let outcome = self.with(|pages| {
+            if is_new {
+                pages.replacements.applied(&mark.members())?;
+            }
+            pages.apply(node, position, reading::bytes_of(mark), command, reply)
+        });
         self.judge(outcome);
     }
 
@@ -174,9 +192,27 @@ impl Book {
         self.judge(outcome);
     }
 
+    /// A client is about to ask for a write, the first time or again.
+    pub fn asks(&self, write: &ShardWrite) {
+        self.with(|pages| {
+            let acknowledged = pages.acks.iter().filter(|ack| ack.shard == write.shard);
+            let newest = acknowledged.map(|ack| ack.position).max().unwrap_or_default();
+            pages.filters.asks(write, newest);
+        });
+    }
+
+    /// It was told that the write is done.
+    pub fn answered(&self, write: &ShardWrite) {
+        let outcome = self.with(|pages| pages.filters.answered(write, &pages.twin));
+        self.judge(outcome);
+    }
+
     /// A view that readers of a node get is what the log says.
     pub fn view(&self, node: u64, view: &ShardView) {
-        let outcome = self.with(|pages| i20_views::check(node, view, pages));
+        let outcome = self.with(|pages| {
+            i13_segments::shown(node, view, view.position, pages)?;
+            i20_views::check(node, view, pages)
+        });
         self.judge(outcome);
     }
 
@@ -195,79 +231,4 @@ impl Default for Book {
     fn default() -> Book {
         Book::new()
     }
-}
-
-impl Pages {
-    fn apply(
-        &mut self,
-        node: u64,
-        position: LogPosition,
-        mark: Bytes,
-        command: Option<&Bytes>,
-        reply: Option<&Bytes>,
-    ) -> Check {
-        let reply =
-            reply.map(|bytes| i11_one_log::decode::<ShardReply>(node, position, bytes)).transpose()?;
-        if let Some(known) = self.log.get(&position) {
-            return i11_one_log::same(
-                node,
-                position,
-                known,
-                &Known { mark, command: command.cloned(), reply, request: known.request },
-            );
-        }
-        i11_one_log::next(node, position, self.log.last_key_value().map(|(at, _)| *at))?;
-        let mut known = Known { mark, command: command.cloned(), reply: None, request: None };
-        if let Some(bytes) = command {
-            let entry: ShardEntry = i11_one_log::decode(node, position, bytes)?;
-            known.request = request(&entry.command).map(|request| (entry.shard, request));
-            let before = self.twin.shards.get(&entry.shard).map(|shard| shard.rows.clone());
-            let expected = self.twin.apply(position, &entry);
-            let after = self.twin.shards.get(&entry.shard).map(|shard| shard.rows.clone());
-            let has_changed = before != after;
-            if has_changed {
-                self.changes.entry(entry.shard).or_default().insert(position);
-            }
-            self.states.insert(position, Arc::new(self.twin.clone()));
-            if let Some(seen) = &reply {
-                self.stamps.answered(position, entry.suggested, seen)?;
-                self.retries.answered(position, &entry, seen, &expected, has_changed)?;
-                i11_one_log::answer(node, position, seen, &expected)?;
-            }
-            known.reply = Some(expected);
-        }
-        self.log.insert(position, known);
-        Ok(())
-    }
-
-    /// What the log means up to a position.
-    pub fn at(&self, position: LogPosition) -> Arc<Twin> {
-        self.states.range(..=position).next_back().map(|(_, twin)| twin.clone()).unwrap_or_default()
-    }
-
-    /// The last entry up to a position that changed a shard's rows.
-    pub fn change_at(&self, shard: ShardId, position: LogPosition) -> LogPosition {
-        let changes = self.changes.get(&shard);
-        changes.and_then(|all| all.range(..=position).next_back().copied()).unwrap_or_default()
-    }
-
-    /// What a read must see of a shard that has to include all writes acknowledged before `moment`.
-    pub fn owed(&self, shard: ShardId, moment: Instant) -> LogPosition {
-        let owed = self.acks.iter().filter(|ack| ack.shard == shard && ack.at <= moment);
-        owed.map(|ack| self.change_at(shard, ack.position)).max().unwrap_or_default()
-    }
-
-    /// The same for a session that has seen a timestamp.
-    pub fn owed_session(&self, shard: ShardId, token: Timestamp) -> LogPosition {
-        let owed = self.acks.iter().filter(|ack| ack.shard == shard && ack.written.timestamp <= token);
-        owed.map(|ack| self.change_at(shard, ack.position)).max().unwrap_or_default()
-    }
-}
-
-/// Bytes of something that has a byte form.
-///
-/// # Panics
-/// Never for the types of this crate.
-pub fn bytes_of(mark: &vecraft_raft_host::Mark) -> Bytes {
-    mark.encode().unwrap_or_else(|error| Bytes::from(codec::encode(&error.to_string()).unwrap_or_default()))
 }

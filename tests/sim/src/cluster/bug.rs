@@ -42,6 +42,22 @@ bugs! {
     SnapshotWithoutDeletes = "snapshot-without-deletes",
     /// An entry gets the timestamp that its proposer's clock suggests (against I9).
     TimestampBack = "timestamp-back",
+    /// The newcomer becomes a voter first and the old replica leaves later: four voters with one dead (against I2).
+    ReplaceInTwoSteps = "replace-in-two-steps",
+    /// The newcomer becomes a voter as soon as it is a learner (against I2).
+    ReplaceTooEarly = "replace-too-early",
+    /// What was decided on old members is done to whatever they are by then (against I2).
+    ReplaceUnguarded = "replace-unguarded",
+    /// A log with a damaged record is cut there, whatever follows (against I6).
+    CutAtDamage = "cut-at-damage",
+    /// A delete by filter looks at views that are behind (against I12).
+    ResolveOnOldView = "resolve-on-old-view",
+    /// A resolved delete takes what is there under its keys (against I12).
+    DeleteByKey = "delete-by-key",
+    /// Files that nothing names are not removed (against I13).
+    KeepUnnamed = "keep-unnamed",
+    /// A replica goes on with a segment that the log has sealed (against I13).
+    IgnoreSeal = "ignore-seal",
 }
 
 impl fmt::Display for Bug {

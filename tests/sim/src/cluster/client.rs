@@ -1,11 +1,10 @@
 //! Clients: they write through whoever leads and try again under the same name until they know; they read anywhere.
 
+mod reading;
+
 use super::book::Ack;
-use super::bug::Bug;
-use super::invariants::i17_reads;
 use super::machine::World;
 use super::seats::Front;
-use crate::invariants::Check;
 use crate::node::GROUP;
 use crate::rng::Rng;
 use crate::rows::{self, Row};
@@ -13,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
-use vecraft_rpc::services::{ReadBarrier, RowChange, ShardAdmin, ShardCreation, ShardWrite, ShardWriter};
+use vecraft_rpc::services::{RowChange, ShardAdmin, ShardCreation, ShardWrite, ShardWriter};
 use vecraft_types::api::Consistency;
 use vecraft_types::{
     ClientId, Code, CollectionId, CollectionSchema, DataType, LogPosition, PartitionId, PrimaryKey,
@@ -26,8 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(12);
 const RETRY_MS: u64 = 150;
 /// For one attempt, at most, in milliseconds.
 const ATTEMPT_MS: (u64, u64) = (200, 2_000);
-/// For a read, in milliseconds.
-const READ_MS: u64 = 1_500;
 const PARTITIONS: u64 = 3;
 
 /// The shards of a life.
@@ -137,6 +134,7 @@ impl Client {
     /// Writes until it is acknowledged or refused; false when patience ran out.
     pub async fn write(&mut self, write: &ShardWrite) -> bool {
         let began = Instant::now();
+        self.world.book.asks(write);
         while began.elapsed() < PATIENCE {
             let Some(front) = self.leader() else {
                 self.wait_a_little().await;
@@ -147,6 +145,7 @@ impl Client {
             match front.answer(front.data.write(attempt)).await {
                 Some(Ok(written)) => {
                     self.token = self.token.max(written.timestamp);
+                    self.world.book.answered(write);
                     let position = written.position;
                     let (shard, request, at) = (write.shard, write.request, Instant::now());
                     let holders = self.world.seats.holders(&front, position);
@@ -190,76 +189,6 @@ impl Client {
             return self.rng.pick(&leaders).cloned();
         }
         self.rng.pick(&self.world.seats.all()).cloned()
-    }
-
-    /// One read.
-    pub async fn read(&mut self, shard: ShardId, level: Consistency) -> bool {
-        let fronts = self.world.seats.all();
-        let Some(front) = self.rng.pick(&fronts).cloned() else { return false };
-        let began = Instant::now();
-        let owed = self.owed(shard, level, began);
-        let waited = match level {
-            Consistency::Bounded(bound, _) if self.trusts_heartbeats(&front, bound) => Some(Ok(())),
-            _ => front.answer(front.data.wait(shard, level, READ_MS)).await,
-        };
-        if !matches!(waited, Some(Ok(()))) {
-            return false;
-        }
-        let Some(view) = front.views.get(shard) else {
-            // The shards are there before anybody reads.
-            self.judge(&front, level, owed, LogPosition(0));
-            return false;
-        };
-        self.world.book.view(front.node, &view);
-        let shown = self.world.book.with(|pages| {
-            pages.figures.reads += 1;
-            let shown = pages.change_at(shard, view.position);
-            if level == Consistency::Strong {
-                pages.seen.add(shard, shown);
-            }
-            shown
-        });
-        self.judge(&front, level, owed, shown);
-        true
-    }
-
-    /// Which rule says what the read owes, and the change it owes.
-    fn owed(&self, shard: ShardId, level: Consistency, began: Instant) -> (&'static str, LogPosition) {
-        self.world.book.with(|pages| match level {
-            Consistency::Strong => ("I16", pages.owed(shard, began).max(pages.seen.before(shard, began))),
-            Consistency::Session(token) => ("I20", pages.owed_session(shard, token)),
-            Consistency::Bounded(ms, _) => {
-                let moment =
-                    began.checked_sub(Duration::from_millis(ms)).filter(|moment| *moment >= pages.began);
-                ("I17", moment.map(|moment| pages.owed(shard, moment)).unwrap_or_default())
-            }
-            Consistency::Eventually => ("I20", LogPosition(0)),
-        })
-    }
-
-    fn judge(
-        &self,
-        front: &Front,
-        level: Consistency,
-        (rule, owed): (&'static str, LogPosition),
-        shown: LogPosition,
-    ) {
-        let name = match level {
-            Consistency::Strong => "Strong",
-            Consistency::Session(_) => "Session",
-            Consistency::Bounded(..) => "Bounded",
-            Consistency::Eventually => "Eventually",
-        };
-        let outcome: Check = i17_reads::check(rule, front.node, name, owed, shown);
-        self.world.book.judge(outcome);
-    }
-
-    /// [`Bug::BoundedByHeartbeat`]: the leader was heard within the bound.
-    fn trusts_heartbeats(&self, front: &Front, bound_ms: u64) -> bool {
-        let Some(leader) = front.group.leader() else { return false };
-        let heard = self.world.net.heard_ago(front.node, leader.node.0);
-        self.world.bug == Some(Bug::BoundedByHeartbeat)
-            && heard.is_some_and(|ago| ago < Duration::from_millis(bound_ms))
     }
 
     /// A new write.

@@ -1,12 +1,13 @@
 //! A disk that takes its time: batches of the log are durable a while after they were handed in.
 
+use super::invariants::i6_log::Synced;
 use crate::power::Fuse;
 use crate::rng::Rng;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use vecraft_log_store::NodeLog;
+use vecraft_log_store::{GroupLog, LogHealth, NodeLog};
 
 /// Without anything to write the log is marked as synced after so long (I6).
 const SILENCE: Duration = Duration::from_secs(1);
@@ -45,18 +46,32 @@ impl DiskPace {
     }
 }
 
-/// The log's writer: until the process is dead.
-pub async fn write_log(log: NodeLog, pace: DiskPace, fuse: Fuse) {
+/// The log's writer: until the process is dead. What a group's log showed before a write that went well is synced.
+pub async fn write_log(
+    log: NodeLog,
+    group: GroupLog,
+    synced: Arc<Mutex<Synced>>,
+    pace: DiskPace,
+    fuse: Fuse,
+) {
     loop {
         let is_roused = tokio::time::timeout(SILENCE, log.roused()).await.is_ok();
         tokio::time::sleep(pace.draw()).await;
         if fuse.is_blown() {
             return;
         }
+        // The commit point and the mark may wait; with a batch everything queued is written.
+        let queued = group.recovered();
+        let is_batch = is_roused || log.metrics().queue_bytes > 0;
         if is_roused {
             log.write_queued();
         } else {
             log.tick();
+        }
+        if let (true, Ok(queued), LogHealth::Serving, false) =
+            (is_batch, queued, log.health(), fuse.is_blown())
+        {
+            *synced.lock() = Synced::all(&queued);
         }
     }
 }

@@ -1,14 +1,16 @@
 //! One life of a seed's cluster: form, live through trouble, heal, agree, lose all power, and still have everything.
 
+mod healing;
+
 use super::book::Book;
 use super::bug::Bug;
-use super::client::{Client, Common, shards};
+use super::client::{Client, Common};
 use super::machine::{Ailment, Machine, Started, World};
 use super::net::Net;
 use super::plan::Plan;
-use super::replacing::replace;
+use super::replacing::{replace, replace_twice};
 use super::seats::Seats;
-use crate::invariants::{Broken, broken, ensure};
+use crate::invariants::{Broken, ensure};
 use crate::rng::Rng;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -16,11 +18,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use vecraft_raft_host::Birth;
-use vecraft_types::api::Consistency;
-use vecraft_types::{LogPosition, NodeId, ReplicaId};
+use vecraft_types::{NodeId, ReplicaId};
 
-/// Without trouble a cluster is whole again within this.
-const HEAL_MAX: Duration = Duration::from_secs(90);
 /// Starts in a row that may die on their way.
 const DEADLY_STARTS: u64 = 2;
 
@@ -38,6 +37,8 @@ pub struct Life {
     next_replica: u64,
     /// A replica that takes the place of a wiped one: one at a time (I2).
     replacing: Option<JoinHandle<()>>,
+    /// A node whose log is damaged and which has not started since: it may be the next to be replaced.
+    damaged: Option<u64>,
     common: Common,
     clients: Vec<JoinHandle<()>>,
     is_troubled: bool,
@@ -67,6 +68,7 @@ impl Life {
             starts: BTreeMap::new(),
             mend_at: None,
             replacing: None,
+            damaged: None,
             common: Common::default(),
             clients: Vec::new(),
             is_troubled: false,
@@ -191,21 +193,51 @@ impl Life {
             world.book.note(format!("node {node} starts as replica {}", self.machine(node).replica));
             match self.machine(node).start(&world, operations).await? {
                 Started::Serves => break,
+                Started::Refused => {
+                    // As an operator does: its disk is emptied, and another replica takes its place (I24).
+                    let old = self.machine(node).replica;
+                    self.renew(node, old);
+                    self.starts.remove(&node);
+                }
                 Started::Died => {
                     let is_power_cut = self.rng.chance(60);
                     self.machine(node).kill(&world, is_power_cut);
                 }
             }
         }
+        self.damaged = self.damaged.filter(|damaged| *damaged != node);
         self.verdict()
+    }
+
+    /// A byte of a node's log is another one when it starts again. It starts in spite of that when nothing counts on the
+    /// byte; else it refuses, and is replaced as if its disk were lost (I6).
+    pub(super) fn damage(&mut self, node: u64) {
+        if self.is_replacing() || self.formed_voter(node).is_none() {
+            return;
+        }
+        let is_power_cut = self.rng.chance(60);
+        let world = self.world.clone();
+        if self.machine(node).damage(&world, is_power_cut) {
+            self.damaged = Some(node);
+        }
+        self.kill(node, is_power_cut);
+    }
+
+    /// One replica at a time (I2).
+    fn is_replacing(&self) -> bool {
+        self.damaged.is_some() || self.replacing.as_ref().is_some_and(|replacing| !replacing.is_finished())
     }
 
     /// A node loses everything; another replica starts there and takes the old one's place (I1, I2).
     pub(super) fn wipe(&mut self, node: u64) {
-        if self.replacing.as_ref().is_some_and(|replacing| !replacing.is_finished()) {
+        if self.is_replacing() {
             return;
         }
         let Some(old) = self.formed_voter(node) else { return };
+        self.renew(node, old);
+    }
+
+    fn renew(&mut self, node: u64, old: ReplicaId) {
         self.kill(node, true);
         let is_reused = self.world.bug == Some(Bug::ReuseReplicaId);
         let new = if is_reused { old } else { ReplicaId(self.next_replica) };
@@ -216,8 +248,12 @@ impl Life {
         (machine.replica, machine.birth) = (new, Birth::Join);
         self.world.book.note(format!("node {node} lost its disk, replica {new} takes the place of {old}"));
         if !is_reused {
-            self.replacing =
-                Some(tokio::spawn(replace(self.world.clone(), node, old, new, self.rng.fork(new.0))));
+            let (world, rng) = (self.world.clone(), self.rng.fork(new.0));
+            self.replacing = Some(if bug == Some(Bug::ReplaceUnguarded) {
+                tokio::spawn(replace_twice(world, node, old, new, rng))
+            } else {
+                tokio::spawn(replace(world, node, old, new, rng))
+            });
         }
     }
 
@@ -237,108 +273,5 @@ impl Life {
         for front in self.world.seats.leaders() {
             tokio::spawn(async move { front.group.transfer_leader(to, Duration::from_secs(2)).await });
         }
-    }
-
-    /// No trouble from here on: everybody lives, everything is mended, and soon the group is whole.
-    async fn heal(&mut self) -> Lived {
-        self.world.book.note("no trouble from here on");
-        self.mend();
-        let began = Instant::now();
-        for node in 1..=self.world.plan.nodes {
-            self.machine(node).pace.recover();
-            if self.machine(node).process.is_none() {
-                self.starts.insert(node, began);
-            }
-        }
-        while let Err(why) = self.is_whole().await {
-            ensure(began.elapsed() < HEAL_MAX, "liveness", || {
-                format!("after {HEAL_MAX:?} without trouble {why}")
-            })?;
-            self.pass().await?;
-        }
-        Ok(())
-    }
-
-    /// Says what is missing for a whole group: every node serves a voter, one leads, all have published what it has.
-    async fn is_whole(&mut self) -> Result<(), String> {
-        if self.replacing.as_ref().is_some_and(|replacing| !replacing.is_finished()) {
-            return Err("a wiped replica is not replaced".to_owned());
-        }
-        let fronts = self.world.seats.all();
-        if fronts.len() as u64 != self.world.plan.nodes {
-            return Err(format!("{} nodes serve", fronts.len()));
-        }
-        for front in &fronts {
-            let members = front.group.members();
-            if members.is_joint || members.voters.len() as u64 != self.world.plan.nodes {
-                return Err(format!("node {} knows the members {members:?}", front.node));
-            }
-        }
-        let mut at = LogPosition(0);
-        for front in &fronts {
-            at = at.max(front.group.read_index().await.map_err(|e| format!("node {}: {e}", front.node))?);
-        }
-        for front in &fronts {
-            front.group.wait_published(at, Duration::from_millis(500)).await.map_err(|e| e.to_string())?;
-        }
-        Ok(())
-    }
-
-    async fn until_done(&mut self, client: JoinHandle<()>) -> Lived {
-        let began = Instant::now();
-        while !client.is_finished() {
-            ensure(began.elapsed() < HEAL_MAX, "liveness", || "a client waits for ever".to_owned())?;
-            self.pass().await?;
-        }
-        client.await.map_err(|error| broken("no panic", format!("a client: {error}")))
-    }
-
-    /// Every replica shows everything that was acknowledged, and all show the same; a new write and a retry go through.
-    async fn agree(&mut self, when: &str) -> Lived {
-        self.world.book.note(format!("all must agree {when}"));
-        let mut client = self.client(300);
-        client.id = vecraft_types::ClientId(u128::from(self.rng.next()));
-        for (shard, schema) in shards(&self.world) {
-            let write = client.draw(shard, &schema);
-            for _ in 0..2 {
-                let is_written = client.write(&write).await;
-                ensure(is_written, "liveness", || format!("no write goes through {when}"))?;
-            }
-            for _ in 0..2 * self.world.plan.nodes {
-                client.read(shard, Consistency::Strong).await;
-            }
-        }
-        self.verdict()?;
-        self.heal().await?;
-        let last = self.world.book.with(|pages| {
-            for ack in &pages.acks {
-                super::invariants::durable_writes::in_the_log(ack, &pages.log)?;
-            }
-            Ok(pages.log.last_key_value().map(|(at, _)| *at).unwrap_or_default())
-        })?;
-        for front in self.world.seats.all() {
-            let node = front.node;
-            front.group.wait_published(last, Duration::from_secs(5)).await.map_err(|error| {
-                broken(
-                    "P1",
-                    format!("node {node} has not applied {last}, which was acknowledged, {when}: {error}"),
-                )
-            })?;
-            for (shard, _) in shards(&self.world) {
-                let view = front.views.get(shard);
-                let view =
-                    view.ok_or_else(|| broken("P1", format!("node {node} lost shard {shard} {when}")))?;
-                self.world.book.with(|pages| {
-                    let owed = pages.change_at(shard, last);
-                    ensure(pages.change_at(shard, view.position) == owed, "P1", || {
-                        format!(
-                            "node {node} shows shard {shard} as of {} {when}, it owes {owed}",
-                            view.position
-                        )
-                    })
-                })?;
-            }
-        }
-        self.verdict()
     }
 }

@@ -3,48 +3,33 @@
 //! Wired as `nodes/server` wires it, from the product's own parts: log, peers, network, host, restored replica, data
 //! node, maintenance, clean-up. The simulation's are the disk, the roads, the clocks and the moment of death.
 
+mod damage;
+mod listening;
+mod starting;
+
 use super::book::Book;
 use super::bug::Bug;
-use super::clock::NodeClock;
-use super::disk::{DiskPace, write_log};
-use super::invariants::i7_votes::Promised;
-use super::invariants::{i4_purge, i5_snapshot, i7_votes};
-use super::kv::ForgetfulKv;
-use super::net::{Net, WiredFiles, WiredRoads};
+use super::disk::DiskPace;
+use super::invariants::i6_log::Synced;
+use super::net::Net;
 use super::plan::Plan;
 use super::seats::{Front, Seats};
 use super::witness::Witness;
 use crate::invariants::{Broken, broken};
 use crate::node::GROUP;
-use crate::power::{Fuse, FusedDisk, FusedKv};
+use crate::power::Fuse;
 use crate::rng::Rng;
 use parking_lot::Mutex;
+pub use starting::Started;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
-use tokio::sync::Notify;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use vecraft_data::{
-    DataGroup, DataMachine, DataNode, DiskFiles, Failures, Pressure, Routes, Source, Space, Surroundings,
-    Throttle, WriteLimits, clean_up, maintain, restore,
-};
-use vecraft_log_store::{LogHealth, LogOptions, NodeLog};
-use vecraft_raft_host::{Birth, GroupSpec, Host, Mark, Network};
-use vecraft_rpc::peer::{Accepted, Channel, DialOptions, Identity, PeerStream, Peers, Trust, handshake};
-use vecraft_runtime::pools::IoPool;
-use vecraft_runtime::shutdown::Shutdown;
-use vecraft_segment::{ShardView, ViewRegistry};
+use vecraft_log_store::{LogHealth, NodeLog};
+use vecraft_raft_host::Birth;
+use vecraft_segment::ShardView;
 use vecraft_storage::{Disk, SimDisk, SimKv};
-use vecraft_types::{NodeId, ReplicaId};
-
-/// A start that takes longer is stuck.
-const START_MAX: Duration = Duration::from_secs(60);
-/// Between two clean-ups; an hour in the product (I13).
-const CLEAN_UP_EVERY: Duration = Duration::from_secs(3);
-
-/// Between two checkpoints that nobody wrote ([`Bug::PurgeAboveCheckpoint`]).
-const PRETEND_EVERY: Duration = Duration::from_millis(500);
+use vecraft_types::ReplicaId;
 
 /// What all nodes of a life share.
 #[derive(Clone)]
@@ -84,7 +69,10 @@ pub struct Machine {
     rng: Rng,
     lives: u64,
     applied: Arc<AtomicU64>,
-    promised: Promised,
+    /// What its log has synced, over all its processes.
+    synced: Arc<Mutex<Synced>>,
+    /// A byte of its log is another one since the last process died.
+    is_damaged: bool,
     looked_at: Vec<Arc<ShardView>>,
 }
 
@@ -101,14 +89,6 @@ pub struct Process {
     tasks: Vec<AbortHandle>,
     /// Set when the replica ended by itself (I24).
     ended: Arc<Mutex<Option<String>>>,
-}
-
-/// How a start went.
-pub enum Started {
-    /// It serves.
-    Serves,
-    /// The process died on the way.
-    Died,
 }
 
 impl Machine {
@@ -129,7 +109,8 @@ impl Machine {
             rng,
             lives: 0,
             applied: Arc::default(),
-            promised: Promised::default(),
+            synced: Arc::default(),
+            is_damaged: false,
             looked_at: Vec::new(),
         }
     }
@@ -144,7 +125,8 @@ impl Machine {
     pub fn wipe(&mut self, bug: Option<Bug>) {
         (self.disk, self.kv) = Machine::disks(&mut self.rng, bug);
         self.applied = Arc::default();
-        self.promised = Promised::default();
+        self.synced = Arc::default();
+        self.is_damaged = false;
     }
 
     /// The next sync of a file fails.
@@ -166,171 +148,6 @@ impl Machine {
         let used = ALL - self.disk.free_bytes().unwrap_or(ALL);
         self.disk.set_capacity(room.map(|room| used + room));
         self.is_excused |= room.is_some();
-    }
-
-    /// Starts a process; with `operations` it dies after so many on its disk.
-    ///
-    /// # Errors
-    /// A rule that did not hold.
-    pub async fn start(&mut self, world: &World, operations: Option<u64>) -> Result<Started, Broken> {
-        self.lives += 1;
-        let was_excused = self.is_excused;
-        let fuse = Fuse::new(self.rng.fork(100 + self.lives));
-        if let Some(operations) = operations {
-            fuse.light(operations);
-        }
-        let starting = tokio::time::timeout(START_MAX, self.try_start(world, fuse.clone()));
-        let outcome = match starting.await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(format!("no start within {START_MAX:?} (I3)")),
-        };
-        match outcome {
-            Ok(process) => {
-                self.process = Some(process);
-                Ok(Started::Serves)
-            }
-            Err(_) if fuse.is_blown() || was_excused => {
-                world.net.close(self.id);
-                Ok(Started::Died)
-            }
-            Err(error) => Err(i4_purge::refused(self.id, &error)),
-        }
-    }
-
-    async fn try_start(&mut self, world: &World, fuse: Fuse) -> Result<Process, String> {
-        let text = |error: &dyn std::fmt::Display| error.to_string();
-        let disk: Arc<dyn Disk> = Arc::new(FusedDisk { inner: self.disk.clone(), fuse: fuse.clone() });
-        let kv = ForgetfulKv::new(FusedKv { inner: self.kv.clone(), fuse: fuse.clone() });
-        let io = IoPool::inline("sim-io");
-        let clock =
-            NodeClock { began: world.began, booted: Instant::now(), error_ms: self.clock_error_ms.clone() };
-        let around = Surroundings {
-            disk: disk.clone(),
-            kv: Arc::new(kv.clone()),
-            clock: Arc::new(clock),
-            io: io.clone(),
-            segments_changed: Arc::new(Notify::new()),
-            source: Source {
-                files: Arc::new(WiredFiles { net: world.net.clone(), from: self.id }),
-                throttle: Arc::new(Throttle::new(64 << 20)),
-            },
-        };
-        let options = LogOptions { salt: self.rng.next(), ..world.plan.log.clone() };
-        let (log, _) = NodeLog::open(disk.clone(), "log", options).map_err(|e| text(&e))?;
-        let group_log = log.group(GROUP, self.replica);
-        let found = group_log.recovered().map_err(|e| text(&e))?;
-        world.book.judge(i7_votes::check(self.id, self.promised, found.vote, found.last));
-        self.promised = Promised { vote: found.vote };
-
-        let mut tasks = Vec::new();
-        tasks.push(tokio::spawn(write_log(log.clone(), self.pace.clone(), fuse.clone())).abort_handle());
-        let died = Shutdown::new();
-        let files = Arc::new(DiskFiles::new(disk.clone(), io.clone()));
-        let accepted = world.net.open(self.id, self.lives, files);
-        let network = self.network(world, accepted, &mut tasks);
-        let host = Host::at_pace(log.clone(), network, world.plan.pace).map_err(|e| text(&e))?;
-        let host = host.keeping_for_followers(world.plan.reserve_bytes).inline();
-
-        let views = Arc::new(ViewRegistry::new());
-        let is_late = world.bug == Some(Bug::ReadOnApplied);
-        let shown = if is_late { Arc::new(ViewRegistry::new()) } else { views.clone() };
-        let routes = Arc::new(Routes::default());
-        let limits =
-            WriteLimits { in_flight_bytes_max: 1 << 20, memory_bytes_max: 1 << 30, flush_seals_rows_min: 1 };
-        let space = Space { disk: disk.clone(), is_log_stalled: Arc::new(|| false) };
-        let data = DataNode::new(routes.clone(), shown.clone(), limits, space);
-        let failures = Failures::load(around.kv.clone(), GROUP).map_err(|e| text(&e))?;
-        let restored = restore(&disk, &kv, GROUP, routes, views.clone(), world.plan.growing);
-        let (replica, mark) = restored.map_err(|e| text(&e))?;
-        let mark = mark.map(|bytes| Mark::decode(&bytes)).transpose().map_err(|e| text(&e))?;
-        let at = mark.as_ref().map(Mark::position);
-        world.book.judge(i4_purge::check(self.id, found.purged.map(|id| id.index), at.map(|at| at.0)));
-        world.book.judge(
-            world.book.with(|pages| i5_snapshot::check(self.id, at.unwrap_or_default(), &views, pages)),
-        );
-        views.list().iter().filter(|_| is_late).for_each(|view| shown.publish((**view).clone()));
-
-        let pressure = Arc::new(Pressure::default());
-        let inner = DataMachine::new(replica, mark, pressure.clone(), failures, around.clone());
-        let inner = Arc::new(Mutex::new(inner));
-        let witness = Arc::new(Mutex::new(Witness {
-            inner: inner.clone(),
-            node: self.id,
-            fuse: fuse.clone(),
-            book: world.book.clone(),
-            bug: world.bug,
-            views,
-            shown: shown.clone(),
-            kv,
-            applied_before: self.applied.load(Ordering::Relaxed),
-            applied: self.applied.clone(),
-            mark: None,
-        }));
-        let spec = GroupSpec {
-            group: GROUP,
-            node: NodeId(self.id),
-            replica: self.replica,
-            birth: self.birth.clone(),
-        };
-        let started = host.start_group(spec, witness.clone()).await;
-        let group = started.map_err(|error| {
-            let broken = inner.lock().broken().map(str::to_owned);
-            broken.unwrap_or_else(|| error.to_string())
-        })?;
-        let running = Arc::new(DataGroup::new(group.clone(), inner.clone(), pressure, around));
-        data.add_group(running.clone());
-        let work = maintain(running, world.plan.policy, data.governor(), died.child());
-        tasks.push(tokio::spawn(async move { drop(work.await) }).abort_handle());
-        tasks.push(tokio::spawn(clean_up(data.clone(), CLEAN_UP_EVERY, died.child())).abort_handle());
-        let ended = Arc::new(Mutex::new(None));
-        tasks.push(tokio::spawn(watch(group.clone(), inner, ended.clone())).abort_handle());
-        if world.bug == Some(Bug::PurgeAboveCheckpoint) {
-            tasks.push(tokio::spawn(pretend(group.clone(), witness.clone())).abort_handle());
-        }
-        let front = Front { node: self.id, data, group, views: shown, died, fuse: fuse.clone() };
-        world.seats.take(front.clone(), group_log);
-        Ok(Process { fuse, log, witness, front, tasks, ended })
-    }
-
-    fn network(
-        &self,
-        world: &World,
-        mut accepted: tokio::sync::mpsc::UnboundedReceiver<PeerStream>,
-        tasks: &mut Vec<AbortHandle>,
-    ) -> Network {
-        let nonces = Mutex::new(self.rng.fork(200 + self.lives));
-        let identity = Identity {
-            cluster: 7,
-            node: NodeId(self.id),
-            level: 1,
-            trust: Trust::Open,
-            nonces: Arc::new(move || nonces.lock().next()),
-        };
-        let roads = Arc::new(WiredRoads { net: world.net.clone(), from: self.id, life: self.lives });
-        let peers = Peers::over(identity, DialOptions::default(), roads);
-        for other in (1..=world.plan.nodes).filter(|other| *other != self.id) {
-            peers.book().set(NodeId(other), other.to_string());
-        }
-        let network = Network::over(peers.clone());
-        let door = network.door();
-        // The product's listener is bound to TCP; this is its part behind the socket.
-        let listening = tokio::spawn(async move {
-            let mut connections = tokio::task::JoinSet::new();
-            while let Some(mut stream) = accepted.recv().await {
-                let (peers, door) = (peers.clone(), door.clone());
-                connections.spawn(async move {
-                    let is_ours = |channel| channel == Channel::Raft;
-                    let greeted = handshake::accept(&mut stream, peers.identity(), is_ours).await;
-                    if let Ok((hello, _)) = greeted {
-                        peers.heard_from(hello.from);
-                        let (from, lane, level) = (hello.from, hello.lane, hello.level);
-                        door(Accepted { from, lane, level, stream }).await;
-                    }
-                });
-            }
-        });
-        tasks.push(listening.abort_handle());
-        network
     }
 
     /// Ends the process, if one runs: in the middle of things, and nobody is told.
@@ -359,6 +176,8 @@ impl Machine {
     }
 
     fn remember(&mut self, process: &Process) {
+        let last = process.log.group(GROUP, self.replica).recovered().ok().and_then(|log| log.last);
+        self.synced.lock().died(last);
         if let Some(members) = Some(process.front.group.members()).filter(|members| members.id.is_some())
             && matches!(self.birth, Birth::Form(_))
             && !members.voters.is_empty()
@@ -405,26 +224,4 @@ pub enum Ailment {
     LogFailed(String),
     /// The replica ended (I24).
     Ended(String),
-}
-
-async fn watch(
-    group: vecraft_raft_host::Group,
-    machine: Arc<Mutex<DataMachine>>,
-    ended: Arc<Mutex<Option<String>>>,
-) {
-    group.ended().await;
-    let why = machine.lock().broken().map(str::to_owned);
-    *ended.lock() = Some(why.unwrap_or_else(|| "its replica stopped".to_owned()));
-}
-
-/// [`Bug::PurgeAboveCheckpoint`]: tells the group of checkpoints that nobody wrote.
-async fn pretend(group: vecraft_raft_host::Group, witness: Arc<Mutex<Witness>>) {
-    loop {
-        tokio::time::sleep(PRETEND_EVERY).await;
-        let mark = witness.lock().mark.clone();
-        if let Some(mark) = mark {
-            // A refusal comes again with the next one.
-            let _ = group.checkpointed(&mark).await;
-        }
-    }
 }

@@ -1,6 +1,8 @@
 //! Putting a new replica in the place of a wiped one, as the coordinator does it: learner first, then one joint change,
 //! guarded by the members that were seen (I2).
 
+use super::bug::Bug;
+use super::invariants::i2_replacement::Asked;
 use super::machine::World;
 use super::seats::Front;
 use crate::rng::Rng;
@@ -12,6 +14,14 @@ use vecraft_types::{NodeId, ReplicaId};
 /// Entries that a learner may lack when it becomes a voter.
 const LAG_MAX: u64 = 20;
 const DEADLINE: Duration = Duration::from_secs(3);
+/// Between looking and doing, with [`Bug::ReplaceUnguarded`].
+const DAWDLING: Duration = Duration::from_millis(300);
+
+/// Two coordinators at the same work, as while one takes over from another: what either has seen may be old.
+pub async fn replace_twice(world: World, node: u64, old: ReplicaId, new: ReplicaId, rng: Rng) {
+    let rival = rng.fork(1);
+    tokio::join!(replace(world.clone(), node, old, new, rng), replace(world, node, old, new, rival));
+}
 
 /// Works on it until it is done.
 pub async fn replace(world: World, node: u64, old: ReplicaId, new: ReplicaId, mut rng: Rng) {
@@ -20,7 +30,7 @@ pub async fn replace(world: World, node: u64, old: ReplicaId, new: ReplicaId, mu
         let leaders = world.seats.leaders();
         let Some(front) = rng.pick(&leaders).cloned() else { continue };
         // What failed is looked at anew in the next round.
-        if let Some(Ok(true)) = front.answer(step(&front, node, old, new)).await {
+        if let Some(Ok(true)) = front.answer(step(&world, &front, node, old, new)).await {
             world.book.note(format!("replica {new} is in the place of {old}"));
             world.book.with(|pages| pages.figures.replaced += 1);
             return;
@@ -29,11 +39,23 @@ pub async fn replace(world: World, node: u64, old: ReplicaId, new: ReplicaId, mu
 }
 
 /// The next step; true when nothing is left to be done.
-async fn step(front: &Front, node: u64, old: ReplicaId, new: ReplicaId) -> Result<bool, Error> {
+async fn step(
+    world: &World,
+    front: &Front,
+    node: u64,
+    old: ReplicaId,
+    new: ReplicaId,
+) -> Result<bool, Error> {
     let group = &front.group;
     group.read_index().await?;
     let members = group.members();
-    let Some(expected) = members.id else { return Ok(false) };
+    let Some(mut expected) = members.id else { return Ok(false) };
+    let newcomer = Some((new, world.seats.log_end(new)));
+    world.book.with(|pages| pages.replacements.asks(Asked { seen: expected, newcomer }));
+    if world.bug == Some(Bug::ReplaceUnguarded) {
+        tokio::time::sleep(DAWDLING).await;
+        expected = group.members().id.unwrap_or(expected);
+    }
     let wanted: BTreeSet<ReplicaId> =
         members.voters.keys().copied().filter(|id| *id != old).chain([new]).collect();
     if members.location(new).is_none() {
@@ -49,14 +71,22 @@ async fn step(front: &Front, node: u64, old: ReplicaId, new: ReplicaId) -> Resul
         let is_near = |progress: &vecraft_raft_host::Progress| {
             progress.follower.replica == new && progress.lag <= LAG_MAX
         };
-        if group.progress().iter().any(is_near) {
-            group.change_voters(expected, &wanted, DEADLINE).await?;
+        if group.progress().iter().any(is_near) || world.bug == Some(Bug::ReplaceTooEarly) {
+            let first = match world.bug {
+                Some(Bug::ReplaceInTwoSteps) => members.voters.keys().copied().chain([new]).collect(),
+                _ => wanted,
+            };
+            group.change_voters(expected, &first, DEADLINE).await?;
         }
+        return Ok(false);
+    }
+    if members.voters.contains_key(&old) {
+        group.change_voters(expected, &wanted, DEADLINE).await?;
         return Ok(false);
     }
     if members.learners.contains_key(&old) {
         group.remove_learner(expected, old, DEADLINE).await?;
         return Ok(false);
     }
-    Ok(!members.voters.contains_key(&old))
+    Ok(true)
 }

@@ -81,6 +81,11 @@ impl Seats {
         self.all().into_iter().filter(|front| front.group.is_leader()).collect()
     }
 
+    /// Where a replica's log ends, or ended when its process died.
+    pub fn log_end(&self, replica: ReplicaId) -> u64 {
+        self.logs.lock().get(&replica).map_or(0, Holder::last)
+    }
+
     /// How many of the voters that `front` knows have the entry in their logs, and how many voters there are. A change of
     /// members under way counts as all of them: it needs two majorities.
     pub fn holders(&self, front: &Front, position: LogPosition) -> (usize, usize) {

@@ -19,6 +19,12 @@ impl Bug {
             Bug::BoundedByHeartbeat => (&[Trouble::SlowDisk, Trouble::Storm][..], false),
             Bug::SnapshotWithoutDeletes => (&[Trouble::Wipe, Trouble::Partition][..], true),
             Bug::TimestampBack => (&[Trouble::ClockJump, Trouble::Transfer][..], false),
+            Bug::ReplaceInTwoSteps | Bug::ReplaceUnguarded => (&[Trouble::Wipe][..], false),
+            Bug::ReplaceTooEarly => (&[Trouble::Wipe][..], true),
+            Bug::CutAtDamage => (&[Trouble::Damage][..], false),
+            Bug::ResolveOnOldView | Bug::DeleteByKey => (&[][..], false),
+            Bug::KeepUnnamed => (&[Trouble::DeathInTheMiddle][..], true),
+            Bug::IgnoreSeal => (&[][..], true),
         };
         for (kind, weight) in ALL.iter().zip(&mut plan.kinds) {
             if often.contains(kind) {

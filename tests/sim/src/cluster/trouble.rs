@@ -37,6 +37,8 @@ pub enum Trouble {
     Wipe,
     /// The leader hands over.
     Transfer,
+    /// A byte of a dead node's log is another one.
+    Damage,
 }
 
 /// All of them, in the order of a plan's weights.
@@ -55,9 +57,10 @@ pub const ALL: [Trouble; KINDS] = [
     Trouble::FullDisk,
     Trouble::Wipe,
     Trouble::Transfer,
+    Trouble::Damage,
 ];
 /// How many kinds there are.
-pub const KINDS: usize = 14;
+pub const KINDS: usize = 15;
 
 impl Life {
     /// Draws a kind by the plan's weights.
@@ -148,6 +151,7 @@ impl Life {
             }
             Trouble::Wipe => self.wipe(node),
             Trouble::Transfer => self.transfer(node),
+            Trouble::Damage => self.damage(node),
         }
     }
 

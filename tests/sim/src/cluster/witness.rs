@@ -3,7 +3,7 @@
 //! Between openraft's driver and the product's [`DataMachine`]: passes everything on, tells the book what was applied
 //! and answered, and is where some bugs are planted.
 
-use super::book::{Book, bytes_of};
+use super::book::Book;
 use super::bug::Bug;
 use super::kv::ForgetfulKv;
 use crate::power::Fuse;
@@ -15,10 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use vecraft_data::{DataMachine, Faults};
 use vecraft_raft_host::{Committed, Failed, Incoming, Machine, Mark, Offer};
+use vecraft_rpc::codec;
 use vecraft_segment::ViewRegistry;
+use vecraft_state::shard::{ShardCommand, ShardEntry};
+use vecraft_types::SegmentId;
 
-/// How late views are with [`Bug::ReadOnApplied`].
+/// How late views are with [`Bug::ReadOnApplied`], and for deletes by filter with [`Bug::ResolveOnOldView`].
 const LATE: Duration = Duration::from_millis(3);
+const OLD: Duration = Duration::from_millis(200);
 
 /// The machine of one process.
 pub struct Witness {
@@ -34,7 +38,7 @@ pub struct Witness {
     pub bug: Option<Bug>,
     /// The views that the replica publishes.
     pub views: Arc<ViewRegistry>,
-    /// Those that readers get; others only with [`Bug::ReadOnApplied`].
+    /// Those that the data node looks at; others only with a planted bug.
     pub shown: Arc<ViewRegistry>,
     /// What the checkpoints' records are read from.
     pub kv: ForgetfulKv,
@@ -49,13 +53,12 @@ pub struct Witness {
 impl Witness {
     fn tell(&mut self, mark: Mark, command: Option<&Bytes>, reply: Option<&Bytes>) {
         let position = mark.position();
-        let bytes = bytes_of(&mark);
-        self.mark = Some(mark);
+        self.mark = Some(mark.clone());
         if self.fuse.is_blown() {
             return;
         }
         self.applied.fetch_max(position.0, Ordering::Relaxed);
-        self.book.applied(self.node, position, bytes, command, reply);
+        self.book.applied(self.node, position, &mark, command, reply);
     }
 
     fn plant(&self, position: u64) {
@@ -70,14 +73,38 @@ impl Witness {
         self.inner.lock().set_faults(faults);
     }
 
-    fn show(&self) {
-        if self.bug != Some(Bug::ReadOnApplied) {
-            return;
+    /// What is applied in the place of an entry: that entry, unless a bug is planted.
+    fn misread(&self, entry: Committed) -> Committed {
+        if !matches!(self.bug, Some(Bug::DeleteByKey | Bug::IgnoreSeal)) {
+            return entry;
         }
-        let (views, shown) = (self.views.clone(), self.shown.clone());
+        let Ok(mut decoded) = codec::decode::<ShardEntry>(&entry.command) else { return entry };
+        decoded.command = match (self.bug, decoded.command) {
+            (Some(Bug::DeleteByKey), ShardCommand::DeleteVersions { request, rows }) => {
+                let keys = rows.into_iter().map(|(key, _)| key).collect();
+                ShardCommand::DeleteKeys { request, partition: None, keys }
+            }
+            (Some(Bug::IgnoreSeal), ShardCommand::Seal { .. }) => {
+                ShardCommand::Seal { segment: SegmentId(u64::MAX) }
+            }
+            (_, command) => command,
+        };
+        match codec::encode(&decoded) {
+            Ok(command) => Committed { command: command.into(), ..entry },
+            Err(_) => entry,
+        }
+    }
+
+    fn show(&self) {
+        let late = match self.bug {
+            Some(Bug::ReadOnApplied) => LATE,
+            Some(Bug::ResolveOnOldView) => OLD,
+            _ => return,
+        };
+        let (views, shown) = (self.views.list(), self.shown.clone());
         tokio::spawn(async move {
-            tokio::time::sleep(LATE).await;
-            views.list().iter().for_each(|view| shown.publish((**view).clone()));
+            tokio::time::sleep(late).await;
+            views.iter().for_each(|view| shown.publish((**view).clone()));
         });
     }
 }
@@ -86,7 +113,7 @@ impl Machine for Witness {
     fn apply(&mut self, entry: Committed) -> Result<Bytes, Failed> {
         self.plant(entry.position.0);
         let (mark, command) = (entry.mark.clone(), entry.command.clone());
-        let reply = self.inner.lock().apply(entry)?;
+        let reply = self.inner.lock().apply(self.misread(entry))?;
         self.tell(mark, Some(&command), Some(&reply));
         self.show();
         Ok(reply)

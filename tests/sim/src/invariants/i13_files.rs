@@ -4,23 +4,28 @@
 use super::{Check, broken, ensure};
 use crate::node::{GROUP, Machine, Shards};
 use std::collections::BTreeSet;
-use vecraft_storage::Disk;
+use vecraft_segment::ViewRegistry;
+use vecraft_storage::{Disk, SimDisk};
 
 const NAME: &str = "I13";
 
 /// Looks at the names on the disk right after a restore.
 pub fn check(machine: &Machine, here: &Shards) -> Check {
+    only_named(&machine.disk.inner, &here.views)
+}
+
+/// The same of any disk, and of what a restore from it shows.
+pub fn only_named(disk: &SimDisk, views: &ViewRegistry) -> Check {
     let root = format!("groups/{GROUP}");
-    let disk = &machine.disk.inner;
     let failed = |error: vecraft_storage::Error| broken(NAME, error.to_string());
     if !disk.exists(&root).map_err(failed)? {
         return Ok(());
     }
     for dir in disk.list(&root).map_err(failed)? {
-        let view =
-            here.views.list().into_iter().find(|view| {
-                dir.is_dir && dir.name == format!("{}-{}", view.shard.collection, view.shard.index)
-            });
+        let view = views
+            .list()
+            .into_iter()
+            .find(|view| dir.is_dir && dir.name == format!("{}-{}", view.shard.collection, view.shard.index));
         let path = format!("{root}/{}", dir.name);
         let Some(view) = view else { return Err(broken(NAME, format!("{path} belongs to no shard"))) };
         let mut segments: BTreeSet<u64> = view.segments.iter().map(|shown| shown.segment.id().0).collect();

@@ -18,6 +18,11 @@ pub struct Retries {
 }
 
 impl Retries {
+    /// Whether the entry's request has been answered before.
+    pub fn is_retry(&self, entry: &ShardEntry) -> bool {
+        self.answers.first(entry).is_some()
+    }
+
     /// Looks at the answer to an entry that is applied for the first time; entries come in log order.
     pub fn answered(
         &mut self,
@@ -27,7 +32,7 @@ impl Retries {
         expected: &ShardReply,
         has_changed: bool,
     ) -> Check {
-        let is_retry = self.answers.first(entry).is_some();
+        let is_retry = self.is_retry(entry);
         if let (ShardCommand::DeleteVersions { request, rows }, Ok(_), false) =
             (&entry.command, seen, is_retry)
         {

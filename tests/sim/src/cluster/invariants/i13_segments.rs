@@ -1,0 +1,33 @@
+//! I13, segments: the shard's log alone says which segments there are, on every replica; a start leaves only files of
+//! those that its checkpoint names.
+
+use crate::cluster::book::Pages;
+use crate::invariants::{Check, ensure, i13_files};
+use std::collections::BTreeSet;
+use vecraft_segment::{ShardView, ViewRegistry};
+use vecraft_storage::SimDisk;
+use vecraft_types::{LogPosition, SegmentId};
+
+const NAME: &str = "I13";
+
+/// A view shows the segments that the log names at its position, no others and all of them.
+pub fn shown(node: u64, view: &ShardView, at: LogPosition, pages: &Pages) -> Check {
+    let twin = pages.at(at);
+    let Some(expected) = twin.shards.get(&view.shard).map(|shard| shard.segments()) else { return Ok(()) };
+    let found: BTreeSet<SegmentId> = view.segments.iter().map(|shown| shown.segment.id()).collect();
+    ensure(found == expected, NAME, || {
+        format!("node {node} shows segments {found:?} of {} at {at}, the log names {expected:?}", view.shard)
+    })
+}
+
+/// Right after a restore, before anything is applied again.
+pub fn restored(
+    node: u64,
+    disk: &SimDisk,
+    views: &ViewRegistry,
+    at: Option<LogPosition>,
+    pages: &Pages,
+) -> Check {
+    i13_files::only_named(disk, views)?;
+    views.list().iter().try_for_each(|view| shown(node, view, at.unwrap_or_default(), pages))
+}
