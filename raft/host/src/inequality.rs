@@ -1,11 +1,12 @@
 //! The pointer order of a replica at its start: `purged <= C <= last` (I3, I4).
 //!
 //! C is covered by synced log when it is written, and the log is purged at or below C only. So
-//! - a log without this replica's vote, or one of a lone voter that ends before C, is not the log this directory was
+//! - a log without this replica's vote, or one that ends before C although this replica is the only voter there is, is not the log this directory was
 //!   written with: promises are missing from it, and going on would break them (I1);
 //! - a log that begins after C has a hole where C should continue.
 //!
-//! With several voters a log may end before C: an installed snapshot moved C, and its purge point is written lazily.
+//! Anybody else's log may end before C: an installed snapshot moved C, and its purge point is written lazily. A lone voter has
+//! nobody to get a snapshot from; who learns from one has its membership in the checkpoint, and is another replica.
 
 use crate::{Error, Mark};
 use vecraft_log_store::GroupLog;
@@ -17,10 +18,11 @@ use vecraft_log_store::GroupLog;
 pub fn check(log: &GroupLog, checkpoint: Option<&Mark>) -> Result<(), Error> {
     let group = log.key().group;
     let stopped = |reason: String| Error::Stopped { group, reason };
+    let own = log.key().replica;
     let log = log.recovered().map_err(|e| stopped(e.to_string()))?;
     if let Some(mark) = checkpoint {
         let c = mark.position().0;
-        let is_lone = mark.membership.voter_ids().count() <= 1;
+        let is_lone = mark.membership.voter_ids().eq([own.0]);
         let is_short = log.last.is_none_or(|last| last.index < c);
         if log.vote.is_none() || (is_lone && is_short) {
             let ends = log.last.map_or("is empty".to_owned(), |last| format!("ends at entry {}", last.index));

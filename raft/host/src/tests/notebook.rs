@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use vecraft_rpc::codec;
+use vecraft_storage::SimDisk;
 
 pub type Pages = BTreeMap<String, String>;
 
@@ -18,6 +19,8 @@ pub struct Shelf {
     /// How many fetches are to fail yet, and how many snapshots were installed.
     pub failing_fetches: Arc<AtomicU32>,
     pub installed: Arc<AtomicU32>,
+    /// A disk that loses power the moment a snapshot is durable.
+    pub dies_installed: Arc<Mutex<Option<SimDisk>>>,
 }
 
 /// The machine.
@@ -87,6 +90,9 @@ impl Machine for Notebook {
             notebook.pages = notebook.fetched.take().ok_or_else(|| Failed("not fetched".to_owned()))?;
             notebook.last = Some(snapshot.mark.clone());
             *notebook.shelf.checkpoint.lock() = Some((snapshot.mark, snapshot.content));
+            if let Some(disk) = notebook.shelf.dies_installed.lock().take() {
+                disk.crash();
+            }
             notebook.shelf.installed.fetch_add(1, Ordering::SeqCst);
             Ok(())
         })

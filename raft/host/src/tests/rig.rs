@@ -25,7 +25,7 @@ pub const GROUP: GroupId = GroupId(1);
 /// A node: its disk survives, the rest runs or does not.
 pub struct Node {
     pub id: u64,
-    disk: SimDisk,
+    pub disk: SimDisk,
     pub shelf: Shelf,
     addresses: BTreeMap<u64, String>,
     pub running: Option<Running>,
@@ -133,14 +133,16 @@ impl Cluster {
         node.running = Some(Running { host, group, machine, stop, listening });
     }
 
-    /// Stops a node as a crash does: nobody is told, what was not synced is gone.
+    /// Stops a node as a crash does: nobody is told, what was not synced at this moment is gone.
     pub async fn kill(&mut self, id: u64) {
         let node = &mut self.nodes[id as usize - 1];
         let running = node.running.take().unwrap();
+        node.disk.crash();
         drop(running.stop);
         running.listening.await.unwrap();
         running.group.shutdown().await;
         running.host.log().close();
+        // What the process still wrote while it ended did not happen.
         node.disk.crash();
     }
 

@@ -3,6 +3,7 @@
 use super::rig::{Cluster, WAIT, location, until};
 use crate::Birth;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Beyond what is kept for followers.
 const LARGE: usize = 1 << 20;
@@ -49,6 +50,29 @@ async fn i5_an_empty_replica_joins_by_a_snapshot_and_then_the_log() {
     cluster.restart(4).await;
     cluster.agree(&[1, 2, 3, 4], |pages| pages.contains_key("later")).await;
     assert_eq!(cluster.node(4).shelf.installed.load(Ordering::SeqCst), 1);
+}
+
+/// The snapshot of a lone voter says that there is one voter; whoever installed it is another replica, and its log is empty
+/// until it is told of the next entry.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i3_a_replica_that_dies_right_after_a_lone_voters_snapshot_starts_again() {
+    let mut cluster = Cluster::new(2, 1).await;
+    for n in 0..200 {
+        cluster.write(&format!("k{n}"), "v").await;
+    }
+    checkpoint(&cluster, 1).await;
+    cluster.start(2, Birth::Join).await;
+    *cluster.node(2).shelf.dies_installed.lock() = Some(cluster.node(2).disk.clone());
+    let group = cluster.group(1);
+    // It is not there when this is done.
+    let _ = group.add_learner(cluster.membership(1), location(2), Duration::from_secs(1)).await;
+    let installed = cluster.node(2).shelf.installed.clone();
+    until("installed", async || installed.load(Ordering::SeqCst) == 1).await;
+    cluster.kill(2).await;
+
+    cluster.restart(2).await;
+    cluster.write("later", "v").await;
+    cluster.agree(&[1, 2], |pages| pages.len() == 201).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
