@@ -44,10 +44,16 @@ impl Ddl {
         }
     }
 
-    /// Tries every pending job once; answers for how many collections it failed. Jobs are the leader's.
+    /// Tries every pending job once; answers for how many collections it failed. Jobs are the leader's. A new leader may
+    /// have intents of the last one in its log that are not applied yet, and nothing would wake it for them: hence it catches
+    /// up first, and tries again when it cannot.
     async fn finish_all(&self) -> usize {
         if !self.metastore.is_leader() {
             return 0;
+        }
+        if let Err(error) = self.metastore.catch_up().await {
+            tracing::debug!(%error, "cannot look for pending DDL yet");
+            return 1;
         }
         let waiting: BTreeSet<_> =
             self.metastore.read(|state| state.pending().iter().map(|job| job.collection()).collect());

@@ -20,16 +20,23 @@ pub struct MemoryLog {
     machine: Arc<Mutex<MetaMachine>>,
     /// The next proposals that get lost before they are committed.
     losing: Mutex<u32>,
+    /// How many of the next proposals are applied late, and those that wait for it.
+    late: Mutex<(u32, Vec<Bytes>)>,
     proposals: Mutex<u64>,
 }
 
 impl MemoryLog {
     pub fn new(machine: Arc<Mutex<MetaMachine>>) -> MemoryLog {
-        MemoryLog { machine, losing: Mutex::new(0), proposals: Mutex::new(0) }
+        MemoryLog { machine, losing: Mutex::new(0), late: Mutex::default(), proposals: Mutex::new(0) }
     }
 
     pub fn lose(&self, proposals: u32) {
         *self.losing.lock() = proposals;
+    }
+
+    /// The next proposals are committed and not applied before somebody catches up; who proposed them hears nothing of it.
+    pub fn delay(&self, proposals: u32) {
+        self.late.lock().0 = proposals;
     }
 
     pub fn proposals(&self) -> u64 {
@@ -47,12 +54,22 @@ impl MetaLog for MemoryLog {
             *losing -= 1;
             return Err(LogError::Stopped { group: GroupId::META, reason: "lost by the test".into() });
         }
+        let (left, late) = &mut *self.late.lock();
+        if *left > 0 {
+            *left -= 1;
+            late.push(command);
+            return Err(LogError::Stopped { group: GroupId::META, reason: "the leader died".into() });
+        }
         let stopped = |failed: Failed| LogError::Stopped { group: GroupId::META, reason: failed.to_string() };
         self.machine.lock().apply_bytes(&command).map_err(stopped)
     }
 
     async fn catch_up(&self, _: Duration) -> std::result::Result<(), LogError> {
         tokio::task::yield_now().await;
+        let stopped = |failed: Failed| LogError::Stopped { group: GroupId::META, reason: failed.to_string() };
+        for command in std::mem::take(&mut self.late.lock().1) {
+            self.machine.lock().apply_bytes(&command).map_err(stopped)?;
+        }
         Ok(())
     }
 

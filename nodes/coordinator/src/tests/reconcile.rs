@@ -62,6 +62,25 @@ async fn the_next_coordinator_goes_on() {
 }
 
 #[tokio::test]
+async fn a_new_leader_finishes_what_is_committed_and_not_applied_yet() {
+    let sandbox = Sandbox::new().await;
+    sandbox.log.delay(1);
+    assert_eq!(sandbox.ddl.create_collection(request("a")).await.unwrap_err().code, Code::Unavailable);
+    assert!(sandbox.metastore.read(|state| state.pending().is_empty()), "the intent is in the log only");
+    let shutdown = Shutdown::new();
+    let task = tokio::spawn({
+        let (next, shutdown) = (sandbox.next_coordinator(), shutdown.clone());
+        async move { next.reconcile(shutdown).await }
+    });
+    let is_ready =
+        || sandbox.metastore.catalogue().by_name("a").is_some_and(|row| row.phase == DdlPhase::Ready);
+    until("the collection is made", is_ready).await;
+    shutdown.trigger("done");
+    task.await.unwrap().unwrap();
+    assert_eq!(sandbox.shards.live(), 2);
+}
+
+#[tokio::test]
 async fn a_done_row_that_got_lost_is_written_again() {
     let sandbox = Sandbox::new().await;
     // The intent is written, both shards are made, then the leader dies before the done row.
