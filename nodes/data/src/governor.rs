@@ -86,7 +86,7 @@ impl Governor {
 }
 
 impl GroupReplica {
-    /// Bytes of memory in growing segments and key indexes, for the governor (I21).
+    /// Bytes of memory in growing segments, key indexes, delete lists and dedup windows, for the governor (I21).
     pub fn memory_bytes(&self) -> u64 {
         let of_shard = |shard: &ShardReplica| {
             let rows: u64 = shard
@@ -99,7 +99,8 @@ impl GroupReplica {
                 .sum();
             rows + shard.keys.bytes() as u64
         };
-        self.shards.values().map(of_shard).sum()
+        let windows = self.state.shards.values().map(|shard| shard.dedup.bytes() as u64).sum::<u64>();
+        self.shards.values().map(of_shard).sum::<u64>() + windows
     }
 
     /// Of those, what goes to files with a seal.

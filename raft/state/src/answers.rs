@@ -87,6 +87,14 @@ impl<A: Clone, const ANSWERS: usize, const CLIENTS: usize> AnswerWindow<A, ANSWE
         self.answers.len()
     }
 
+    /// Memory that it takes, about, what answers point to left out (I21).
+    pub fn bytes(&self) -> usize {
+        // Each request stands in the map and in the order; a map's nodes are half full at worst and three quarters as a rule.
+        let answer = (size_of::<RequestId>() + size_of::<A>()) * 4 / 3 + size_of::<RequestId>();
+        let floor = (size_of::<ClientId>() + size_of::<u64>()) * 4 / 3 + size_of::<ClientId>();
+        self.answers.len() * answer + self.floors.len() * floor
+    }
+
     /// True when nothing was answered yet.
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty()

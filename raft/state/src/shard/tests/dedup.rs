@@ -36,6 +36,17 @@ impl Shard {
 }
 
 #[test]
+fn i21_a_windows_memory_is_counted_and_has_an_end() {
+    let mut shard = Shard::default();
+    assert_eq!(shard.window.bytes(), 0);
+    (0..ANSWERS).for_each(|_| shard.write(BUSY));
+    let full = shard.window.bytes();
+    assert!((ANSWERS as usize * 100..ANSWERS as usize * 250).contains(&full), "{full}");
+    (0..ANSWERS).for_each(|_| shard.write(BUSY));
+    assert!(shard.window.bytes() < full + 1_000);
+}
+
+#[test]
 fn i10_a_client_that_goes_on_writing_is_not_forgotten_for_having_come_first() {
     let mut shard = Shard::default();
     shard.write(BUSY);
