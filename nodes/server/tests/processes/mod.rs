@@ -1,15 +1,21 @@
 //! Nodes as processes of the real program, and its commands as a user gives them.
 #![allow(dead_code)]
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_vecraft");
 /// Longest wait for anything, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at what a command says; and at what costs nothing, where a moment is to be caught.
 const LOOK: Duration = Duration::from_millis(50);
+const GLANCE: Duration = Duration::from_millis(5);
+/// Below the ports that the system gives to outgoing connections, so that a node that is down finds its own free again.
+const PORTS: std::ops::Range<u32> = 10_000..32_000;
 
 /// What a command printed, and its exit code.
 #[derive(Debug)]
@@ -41,10 +47,30 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) ->
     }
 }
 
+/// Waits for a moment.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(since.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(GLANCE);
+    }
+}
+
 /// Ports that were free a moment ago, all different.
 pub fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(61);
+    let mut held = Vec::new();
+    while held.len() < count {
+        let step = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = (PORTS.start + step % (PORTS.end - PORTS.start)) as u16;
+        // Held until all are drawn, so that none is drawn twice.
+        held.extend(TcpListener::bind(("127.0.0.1", port)).map(|socket| (port, socket)));
+    }
+    held.into_iter().map(|(port, _)| port).collect()
 }
 
 /// A cluster.toml and the processes that run from it; they are killed when it goes.
@@ -52,13 +78,16 @@ pub struct Nodes {
     pub dir: tempfile::TempDir,
     ports: Vec<u16>,
     running: Vec<Option<Child>>,
+    /// Starts so far of each: every life has a log of its own.
+    starts: Vec<u32>,
 }
 
 impl Nodes {
     /// The cluster.toml of `count` nodes; none runs. `cluster` are more lines of its `[cluster]`.
     pub fn cold(count: usize, cluster: &str) -> Nodes {
         let (dir, ports) = (tempfile::tempdir().unwrap(), free_ports(4 * count));
-        let nodes = Nodes { dir, ports, running: (0..count).map(|_| None).collect() };
+        let running = (0..count).map(|_| None).collect();
+        let nodes = Nodes { dir, ports, running, starts: vec![0; count] };
         let mut text = format!("[cluster]\nname = \"test\"\n{cluster}\n[data]\ngroups_per_node = 1\n");
         for id in 1..=count {
             text.push_str(&nodes.entry(id));
@@ -97,11 +126,60 @@ impl Nodes {
         format!("127.0.0.1:{}", self.ports[4 * (id - 1) + 1])
     }
 
+    /// The health door of a node.
+    pub fn health(&self, id: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[4 * (id - 1) + 3])
+    }
+
+    /// The node door of a node.
+    pub fn node_door(&self, id: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[4 * (id - 1) + 2])
+    }
+
     pub fn serve(&mut self, id: usize) {
+        self.serve_from(id, &self.config());
+    }
+
+    /// Starts it from another file.
+    pub fn serve_from(&mut self, id: usize, config: &Path) {
+        self.starts[id - 1] += 1;
+        let log = File::create(self.log_file(id)).unwrap();
         let mut command = Command::new(PROGRAM);
-        command.args(["serve", "--log-level", "warn", "--node", &id.to_string(), "--config"]);
-        command.arg(self.config()).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(["serve", "--node", &id.to_string(), "--config"]).arg(config);
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.running[id - 1] = Some(command.spawn().unwrap());
+    }
+
+    fn log_file(&self, id: usize) -> PathBuf {
+        self.dir.path().join(format!("node-{id}.{}.log", self.starts[id - 1]))
+    }
+
+    /// What a node wrote in its present or last life.
+    pub fn log(&self, id: usize) -> String {
+        std::fs::read_to_string(self.log_file(id)).unwrap()
+    }
+
+    /// Waits until its log has these words.
+    pub fn says(&self, id: usize, words: &str) {
+        until(&format!("node {id} says {words:?}"), || self.log(id).contains(words).then_some(()));
+    }
+
+    /// Waits until it ends by itself.
+    pub fn ended(&mut self, id: usize) -> ExitStatus {
+        let mut child = self.running[id - 1].take().expect("it runs");
+        until(&format!("node {id} ends"), || child.try_wait().unwrap())
+    }
+
+    /// Ends a node as an operator does.
+    pub fn stop(&mut self, id: usize) {
+        let pid = self.pid(id).to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        assert!(self.ended(id).success(), "{}", self.log(id));
+    }
+
+    /// The process of a node that runs.
+    pub fn pid(&self, id: usize) -> u32 {
+        self.running[id - 1].as_ref().expect("it runs").id()
     }
 
     pub fn await_serving(&self, id: usize) {
