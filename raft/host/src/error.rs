@@ -20,8 +20,8 @@ pub enum Error {
         /// The group.
         group: GroupId,
     },
-    /// The leader is known and cannot be asked right now.
-    #[error("group {group}: its leader cannot be asked: {why}")]
+    /// The replica that must answer, the leader or the one here, cannot be asked right now.
+    #[error("group {group} cannot be asked: {why}")]
     Unreachable {
         /// The group.
         group: GroupId,

@@ -63,7 +63,8 @@ impl Group {
     /// asks the leader. Wait until it is published, then load the view.
     ///
     /// # Errors
-    /// [`Error::NotLeader`] when there is none or it lost its majority, [`Error::Unreachable`], [`Error::Stopped`].
+    /// [`Error::NotLeader`] when there is none or it lost its majority, [`Error::Unreachable`] also when this replica's own
+    /// core stands at a disk that hangs, [`Error::Stopped`]. One of them, or the position, comes within seconds.
     pub async fn read_index(&self) -> Result<LogPosition, Error> {
         self.read_index.get().await
     }

@@ -15,6 +15,9 @@ use vecraft_types::{GroupId, LogPosition, NodeId, ReplicaId};
 
 /// Reads that may wait for a question at one time.
 const WAITING_MAX: usize = 65_536;
+/// For this replica's own core, which may stand at a disk that neither writes nor fails. Above the longest sync that is
+/// still hoped for; a read that waited for ever would keep all later ones waiting behind it.
+pub(crate) const CORE_WAIT: Duration = Duration::from_secs(5);
 /// For the leader's answer: it waits for a majority no longer than its lease, and the way there and back is short.
 const LEADER_WAIT: Duration = Duration::from_millis(1_500);
 /// A leader that has just been deposed names its successor: ask that one, once.
@@ -72,7 +75,8 @@ impl ReadIndex {
 async fn answer_all<M: Machine>(asker: Asker<M>, mut reads: mpsc::Receiver<Read>) {
     let mut waiting = Vec::new();
     while reads.recv_many(&mut waiting, WAITING_MAX).await > 0 {
-        let own = asker.ask_core().await;
+        let own = tokio::time::timeout(CORE_WAIT, asker.ask_core()).await;
+        let own = own.unwrap_or_else(|_| Err(asker.core_is_silent()));
         let (elsewhere, here): (Vec<Read>, Vec<Read>) =
             waiting.drain(..).partition(|read| read.is_from_elsewhere);
         answer(elsewhere, &own);
@@ -110,6 +114,15 @@ impl<M: Machine> Asker<M> {
             }
             Err(RaftError::Fatal(fatal)) => Err(Error::Stopped { group, reason: fatal.to_string() }),
         }
+    }
+
+    fn core_is_silent(&self) -> Error {
+        let (me, group) = (self.me, self.group);
+        tracing::warn!(%group, replica = %me, waited = ?CORE_WAIT, "no read index, the replica's core says nothing: look whether the log's disk hangs");
+        let why = format!(
+            "replica {me} here says nothing for {CORE_WAIT:?}, its log's disk may hang; ask another replica"
+        );
+        Error::Unreachable { group, why }
     }
 
     async fn ask_leader(&self, mut leader: Location) -> Answer {

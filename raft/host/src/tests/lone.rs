@@ -13,7 +13,7 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// Remembers what it applied; refuses to go on at the command "broken".
 #[derive(Default)]
-struct Journal {
+pub struct Journal {
     applied: Vec<(LogPosition, Bytes)>,
     last: Option<Mark>,
     checkpoint: Option<Mark>,
@@ -40,7 +40,7 @@ impl Machine for Journal {
     }
 }
 
-fn lone(group: u64, replica: u64, is_new: bool) -> GroupSpec {
+pub fn lone(group: u64, replica: u64, is_new: bool) -> GroupSpec {
     let (node, replica) = (NodeId(1), ReplicaId(replica));
     GroupSpec { group: GroupId(group), node, replica, birth: Birth::lone(is_new, replica, node) }
 }

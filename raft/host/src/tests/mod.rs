@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod failover;
+mod hung_disk;
 mod links;
 mod lone;
 mod membership;

@@ -8,7 +8,7 @@ use super::client::{Client, Common};
 use super::machine::{Ailment, Machine, Started, World};
 use super::net::Net;
 use super::plan::Plan;
-use super::replacing::{replace, replace_twice};
+use super::replacing::replace_twice;
 use super::seats::Seats;
 use crate::invariants::{Broken, ensure};
 use crate::rng::Rng;
@@ -249,11 +249,7 @@ impl Life {
         self.world.book.note(format!("node {node} lost its disk, replica {new} takes the place of {old}"));
         if !is_reused {
             let (world, rng) = (self.world.clone(), self.rng.fork(new.0));
-            self.replacing = Some(if bug == Some(Bug::ReplaceUnguarded) {
-                tokio::spawn(replace_twice(world, node, old, new, rng))
-            } else {
-                tokio::spawn(replace(world, node, old, new, rng))
-            });
+            self.replacing = Some(tokio::spawn(replace_twice(world, node, old, new, rng)));
         }
     }
 

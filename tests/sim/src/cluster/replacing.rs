@@ -20,19 +20,19 @@ const DAWDLING: Duration = Duration::from_millis(300);
 /// Two coordinators at the same work, as while one takes over from another: what either has seen may be old.
 pub async fn replace_twice(world: World, node: u64, old: ReplicaId, new: ReplicaId, rng: Rng) {
     let rival = rng.fork(1);
-    tokio::join!(replace(world.clone(), node, old, new, rng), replace(world, node, old, new, rival));
+    tokio::join!(replace(&world, node, old, new, rng), replace(&world, node, old, new, rival));
+    world.book.note(format!("replica {new} is in the place of {old}"));
+    world.book.with(|pages| pages.figures.replaced += 1);
 }
 
 /// Works on it until it is done.
-pub async fn replace(world: World, node: u64, old: ReplicaId, new: ReplicaId, mut rng: Rng) {
+async fn replace(world: &World, node: u64, old: ReplicaId, new: ReplicaId, mut rng: Rng) {
     loop {
         tokio::time::sleep(Duration::from_millis(rng.between(50, 400))).await;
         let leaders = world.seats.leaders();
         let Some(front) = rng.pick(&leaders).cloned() else { continue };
         // What failed is looked at anew in the next round.
-        if let Some(Ok(true)) = front.answer(step(&world, &front, node, old, new)).await {
-            world.book.note(format!("replica {new} is in the place of {old}"));
-            world.book.with(|pages| pages.figures.replaced += 1);
+        if let Some(Ok(true)) = front.answer(step(world, &front, node, old, new)).await {
             return;
         }
     }

@@ -12,6 +12,9 @@ use vecraft_types::api::Consistency;
 
 /// Without trouble a cluster is whole again within this.
 const HEAL_MAX: Duration = Duration::from_secs(90);
+/// For a process to say how far its group is. One that has just died says nothing, and is only found dead by the look
+/// that comes after.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 impl Life {
     /// No trouble from here on: everybody lives, everything is mended, and soon the group is whole.
@@ -44,6 +47,9 @@ impl Life {
             return Err(format!("{} nodes serve", fronts.len()));
         }
         for front in &fronts {
+            if front.fuse.is_blown() {
+                return Err(format!("node {} is dead", front.node));
+            }
             let members = front.group.members();
             if members.is_joint || members.voters.len() as u64 != self.world.plan.nodes {
                 return Err(format!("node {} knows the members {members:?}", front.node));
@@ -51,7 +57,10 @@ impl Life {
         }
         let mut at = LogPosition(0);
         for front in &fronts {
-            at = at.max(front.group.read_index().await.map_err(|e| format!("node {}: {e}", front.node))?);
+            let asked = tokio::time::timeout(ANSWER_MAX, front.answer(front.group.read_index())).await;
+            let answer = asked.map_err(|_| format!("node {} says nothing for {ANSWER_MAX:?}", front.node))?;
+            let index = answer.ok_or_else(|| format!("node {} is dead", front.node))?;
+            at = at.max(index.map_err(|e| format!("node {}: {e}", front.node))?);
         }
         for front in &fronts {
             front.group.wait_published(at, Duration::from_millis(500)).await.map_err(|e| e.to_string())?;
