@@ -125,6 +125,11 @@ impl Place {
         self.places.with(self.id, |holder| holder.has_called) == Some(true)
     }
 
+    /// Whether no call is under way.
+    pub fn is_idle(&self) -> bool {
+        self.places.with(self.id, |holder| holder.calls) == Some(0)
+    }
+
     /// Ready when this connection has to make room for another one.
     pub async fn must_leave(&self) {
         loop {
