@@ -1,7 +1,7 @@
 //! One server's door: the connection to it, replaced when it breaks, and whether it is worth trying now.
 //!
 //! ```text
-//! none ── call ──> open ── a call failed on it ──> none
+//! none ── call ──> open ── a call failed on it, or the server closed it while it was idle ──> none
 //! ```
 //! Calls share one connection. Who finds it broken says which one it was, so that a newer one is not thrown away.
 
@@ -11,7 +11,7 @@ use tarpc::client::RpcError;
 use tarpc::context;
 use tokio::time::{Instant, timeout_at};
 use vecraft_rpc::database::DatabaseServiceClient;
-use vecraft_rpc::transport::{self, chain};
+use vecraft_rpc::transport::{self, Connected, chain};
 use vecraft_types::api::{Call, TopologyReply, TopologyRequest};
 
 /// How long a door that could not be reached, or fell silent, is tried after the others only; doubled up to
@@ -30,7 +30,7 @@ pub(crate) struct Door {
 
 #[derive(Default)]
 struct State {
-    open: Option<DatabaseServiceClient>,
+    open: Option<Connected>,
     /// Counts connections; names the present one.
     generation: u64,
     /// When the last attempt failed, and why.
@@ -68,8 +68,10 @@ impl Door {
     {
         let asked = Instant::now();
         let mut state = self.state.lock().await;
-        if let Some(rpc) = &state.open {
-            return Ok(Open { rpc: rpc.clone(), generation: state.generation });
+        // A full server closes idle connections. A call sent on one would be lost, and nobody could tell that nothing came
+        // of it.
+        if let Some(open) = state.open.as_ref().filter(|open| !open.is_closed()) {
+            return Ok(Open { rpc: open.client.clone(), generation: state.generation });
         }
         if let Some((at, why)) = &state.failed
             && *at >= asked
@@ -77,9 +79,10 @@ impl Door {
             return Err(why.clone());
         }
         match self.connect(patience, meet).await {
-            Ok(rpc) => {
+            Ok(open) => {
+                let rpc = open.client.clone();
                 state.generation += 1;
-                state.open = Some(rpc.clone());
+                state.open = Some(open);
                 *self.down.lock() = Down::default();
                 Ok(Open { rpc, generation: state.generation })
             }
@@ -91,21 +94,21 @@ impl Door {
         }
     }
 
-    async fn connect<M>(&self, patience: Duration, meet: M) -> Result<DatabaseServiceClient, String>
+    async fn connect<M>(&self, patience: Duration, meet: M) -> Result<Connected, String>
     where
         M: FnOnce(TopologyReply) -> Result<(), String>,
     {
         let until = Instant::now() + patience;
         let late = || format!("no answer within {} ms", patience.as_millis());
         let connecting = timeout_at(until, transport::connect(&self.address));
-        let rpc = connecting.await.map_err(|_| late())?.map_err(|error| error.to_string())?;
+        let open = connecting.await.map_err(|_| late())?.map_err(|error| error.to_string())?;
         // None: a database that knows of no nodes.
         if self.greets
-            && let Some(reply) = ask_topology(&rpc, TopologyRequest::default(), until).await?
+            && let Some(reply) = ask_topology(&open.client, TopologyRequest::default(), until).await?
         {
             meet(reply)?;
         }
-        Ok(rpc)
+        Ok(open)
     }
 
     /// Forgets a broken connection; the next call opens another.

@@ -4,12 +4,13 @@
 //! database hears of it. It decides nothing else.
 
 use crate::database::{DatabaseServiceRequest, DatabaseServiceResponse};
-use crate::framing::{Frame, Framing};
+use crate::framing::{Frame, Framing, Heard};
 use crate::wire::{read_question, refuse_too_long, write_answer};
 use bytes::Bytes;
 use futures::{Sink, SinkExt, Stream, StreamExt, ready};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tarpc::tokio_util::codec::Framed;
 use tarpc::{ClientMessage, Response};
@@ -32,6 +33,11 @@ impl DoorEnd {
         stream.set_nodelay(true)?;
         let frames = Framed::new(stream, Framing::new(frame_bytes_max));
         Ok(DoorEnd { frames, frame_bytes_max, refusal: None })
+    }
+
+    /// What comes in, as it comes.
+    pub(crate) fn heard(&self) -> Arc<Heard> {
+        self.frames.codec().heard()
     }
 }
 

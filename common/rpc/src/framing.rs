@@ -9,6 +9,9 @@
 use crate::wire::{FRAME_BYTES_CEILING, HEAD_BYTES};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tarpc::tokio_util::codec::{Decoder, Encoder};
 
 /// Bytes of a frame's length.
@@ -29,6 +32,31 @@ pub(crate) enum Frame {
 pub(crate) struct Framing {
     bytes_max: usize,
     state: State,
+    heard: Arc<Heard>,
+}
+
+/// What came in so far, for who waits for it.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    reads: AtomicU64,
+    frames: AtomicU64,
+}
+
+impl Heard {
+    /// Ready when nothing came for `max` and there was no frame yet; once there was one, never. A first frame that takes
+    /// its time is no silence.
+    pub(crate) async fn silence(&self, max: Duration) {
+        let mut reads = 0;
+        loop {
+            tokio::time::sleep(max).await;
+            if self.frames.load(Ordering::Relaxed) > 0 {
+                return std::future::pending().await;
+            }
+            if std::mem::replace(&mut reads, self.reads.load(Ordering::Relaxed)) == reads {
+                return;
+            }
+        }
+    }
 }
 
 enum State {
@@ -39,7 +67,11 @@ enum State {
 
 impl Framing {
     pub(crate) fn new(bytes_max: usize) -> Framing {
-        Framing { bytes_max, state: State::Length }
+        Framing { bytes_max, state: State::Length, heard: Arc::default() }
+    }
+
+    pub(crate) fn heard(&self) -> Arc<Heard> {
+        self.heard.clone()
     }
 
     fn begin(&self, bytes: usize) -> io::Result<State> {
@@ -59,6 +91,16 @@ impl Decoder for Framing {
     type Error = io::Error;
 
     fn decode(&mut self, source: &mut BytesMut) -> io::Result<Option<Frame>> {
+        // Asked once after each read.
+        self.heard.reads.fetch_add(u64::from(!source.is_empty()), Ordering::Relaxed);
+        let frame = self.cut(source)?;
+        self.heard.frames.fetch_add(u64::from(frame.is_some()), Ordering::Relaxed);
+        Ok(frame)
+    }
+}
+
+impl Framing {
+    fn cut(&mut self, source: &mut BytesMut) -> io::Result<Option<Frame>> {
         loop {
             match &mut self.state {
                 State::Length => {

@@ -12,6 +12,7 @@
 //! | [`copies`] | how do index files come to all replicas? |
 //! | [`wire`], [`transport`] | how do tarpc's messages travel over TCP? |
 //! | [`serve`] | how is the client door kept open? |
+//! | [`places`] | which connection gives way when a port is full? |
 //! | [`peer`] | which node may connect, on which channel, and how does a call find its answer? |
 //! | `complaints` | has what is wrong with the other end been said already? |
 //! | `door`, `framing` | what does its end of a connection do, and with what is too long? |
@@ -32,6 +33,7 @@ pub mod membership;
 pub mod memory;
 pub mod node;
 pub mod peer;
+pub mod places;
 pub mod serve;
 pub mod services;
 pub mod transport;

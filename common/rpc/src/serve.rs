@@ -5,12 +5,15 @@
 //! ```
 //! A connection that sends anything but well-formed frames is closed with one log line, and no more often than
 //! once in ten minutes from one host; the others do not notice.
+//! One that says nothing at all is closed after a few seconds, and at a full door the one that was idle the longest gives
+//! way to a new one ([`crate::places`]): strangers who only sit there keep nobody out.
 //! A request that is too long is skipped and refused, and its connection goes on.
 //! A call whose caller went away is dropped at its next await, as at the Milvus door.
 
 use crate::complaints::Complaints;
 use crate::database::DatabaseService;
 use crate::door::DoorEnd;
+use crate::places::{Place, Places};
 use crate::transport::{IN_FLIGHT_MAX, chain};
 use crate::wire::{ENVELOPE_BYTES, left_ms};
 use futures::{FutureExt, StreamExt};
@@ -23,7 +26,7 @@ use std::time::Duration;
 use tarpc::context::Context;
 use tarpc::server::{BaseChannel, Channel, Config, limits::requests_per_channel::MaxRequests};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vecraft_types::api::*;
 use vecraft_types::limits::MESSAGE_BYTES_MAX;
@@ -32,8 +35,12 @@ use vecraft_types::{CollectionDescriptor, Error, Result};
 /// How a door behaves.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// Connections at once; further ones wait in the system's queue.
+    /// Connections at once; for a further one the longest idle one is closed, and without an idle one it waits.
     pub connections_max: usize,
+    /// How long a connection must have been idle before it is closed for another one.
+    pub idle_min: Duration,
+    /// How long a connection may be silent before its first request is there.
+    pub silent_max: Duration,
     /// Calls of one connection under way at once; further ones are answered "busy".
     pub in_flight_max: usize,
     /// Bytes of one request; a larger one is refused without being read.
@@ -46,6 +53,8 @@ impl Default for ServeOptions {
     fn default() -> ServeOptions {
         ServeOptions {
             connections_max: 1_024,
+            idle_min: Duration::from_secs(1),
+            silent_max: Duration::from_secs(5),
             in_flight_max: IN_FLIGHT_MAX,
             message_bytes_max: MESSAGE_BYTES_MAX,
             drain_max: Duration::from_secs(10),
@@ -70,7 +79,7 @@ pub async fn serve_database(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (stop, stopping) = watch::channel(false);
-    let room = Arc::new(Semaphore::new(options.connections_max));
+    let places = Places::new(options.connections_max, options.idle_min);
     let mut connections = JoinSet::new();
     let complaints: Arc<Complaints<IpAddr>> = Arc::default();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -78,18 +87,17 @@ pub async fn serve_database(
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((stream, permit)) => {
+            Ok((stream, place)) => {
                 let (door, options, stopping) = (Door { db: db.clone() }, options.clone(), stopping.clone());
                 let complaints = complaints.clone();
                 connections.spawn(async move {
                     let peer = stream.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
-                    if let Err(error) = converse(stream, door, &options, stopping).await {
+                    if let Err(error) = converse(stream, place, door, &options, stopping).await {
                         complaints.tell(peer, "a client's connection was closed", &chain(&error));
                     }
-                    drop(permit);
                 });
             }
             Err(error) => {
@@ -107,34 +115,46 @@ pub async fn serve_database(
     Ok(())
 }
 
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+async fn accept(listener: &TcpListener, places: &Arc<Places>) -> io::Result<(TcpStream, Place)> {
     let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
+    Ok((stream, places.enter().await))
 }
 
-/// One connection, until it ends, breaks, or is idle while stopping.
+/// One connection, until it ends, breaks, gives way, or is idle while stopping.
 async fn converse(
     stream: TcpStream,
+    place: Place,
     door: Door,
     options: &ServeOptions,
     mut stopping: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let end = DoorEnd::new(stream, options.message_bytes_max + ENVELOPE_BYTES)?;
+    let heard = end.heard();
     let channel = MaxRequests::new(BaseChannel::new(Config::default(), end), options.in_flight_max);
     let mut calls = std::pin::pin!(channel.requests());
     let mut look = tokio::time::interval(DRAIN_LOOK);
+    let mut silence = std::pin::pin!(heard.silence(options.silent_max));
     loop {
         let is_stopping = *stopping.borrow();
         tokio::select! {
+            // First: a request that is there already is taken before its connection is closed.
+            biased;
             call = calls.next() => match call {
-                Some(Ok(call)) => { tokio::spawn(call.execute(door.clone().serve())); }
+                Some(Ok(call)) => {
+                    let (under_way, door) = (place.begin(), door.clone());
+                    tokio::spawn(async move {
+                        let _under_way = under_way;
+                        call.execute(door.serve()).await;
+                    });
+                }
                 Some(Err(error)) => return Err(io::Error::other(chain(&error))),
                 None => return Ok(()),
             },
+            () = place.must_leave() => return Ok(()),
+            () = &mut silence => {
+                let text = format!("no request, and nothing for {} ms", options.silent_max.as_millis());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
             changed = stopping.changed(), if !is_stopping => if changed.is_err() { return Ok(()) },
             _ = look.tick(), if is_stopping => {
                 if calls.as_mut().channel().in_flight_requests() == 0 {

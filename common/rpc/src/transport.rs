@@ -13,6 +13,7 @@ use tarpc::serde_transport::{self, Transport};
 use tarpc::tokio_util::codec::LengthDelimitedCodec;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio::sync::watch;
 
 /// Calls of one connection under way at once; a client queues further ones, a server refuses them as busy.
 pub const IN_FLIGHT_MAX: usize = 256;
@@ -47,22 +48,39 @@ where
     serde_transport::new(framing.new_framed(stream), WireCodec)
 }
 
-/// Connects to a server's client door. The connection lives in a task of its own until every clone of the result
+/// A client's connection.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// Who makes calls on it.
+    pub client: DatabaseServiceClient,
+    life: watch::Receiver<()>,
+}
+
+impl Connected {
+    /// Whether the server has closed it, as far as was heard: no call sent on it now would arrive.
+    pub fn is_closed(&self) -> bool {
+        self.life.has_changed().is_err()
+    }
+}
+
+/// Connects to a server's client door. The connection lives in a task of its own until every clone of the client
 /// is dropped or it breaks; a broken one answers every call with an error and is not mended.
 ///
 /// # Errors
 /// When nobody listens there.
-pub async fn connect(address: impl ToSocketAddrs) -> io::Result<DatabaseServiceClient> {
+pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Connected> {
     let end = framed(TcpStream::connect(address).await?)?;
     let mut config = client::Config::default();
     config.max_in_flight_requests = IN_FLIGHT_MAX;
     let client::NewClient { client, dispatch } = DatabaseServiceClient::new(config, end);
+    let (alive, life) = watch::channel(());
     tokio::spawn(async move {
+        let _alive = alive;
         if let Err(error) = dispatch.await {
             tracing::debug!(error = chain(&error), "connection to the server broke");
         }
     });
-    Ok(client)
+    Ok(Connected { client, life })
 }
 
 /// An error with its causes: tarpc's own texts do not name them.

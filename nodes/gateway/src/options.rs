@@ -8,8 +8,12 @@ use vecraft_types::limits::MESSAGE_BYTES_MAX;
 /// Limits and patience of a gateway. The defaults are Milvus's, where Milvus has the option.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Connections at once; further ones wait in the listener's queue.
+    /// Connections at once; for a further one the longest idle one is closed, and without an idle one it waits.
     pub connections_max: usize,
+    /// How long a connection must have been idle before it is closed for another one.
+    pub idle_min: Duration,
+    /// How long a connection may say nothing at all.
+    pub silent_max: Duration,
     /// Bytes of one request; a larger one is answered with code 1102 as soon as its length is known.
     pub message_bytes_max: usize,
     /// Bytes of requests being received or served at once. Above this, requests of more than 64 KiB are answered
@@ -29,6 +33,8 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             connections_max: 10_000,
+            idle_min: Duration::from_secs(1),
+            silent_max: Duration::from_secs(5),
             message_bytes_max: MESSAGE_BYTES_MAX,
             bytes_in_flight_max: 512 << 20,
             drain_max: Duration::from_secs(10),

@@ -2,6 +2,7 @@
 
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use vecraft_types::NodeId;
 
 /// Node to `host:port`. Filled by whoever knows the members (the metastore's rows); shared by reference.
@@ -24,6 +25,13 @@ impl AddressBook {
     /// Forgets a node that left.
     pub fn remove(&self, node: NodeId) {
         self.addresses.write().remove(&node);
+    }
+
+    /// Whether a node listens at this host, among those entered by number.
+    pub fn has_host(&self, host: IpAddr) -> bool {
+        let is_there =
+            |address: &String| address.parse().is_ok_and(|address: SocketAddr| address.ip() == host);
+        self.addresses.read().values().any(is_there)
     }
 
     /// All entries, for showing.

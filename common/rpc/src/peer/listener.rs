@@ -1,8 +1,10 @@
 //! Who is let in: the node's port, where all channels arrive.
 //!
-//! A stranger costs one fixed buffer and one of few places for the time of a handshake. What it did wrong is logged
+//! A stranger costs one fixed buffer and one of few seats for the time of a handshake ([`super::half_open`]), and nobody
+//! waits for a seat: those who say nothing do not keep nodes apart. What it did wrong is logged
 //! once per address and reason.
 
+use super::half_open::{HalfOpen, Seat};
 use super::handshake::{self, Failed};
 use super::hello::{Channel, PERSON, Refusal};
 use super::peers::{PeerStream, Peers};
@@ -23,6 +25,8 @@ use vecraft_types::NodeId;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Different refusals that are remembered as logged; beyond that nothing more is logged.
 const LOGGED_MAX: usize = 1_024;
+/// Addresses of nodes that are remembered.
+const MET_MAX: usize = 1_024;
 
 /// A peer that was let in.
 pub struct Accepted {
@@ -42,7 +46,8 @@ pub type Door = Arc<dyn Fn(Accepted) -> BoxFuture<'static, ()> + Send + Sync>;
 /// What the port takes.
 #[derive(Clone, Copy, Debug)]
 pub struct ListenOptions {
-    /// Connections in their handshake at once; further ones wait in the system's queue.
+    /// Connections in their handshake at once, of strangers together and of each address of a node; for a further one the
+    /// oldest of the address with the most is closed.
     pub half_open_max: usize,
     /// Connections at once; further ones are closed.
     pub connections_max: usize,
@@ -66,7 +71,9 @@ struct Inner {
     peers: Arc<Peers>,
     options: ListenOptions,
     doors: BTreeMap<Channel, Door>,
-    half_open: Arc<Semaphore>,
+    half_open: Arc<HalfOpen>,
+    /// Where nodes came from that were let in: the book may know them by name.
+    met: Mutex<BTreeSet<IpAddr>>,
     open: Arc<Semaphore>,
     logged: Mutex<BTreeSet<(IpAddr, String)>>,
 }
@@ -83,7 +90,8 @@ impl PeerListener {
             peers,
             options,
             doors: doors.into_iter().collect(),
-            half_open: Arc::new(Semaphore::new(options.half_open_max)),
+            half_open: HalfOpen::new(options.half_open_max),
+            met: Mutex::default(),
             open: Arc::new(Semaphore::new(options.connections_max)),
             logged: Mutex::default(),
         };
@@ -102,9 +110,9 @@ impl PeerListener {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let Ok(place) = self.inner.half_open.clone().acquire_owned().await else { break };
                     let inner = self.inner.clone();
-                    connections.spawn(async move { inner.receive(stream, peer, place).await });
+                    let seat = inner.half_open.enter(peer.ip(), inner.is_known(peer.ip()));
+                    connections.spawn(async move { inner.receive(stream, peer, seat).await });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection of a node");
@@ -117,21 +125,20 @@ impl PeerListener {
 }
 
 impl Inner {
-    async fn receive(
-        &self,
-        mut stream: TcpStream,
-        peer: SocketAddr,
-        half_open: tokio::sync::OwnedSemaphorePermit,
-    ) {
-        let Ok(_place) = self.open.clone().try_acquire_owned() else {
-            self.log_once(peer, None, "too many connections");
-            return;
-        };
+    /// Whether a node is there, as far as this one knows.
+    fn is_known(&self, address: IpAddr) -> bool {
+        self.peers.book().has_host(address) || self.met.lock().contains(&address)
+    }
+
+    async fn receive(&self, mut stream: TcpStream, peer: SocketAddr, seat: Seat) {
         let greet = handshake::accept(&mut stream, self.peers.identity(), |channel| {
             self.doors.contains_key(&channel)
         });
-        let greeted = tokio::time::timeout(self.options.handshake_max, greet).await;
-        drop(half_open);
+        let greeted = tokio::select! {
+            greeted = tokio::time::timeout(self.options.handshake_max, greet) => greeted,
+            () = seat.lost() => return self.log_once(peer, None, "no handshake yet, and others came"),
+        };
+        drop(seat);
         let (hello, channel) = match greeted {
             Ok(Ok(greeted)) => greeted,
             Ok(Err((from, failed))) => {
@@ -143,8 +150,15 @@ impl Inner {
             }
             Err(_) => return self.log_once(peer, None, "no handshake in time"),
         };
+        let Ok(_place) = self.open.clone().try_acquire_owned() else {
+            return self.log_once(peer, Some(hello.from), "too many connections");
+        };
         if hello.from != PERSON {
             self.peers.heard_from(hello.from);
+            let mut met = self.met.lock();
+            if met.len() < MET_MAX {
+                met.insert(peer.ip());
+            }
         }
         tracing::debug!(node = %hello.from, %peer, ?channel, lane = hello.lane, "node connected");
         if let Some(door) = self.doors.get(&channel) {

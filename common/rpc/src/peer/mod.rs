@@ -20,6 +20,7 @@
 //! | [`book`] | where does a node listen, as of now? |
 //! | [`peers`] | how is a node reached, and when is it not even tried? |
 //! | [`listener`] | who is let in? |
+//! | `half_open` | who gives way when too many are in their handshake? |
 //! | [`frame`] | where does a message end, and how large may it be? |
 //! | [`lane`], [`calls`] | which answer belongs to which call? (asking, answering) |
 //!
@@ -35,6 +36,7 @@ pub mod book;
 pub mod calls;
 pub mod error;
 pub mod frame;
+mod half_open;
 pub mod handshake;
 pub mod hello;
 pub mod identity;

@@ -1,20 +1,19 @@
 //! The Milvus port: accepts connections, speaks HTTP/2 and HTTP/1.1 on each, and drains them at shutdown.
 
+use super::connection::Conversation;
 use super::dispatch::Dispatch;
 use super::strangers::Stranger;
 use crate::options::Options;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use vecraft_rpc::places::Places;
 use vecraft_types::api::Database;
 
 /// Bytes of a request or reply that may be under way before the other side must acknowledge: enough to keep a
@@ -46,43 +45,41 @@ impl Gateway {
     ) -> io::Result<()> {
         let address = listener.local_addr()?;
         let dispatch = Dispatch::new(db, &options);
-        let http = http(&options);
-        let connections = Arc::new(Semaphore::new(options.connections_max.max(1)));
+        let http = Arc::new(http(&options));
+        let places = Places::new(options.connections_max, options.idle_min);
         let complaints = Arc::default();
-        let (graceful, mut running) = (GracefulShutdown::new(), JoinSet::new());
+        let (stop, stopping) = watch::channel(false);
+        let mut running = JoinSet::new();
         let mut shutdown = std::pin::pin!(shutdown);
         tracing::info!(%address, "serving Milvus's gRPC");
         loop {
             while running.try_join_next().is_some() {}
-            let permit = tokio::select! {
-                () = &mut shutdown => break,
-                permit = Arc::clone(&connections).acquire_owned() => permit.map_err(io::Error::other)?,
+            let placed = async {
+                let stream = accept(&listener).await?;
+                Some((stream, Arc::new(places.enter().await)))
             };
-            let stream = tokio::select! {
+            let (stream, place) = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = accept(&listener) => match accepted {
-                    Some(stream) => stream,
+                placed = placed => match placed {
+                    Some(placed) => placed,
                     None => continue,
                 },
             };
-            let stranger = Stranger::of(&stream, &complaints);
-            let (dispatch, from) = (dispatch.clone(), stranger.clone());
-            let service = service_fn(move |request| {
-                let (dispatch, from) = (dispatch.clone(), from.clone());
-                async move { Ok::<_, Infallible>(dispatch.serve(request, &from).await) }
-            });
-            let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
-            let connection = graceful.watch(connection);
-            running.spawn(async move {
-                if let Err(error) = connection.await {
-                    stranger.ended("a connection to the Milvus port was refused", error.as_ref());
-                }
-                drop(permit);
-            });
+            let conversation = Conversation {
+                http: http.clone(),
+                dispatch: dispatch.clone(),
+                from: Stranger::of(&stream, &complaints),
+                place,
+                silent_max: options.silent_max,
+                stopping: stopping.clone(),
+            };
+            running.spawn(conversation.hold(stream));
         }
         drop(listener);
-        let open = graceful.count();
-        if tokio::time::timeout(options.drain_max, graceful.shutdown()).await.is_err() {
+        let _ = stop.send(true);
+        let drained = async { while running.join_next().await.is_some() {} };
+        if tokio::time::timeout(options.drain_max, drained).await.is_err() {
+            let open = running.len();
             tracing::warn!(open, drain_ms = options.drain_max.as_millis(), "calls were cut off at shutdown");
         }
         drop(dispatch);

@@ -8,6 +8,7 @@
 //! What is neither gRPC nor HTTP, or breaks their rules, is refused and told in the log, once (`strangers`).
 
 mod bytes_in_flight;
+mod connection;
 mod dispatch;
 mod health;
 mod listener;

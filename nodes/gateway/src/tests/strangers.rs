@@ -98,3 +98,49 @@ async fn bad_input_is_refused_each_time_and_logged_once() {
     assert_eq!((told, lines.len()), ((1, 1, 1), 3), "{lines:#?}");
     assert!(lines.iter().all(|line| line.contains("127.0.0.1")), "{lines:#?}");
 }
+
+#[tokio::test]
+async fn who_says_nothing_is_closed_and_a_client_without_calls_is_not() {
+    let fake = Arc::new(Fake::default());
+    let options = Options { silent_max: Duration::from_millis(100), ..Options::default() };
+    let running = start(&fake, options).await;
+    let (mut client, _) = client(&running).await;
+    for _ in 0..3 {
+        assert!(send(running.address, b"").await.is_empty());
+    }
+    client.get_version(pb::GetVersionRequest {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_port_lets_a_new_client_in_and_a_call_under_way_goes_on() {
+    const PLACES: usize = 6;
+    let fake = Arc::new(Fake { delay: Duration::from_secs(60), ..Fake::default() });
+    let options = Options { connections_max: PLACES, idle_min: Duration::ZERO, ..Options::default() };
+    let running = start(&fake, options).await;
+    let (mut busy, _) = client(&running).await;
+    let call = tokio::spawn(async move {
+        busy.get_collection_statistics(pb::GetCollectionStatisticsRequest::default()).await
+    });
+    while !fake.verbs.lock().contains(&"row_count") {
+        tokio::task::yield_now().await;
+    }
+    let mut strangers = Vec::new();
+    for n in 0..3 * PLACES {
+        let mut stranger = TcpStream::connect(running.address).await.unwrap();
+        // Some say nothing, some the half of a hello, some a whole one.
+        stranger.write_all(&PREFACE[..[0, 9, PREFACE.len()][n % 3]]).await.unwrap();
+        strangers.push(stranger);
+    }
+    let mut clients = Vec::new();
+    for _ in 0..2 * PLACES {
+        let (mut client, _) = client(&running).await;
+        client.get_version(pb::GetVersionRequest {}).await.unwrap();
+        clients.push(client);
+    }
+    // Told to go away, they come again, and nobody hears of it.
+    for mut client in clients {
+        client.get_version(pb::GetVersionRequest {}).await.unwrap();
+    }
+    assert!(!call.is_finished(), "a call under way lost its connection");
+    call.abort();
+}

@@ -143,3 +143,18 @@ async fn silent_strangers_do_not_keep_members_out() {
     until("a member gets in", async || peers.dial(NodeId(2), Channel::Raft, 0).await.is_ok()).await;
     port.close().await;
 }
+
+#[tokio::test]
+async fn a_flood_of_silent_strangers_does_not_delay_a_member() {
+    // None of them is closed for its silence while this test runs.
+    let options = ListenOptions { handshake_max: 10 * WAIT, ..ListenOptions::default() };
+    let port = Port::open(identity(2, Trust::Open), options, echo()).await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(&port.address).await.unwrap());
+    }
+    // The first attempt, within the dialer's patience.
+    let peers = reaching(identity(1, Trust::Open), &port);
+    assert!(peers.dial(NodeId(2), Channel::Raft, 0).await.is_ok());
+    port.close().await;
+}
