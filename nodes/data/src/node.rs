@@ -95,6 +95,11 @@ impl DataNode {
         self.differing.read().values().sum()
     }
 
+    /// A group left this node: whoever leads it elsewhere compares it.
+    pub(crate) fn forget_differing(&self, group: GroupId) {
+        self.differing.write().remove(&group);
+    }
+
     /// Adds a started group; if it was out of service, it is no more.
     pub fn add_group(&self, group: Arc<DataGroup>) {
         let mut groups = self.groups.write();
@@ -290,6 +295,15 @@ mod tests {
         node.take_out_for_now(full, [], "late".to_owned());
         assert_eq!(node.may_begin_again(), []);
         assert!(node.outages().contains(&(full, "a damaged file".to_owned())));
+    }
+
+    #[test]
+    fn i22_a_group_that_was_let_go_is_not_counted_as_differing_any_more() {
+        let node = node(&SimDisk::new(1), Arc::default());
+        node.set_differing(GroupId(1), 2);
+        node.set_differing(GroupId(2), 1);
+        node.let_go(GroupId(1));
+        assert_eq!(node.differing(), 1);
     }
 
     #[test]
