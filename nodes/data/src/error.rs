@@ -59,6 +59,13 @@ pub enum Error {
     Broken(String),
 }
 
+impl Error {
+    /// Whether nothing is wrong but a full disk.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Error::Storage(error) if error.is_no_space())
+    }
+}
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 

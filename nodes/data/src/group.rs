@@ -118,6 +118,11 @@ impl DataGroup {
         self.machine.lock().broken.clone()
     }
 
+    /// Whether it ended only because the disk was full (P6).
+    pub fn lacks_room(&self) -> bool {
+        self.machine.lock().lacks_room()
+    }
+
     /// Proposes a command for a shard and waits until it is applied here. A refusal is an error.
     pub(crate) async fn propose(
         &self,

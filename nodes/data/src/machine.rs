@@ -26,6 +26,8 @@ pub struct DataMachine {
     pub(crate) mark: Option<Mark>,
     /// Why this replica can apply no more: its state may be torn and is never written down (I24).
     pub(crate) broken: Option<String>,
+    /// That was for want of room on the disk, and nothing is damaged: with room it can begin again (P6).
+    pub(crate) lacks_room: bool,
     checkpoint: Option<Mark>,
     pressure: Arc<Pressure>,
     failures: Failures,
@@ -78,6 +80,7 @@ impl DataMachine {
             replica,
             mark: checkpoint.clone(),
             broken: None,
+            lacks_room: false,
             checkpoint,
             pressure,
             failures,
@@ -90,6 +93,11 @@ impl DataMachine {
     /// Why this replica can apply no more.
     pub fn broken(&self) -> Option<&str> {
         self.broken.as_deref()
+    }
+
+    /// Whether it can apply no more only because the disk was full (P6).
+    pub fn lacks_room(&self) -> bool {
+        self.lacks_room
     }
 
     /// Remembers that this replica differs from the majority of its group: it is not started again (I22).
@@ -194,7 +202,9 @@ impl Machine for DataMachine {
             let installed = install::install(machine.clone(), snapshot).await;
             installed.map_err(|error| {
                 let why = format!("a snapshot could not be installed: {error}");
-                machine.lock().broken = Some(why.clone());
+                let mut machine = machine.lock();
+                machine.broken = Some(why.clone());
+                machine.lacks_room = error.is_no_room();
                 Failed(why)
             })
         })

@@ -95,9 +95,15 @@ impl DataNode {
         self.differing.read().values().sum()
     }
 
-    /// Adds a started group.
+    /// A group left this node: whoever leads it elsewhere compares it.
+    pub(crate) fn forget_differing(&self, group: GroupId) {
+        self.differing.write().remove(&group);
+    }
+
+    /// Adds a started group; if it was out of service, it is no more.
     pub fn add_group(&self, group: Arc<DataGroup>) {
         let mut groups = self.groups.write();
+        self.outages.forget(group.raft.id());
         groups.insert(group.raft.id(), group);
         self.governor.set_groups(groups.len());
     }
@@ -171,7 +177,7 @@ impl DataNode {
     }
 
     /// Refuses what a full disk could not take, before it waits in the log (P6).
-    fn check_space(&self, adds_rows: bool) -> Result<()> {
+    pub(crate) fn check_space(&self, adds_rows: bool) -> Result<()> {
         let full = |detail: String| Err(Error::new(Code::DiskFull, detail).retry_after(5_000));
         if (self.space.is_log_stalled)() {
             return full("the disk is full; writes are taken again when there is room".to_owned());
@@ -269,6 +275,35 @@ mod tests {
         stalled.store(false, Ordering::Relaxed);
         disk.set_capacity(None);
         assert!(node.admit(10, true).is_ok());
+    }
+
+    #[test]
+    fn p6_a_group_that_a_full_disk_stopped_may_begin_again_and_others_may_not() {
+        let disk = SimDisk::new(1);
+        let node = node(&disk, Arc::default());
+        let (full, damaged) = (GroupId(1), GroupId(2));
+        disk.set_capacity(Some(FREE_BYTES_MIN - 1));
+        node.take_out_for_now(full, [], "no space left".to_owned());
+        node.take_out(damaged, [], "a damaged file".to_owned());
+        assert_eq!(node.may_begin_again(), [], "the disk is still full");
+        disk.set_capacity(None);
+        assert_eq!(node.may_begin_again(), [full]);
+        // Tried, and full again: once more. Tried, and damaged: never more, whatever comes later.
+        node.take_out_for_now(full, [], "no space left again".to_owned());
+        assert_eq!(node.may_begin_again(), [full]);
+        node.take_out(full, [], "a damaged file".to_owned());
+        node.take_out_for_now(full, [], "late".to_owned());
+        assert_eq!(node.may_begin_again(), []);
+        assert!(node.outages().contains(&(full, "a damaged file".to_owned())));
+    }
+
+    #[test]
+    fn i22_a_group_that_was_let_go_is_not_counted_as_differing_any_more() {
+        let node = node(&SimDisk::new(1), Arc::default());
+        node.set_differing(GroupId(1), 2);
+        node.set_differing(GroupId(2), 1);
+        node.let_go(GroupId(1));
+        assert_eq!(node.differing(), 1);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! What left service on this node while the rest serves (I24): whole groups, and shards with a damaged file.
+//!
+//! A group that left only because the disk was full comes back when there is room ([`DataNode::may_begin_again`], P6);
+//! all others stay out until a restart.
 
 use crate::group::DataGroup;
 use crate::node::DataNode;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use vecraft_types::{Code, Error, GroupId, Result, ShardId};
 
 /// Why each group is out of service here.
@@ -15,6 +19,8 @@ struct Outage {
     why: String,
     /// Other replicas can serve the group: who asked here may ask again, and will find another leader.
     has_others: bool,
+    /// Nothing is wrong with it but a full disk.
+    lacks_room: bool,
 }
 
 impl Outages {
@@ -25,7 +31,7 @@ impl Outages {
     /// What a caller hears about a group that is not here.
     pub(crate) fn missing(&self, group: GroupId) -> Error {
         match self.0.read().get(&group) {
-            Some(Outage { why, has_others }) => {
+            Some(Outage { why, has_others, .. }) => {
                 let code = if *has_others { Code::ReplicaUnavailable } else { Code::Io };
                 Error::new(code, format!("out of service on this node: {why}")).with("group", group)
             }
@@ -59,10 +65,34 @@ impl DataNode {
     /// Takes a group out of service: its shards answer with the reason from now on, the other groups go on. Its files,
     /// its checkpoint and its log stay as they are.
     pub fn take_out(&self, group: GroupId, shards: impl IntoIterator<Item = ShardId>, why: String) {
+        self.leave_service(group, shards, why, false);
+    }
+
+    /// The same for a group that stopped because the disk is full, and writes nothing any more: it may begin again when
+    /// there is room.
+    pub fn take_out_for_now(&self, group: GroupId, shards: impl IntoIterator<Item = ShardId>, why: String) {
+        self.leave_service(group, shards, why, true);
+    }
+
+    fn leave_service(
+        &self,
+        group: GroupId,
+        shards: impl IntoIterator<Item = ShardId>,
+        why: String,
+        lacks_room: bool,
+    ) {
         tracing::error!(%group, why, "a group is out of service on this node, the others serve (I24)");
         let running = self.remove_group(group);
         let has_others = running.is_some_and(|group| !group.raft.members().is_alone(group.raft.replica()));
-        self.outages.0.write().entry(group).or_insert(Outage { why, has_others });
+        match self.outages.0.write().entry(group) {
+            Entry::Vacant(new) => drop(new.insert(Outage { why, has_others, lacks_room })),
+            // It did not begin again. Whatever stops it now decides.
+            Entry::Occupied(mut tried) if tried.get().lacks_room => {
+                let has_others = has_others || tried.get().has_others;
+                tried.insert(Outage { why, has_others, lacks_room });
+            }
+            Entry::Occupied(_) => {}
+        }
         shards.into_iter().for_each(|shard| self.routes.add(shard, group));
         self.routes.of_group(group).into_iter().for_each(|shard| self.views.remove(shard));
     }
@@ -71,6 +101,15 @@ impl DataNode {
     pub fn damaged_groups(&self) -> BTreeMap<GroupId, String> {
         let damaged = self.views.damaged().into_iter();
         damaged.filter_map(|(shard, why)| Some((self.routes.group_of(shard)?, why))).collect()
+    }
+
+    /// The groups that are out of service only because the disk was full, once it has room (P6).
+    pub fn may_begin_again(&self) -> Vec<GroupId> {
+        let lacking = |outages: &BTreeMap<GroupId, Outage>| -> Vec<GroupId> {
+            outages.iter().filter(|(_, outage)| outage.lacks_room).map(|(group, _)| *group).collect()
+        };
+        let groups = lacking(&self.outages.0.read());
+        if groups.is_empty() || self.check_space(true).is_err() { Vec::new() } else { groups }
     }
 
     /// The groups out of service here, with the reasons.

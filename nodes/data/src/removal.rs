@@ -49,6 +49,7 @@ impl DataNode {
     pub fn let_go(&self, id: GroupId) {
         self.remove_group(id);
         self.outages.forget(id);
+        self.forget_differing(id);
         for shard in self.routes.of_group(id) {
             self.routes.remove(shard);
             self.views.remove(shard);

@@ -8,6 +8,7 @@
 //! start the group (replays the log) ──fails──> out of service
 //!     |
 //! serve ──apply fails, panics──> out of service
+//!       ──the disk is full ────> out of service until it has room (P6): the keeper begins it again
 //! ```
 //! I24: a group that leaves service takes its shards with it and nothing else; its files, checkpoint and log stay. What
 //! concerns the whole node (the store, the log) still stops the node. Replicas that are wanted here later, or no more, are
@@ -153,7 +154,11 @@ impl Role {
             Err(error) if is_of_the_node(&error) || self.is_forming => return Err(error),
             Err(error) => {
                 let shards = checkpointed_shards(self.around.kv.as_ref(), group)?;
-                self.data.take_out(group, shards, error.to_string());
+                let lacks_room = matches!(&error, Error::Data(error) if error.is_no_room());
+                match lacks_room {
+                    true => self.data.take_out_for_now(group, shards, error.to_string()),
+                    false => self.data.take_out(group, shards, error.to_string()),
+                }
             }
         }
         Ok(())
@@ -235,7 +240,15 @@ impl Role {
                 // I7: after a failed sync nobody may go on before a restart.
                 return Err(format!("the log failed: {reason}"));
             }
-            data.take_out(group, [], why.unwrap_or_else(|| "its replica stopped, see the log".to_owned()));
+            let why = why.unwrap_or_else(|| "its replica stopped, see the log".to_owned());
+            if ended.lacks_room() {
+                // The keeper begins it again (P6): nothing of this one may write then, nor take the next one out.
+                stopping.trigger("the disk is full");
+                ended.retire().await;
+                data.take_out_for_now(group, [], why);
+            } else {
+                data.take_out(group, [], why);
+            }
             Ok(())
         });
         let (let_go, data) = (self.watched.lock().get(&group).cloned(), self.data.clone());
@@ -252,6 +265,7 @@ impl Role {
         ground.tasks.spawn(TaskKind::Checkpoint, format!("group {group}"), async move {
             if let Err(error) = work.await
                 && !let_go.is_triggered()
+                && !running.lacks_room()
             {
                 data.take_out(group, [], error.to_string());
                 running.stop().await;

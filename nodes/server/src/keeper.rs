@@ -5,6 +5,9 @@
 //! wanted, nothing here ────────────────> written down, started, waits for its group's leader (I1: a new id each time)
 //! here, wanted no more ── its group's leader proves that it is no member ──> stopped, log, records, files removed
 //! ```
+//! A replica that left service only because the disk was full is begun again once there is room (P6); what is damaged or
+//! differs from its group is not (I22, I24).
+//!
 //! The metastore alone does not decide a removal: this node's copy of it may be old, and a replica that still counts
 //! must not lose what it acknowledged. What fails is tried again.
 
@@ -14,6 +17,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use vecraft_coordinator::Metastore;
 use vecraft_coordinator::placement::Hosts;
 use vecraft_raft_host::Birth;
@@ -23,6 +27,8 @@ use vecraft_types::{Code, GroupId, ReplicaId};
 /// After a round that left something undone.
 const AGAIN: Duration = Duration::from_millis(200);
 const AGAIN_MAX: Duration = Duration::from_secs(10);
+/// Between two looks whether a replica that a full disk stopped may begin again, and between two tries.
+const ROOM_LOOK: Duration = Duration::from_secs(10);
 
 /// See the [module](self).
 pub struct Keeper {
@@ -31,12 +37,14 @@ pub struct Keeper {
     hosts: Hosts,
     /// Groups whose replica of this id was started in this life of the process, or is out of service with the reason.
     begun: BTreeSet<(GroupId, ReplicaId)>,
+    /// When those that a full disk stopped were last begun again.
+    room_tried: Option<Instant>,
 }
 
 impl Keeper {
     /// `role` has started what was here.
     pub fn new(role: Arc<Role>, metastore: Metastore, hosts: Hosts) -> Keeper {
-        Keeper { role, metastore, hosts, begun: BTreeSet::new() }
+        Keeper { role, metastore, hosts, begun: BTreeSet::new(), room_tried: None }
     }
 
     /// Runs until shutdown; sleeps while nothing changes.
@@ -61,7 +69,10 @@ impl Keeper {
             let wake = async {
                 match is_done {
                     // An error means that the metastore has ended, and the node with it.
-                    true => drop(placed.changed().await),
+                    true => tokio::select! {
+                        changed = placed.changed() => drop(changed),
+                        () = room_for(&self.role) => {}
+                    },
                     false => tokio::select! {
                         () = tokio::time::sleep(now) => {}
                         changed = placed.changed() => drop(changed),
@@ -101,6 +112,12 @@ impl Keeper {
         let is_free = |group, replica| here.get(&group).is_none_or(|other| *other == replica);
         let wanted = wanted.into_iter().map(|(group, (replica, _))| (group, replica));
         let wanted = wanted.filter(|(group, replica)| is_free(*group, *replica)).collect();
+        if self.room_tried.is_none_or(|tried| tried.elapsed() >= ROOM_LOOK) {
+            let again = self.role.data.may_begin_again();
+            if has_not_begun(&mut self.begun, &again) {
+                self.room_tried = Some(Instant::now());
+            }
+        }
         let role = &self.role;
         let begin = |group, replica| role.begin(group, replica, Birth::Join);
         Ok(begin_missing(&mut self.begun, wanted, begin).await && is_done)
@@ -133,6 +150,23 @@ impl Keeper {
         }
         Err(failed)
     }
+}
+
+/// Returns when the disk has room for a replica that a full one stopped.
+async fn room_for(role: &Role) {
+    loop {
+        tokio::time::sleep(ROOM_LOOK).await;
+        if !role.data.may_begin_again().is_empty() {
+            return;
+        }
+    }
+}
+
+/// Takes note that the replicas of these groups have to begin again; false when there is none.
+fn has_not_begun(begun: &mut BTreeSet<(GroupId, ReplicaId)>, again: &[GroupId]) -> bool {
+    let before = begun.len();
+    begun.retain(|(group, _)| !again.contains(group));
+    begun.len() < before
 }
 
 /// Begins the replicas that have not begun; true when all have. One that fails does not keep the others from it, and is
@@ -188,5 +222,10 @@ mod tests {
         }
         assert_eq!(rounds, [false, true, true]);
         assert_eq!(*tried.lock(), [one, two, one]);
+        // P6: a full disk stopped the second one, and has room again.
+        assert!(!has_not_begun(&mut begun, &[]));
+        assert!(has_not_begun(&mut begun, &[two.0]));
+        assert!(begin_missing(&mut begun, vec![one, two], begin).await);
+        assert_eq!(*tried.lock(), [one, two, one, two]);
     }
 }

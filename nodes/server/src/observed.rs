@@ -14,8 +14,7 @@ pub fn parts_of(config: &Config, directory: &Directory, roles: &Roles) -> Parts 
         cluster: config.cluster.name.clone(),
         cluster_id: identity.cluster_id_text(),
         node: identity.node.to_string(),
-        nodes: config.nodes.len(),
-        voters: config.voters(),
+        replication: usize::try_from(config.cluster.replication).unwrap_or(usize::MAX),
     };
     Parts {
         about,

@@ -48,6 +48,19 @@ async fn i3_a_crash_anywhere_leaves_the_old_checkpoint_or_the_new_one() {
         receiver.install(&second).await.unwrap();
         assert_eq!(content(&receiver.views, &[a, b]), new, "{place}");
     }
+    // A full disk is told apart: with room the replica begins again (P6), and then nothing is missing.
+    for (action, lacks_room) in [("no_space", true), ("error", false)] {
+        let mut receiver = Receiver::new(&origin);
+        receiver.fetch(&first).await.unwrap();
+        failpoint::configure(&format!("snapshot.before_records=1*{action}")).unwrap();
+        receiver.install(&first).await.unwrap_err();
+        let is_broken = receiver.machine.lock().broken().is_some();
+        assert_eq!((is_broken, receiver.machine.lock().lacks_room()), (true, lacks_room), "{action}");
+        receiver.crash();
+        receiver.fetch(&first).await.unwrap();
+        receiver.install(&first).await.unwrap();
+        assert_eq!(content(&receiver.views, &[a, b]), old, "{action}");
+    }
     // A store that refuses: the old one holds.
     let mut receiver = Receiver::new(&origin);
     receiver.fetch(&first).await.unwrap();
