@@ -148,8 +148,8 @@ def bad_reads():
         wrong(1100, name, extra={name: "True"})
     wrong(1100, "no_such_parameter", params='{"no_such_parameter": 1}')
     wrong(1100, "radius", "wide", params='{"radius": "wide"}')
-    # COSINE: the nearer bound is the greater one.
-    wrong(1100, "radius", "range_filter", params='{"radius": 0.8, "range_filter": 0.5}')
+    # L2: the nearer bound is the smaller one.
+    wrong(1100, "radius", "range_filter", params='{"radius": 0.5, "range_filter": 0.8}')
     refused(stub.Search(search("compat_nowhere", query_vector)), 100, "compat_nowhere")
     refused(stub.Query(query("compat_nowhere", "id > 0")), 100, "compat_nowhere")
     refused(stub.Query(query(NAME, "id > 0", ["nowhere"])), "(1100|1700)", "nowhere")
