@@ -10,8 +10,7 @@ use vecraft_state::meta::MetaState;
 use vecraft_storage::{KeyRange, Kv, Table, WriteBatch};
 
 /// A message between nodes has at most 64 MiB; this leaves room around it. Tens of thousands of collections are below;
-/// above it the metastore has nothing to offer and says so, and a replica that is too far behind must be built anew
-/// from a copy of another node's directory.
+/// above it the metastore has nothing to offer and says so, and a replica that is too far behind stays behind.
 pub(crate) const CONTENT_BYTES_MAX: usize = 56 << 20;
 /// A checkpoint that was written while it was read is read again, so often at most.
 const READ_TRIES: u32 = 8;

@@ -15,7 +15,7 @@ use vecraft_types::{GroupId, LogPosition};
 
 /// A message between nodes has at most 64 MiB; this leaves room around it. States and delete lists of four million
 /// deleted rows are below; above it the group has nothing to offer and says so, and a replica that is too far behind
-/// must be built anew from a copy of another node's directory.
+/// stays behind.
 const CONTENT_BYTES_MAX: usize = 56 << 20;
 /// A checkpoint that was written while it was read is read again, so often at most.
 const READ_TRIES: u32 = 8;
