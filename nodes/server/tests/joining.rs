@@ -55,12 +55,10 @@ fn i3_a_node_killed_right_after_a_lone_voters_snapshot_joins_all_the_same() {
 
     let added = vecraft(&["node", "add", "2", &nodes.node_door(2), "--no-wait", "--connect", &nodes.door(1)]);
     assert_eq!(added.code, 0, "{added:?}");
-    // The metastore's snapshot, and then that of a group.
-    for _ in 0..2 {
-        nodes.serve(2);
-        nodes.says(2, "installed a snapshot");
-        nodes.kill(2);
-    }
+    // Most often that of the metastore; a group's is tested with the raft host alone.
+    nodes.serve(2);
+    nodes.says(2, "installed a snapshot");
+    nodes.kill(2);
     nodes.serve(2);
     nodes.await_serving(2);
     eventually("everything is where it should be", || match nodes.list(1) {
