@@ -163,8 +163,12 @@ impl Node {
     }
 }
 
+/// The process may end next, and a thread that still closes a store must not meet the C++ library's own end.
 impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
+        if let Ok(runtime) = Builder::new_current_thread().enable_time().build() {
+            let _ = runtime.block_on(async { timeout(RELEASE, self.released()).await });
+        }
     }
 }
