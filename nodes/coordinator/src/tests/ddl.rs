@@ -14,6 +14,18 @@ use vecraft_runtime::tasks::Tasks;
 use vecraft_types::api::{CreateIndex, DropIndex, SetLoaded};
 use vecraft_types::{Code, CollectionId, GroupId, Metric};
 
+/// An index on the vectors of the collection `a`.
+fn flat_index() -> CreateIndex {
+    CreateIndex {
+        collection: "a".into(),
+        field: "vector".into(),
+        name: String::new(),
+        index_type: "FLAT".into(),
+        metric: Some(Metric::Ip),
+        params: BTreeMap::new(),
+    }
+}
+
 #[tokio::test]
 async fn i11_a_created_collection_has_its_shards() {
     let sandbox = Sandbox::new().await;
@@ -76,14 +88,7 @@ async fn indexes_and_the_load_flag_are_published() {
     let sandbox = Sandbox::new().await;
     let (ddl, catalogue) = (&sandbox.ddl, sandbox.metastore.catalogue());
     ddl.create_collection(request("a")).await.unwrap();
-    let index = CreateIndex {
-        collection: "a".into(),
-        field: "vector".into(),
-        name: String::new(),
-        index_type: "FLAT".into(),
-        metric: Some(Metric::Ip),
-        params: BTreeMap::new(),
-    };
+    let index = flat_index();
     ddl.create_index(index.clone()).await.unwrap();
     assert_eq!(catalogue.by_name("a").unwrap().indexes[0].spec.metric, Metric::Ip);
     let unknown = CreateIndex { index_type: "SCANN".into(), ..index };
@@ -219,14 +224,7 @@ async fn i11_dropping_an_index_again_leaves_the_one_that_another_user_made_since
     let sandbox = Sandbox::new().await;
     let ddl = &sandbox.ddl;
     ddl.create_collection(request("a")).await.unwrap();
-    let wish = CreateIndex {
-        collection: "a".into(),
-        field: "vector".into(),
-        name: String::new(),
-        index_type: "FLAT".into(),
-        metric: Some(Metric::Ip),
-        params: BTreeMap::new(),
-    };
+    let wish = flat_index();
     let indexes = || sandbox.metastore.catalogue().by_name("a").unwrap().indexes.clone();
     ddl.create_index(wish.clone()).await.unwrap();
     let collection = sandbox.metastore.catalogue().by_name("a").unwrap().id;
@@ -256,14 +254,7 @@ async fn i10_a_create_that_comes_again_after_another_users_drop_makes_nothing() 
     let collection = ddl.find("a".into()).await.unwrap().unwrap();
     let partition = Named { request: new_request(), wish: (collection, "p".to_owned()) };
     ddl.make_partition(partition.clone()).await.unwrap();
-    let wish = CreateIndex {
-        collection: "a".into(),
-        field: "vector".into(),
-        name: String::new(),
-        index_type: "FLAT".into(),
-        metric: Some(Metric::Ip),
-        params: BTreeMap::new(),
-    };
+    let wish = flat_index();
     let index = Named { request: new_request(), wish: (collection, wish) };
     ddl.make_index(index.clone()).await.unwrap();
     ddl.drop_collection("a".into()).await.unwrap();
