@@ -3,6 +3,7 @@
 //! | module | the question it answers |
 //! |---|---|
 //! | [`codec`] | what are the bytes of everything we encode ourselves? |
+//! | [`rows`] | what are the bytes of many rows of a store together? |
 //! | [`services`] | what may one role ask of another? |
 //! | [`client_doors`] | where do clients reach the nodes? |
 //! | [`memory`] | is there room for what a role keeps in memory? |
@@ -34,6 +35,7 @@ pub mod memory;
 pub mod node;
 pub mod peer;
 pub mod places;
+pub mod rows;
 pub mod serve;
 pub mod services;
 pub mod transport;

@@ -1,5 +1,6 @@
 //! The handle of one running group.
 
+use crate::copies::Copies;
 use crate::handle::{Change, RaftHandle};
 use crate::network::Network;
 use crate::read_index::ReadIndex;
@@ -27,6 +28,7 @@ pub struct Group {
     pub(crate) published: watch::Receiver<Published>,
     pub(crate) standing: watch::Receiver<Standing>,
     pub(crate) checkpoint: CheckpointCell,
+    pub(crate) copies: Copies,
 }
 
 /// A proposal that was committed and applied.

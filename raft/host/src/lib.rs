@@ -12,6 +12,7 @@
 //! That order is I15: whoever was answered, or waited for the published index, finds the change in the views.
 //! docs/internals/replication.md follows an entry on its way.
 
+mod copies;
 mod early_vote;
 mod error;
 mod forcing;
@@ -27,6 +28,7 @@ mod report;
 mod standing;
 mod state_machine;
 
+pub use copies::CopyFigures;
 pub use error::Error;
 pub use forcing::StoppedReplica;
 pub use group::{Group, Proposed};

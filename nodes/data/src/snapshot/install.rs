@@ -79,7 +79,7 @@ fn records(content: &Content) -> Result<WriteBatch> {
         batch.put(Table::Shard, shard_key(group, shard.state.id), encode("a shard", shard)?);
     }
     for (key, list) in &content.deletes {
-        batch.put(Table::Deletes, key.clone(), list.clone());
+        batch.put(Table::Deletes, key.to_vec(), list.to_vec());
     }
     batch.put(Table::Group, group_key(group), encode("a group", &content.record)?);
     checkpoint::put_digest(&mut batch, group, content.chain);

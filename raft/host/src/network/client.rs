@@ -1,9 +1,11 @@
 //! How a group's core asks a replica on another node.
 
+use super::description::Shelf;
 use super::message::{self, AppendHead, Ask, Question, Reply};
 use super::pipeline::pipelined;
 use super::{Lanes, Network};
 use crate::Offer;
+use crate::copies::Copies;
 use crate::state_machine::SnapshotFiles;
 use bytes::Bytes;
 use futures::Stream;
@@ -35,6 +37,9 @@ pub struct GroupNetwork {
     pub me: ReplicaId,
     /// See [`crate::Host::inline`].
     pub is_inline: bool,
+    /// Where followers find the descriptions of snapshots.
+    pub shelf: Shelf,
+    pub copies: Copies,
 }
 
 impl GroupNetwork {
@@ -42,7 +47,8 @@ impl GroupNetwork {
         let node = NodeId(peer.node);
         let lanes = self.network.lanes(node);
         let (from, to, is_inline) = (self.me, ReplicaId(replica), self.is_inline);
-        Target { lanes, group: self.group, from, to, node, is_urgent, is_inline }
+        let (shelf, copies) = (self.shelf.clone(), self.copies.clone());
+        Target { lanes, group: self.group, from, to, node, is_urgent, is_inline, shelf, copies }
     }
 }
 
@@ -68,6 +74,8 @@ pub struct Target {
     /// Appends of this client are heartbeats.
     is_urgent: bool,
     is_inline: bool,
+    shelf: Shelf,
+    copies: Copies,
 }
 
 type Rpc<T> = Result<T, RPCError<TypeConfig>>;
@@ -223,15 +231,36 @@ impl RaftNetworkV2<TypeConfig> for Target {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let copied = self.copy(vote, snapshot, cancel).await;
+        match &copied {
+            Ok(_) => self.copies.done(self.to),
+            // This replica leads no more: nothing is wrong with the copy.
+            Err(StreamingError::Closed(_)) => {}
+            Err(_) => self.copies.failed(self.to),
+        }
+        copied
+    }
+}
+
+impl Target {
+    /// Offers a snapshot; returns when the follower has installed it.
+    async fn copy(
+        &self,
+        vote: Vote,
+        snapshot: SnapshotOf<TypeConfig, SnapshotFiles>,
+        cancel: impl Future<Output = ReplicationClosed>,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
         let meta = snapshot.meta;
         let offer = self.describe(snapshot.snapshot, meta.last_log_id).await.inspect_err(|why| {
             tracing::warn!(group = %self.group, replica = %self.to, why, "no snapshot for a replica that needs one");
         });
-        // Held until the follower has answered: its pin keeps the checkpoint's files where they are (I5).
-        let offer = offer.map_err(Unreachable::from_string)?;
+        // Held until the follower has answered: its pin keeps the checkpoint's files where they are (I5), and the
+        // shelf what it says of them.
+        let Offer { content, pin: _pin, .. } = offer.map_err(Unreachable::from_string)?;
+        let shown = self.shelf.show(content);
         let lanes = self.lanes()?;
         tracing::info!(group = %self.group, replica = %self.to, node = %self.node, at = ?meta.last_log_id, "offers a snapshot");
-        let frame = self.frame(Ask::Snapshot { vote, meta }, vec![offer.content.clone()])?;
+        let frame = self.frame(Ask::Snapshot { vote, meta, described: shown.described }, Vec::new())?;
         let answered = tokio::select! {
             answered = lanes.bulk.call(frame, SNAPSHOT_WAIT) => answered,
             closed = cancel => return Err(closed.into()),
