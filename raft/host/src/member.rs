@@ -20,6 +20,8 @@ use std::sync::{Arc, Weak};
 use vecraft_log_store::{TypeConfig, Vote};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
+const IS_TAKING: &str = "another snapshot is being taken";
+
 /// What answers.
 pub struct Member<M: Machine> {
     pub group: GroupId,
@@ -68,6 +70,11 @@ impl<M: Machine> Inbound for Member<M> {
             }
             .boxed(),
             Ask::ReadIndex => member.read_index().boxed(),
+            Ask::MayOffer => {
+                let is_free = member.taking.try_lock().is_ok();
+                let reply = if is_free { Reply::Offer } else { refused(IS_TAKING) };
+                std::future::ready(reply).boxed()
+            }
             Ask::Part { described, offset } => {
                 let part = member.shelf.part(described, offset);
                 let reply = part.map_or(Reply::Refused(Refused::NotShown), Reply::Part);
@@ -116,7 +123,7 @@ impl<M: Machine> Member<M> {
         described: Described,
     ) -> Reply {
         let Ok(_one_at_a_time) = self.taking.try_lock() else {
-            return refused("another snapshot is being taken");
+            return refused(IS_TAKING);
         };
         let Some(log_id) = meta.last_log_id else { return refused("it has no log id") };
         if log_id.committed_leader_id().term > vote.leader_id.term {

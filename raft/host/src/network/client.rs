@@ -27,6 +27,8 @@ use vecraft_types::{GroupId, NodeId, ReplicaId};
 
 /// For the answer to one append, from the moment it is sent. Above the longest sync that is still hoped for.
 const APPEND_WAIT: Duration = Duration::from_secs(5);
+/// For a follower to say whether it takes a snapshot now.
+const READY_WAIT: Duration = Duration::from_secs(5);
 /// For a follower to pull and install a checkpoint. Pulling is resumable: running out of time costs one more offer.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(1_800);
 
@@ -250,6 +252,11 @@ impl Target {
         snapshot: SnapshotOf<TypeConfig, SnapshotFiles>,
         cancel: impl Future<Output = ReplicationClosed>,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let ready = self.lanes()?.bulk.call(self.frame(Ask::MayOffer, Vec::new())?, READY_WAIT).await;
+        match self.reply(&ready.map_err(|e| self.failed(RPCTypes::InstallSnapshot, e))?)? {
+            Reply::Offer => {}
+            other => return Err(self.unexpected(other).into()),
+        }
         let meta = snapshot.meta;
         let offer = self.describe(snapshot.snapshot, meta.last_log_id).await.inspect_err(|why| {
             tracing::warn!(group = %self.group, replica = %self.to, why, "no snapshot for a replica that needs one");

@@ -49,6 +49,8 @@ pub enum Ask {
     PreVote(VoteRequest<TypeConfig>),
     /// Become the leader.
     TransferLeader(TransferLeaderRequest<TypeConfig>),
+    /// Would you take a snapshot now? Describing one is work that a replica which is away should not cost.
+    MayOffer,
     /// Install the checkpoint that I describe, by [`Ask::Part`]s.
     Snapshot {
         /// The leader's vote.
@@ -103,6 +105,8 @@ pub enum Reply {
     TransferLeader(TransferLeaderResponse<TypeConfig>),
     /// To a snapshot.
     Snapshot(SnapshotResponse<TypeConfig>),
+    /// To the question whether a snapshot may be offered: yes.
+    Offer,
     /// To a part.
     Part(Bytes),
     /// To a read index.
