@@ -6,7 +6,7 @@ use crate::group::DataGroup;
 use crate::node::DataNode;
 use crate::replica::GroupReplica;
 use std::sync::atomic::Ordering;
-use vecraft_raft_host::Part;
+use vecraft_raft_host::{CopyFigures, Part};
 use vecraft_segment::{SealedSegment, Segment};
 use vecraft_types::{GroupId, LogPosition, NodeId};
 
@@ -73,6 +73,8 @@ pub struct GroupFigures {
     pub voters_heard: Option<u64>,
     /// On the leader: the entries that each follower lacks, by its node.
     pub lags: Vec<(NodeId, u64)>,
+    /// How copies for replicas that are too far behind go.
+    pub copies: CopyFigures,
     /// Bytes that only the log holds.
     pub unflushed_bytes: u64,
     /// Up to where it was found to hold what a majority holds (I22), 0 before; none where nobody compares.
@@ -146,6 +148,7 @@ impl DataGroup {
             voters: standing.members.voters.len() as u64,
             voters_heard: self.raft.voters_heard(),
             lags: self.raft.progress().iter().map(|p| (p.follower.node, p.lag)).collect(),
+            copies: self.raft.copies(),
             unflushed_bytes: self.pressure.unflushed_bytes.load(Ordering::Relaxed),
             compared: Some(LogPosition(self.compared.load(Ordering::Relaxed))),
         }

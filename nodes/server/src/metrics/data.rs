@@ -30,6 +30,7 @@ fn group_zero(metastore: &Metastore) -> GroupFigures {
         voters: standing.members.voters.len() as u64,
         voters_heard: metastore.group().and_then(Group::voters_heard),
         lags: metastore.group().map(lags).unwrap_or_default(),
+        copies: metastore.group().map(Group::copies).unwrap_or_default(),
         unflushed_bytes: metastore.unflushed_bytes(),
         compared: None,
     }
@@ -93,6 +94,12 @@ fn group(figures: &mut Figures, one: &GroupFigures) {
     figures.gauge("vecraft_group_voters", help, &labels, one.voters);
     let help = "1 when this replica leads and hears a majority; a group where nobody says so takes no writes";
     figures.gauge("vecraft_group_has_quorum", help, &labels, one.has_quorum());
+    let help = "on the leader: attempts to give a copy to a replica too far behind for the log that failed, since the start";
+    figures.counter("vecraft_group_copy_failures_total", help, &labels, one.copies.failures);
+    let help = "on the leader: followers that have no copy after three attempts in a row";
+    figures.gauge("vecraft_group_copies_failing", help, &labels, one.copies.failing);
+    let help = "bytes of descriptions of copies in memory, given and taken";
+    figures.gauge("vecraft_group_description_bytes", help, &labels, one.copies.bytes);
     if let Some(heard) = one.voters_heard {
         let help = "on the leader: voters that answered within two seconds, itself included";
         figures.gauge("vecraft_group_voters_heard", help, &labels, heard);
