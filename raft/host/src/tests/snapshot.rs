@@ -162,3 +162,20 @@ async fn i5_a_description_of_thousands_of_parts_reaches_a_replica_that_dies_in_t
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i5_a_description_longer_than_any_message_arrives() {
+    let mut cluster = Cluster::new(2, 1).await;
+    let value = "x".repeat(LARGE);
+    for n in 0..70 {
+        cluster.write(&format!("large{n}"), &value).await;
+    }
+    for n in 0..100 {
+        cluster.write(&format!("small{n}"), "v").await;
+    }
+    checkpoint(&cluster, 1).await;
+    cluster.start(2, Birth::Join).await;
+    cluster.group(1).add_learner(cluster.membership(1), location(2), WAIT).await.unwrap();
+    cluster.agree(&[1, 2], |pages| pages.len() == 170).await;
+    assert_eq!(cluster.node(2).shelf.installed.load(Ordering::SeqCst), 1);
+}
