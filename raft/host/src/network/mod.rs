@@ -41,8 +41,8 @@ use vecraft_types::{GroupId, NodeId};
 /// Lane numbers, as told in the handshake.
 const URGENT: u8 = 0;
 const BULK: u8 = 1;
-/// For one part of a description.
-const PART_WAIT: Duration = Duration::from_secs(30);
+/// For one part of a description. Short: no other snapshot is taken while a leader is asked that has gone away.
+const PART_WAIT: Duration = Duration::from_secs(5);
 /// Ends of connections that a busy group may overlook: one is enough.
 const GONE_MAX: usize = 64;
 
