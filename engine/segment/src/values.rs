@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use vecraft_types::{Bitmap, DataType, PrimaryKey};
+use vecraft_types::{Bitmap, DataType, GroupKey, PrimaryKey};
 
 /// One column of a [`crate::Block`]: `rows` values, null rows hold a placeholder.
 #[derive(Clone, Debug)]
@@ -13,10 +13,26 @@ pub struct ColumnValues<'a> {
     pub validity: Option<Cow<'a, Bitmap>>,
 }
 
-impl ColumnValues<'_> {
+impl<'a> ColumnValues<'a> {
     /// True when the row's value is null.
     pub fn is_null(&self, row: usize) -> bool {
         self.validity.as_ref().is_some_and(|valid| !valid.get(row))
+    }
+
+    /// The group of a row; `None` when the column's type cannot group.
+    pub fn group_key(&self, row: usize) -> Option<GroupKey<'a>> {
+        if self.is_null(row) {
+            return Some(GroupKey::Null);
+        }
+        match self.values {
+            Values::Bool(v) => v.get(row).map(|value| GroupKey::Bool(*value)),
+            Values::Int8(v) => v.get(row).map(|value| GroupKey::Int((*value).into())),
+            Values::Int16(v) => v.get(row).map(|value| GroupKey::Int((*value).into())),
+            Values::Int32(v) => v.get(row).map(|value| GroupKey::Int((*value).into())),
+            Values::Int64(v) => v.get(row).map(|value| GroupKey::Int(*value)),
+            Values::VarChar(v) => (row < v.len()).then(|| GroupKey::Text(v.get(row))),
+            _ => None,
+        }
     }
 }
 

@@ -12,13 +12,26 @@ const RUN_ROWS: usize = 256;
 /// Rows between the one compared and the one asked for.
 const AHEAD: usize = 8;
 
-/// Offers every matching row within the range, under its number in the segment, to the query's `tops`.
-pub(super) fn offer(
+/// What every row of a scan is offered to.
+pub(super) trait Sink {
+    /// A row, by its number in the segment, and how far it is from the query.
+    fn push(&mut self, distance: f32, row: u32);
+}
+
+impl Sink for TopK {
+    #[inline]
+    fn push(&mut self, distance: f32, row: u32) {
+        TopK::push(self, distance, row);
+    }
+}
+
+/// Offers every matching row within the range, under its number in the segment, to the query's sink.
+pub(super) fn offer<S: Sink>(
     found: &[Matches],
     field: FieldId,
     queries: &[Query<'_>],
     range: Option<Range>,
-    tops: &mut [TopK],
+    sinks: &mut [S],
     cancel: Cancel<'_>,
 ) -> Result<()> {
     let mut distances = [0.0f32; RUN_ROWS];
@@ -32,7 +45,7 @@ pub(super) fn offer(
             cancel.check()?;
             let out = &mut distances[..ids.len()];
             let (first, last) = (ids[0] as usize, ids[ids.len() - 1] as usize);
-            for (number, (query, top)) in queries.iter().zip(tops.iter_mut()).enumerate() {
+            for (number, (query, sink)) in queries.iter().zip(sinks.iter_mut()).enumerate() {
                 if number % 64 == 63 {
                     cancel.check()?;
                 }
@@ -43,10 +56,10 @@ pub(super) fn offer(
                 }
                 let hits = ids.iter().zip(out.iter());
                 match range {
-                    None => hits.for_each(|(id, distance)| top.push(*distance, base + id)),
+                    None => hits.for_each(|(id, distance)| sink.push(*distance, base + id)),
                     Some(range) => hits
                         .filter(|(_, distance)| range.contains(**distance))
-                        .for_each(|(id, distance)| top.push(*distance, base + id)),
+                        .for_each(|(id, distance)| sink.push(*distance, base + id)),
                 }
             }
             Ok(())

@@ -9,6 +9,7 @@
 mod exact;
 mod fetch;
 mod filter;
+mod groups;
 mod matches;
 mod scan;
 mod search;
@@ -17,6 +18,7 @@ mod tests;
 mod written;
 
 pub use fetch::{fetch, fetch_bytes};
+pub use groups::{GroupBy, search_groups};
 pub use scan::{KeyedRow, ScanPlan, count, keys, scan, visit_keys};
 pub use search::{Hit, SearchPlan, search};
 pub use written::written_by;

@@ -47,6 +47,22 @@ pub struct Hit {
 /// CPU-bound. Large searches spread over the current rayon pool, a segment a task; the answer does not depend on
 /// it. Errors: [`Error::Field`], [`Error::Dimension`], [`Error::Cancelled`], damaged files.
 pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Vec<Hit>>> {
+    let queries = queries(view, plan)?;
+    let mut hits = vec![Vec::new(); queries.len()];
+    if plan.k == 0 || queries.is_empty() {
+        return Ok(hits);
+    }
+    let one = |shown: &SegmentView| search_segment(view, shown, plan, &queries, cancel);
+    let answers = each_segment(view, plan, one)?;
+    for answer in answers {
+        hits.iter_mut().zip(answer).for_each(|(all, some)| all.extend(some));
+    }
+    hits.iter_mut().for_each(|hits| keep_nearest(hits, plan.k));
+    Ok(hits)
+}
+
+/// The query vectors, one by one.
+pub(super) fn queries<'a>(view: &ShardView, plan: &SearchPlan<'a>) -> Result<Vec<&'a [f32]>> {
     let field = view.schema.field_by_id(plan.field).and_then(|field| field.data_type.dim());
     let no_vectors =
         || Error::Field { field: plan.field, what: "is no vector field of the schema".to_owned() };
@@ -54,25 +70,23 @@ pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Re
     if dim == 0 || !plan.queries.len().is_multiple_of(dim) {
         return Err(Error::Dimension { expected: dim, got: plan.queries.len() });
     }
-    let queries: Vec<&[f32]> = plan.queries.chunks_exact(dim).collect();
-    let mut hits = vec![Vec::new(); queries.len()];
-    if plan.k == 0 || queries.is_empty() {
-        return Ok(hits);
-    }
+    Ok(plan.queries.chunks_exact(dim).collect())
+}
+
+/// Asks every segment of the wanted partitions; more than one at a time when that pays.
+pub(super) fn each_segment<T: Send>(
+    view: &ShardView,
+    plan: &SearchPlan<'_>,
+    one: impl Fn(&SegmentView) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
     let wanted: Vec<&SegmentView> = segments(view, plan.partitions).collect();
     let rows: usize = wanted.iter().map(|shown| shown.rows as usize).sum();
     let work = rows.saturating_mul(plan.queries.len());
-    let one = |shown: &&SegmentView| search_segment(view, shown, plan, &queries, cancel);
-    let answers: Vec<Vec<Vec<Hit>>> = if wanted.len() > 1 && work > PARALLEL_ABOVE {
-        wanted.par_iter().map(one).collect::<Result<_>>()?
+    if wanted.len() > 1 && work > PARALLEL_ABOVE {
+        wanted.par_iter().map(|shown| one(shown)).collect()
     } else {
-        wanted.iter().map(one).collect::<Result<_>>()?
-    };
-    for answer in answers {
-        hits.iter_mut().zip(answer).for_each(|(all, some)| all.extend(some));
+        wanted.iter().map(|shown| one(shown)).collect()
     }
-    hits.iter_mut().for_each(|hits| keep_nearest(hits, plan.k));
-    Ok(hits)
 }
 
 /// Multiply-adds below which one thread is faster than waking others.
@@ -81,8 +95,12 @@ const PARALLEL_ABOVE: usize = 4 << 20;
 const CANDIDATES_MAX: usize = 4 << 20;
 
 /// The order of every answer.
-fn keep_nearest(hits: &mut Vec<Hit>, k: usize) {
+pub(super) fn sort_nearest(hits: &mut [Hit]) {
     hits.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.address.cmp(&b.address)));
+}
+
+fn keep_nearest(hits: &mut Vec<Hit>, k: usize) {
+    sort_nearest(hits);
     hits.truncate(k);
 }
 
@@ -93,7 +111,17 @@ fn search_segment(
     queries: &[&[f32]],
     cancel: Cancel<'_>,
 ) -> Result<Vec<Vec<Hit>>> {
-    let found = matches(view, shown, plan.filter, cancel)?;
+    nearest(shown, &matches(view, shown, plan.filter, cancel)?, plan, queries, cancel)
+}
+
+/// The nearest of a segment's matching rows.
+pub(super) fn nearest(
+    shown: &SegmentView,
+    found: &[Matches],
+    plan: &SearchPlan<'_>,
+    queries: &[&[f32]],
+    cancel: Cancel<'_>,
+) -> Result<Vec<Vec<Hit>>> {
     let to_hits = |top: Vec<vecraft_index::Hit>| -> Vec<Hit> {
         let segment = shown.segment.id();
         let hit = |hit: vecraft_index::Hit| Hit {
@@ -109,7 +137,7 @@ fn search_segment(
     }
     if let Some(index) = shown.segment.index(plan.field)
         && index.metric() == plan.metric
-        && let [block] = found.as_slice()
+        && let [block] = found
         && let Some(answers) = by_index(&*index, block, plan, queries, cancel)?
     {
         return Ok(answers.into_iter().map(to_hits).collect());
@@ -119,7 +147,7 @@ fn search_segment(
     for group in queries.chunks((CANDIDATES_MAX / k).max(1)) {
         let prepared: Vec<Query<'_>> = group.iter().map(|query| Query::new(plan.metric, query)).collect();
         let mut tops: Vec<TopK> = group.iter().map(|_| TopK::new(k)).collect();
-        exact::offer(&found, plan.field, &prepared, plan.range, &mut tops, cancel)?;
+        exact::offer(found, plan.field, &prepared, plan.range, &mut tops, cancel)?;
         hits.extend(tops.into_iter().map(|top| to_hits(top.into_hits())));
     }
     Ok(hits)

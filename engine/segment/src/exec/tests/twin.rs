@@ -14,16 +14,16 @@ use vecraft_types::{LogPosition, Metric, PartitionId, PrimaryKey, RowRef, Segmen
 
 /// A row with its whole history.
 #[derive(Clone)]
-struct Naive {
-    row: Row,
+pub(super) struct Naive {
+    pub(super) row: Row,
     partition: u64,
-    address: RowAddress,
+    pub(super) address: RowAddress,
     inserted: u64,
     deleted: u64,
 }
 
 /// One shard and its twin.
-struct Shard {
+pub(super) struct Shard {
     disk: Arc<dyn Disk>,
     schema: Arc<vecraft_types::CollectionSchema>,
     segments: Vec<Segment>,
@@ -70,7 +70,7 @@ impl Shard {
         }
     }
 
-    fn below(&self, n: usize) -> usize {
+    pub(super) fn below(&self, n: usize) -> usize {
         self.random.set(mix(self.random.get()));
         (self.random.get() % n.max(1) as u64) as usize
     }
@@ -178,6 +178,7 @@ impl Shard {
                     assert_eq!(scan(view, &plan, never).unwrap(), cut.cloned().collect::<Vec<_>>());
                 }
                 self.check_search(view, partitions, &filter, &matching);
+                self.check_groups(view, partitions, &filter, &matching);
                 self.check_fetch(view, &matching);
             }
         }
