@@ -26,6 +26,7 @@ impl Search {
             filter: String::new(),
             params: Default::default(),
             output_fields: Vec::new(),
+            group_by: None,
             consistency: collection.client().session(),
         };
         Search { collection, request }
@@ -75,6 +76,23 @@ impl Search {
     /// Only hits whose score is not nearer than this: with L2 at least so much, with IP and COSINE at most.
     pub fn range_filter(self, near: f32) -> Search {
         self.param("range_filter", near)
+    }
+
+    /// Groups of rows with the same value in a field (Bool, an integer or VarChar) instead of single rows, at most `size`
+    /// of each. The limit counts groups; the hits of a group follow one another, the group with the nearest hit first.
+    /// Further rows of a group are those seen on the way; [`fill_groups`](Search::fill_groups) looks for all.
+    pub fn group_by(mut self, field: &str, size: usize) -> Search {
+        let is_strict = self.request.group_by.is_some_and(|by| by.is_strict);
+        self.request.group_by = Some(GroupBy { field: field.to_owned(), size, is_strict });
+        self
+    }
+
+    /// Every group gets as many rows as it may have, if they are there. Only after [`group_by`](Search::group_by).
+    pub fn fill_groups(mut self) -> Search {
+        if let Some(by) = &mut self.request.group_by {
+            by.is_strict = true;
+        }
+        self
     }
 
     /// Fields to return with each hit.

@@ -237,6 +237,7 @@ impl Database for Fake {
             primary_field: schema.primary_field().unwrap().name.clone(),
             rows: named(&schema, all.take(&found)),
             output_fields: request.output_fields,
+            groups: None,
             timestamp: Timestamp(state.clock),
         })
     }

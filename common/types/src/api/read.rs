@@ -1,7 +1,7 @@
 //! Requests and replies that read rows.
 
 use super::NamedRows;
-use crate::{Metric, Timestamp};
+use crate::{Metric, RowBatch, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -43,8 +43,21 @@ pub struct SearchRequest {
     pub params: BTreeMap<String, String>,
     /// Fields to return with each hit.
     pub output_fields: Vec<String>,
+    /// Groups instead of single rows; `limit` and `offset` count groups then.
+    pub group_by: Option<GroupBy>,
     /// Freshness.
     pub consistency: Consistency,
+}
+
+/// Rows with the same value are one group, which stands where its nearest row stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupBy {
+    /// The field: Bool, an integer or VarChar. Rows without a value are a group too.
+    pub field: String,
+    /// Rows of a group, at most; with `offset + limit` groups 16,384 rows at most.
+    pub size: usize,
+    /// Fill every group as far as it has rows. Else further rows are those that were seen on the way.
+    pub is_strict: bool,
 }
 
 /// Hits, query after query, nearest first.
@@ -60,6 +73,9 @@ pub struct SearchReply {
     pub rows: NamedRows,
     /// Names of the requested dynamic keys, which come inside `$meta`.
     pub output_fields: Vec<String>,
+    /// The value of each hit's group as the only column, when groups were asked for; the hits of a group follow one
+    /// another.
+    pub groups: Option<RowBatch>,
     /// The data seen contains everything up to here.
     pub timestamp: Timestamp,
 }

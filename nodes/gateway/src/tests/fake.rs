@@ -194,6 +194,7 @@ impl Database for Fake {
             primary_field: "id".to_owned(),
             rows: two_rows(),
             output_fields,
+            groups: None,
             timestamp: Timestamp(77),
         })
     }

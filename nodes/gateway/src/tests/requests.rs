@@ -12,7 +12,7 @@ use crate::proto::schema::{DataType as Type, scalar_field::Data as Scalar};
 use crate::{dml, query, search};
 use prost::Message;
 use std::sync::Arc;
-use vecraft_types::api::{Consistency, DeleteRows};
+use vecraft_types::api::{Consistency, DeleteRows, GroupBy};
 use vecraft_types::{Metric, Timestamp};
 
 fn placeholder(vector_type: i32, queries: &[&[f32]]) -> Option<SearchInput> {
@@ -107,13 +107,32 @@ async fn refuses(names: &[&str], request: pb::SearchRequest) {
 }
 
 #[tokio::test]
+async fn groups_are_read_from_beside_the_parameters_or_among_them() {
+    let given = [pair("group_by_field", "title"), pair("group_size", 3), pair("strict_group_size", "True")];
+    for (pairs, size, is_strict) in [
+        (&given[..], 3, true),
+        (&given[..1], 1, false),
+        (&[pair("params", "{\"group_by_field\": \"title\", \"group_size\": 2}")], 2, false),
+        (&[pair("group_by_fields", "title")], 1, false),
+    ] {
+        let fake = Arc::new(Fake::default());
+        search::search(context(&fake), search_request(pairs)).await.unwrap();
+        let wanted = GroupBy { field: "title".to_owned(), size, is_strict };
+        assert_eq!(fake.searched.lock().take().unwrap().group_by, Some(wanted));
+    }
+    refuses(&["group_size", "group_by_field"], search_request(&given[1..])).await;
+    refuses(&["strict_group_size", "perhaps"], search_request(&[pair("strict_group_size", "perhaps")])).await;
+    let size = [pair("group_by_field", "title"), pair("group_size", -1)];
+    refuses(&["group_size", "-1"], search_request(&size)).await;
+}
+
+#[tokio::test]
 async fn search_parameters_that_are_not_built_are_named() {
     for (key, value) in [
         ("ignore_growing", "True"),
         ("iterator", "True"),
         ("search_iter_v2", "True"),
-        ("group_by_field", "title"),
-        ("group_size", "2"),
+        ("group_by_fields", "title,year"),
         ("order_by_fields", "year:desc"),
         ("hints", "iterative_filter"),
         ("never_heard_of", "1"),
@@ -125,7 +144,7 @@ async fn search_parameters_that_are_not_built_are_named() {
     // Asked for with nothing: as good as not asked.
     let fake = Arc::new(Fake::default());
     search::search(context(&fake), search_request(&[pair("group_by_field", "")])).await.unwrap();
-    for inside in ["{\"group_size\": 2}", "{\"page_retain_order\": true}"] {
+    for inside in ["{\"hints\": 2}", "{\"page_retain_order\": true}"] {
         let name = inside.split('"').nth(1).unwrap();
         refuses(&[name], search_request(&[pair("params", inside)])).await;
     }

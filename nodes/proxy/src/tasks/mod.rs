@@ -3,6 +3,7 @@
 pub(crate) mod collections;
 pub(crate) mod delete;
 pub(crate) mod flush;
+mod grouping;
 pub(crate) mod indexes;
 pub(crate) mod insert;
 pub(crate) mod partitions;

@@ -1,10 +1,11 @@
 //! Nearest rows.
 
+use super::grouping::{GroupPage, Grouping};
 use super::reads::{check_loaded, check_window, lacks_names, shards_of};
 use crate::Proxy;
 use crate::deadline::Deadline;
 use crate::filter::parse_filter;
-use crate::merge::{Hits, merge_hits};
+use crate::merge::{Hits, Page, merge_hits};
 use crate::names::{field_not_found, partition_ids};
 use crate::output::Output;
 use crate::rows::first_not_finite;
@@ -15,18 +16,19 @@ use vecraft_types::api::{Call, Consistency, SearchReply, SearchRequest};
 use vecraft_types::limits::NQ_MAX;
 use vecraft_types::{
     Code, CollectionDescriptor, CollectionSchema, DataType, Error, FieldSchema, IndexDescriptor, Metric,
-    Result, ShardId,
+    Result, ShardId, Timestamp,
 };
 
-const VERB: &str = "search";
+pub(super) const VERB: &str = "search";
 
 /// A checked search.
-struct Plan<'a> {
-    output: Output<'a>,
-    shards: Vec<ShardId>,
+pub(super) struct Plan<'a> {
+    pub(super) output: Output<'a>,
+    pub(super) shards: Vec<ShardId>,
     queries: usize,
+    grouping: Option<Grouping<'a>>,
     /// What each shard is asked; the shard and the time left are put in when it is sent.
-    ask: ShardSearch,
+    pub(super) ask: ShardSearch,
 }
 
 impl Proxy {
@@ -42,41 +44,53 @@ impl Proxy {
         let plan = plan(&collection, asked)?;
         let answers = self
             .ask_shards(&deadline, VERB, &plan.shards, |shard| {
-                self.shard_reader.search(request(&plan, shard, &deadline))
+                self.shard_reader.search(request(&plan.ask, shard, &deadline))
             })
             .await?;
-        self.reply(plan, answers, offset, limit)
-    }
-
-    fn reply(
-        &self,
-        plan: Plan<'_>,
-        answers: Vec<ShardHits>,
-        offset: usize,
-        limit: usize,
-    ) -> Result<SearchReply> {
         self.check_reply_size(answers.iter().map(|hits| &hits.rows))?;
         let timestamp = answers.iter().map(|hits| hits.timestamp).max().unwrap_or_default();
-        let mut shards = Vec::with_capacity(answers.len());
-        for hits in answers {
-            let rows = plan.output.arrange(hits.rows)?;
-            shards.push(Hits { counts: hits.counts, scores: hits.scores, rows });
-        }
-        let merged = merge_hits(plan.ask.metric, plan.queries, offset, limit, shards)?;
-        let rows = if merged.rows.rows == 0 { plan.output.empty() } else { merged.rows };
-        Ok(SearchReply {
-            counts: merged.counts,
-            scores: merged.scores,
-            primary_field: plan.output.primary().name.clone(),
-            rows: plan.output.name(rows)?,
-            output_fields: plan.output.names,
-            timestamp,
-        })
+        let (metric, shards) = (plan.ask.metric, plan.arranged(answers)?);
+        let merged = match plan.grouping {
+            None => merge_hits(metric, plan.queries, &Page { offset, limit }, shards)?,
+            Some(by) => {
+                let page = GroupPage { by, offset, limit };
+                let found = merge_hits(metric, plan.queries, &page, shards)?;
+                let has_more = by.has_second_round();
+                if has_more { self.fill_groups(&deadline, &plan, &page, found).await? } else { found }
+            }
+        };
+        reply(plan, merged, timestamp)
     }
 }
 
-fn request(plan: &Plan<'_>, shard: ShardId, deadline: &Deadline) -> ShardSearch {
-    ShardSearch { shard, deadline_ms: deadline.left_ms(), ..plan.ask.clone() }
+impl Plan<'_> {
+    /// Shards' hits with our columns in our order.
+    pub(super) fn arranged(&self, answers: Vec<ShardHits>) -> Result<Vec<Hits>> {
+        let arrange = |hits: ShardHits| {
+            let rows = self.output.arrange(hits.rows)?;
+            Ok(Hits { counts: hits.counts, scores: hits.scores, rows })
+        };
+        answers.into_iter().map(arrange).collect()
+    }
+}
+
+fn reply(plan: Plan<'_>, merged: Hits, timestamp: Timestamp) -> Result<SearchReply> {
+    let rows = if merged.rows.rows == 0 { plan.output.empty() } else { merged.rows };
+    let groups = plan.grouping.map(|by| by.values(&rows));
+    Ok(SearchReply {
+        counts: merged.counts,
+        scores: merged.scores,
+        primary_field: plan.output.primary().name.clone(),
+        rows: plan.output.name(rows)?,
+        output_fields: plan.output.names,
+        groups: groups.transpose()?,
+        timestamp,
+    })
+}
+
+/// What one shard is asked.
+pub(super) fn request(ask: &ShardSearch, shard: ShardId, deadline: &Deadline) -> ShardSearch {
+    ShardSearch { shard, deadline_ms: deadline.left_ms(), ..ask.clone() }
 }
 
 /// Whether something that a search relies on is not known. A metric that it leaves to the index is: a guess would rank
@@ -100,7 +114,11 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
     let k = asked.offset + asked.limit;
     check_params(index, metric, k, &asked)?;
     let filter = parse_filter(&asked.filter, schema)?;
-    let output = Output::resolve(schema, &asked.output_fields)?;
+    let mut output = Output::resolve(schema, &asked.output_fields)?;
+    let grouping = Grouping::check(schema, &asked)?;
+    if let Some(by) = grouping {
+        output.also(by.field);
+    }
     let ask = ShardSearch {
         shard: ShardId::default(),
         partitions: partition_ids(collection, &asked.partitions)?,
@@ -112,10 +130,12 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
         filter: asked.filter,
         params: asked.params,
         output: output.ids(),
+        group_by: grouping.map(|by| by.ask()),
         consistency: asked.consistency,
         deadline_ms: 0,
     };
-    Ok(Plan { output, shards: shards_of(collection, filter.keys.as_deref()), queries, ask })
+    let shards = shards_of(collection, filter.keys.as_deref());
+    Ok(Plan { output, shards, queries, grouping, ask })
 }
 
 /// The vector field of a name; without a name the only one.

@@ -182,16 +182,16 @@ impl FakeCluster {
     ) -> Result<(RowBatch, Timestamp)> {
         self.asked_shards.lock().insert(shard);
         let schema = self.collection.lock().schema.clone();
-        let keys = crate::filter::parse_filter(filter, &schema)?.keys;
+        let filter = vecraft_expr::Filter::parse(filter, &schema)?;
         let shards = self.shards.lock();
         let shard = &shards[&shard];
         if let Some(error) = &shard.read_trouble {
             return Err(error.clone());
         }
         let mut rows = RowBatch::default();
-        for (key, row) in &shard.rows {
+        for row in shard.rows.values() {
             let in_partition = partitions.is_empty() || partitions.contains(&row.partition);
-            if in_partition && keys.as_ref().is_none_or(|keys| keys.contains(key)) {
+            if in_partition && (filter.matches_all() || filter.evaluate(&row.values, 1)?.get(0)) {
                 assert!(rows.extend(&row.values));
             }
         }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod fakes;
+mod grouping;
 mod names;
 mod reading;
 mod refusing;
@@ -123,6 +124,7 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         filter: String::new(),
         params: BTreeMap::new(),
         output_fields: vec![],
+        group_by: None,
         consistency: Consistency::Strong,
     }
 }

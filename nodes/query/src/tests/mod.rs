@@ -118,6 +118,7 @@ fn search(x: f32) -> ShardSearch {
         filter: String::new(),
         params: BTreeMap::new(),
         output: vec![KEY, YEAR],
+        group_by: None,
         consistency: Consistency::Strong,
         deadline_ms: 10_000,
     }

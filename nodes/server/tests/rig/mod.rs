@@ -257,6 +257,7 @@ impl Rig {
             filter: filter.into(),
             params: params(given),
             output_fields: vec!["id".into()],
+            group_by: None,
             consistency: Consistency::Strong,
         };
         let reply = self.db().search(Call::default(), request).await.unwrap();

@@ -103,6 +103,7 @@ impl Life {
             filter: String::new(),
             params: Default::default(),
             output_fields: Vec::new(),
+            group_by: None,
             consistency: Consistency::Strong,
         };
         let reply = self.node.ask("the search", |db, call| async move { db.search(call, request).await })?;

@@ -54,6 +54,7 @@ impl Life {
             filter: text_of(&selection),
             params,
             output_fields: self.draw_output(),
+            group_by: None,
             consistency: self.draw_consistency(),
         };
         let is_exact = self.twin.indexes.get(&field).is_none_or(|index| index.index_type == "FLAT");
@@ -82,7 +83,7 @@ impl Life {
     }
 
     /// Query vectors: random ones, and some that are stored.
-    fn draw_queries(&mut self, field: usize) -> Vec<Vec<f32>> {
+    pub(super) fn draw_queries(&mut self, field: usize) -> Vec<Vec<f32>> {
         let dim = self.twin.shape.fields()[field].data_type.dim().unwrap_or(0) as usize;
         let mut queries = Vec::new();
         for _ in 0..self.rng.between(1, 3) {
@@ -97,7 +98,7 @@ impl Life {
     }
 
     /// The metric, and parameters that look hard enough to find nearly everything.
-    fn draw_effort(&mut self, field: usize, k: usize) -> (Metric, BTreeMap<String, String>) {
+    pub(super) fn draw_effort(&mut self, field: usize, k: usize) -> (Metric, BTreeMap<String, String>) {
         let mut params = BTreeMap::new();
         let Some(index) = self.twin.indexes.get(&field) else {
             return (self.rng.pick(&METRICS).copied().unwrap_or(Metric::L2), params);

@@ -110,7 +110,17 @@ impl ShardReader for FakeCluster {
                 })
                 .collect();
             scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            scored.truncate(search.k);
+            match search.group_by {
+                None => scored.truncate(search.k),
+                Some(by) => {
+                    let column = rows.column(by.field);
+                    let mut groups = Groups::new(search.k, by.size);
+                    for (score, row) in scored {
+                        groups.offer(column.unwrap().group_key(row).unwrap(), (score, row));
+                    }
+                    scored = groups.into_groups().concat();
+                }
+            }
             hits.counts.push(scored.len());
             let sign = if search.metric == Metric::L2 { 1.0 } else { -1.0 };
             hits.scores.extend(scored.iter().map(|(score, _)| score * sign));

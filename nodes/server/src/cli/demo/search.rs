@@ -69,6 +69,7 @@ pub async fn search(
         filter: filter.into(),
         params: BTreeMap::new(),
         output_fields: vec!["text".into(), "source".into()],
+        group_by: None,
         consistency: Consistency::Session(seen),
     };
     let reply = db.search(Call::default(), request).await.map_err(|error| format!("search: {error}"))?;
