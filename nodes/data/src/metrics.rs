@@ -6,7 +6,7 @@ use crate::group::DataGroup;
 use crate::node::DataNode;
 use crate::replica::GroupReplica;
 use std::sync::atomic::Ordering;
-use vecraft_raft_host::{CopyFigures, Part};
+use vecraft_raft_host::{CopyFigures, Heard, Part};
 use vecraft_segment::{SealedSegment, Segment};
 use vecraft_types::{GroupId, LogPosition, NodeId};
 
@@ -70,7 +70,7 @@ pub struct GroupFigures {
     /// Members that count for a majority, as far as it knows.
     pub voters: u64,
     /// On the leader: members that count and answered lately, itself included.
-    pub voters_heard: Option<u64>,
+    pub heard: Option<Heard>,
     /// On the leader: the entries that each follower lacks, by its node.
     pub lags: Vec<(NodeId, u64)>,
     /// How copies for replicas that are too far behind go.
@@ -85,7 +85,7 @@ impl GroupFigures {
     /// Whether this replica leads and hears a majority of the voters. One that follows cannot tell: it believes in its
     /// last leader until there is another.
     pub fn has_quorum(&self) -> bool {
-        self.voters_heard.is_some_and(|heard| 2 * heard > self.voters)
+        self.heard.is_some_and(|heard| heard.is_majority)
     }
 }
 
@@ -146,7 +146,7 @@ impl DataGroup {
             is_leader: standing.part == Part::Leader,
             has_leader: standing.leader.is_some(),
             voters: standing.members.voters.len() as u64,
-            voters_heard: self.raft.voters_heard(),
+            heard: self.raft.heard(),
             lags: self.raft.progress().iter().map(|p| (p.follower.node, p.lag)).collect(),
             copies: self.raft.copies(),
             unflushed_bytes: self.pressure.unflushed_bytes.load(Ordering::Relaxed),

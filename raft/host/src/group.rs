@@ -191,7 +191,7 @@ impl Group {
     ///
     /// # Errors
     /// As [`Group::add_learner`]. Refused besides: no voter left, a majority removed at once, a voter that is no
-    /// member. After [`Error::Deadline`] or a lost leader the change may be half done ([`Members::is_joint`]): the same
+    /// member, too few of the old or the new voters that follow closely. After [`Error::Deadline`] or a lost leader the change may be half done ([`Members::is_joint`]): the same
     /// call with the new `expected` finishes it.
     pub async fn change_voters(
         &self,
@@ -222,6 +222,10 @@ impl Group {
                 "{leaving} of {} voters would leave at once: their acknowledged entries would rest on too few; remove fewer at a time",
                 members.voters.len()
             ));
+        }
+        // The rest of a change under way is the only way out of it.
+        if !members.is_joint {
+            self.await_majority(&members, voters).await?;
         }
         let change = match keeps_learners {
             true => Change::VotersKeeping(voters.clone()),

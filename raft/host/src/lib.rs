@@ -21,6 +21,7 @@ mod handle;
 mod host;
 mod inequality;
 mod machine;
+mod majority;
 mod member;
 mod network;
 mod read_index;
@@ -35,6 +36,7 @@ pub use group::{Group, Proposed};
 pub use host::{Birth, GroupSpec, Host, Pace};
 pub use machine::{Committed, Failed, Incoming, Machine, Mark, Offer};
 pub use network::Network;
+pub use report::Heard;
 pub use standing::{Location, Members, MembershipId, Part, Progress, Standing};
 
 #[cfg(test)]

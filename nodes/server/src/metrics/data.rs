@@ -28,7 +28,7 @@ fn group_zero(metastore: &Metastore) -> GroupFigures {
         is_leader: standing.part == Part::Leader,
         has_leader: standing.leader.is_some(),
         voters: standing.members.voters.len() as u64,
-        voters_heard: metastore.group().and_then(Group::voters_heard),
+        heard: metastore.group().and_then(Group::heard),
         lags: metastore.group().map(lags).unwrap_or_default(),
         copies: metastore.group().map(Group::copies).unwrap_or_default(),
         unflushed_bytes: metastore.unflushed_bytes(),
@@ -100,9 +100,9 @@ fn group(figures: &mut Figures, one: &GroupFigures) {
     figures.gauge("vecraft_group_copies_failing", help, &labels, one.copies.failing);
     let help = "bytes of descriptions of copies in memory, given and taken";
     figures.gauge("vecraft_group_description_bytes", help, &labels, one.copies.bytes);
-    if let Some(heard) = one.voters_heard {
+    if let Some(heard) = one.heard {
         let help = "on the leader: voters that answered within two seconds, itself included";
-        figures.gauge("vecraft_group_voters_heard", help, &labels, heard);
+        figures.gauge("vecraft_group_voters_heard", help, &labels, heard.voters);
     }
     for (node, lag) in &one.lags {
         let node = node.to_string();
