@@ -39,7 +39,7 @@ impl LocalGroups {
     }
 
     /// Every group with a replica here.
-    fn all(&self) -> Vec<Group> {
+    pub fn all(&self) -> Vec<Group> {
         let meta = self.metastore.group().cloned();
         meta.into_iter().chain(self.data.get().map(DataNode::rafts).unwrap_or_default()).collect()
     }

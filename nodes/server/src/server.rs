@@ -1,5 +1,6 @@
 //! One node in this process, from its directory to its doors.
 
+use crate::catching_up::CatchingUp;
 use crate::directory::Directory;
 use crate::doors::listen;
 use crate::ground::Ground;
@@ -158,7 +159,8 @@ impl Server {
             tokio::spawn(serve_milvus(milvus, db.clone(), options, shutdown.clone())),
             tokio::spawn(serve_clients(client, db, message_bytes_max, shutdown.clone())),
         ];
-        standing.serves(health_of(&directory, &roles), render);
+        let catching_up = CatchingUp::watch(roles.groups.all(), &shutdown);
+        standing.serves(health_of(&directory, &roles, catching_up), render);
         doors.extend(node_door.map(NodeDoor::into_task));
         let run = run_file(config, &directory, &addresses, false);
         run.write(directory.disk.as_ref())?;
