@@ -27,6 +27,7 @@ impl Search {
             params: Default::default(),
             output_fields: Vec::new(),
             consistency: collection.client().session(),
+            seen: Vec::new(),
         };
         Search { collection, request }
     }
@@ -210,6 +211,7 @@ impl Query {
             limit: None,
             offset: 0,
             consistency: collection.client().session(),
+            seen: Vec::new(),
         };
         Query { collection, request }
     }

@@ -45,6 +45,7 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
         params: options.params,
         output_fields: request.output_fields,
         consistency,
+        seen: Vec::new(),
     };
     let reply = cx.db.search(cx.call, search).await?;
     if reply.counts.len() != queries {

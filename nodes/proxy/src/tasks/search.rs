@@ -1,6 +1,7 @@
 //! Nearest rows.
 
 use super::reads::{check_loaded, check_window, lacks_names, shards_of};
+use super::session::{SessionSeen, latest, seen};
 use crate::Proxy;
 use crate::deadline::Deadline;
 use crate::filter::parse_filter;
@@ -25,7 +26,8 @@ struct Plan<'a> {
     output: Output<'a>,
     shards: Vec<ShardId>,
     queries: usize,
-    /// What each shard is asked; the shard and the time left are put in when it is sent.
+    session: SessionSeen,
+    /// What each shard is asked; the shard, what the session has seen of it and the time left are put in when it is sent.
     ask: ShardSearch,
 }
 
@@ -56,7 +58,7 @@ impl Proxy {
         limit: usize,
     ) -> Result<SearchReply> {
         self.check_reply_size(answers.iter().map(|hits| &hits.rows))?;
-        let timestamp = answers.iter().map(|hits| hits.timestamp).max().unwrap_or_default();
+        let seen = seen(&plan.shards, answers.iter().map(|hits| hits.timestamp));
         let mut shards = Vec::with_capacity(answers.len());
         for hits in answers {
             let rows = plan.output.arrange(hits.rows)?;
@@ -70,13 +72,15 @@ impl Proxy {
             primary_field: plan.output.primary().name.clone(),
             rows: plan.output.name(rows)?,
             output_fields: plan.output.names,
-            timestamp,
+            timestamp: latest(&seen),
+            seen,
         })
     }
 }
 
 fn request(plan: &Plan<'_>, shard: ShardId, deadline: &Deadline) -> ShardSearch {
-    ShardSearch { shard, deadline_ms: deadline.left_ms(), ..plan.ask.clone() }
+    let consistency = plan.session.level(plan.ask.consistency, shard);
+    ShardSearch { shard, consistency, deadline_ms: deadline.left_ms(), ..plan.ask.clone() }
 }
 
 /// Whether something that a search relies on is not known. A metric that it leaves to the index is: a guess would rank
@@ -101,6 +105,7 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
     check_params(index, metric, k, &asked)?;
     let filter = parse_filter(&asked.filter, schema)?;
     let output = Output::resolve(schema, &asked.output_fields)?;
+    let session = SessionSeen::new(collection, &asked.seen);
     let ask = ShardSearch {
         shard: ShardId::default(),
         partitions: partition_ids(collection, &asked.partitions)?,
@@ -115,7 +120,7 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
         consistency: asked.consistency,
         deadline_ms: 0,
     };
-    Ok(Plan { output, shards: shards_of(collection, filter.keys.as_deref()), queries, ask })
+    Ok(Plan { output, shards: shards_of(collection, filter.keys.as_deref()), queries, session, ask })
 }
 
 /// The vector field of a name; without a name the only one.

@@ -107,6 +107,7 @@ fn query_request() -> QueryRequest {
         limit: Some(100),
         offset: 0,
         consistency: Consistency::Strong,
+        seen: Vec::new(),
     }
 }
 
@@ -124,6 +125,7 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         params: BTreeMap::new(),
         output_fields: vec![],
         consistency: Consistency::Strong,
+        seen: Vec::new(),
     }
 }
 

@@ -258,6 +258,7 @@ impl Rig {
             params: params(given),
             output_fields: vec!["id".into()],
             consistency: Consistency::Strong,
+            seen: Vec::new(),
         };
         let reply = self.db().search(Call::default(), request).await.unwrap();
         match &reply.rows.column("id").unwrap().data {

@@ -55,6 +55,7 @@ impl Life {
             params,
             output_fields: self.draw_output(),
             consistency: self.draw_consistency(),
+            seen: Vec::new(),
         };
         let is_exact = self.twin.indexes.get(&field).is_none_or(|index| index.index_type == "FLAT");
         self.note(format!(
