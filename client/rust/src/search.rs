@@ -28,6 +28,7 @@ impl Search {
             output_fields: Vec::new(),
             group_by: None,
             consistency: collection.client().session(),
+            seen: Vec::new(),
         };
         Search { collection, request }
     }
@@ -228,6 +229,7 @@ impl Query {
             limit: None,
             offset: 0,
             consistency: collection.client().session(),
+            seen: Vec::new(),
         };
         Query { collection, request }
     }

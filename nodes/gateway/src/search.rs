@@ -46,6 +46,7 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
         output_fields: request.output_fields,
         group_by: options.group_by.clone(),
         consistency,
+        seen: Vec::new(),
     };
     let reply = cx.db.search(cx.call, search).await?;
     if reply.counts.len() != queries {

@@ -1,7 +1,7 @@
 use super::fake::Fake;
 use super::*;
-use vecraft_types::api::{Consistency, Database};
-use vecraft_types::{Code, PrimaryKey, Timestamp};
+use vecraft_types::api::{Consistency, Database, Seen};
+use vecraft_types::{Code, CollectionId, PrimaryKey, ShardId, Timestamp};
 
 #[tokio::test]
 async fn rows_go_in_and_are_found_again() {
@@ -63,6 +63,32 @@ async fn i20_session_reads_carry_the_clients_own_writes() {
     assert_eq!(fake.levels(), expected);
     // Another client knows nothing of these writes.
     assert_eq!(door.client().await.session(), Consistency::Session(zero));
+}
+
+#[tokio::test]
+async fn i20_session_reads_carry_what_the_client_has_read() {
+    let seen = |collection, at| Seen {
+        shard: ShardId { collection: CollectionId(collection), index: 0 },
+        timestamp: Timestamp(at),
+    };
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let client = door.client().await;
+    let c = collection(&client).await;
+    // The last two: the name means another collection by then, of which more was read under its own name.
+    let shown = [seen(1, 50), seen(1, 60), seen(2, 90), seen(1, 70), seen(2, 80), seen(2, 91)];
+    fake.shows(shown.map(|shown| vec![shown]));
+    let level = |level| c.query("").limit(1).consistency(level);
+    level(Consistency::Eventually).rows().await.unwrap();
+    c.search(&[1.0, 2.0]).consistency(Consistency::Strong).limit(1).one().await.unwrap();
+    let other = collection_called(&client, "d").await;
+    other.query("").limit(1).rows().await.unwrap();
+    c.query("").limit(1).rows().await.unwrap();
+    let last = c.query("").limit(1).rows().await.unwrap();
+    assert_eq!(last.seen, [seen(2, 91)]);
+    let owed = [vec![], vec![], vec![], vec![seen(1, 60)], vec![seen(1, 70)], vec![seen(2, 90)]];
+    assert_eq!(fake.owed(), owed);
+    assert_eq!(client.session_timestamp(), Timestamp::ZERO, "nothing was written");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Requests and replies that read rows.
 
 use super::NamedRows;
-use crate::{Metric, RowBatch, Timestamp};
+use crate::{Metric, RowBatch, ShardId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,6 +16,33 @@ pub enum Consistency {
     Bounded(u64, Timestamp),
     /// Whatever the replica has.
     Eventually,
+}
+
+impl Consistency {
+    /// Whether reads at this level go by what their session has written and read (I20).
+    pub fn follows_session(self) -> bool {
+        matches!(self, Consistency::Session(_) | Consistency::Bounded(..))
+    }
+
+    /// The same, and everything up to `own` beside, if the level goes by a session.
+    #[must_use]
+    pub fn at_least(self, own: Timestamp) -> Consistency {
+        match self {
+            Consistency::Session(at) => Consistency::Session(at.max(own)),
+            Consistency::Bounded(ms, at) => Consistency::Bounded(ms, at.max(own)),
+            other => other,
+        }
+    }
+}
+
+/// Up to when an answer showed a shard. Timestamps of different groups have no common order, so each shard has its own:
+/// the largest of all would make every other shard look behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The shard.
+    pub shard: ShardId,
+    /// Everything up to here was shown.
+    pub timestamp: Timestamp,
 }
 
 /// Nearest rows to some vectors.
@@ -47,6 +74,9 @@ pub struct SearchRequest {
     pub group_by: Option<GroupBy>,
     /// Freshness.
     pub consistency: Consistency,
+    /// What the session has seen: a level that goes by the session shows no less of these shards (I20). Shards of other
+    /// collections are passed over.
+    pub seen: Vec<Seen>,
 }
 
 /// Rows with the same value are one group, which stands where its nearest row stands.
@@ -76,8 +106,10 @@ pub struct SearchReply {
     /// The value of each hit's group as the only column, when groups were asked for; the hits of a group follow one
     /// another.
     pub groups: Option<RowBatch>,
-    /// The data seen contains everything up to here.
+    /// The data seen contains everything up to here, of the shard that has come the furthest.
     pub timestamp: Timestamp,
+    /// The same of each shard that was asked.
+    pub seen: Vec<Seen>,
 }
 
 /// Rows by filter.
@@ -97,6 +129,9 @@ pub struct QueryRequest {
     pub offset: usize,
     /// Freshness.
     pub consistency: Consistency,
+    /// What the session has seen: a level that goes by the session shows no less of these shards (I20). Shards of other
+    /// collections are passed over.
+    pub seen: Vec<Seen>,
 }
 
 /// Rows, or their number.
@@ -110,6 +145,8 @@ pub struct QueryReply {
     pub primary_field: String,
     /// Names of the requested output fields; dynamic keys come inside `$meta`.
     pub output_fields: Vec<String>,
-    /// The data seen contains everything up to here.
+    /// The data seen contains everything up to here, of the shard that has come the furthest.
     pub timestamp: Timestamp,
+    /// The same of each shard that was asked.
+    pub seen: Vec<Seen>,
 }

@@ -10,7 +10,7 @@
 use super::content::Content;
 use super::fetch::localise;
 use super::pull::on;
-use crate::checkpoint::{self, encode, group_key, load, shard_key};
+use crate::checkpoint::{self, encode, fetch_key, group_key, load, shard_key};
 use crate::error::Result;
 use crate::group::Surroundings;
 use crate::machine::DataMachine;
@@ -83,5 +83,6 @@ fn records(content: &Content) -> Result<WriteBatch> {
     }
     batch.put(Table::Group, group_key(group), encode("a group", &content.record)?);
     checkpoint::put_digest(&mut batch, group, content.chain);
+    batch.delete(Table::Group, fetch_key(group));
     Ok(batch)
 }

@@ -140,7 +140,7 @@ impl Proxy {
         };
         let answers = self
             .ask_shards(deadline, VERB, &plan.shards, |shard| {
-                self.shard_reader.search(request(&ask, shard, deadline))
+                self.shard_reader.search(request(&plan.session, &ask, shard, deadline))
             })
             .await?;
         self.check_reply_size(answers.iter().map(|hits| &hits.rows))?;

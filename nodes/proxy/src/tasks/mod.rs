@@ -11,4 +11,5 @@ pub(crate) mod query;
 pub(crate) mod reads;
 pub(crate) mod search;
 pub(crate) mod server;
+mod session;
 pub(crate) mod topology;

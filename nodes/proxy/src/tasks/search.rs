@@ -2,6 +2,7 @@
 
 use super::grouping::{GroupPage, Grouping};
 use super::reads::{check_loaded, check_window, lacks_names, shards_of};
+use super::session::{SessionSeen, latest, seen};
 use crate::Proxy;
 use crate::deadline::Deadline;
 use crate::filter::parse_filter;
@@ -12,11 +13,11 @@ use crate::rows::first_not_finite;
 use std::sync::Arc;
 use vecraft_index::{IndexSpec, Range, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
-use vecraft_types::api::{Call, Consistency, SearchReply, SearchRequest};
+use vecraft_types::api::{Call, Consistency, SearchReply, SearchRequest, Seen};
 use vecraft_types::limits::NQ_MAX;
 use vecraft_types::{
     Code, CollectionDescriptor, CollectionSchema, DataType, Error, FieldSchema, IndexDescriptor, Metric,
-    Result, ShardId, Timestamp,
+    Result, ShardId,
 };
 
 pub(super) const VERB: &str = "search";
@@ -27,7 +28,8 @@ pub(super) struct Plan<'a> {
     pub(super) shards: Vec<ShardId>,
     queries: usize,
     grouping: Option<Grouping<'a>>,
-    /// What each shard is asked; the shard and the time left are put in when it is sent.
+    pub(super) session: SessionSeen,
+    /// What each shard is asked; the shard, what the session has seen of it and the time left are put in when it is sent.
     pub(super) ask: ShardSearch,
 }
 
@@ -41,14 +43,14 @@ impl Proxy {
         let lacks = |found: &CollectionDescriptor| lacks(found, &asked);
         let collection = self.collection_to_read(&call, &deadline, name, level, lacks).await?;
         let (offset, limit) = (asked.offset, asked.limit);
-        let plan = plan(&collection, asked)?;
+        let mut plan = plan(&collection, asked)?;
         let answers = self
             .ask_shards(&deadline, VERB, &plan.shards, |shard| {
-                self.shard_reader.search(request(&plan.ask, shard, &deadline))
+                self.shard_reader.search(request(&plan.session, &plan.ask, shard, &deadline))
             })
             .await?;
         self.check_reply_size(answers.iter().map(|hits| &hits.rows))?;
-        let timestamp = answers.iter().map(|hits| hits.timestamp).max().unwrap_or_default();
+        let seen = seen(&plan.shards, answers.iter().map(|hits| hits.timestamp));
         let (metric, shards) = (plan.ask.metric, plan.arranged(answers)?);
         let merged = match plan.grouping {
             None => merge_hits(metric, plan.queries, &Page { offset, limit }, shards)?,
@@ -56,10 +58,15 @@ impl Proxy {
                 let page = GroupPage { by, offset, limit };
                 let found = merge_hits(metric, plan.queries, &page, shards)?;
                 let has_more = by.has_second_round();
-                if has_more { self.fill_groups(&deadline, &plan, &page, found).await? } else { found }
+                if has_more {
+                    plan.session.raise(&seen);
+                    self.fill_groups(&deadline, &plan, &page, found).await?
+                } else {
+                    found
+                }
             }
         };
-        reply(plan, merged, timestamp)
+        reply(plan, merged, seen)
     }
 }
 
@@ -74,7 +81,7 @@ impl Plan<'_> {
     }
 }
 
-fn reply(plan: Plan<'_>, merged: Hits, timestamp: Timestamp) -> Result<SearchReply> {
+fn reply(plan: Plan<'_>, merged: Hits, seen: Vec<Seen>) -> Result<SearchReply> {
     let rows = if merged.rows.rows == 0 { plan.output.empty() } else { merged.rows };
     let groups = plan.grouping.map(|by| by.values(&rows));
     Ok(SearchReply {
@@ -84,13 +91,20 @@ fn reply(plan: Plan<'_>, merged: Hits, timestamp: Timestamp) -> Result<SearchRep
         rows: plan.output.name(rows)?,
         output_fields: plan.output.names,
         groups: groups.transpose()?,
-        timestamp,
+        timestamp: latest(&seen),
+        seen,
     })
 }
 
 /// What one shard is asked.
-pub(super) fn request(ask: &ShardSearch, shard: ShardId, deadline: &Deadline) -> ShardSearch {
-    ShardSearch { shard, deadline_ms: deadline.left_ms(), ..ask.clone() }
+pub(super) fn request(
+    session: &SessionSeen,
+    ask: &ShardSearch,
+    shard: ShardId,
+    deadline: &Deadline,
+) -> ShardSearch {
+    let consistency = session.level(ask.consistency, shard);
+    ShardSearch { shard, consistency, deadline_ms: deadline.left_ms(), ..ask.clone() }
 }
 
 /// Whether something that a search relies on is not known. A metric that it leaves to the index is: a guess would rank
@@ -119,6 +133,7 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
     if let Some(by) = grouping {
         output.also(by.field);
     }
+    let session = SessionSeen::new(collection, &asked.seen);
     let ask = ShardSearch {
         shard: ShardId::default(),
         partitions: partition_ids(collection, &asked.partitions)?,
@@ -135,7 +150,7 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
         deadline_ms: 0,
     };
     let shards = shards_of(collection, filter.keys.as_deref());
-    Ok(Plan { output, shards, queries, grouping, ask })
+    Ok(Plan { output, shards, queries, grouping, session, ask })
 }
 
 /// The vector field of a name; without a name the only one.

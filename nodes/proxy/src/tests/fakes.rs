@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use vecraft_rpc::services::*;
+use vecraft_types::api::Consistency;
 use vecraft_types::schema::IndexSpec;
 use vecraft_types::*;
 
@@ -59,6 +60,8 @@ pub(super) struct FakeCluster {
     /// Names of the requests of those that make something.
     pub(super) made_under: Mutex<Vec<RequestId>>,
     pub(super) asked_shards: Mutex<BTreeSet<ShardId>>,
+    /// The level at which each was read last.
+    pub(super) levels: Mutex<BTreeMap<ShardId, Consistency>>,
     /// What happens to the next calls of the metastore, barriers and DDL alike; none means they succeed.
     meta_trouble: Mutex<VecDeque<Trouble>>,
 }
@@ -96,6 +99,7 @@ impl FakeCluster {
             ddl: Mutex::default(),
             made_under: Mutex::default(),
             asked_shards: Mutex::default(),
+            levels: Mutex::default(),
             meta_trouble: Mutex::default(),
         }
     }

@@ -108,6 +108,7 @@ fn query_request() -> QueryRequest {
         limit: Some(100),
         offset: 0,
         consistency: Consistency::Strong,
+        seen: Vec::new(),
     }
 }
 
@@ -126,6 +127,7 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         output_fields: vec![],
         group_by: None,
         consistency: Consistency::Strong,
+        seen: Vec::new(),
     }
 }
 

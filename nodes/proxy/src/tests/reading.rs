@@ -193,3 +193,37 @@ async fn a_reply_that_is_too_large_is_an_error() {
     assert_eq!(error.code, Code::ParameterTooLarge, "{error}");
     assert!(bench.query(|r| r.limit = Some(5)).await.is_ok());
 }
+
+#[tokio::test]
+async fn i20_each_shard_is_asked_for_what_the_session_has_seen_of_it() {
+    let bench = filled().await;
+    let shards: Vec<ShardId> = bench.cluster.collection.lock().shards.iter().map(|at| at.shard).collect();
+    let foreign = ShardId { collection: CollectionId(6), index: 0 };
+    let seen = |shard, at| Seen { shard, timestamp: Timestamp(at) };
+    let told = vec![seen(shards[0], 90), seen(shards[1], 5), seen(shards[0], 80), seen(foreign, 1_000)];
+    let level_of = |asked: Consistency, shard: ShardId| {
+        let own = if shard == shards[0] {
+            90
+        } else if shard == shards[1] {
+            5
+        } else {
+            0
+        };
+        asked.at_least(Timestamp(own))
+    };
+    let (session, bounded) = (Consistency::Session(Timestamp(7)), Consistency::Bounded(50, Timestamp::ZERO));
+    for level in [session, bounded, Consistency::Strong, Consistency::Eventually] {
+        let expected: BTreeMap<_, _> = shards.iter().map(|shard| (*shard, level_of(level, *shard))).collect();
+        let searched = bench.search(|r| (r.consistency, r.seen) = (level, told.clone())).await.unwrap();
+        assert_eq!(std::mem::take(&mut *bench.cluster.levels.lock()), expected, "search at {level:?}");
+        let queried = bench.query(|r| (r.consistency, r.seen) = (level, told.clone())).await.unwrap();
+        assert_eq!(*bench.cluster.levels.lock(), expected, "query at {level:?}");
+        assert_eq!(searched.seen, queried.seen);
+        assert_eq!(searched.seen.iter().map(|seen| seen.shard).collect::<Vec<_>>(), shards);
+        assert_eq!(searched.seen.iter().map(|seen| seen.timestamp).max(), Some(searched.timestamp));
+        assert!(searched.seen.iter().any(|seen| seen.timestamp < searched.timestamp), "each its own");
+    }
+    // A read by key shows nothing of the other shards.
+    let one = bench.query(|r| r.filter = "id == 1".into()).await.unwrap();
+    assert_eq!(one.seen.len(), 1);
+}

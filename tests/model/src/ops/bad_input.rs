@@ -72,6 +72,7 @@ impl Life {
             limit,
             offset: 0,
             consistency: Consistency::Strong,
+            seen: Vec::new(),
         };
         let reply = self.node.ask("the query", |db, call| async move { db.query(call, request).await })?;
         Ok(reply.err().map(|error| error.code))
@@ -105,6 +106,7 @@ impl Life {
             output_fields: Vec::new(),
             group_by: None,
             consistency: Consistency::Strong,
+            seen: Vec::new(),
         };
         let reply = self.node.ask("the search", |db, call| async move { db.search(call, request).await })?;
         Ok(reply.err().map(|error| error.code))

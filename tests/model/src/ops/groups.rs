@@ -43,6 +43,7 @@ impl Life {
             params,
             output_fields: self.draw_output(),
             group_by: Some(group_by.clone()),
+            seen: Vec::new(),
             consistency: self.draw_consistency(),
         };
         let is_exact = self.twin.indexes.get(&field).is_none_or(|index| index.index_type == "FLAT");

@@ -56,6 +56,7 @@ impl Life {
             output_fields: self.draw_output(),
             group_by: None,
             consistency: self.draw_consistency(),
+            seen: Vec::new(),
         };
         let is_exact = self.twin.indexes.get(&field).is_none_or(|index| index.index_type == "FLAT");
         self.note(format!(

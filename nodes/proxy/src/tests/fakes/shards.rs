@@ -89,6 +89,7 @@ impl ShardWriter for FakeCluster {
 #[async_trait]
 impl ShardReader for FakeCluster {
     async fn search(&self, search: ShardSearch) -> Result<ShardHits> {
+        self.levels.lock().insert(search.shard, search.consistency);
         let (rows, timestamp) = self.matching(search.shard, &search.partitions, &search.filter)?;
         let mut hits = ShardHits { counts: vec![], scores: vec![], rows: RowBatch::default(), timestamp };
         let mut picked = vec![];
@@ -131,6 +132,7 @@ impl ShardReader for FakeCluster {
     }
 
     async fn query(&self, query: ShardQuery) -> Result<ShardRows> {
+        self.levels.lock().insert(query.shard, query.consistency);
         let (mut rows, timestamp) = self.matching(query.shard, &query.partitions, &query.filter)?;
         let count = rows.rows as u64;
         if let Some(limit) = query.limit {

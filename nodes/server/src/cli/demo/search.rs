@@ -71,6 +71,7 @@ pub async fn search(
         output_fields: vec!["text".into(), "source".into()],
         group_by: None,
         consistency: Consistency::Session(seen),
+        seen: Vec::new(),
     };
     let reply = db.search(Call::default(), request).await.map_err(|error| format!("search: {error}"))?;
     hits(&reply).ok_or_else(|| "search: the answer lacks a column that was asked for".to_owned())
