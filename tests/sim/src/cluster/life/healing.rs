@@ -41,7 +41,7 @@ impl Life {
     /// Says what is missing for a whole group: every node serves a voter, one leads, all have published what it has.
     async fn is_whole(&mut self) -> Result<(), String> {
         if self.replacing.as_ref().is_some_and(|replacing| !replacing.is_finished()) {
-            return Err("a wiped replica is not replaced".to_owned());
+            return Err("a wiped replica is not replaced, or a lone voter still alone".to_owned());
         }
         let fronts = self.world.seats.all();
         if fronts.len() as u64 != self.world.plan.nodes {
