@@ -10,6 +10,7 @@ mod exact;
 mod fetch;
 mod filter;
 mod matches;
+mod queries;
 mod scan;
 mod search;
 #[cfg(test)]
