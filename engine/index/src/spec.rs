@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
 
 /// Index types a user can name, in the order errors list them.
-pub const SUPPORTED_TYPES: [&str; 6] = ["AUTOINDEX", "FLAT", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT"];
+pub const SUPPORTED_TYPES: [&str; 7] =
+    ["AUTOINDEX", "BIN_FLAT", "FLAT", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT"];
 
 /// Seed of builds; fixed, so that replicas and rebuilds give the same bytes.
 const SEED: u64 = 0x5EED_5EED_5EC7_0123;
@@ -117,7 +118,8 @@ impl IndexSpec {
         let asked = index_type.to_ascii_uppercase();
         let spec = match asked.as_str() {
             "" | "AUTOINDEX" => IndexSpec::Auto,
-            "FLAT" => IndexSpec::Flat,
+            // The same scan, of bits: which of the names a field takes is the schema's rule.
+            "FLAT" | "BIN_FLAT" => IndexSpec::Flat,
             "HNSW" | "HNSW_SQ" | "HNSWLIB" => {
                 let m = keys.integer("M", 2..=2048)?.unwrap_or(30);
                 let ef_construction = keys.integer("efConstruction", 1..=INT_MAX)?.unwrap_or(360);
@@ -141,7 +143,7 @@ impl IndexSpec {
                 });
             }
         };
-        keys.finish(spec.type_name())?;
+        keys.finish(if asked == "BIN_FLAT" { "BIN_FLAT" } else { spec.type_name() })?;
         Ok(spec)
     }
 

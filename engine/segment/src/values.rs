@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use vecraft_types::{Bitmap, DataType, GroupKey, PrimaryKey};
+use vecraft_types::{Bitmap, DataType, GroupKey, Packed, PrimaryKey};
 
 /// One column of a [`crate::Block`]: `rows` values, null rows hold a placeholder.
 #[derive(Clone, Debug)]
@@ -64,6 +64,15 @@ pub enum Values<'a> {
         /// `rows * dim` values.
         values: &'a [f32],
     },
+    /// Vectors of other elements, row after row.
+    PackedVector {
+        /// What the elements are.
+        kind: Packed,
+        /// Elements a row.
+        dim: u32,
+        /// `rows` times [`Packed::row_bytes`].
+        bytes: &'a [u8],
+    },
 }
 
 impl<'a> Values<'a> {
@@ -82,6 +91,7 @@ impl<'a> Values<'a> {
             (Values::FloatVector { dim, .. }, DataType::FloatVector { dim: wanted }) => {
                 *dim == *wanted as usize
             }
+            (Values::PackedVector { kind, dim, .. }, wanted) => wanted.packed() == Some((*kind, *dim)),
             (Values::Bool(_), DataType::Bool)
             | (Values::Int8(_), DataType::Int8)
             | (Values::Int16(_), DataType::Int16)

@@ -4,16 +4,11 @@ use crate::call::Context;
 use crate::consistency::Wanted;
 use crate::index::metric;
 use crate::params::{Params, refuse};
-use crate::proto::common::PlaceholderGroup;
 use crate::proto::milvus as pb;
-use crate::proto::milvus::search_request::SearchInput;
-use crate::proto::schema::{DataType as WireType, SearchResultData};
-use crate::schema::type_name;
-use crate::{columns, query, weigh};
-use prost::Message;
+use crate::proto::schema::SearchResultData;
+use crate::{columns, query, query_vectors};
 use std::collections::BTreeMap;
 use vecraft_types::api::{GroupBy, SearchReply, SearchRequest};
-use vecraft_types::limits::NQ_MAX;
 use vecraft_types::{CollectionSchema, Error, Metric, Result};
 
 /// `DslType`: the filter is an expression.
@@ -25,7 +20,8 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
     check_features(&request).map_err(in_collection)?;
     let mut options =
         Options::read(Params::new("search parameter", request.search_params)?).map_err(in_collection)?;
-    let (dim, vectors, queries) = vectors(request.search_input, request.nq).map_err(in_collection)?;
+    let (dim, vectors, queries) =
+        query_vectors::read(request.search_input, request.nq).map_err(in_collection)?;
     let wanted = Wanted {
         level: request.consistency_level,
         use_default: request.use_default_consistency,
@@ -183,65 +179,6 @@ const GROUPS: &[&str] = &["group_by_field", "group_by_fields", "group_size", "st
 /// Features that are not built and have no off. They may hide among the index's parameters.
 const FEATURES: &[&str] =
     &["order_by_fields", "hints", "analyzer_name", "json_path", "json_type", "timezone", "time_fields"];
-
-/// The query vectors, one after another: dimension, values, number of queries.
-fn vectors(input: Option<SearchInput>, nq: i64) -> Result<(u32, Vec<f32>, usize)> {
-    let bytes = match input {
-        Some(SearchInput::PlaceholderGroup(bytes)) => bytes,
-        Some(SearchInput::Ids(_)) => return Err(Error::not_built("search by primary keys")),
-        None => return Err(Error::invalid("the search has no query vectors")),
-    };
-    weigh::check(&bytes, weigh::QUERIES)?;
-    let group = PlaceholderGroup::decode(bytes)
-        .map_err(|error| Error::invalid(format!("the query vectors cannot be decoded: {error}")))?;
-    let [placeholder] = group.placeholders.as_slice() else {
-        let text =
-            format!("the search has {} groups of query vectors, one is needed", group.placeholders.len());
-        return Err(Error::invalid(text));
-    };
-    if placeholder.vector_type != i32::from(WireType::FloatVector) {
-        return Err(Error::not_built(format!("a query of type {}", query_type(placeholder.vector_type))));
-    }
-    refuse(&[("a search on the elements of an array (element_level)", placeholder.element_level)])?;
-    let queries = placeholder.values.len();
-    if queries == 0 || queries > NQ_MAX {
-        return Err(Error::invalid(format!(
-            "the search has {queries} query vectors (nq), allowed is 1 to {NQ_MAX}"
-        )));
-    }
-    if nq != 0 && usize::try_from(nq) != Ok(queries) {
-        return Err(Error::invalid(format!("nq is {nq}, but there are {queries} query vectors")));
-    }
-    let length = placeholder.values[0].len();
-    if length == 0 || length % 4 != 0 {
-        return Err(Error::invalid(format!(
-            "query vector 0 has {length} bytes, not a whole number of floats"
-        )));
-    }
-    let mut values = Vec::with_capacity(queries * length / 4);
-    for (i, vector) in placeholder.values.iter().enumerate() {
-        if vector.len() != length {
-            return Err(Error::invalid(format!(
-                "query vector {i} has dimension {}, query vector 0 has {}",
-                vector.len() / 4,
-                length / 4
-            )));
-        }
-        let floats = vector.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        values.extend(floats);
-    }
-    let dim = length / 4;
-    columns::finite("query vector", &values, dim, f32::is_finite)?;
-    let dim = u32::try_from(dim).map_err(|_| Error::invalid("the query vectors are too long"))?;
-    Ok((dim, values, queries))
-}
-
-fn query_type(number: i32) -> String {
-    match number {
-        300..=305 => "a list of vectors".to_owned(),
-        _ => type_name(number),
-    }
-}
 
 fn results(
     reply: SearchReply,

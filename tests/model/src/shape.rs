@@ -50,9 +50,12 @@ impl Shape {
             }
         }
         let dim = rng.between(2, 24) as u32;
-        fields.push(FieldSchema::new("v", DataType::FloatVector { dim }));
-        if rng.chance(20) {
-            fields.push(FieldSchema::new("w", DataType::FloatVector { dim: rng.between(2, 6) as u32 }));
+        let first = if rng.chance(70) { DataType::FloatVector { dim } } else { packed(rng, dim) };
+        fields.push(FieldSchema::new("v", first));
+        if rng.chance(30) {
+            let dim = rng.between(2, 6) as u32;
+            let second = if rng.chance(50) { DataType::FloatVector { dim } } else { packed(rng, dim) };
+            fields.push(FieldSchema::new("w", second));
         }
         let mut schema = CollectionSchema::new(fields);
         if rng.chance(50) {
@@ -117,12 +120,22 @@ impl Shape {
     }
 }
 
+/// One of the packed vector types; of bits there are eight for each dimension.
+fn packed(rng: &mut Rng, dim: u32) -> DataType {
+    match rng.below(4) {
+        0 => DataType::BinaryVector { dim: dim * 8 },
+        1 => DataType::Float16Vector { dim },
+        2 => DataType::BFloat16Vector { dim },
+        _ => DataType::Int8Vector { dim },
+    }
+}
+
 fn default_of(data_type: DataType) -> Option<Value> {
     match data_type {
         DataType::Bool => Some(Value::Bool(true)),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Some(Value::Int(7)),
         DataType::Float | DataType::Double => Some(Value::Float(2.5)),
         DataType::VarChar { .. } => Some(Value::Str("default".to_owned())),
-        DataType::Json | DataType::FloatVector { .. } => None,
+        _ => None,
     }
 }

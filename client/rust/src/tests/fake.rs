@@ -236,7 +236,8 @@ impl Database for Fake {
         let all = joined(&schema, rows.values());
         let ColumnData::FloatVector { values, .. } = &all.columns[at].data else { return unbuilt() };
         let (mut counts, mut scores, mut found) = (vec![], vec![], vec![]);
-        for query in request.vectors.chunks(request.dim as usize) {
+        let QueryVectors::Float(queries) = &request.vectors else { return unbuilt() };
+        for query in queries.chunks(request.dim as usize) {
             let distance = |vector: &[f32]| vector.iter().zip(query).map(|(a, b)| (a - b).powi(2)).sum();
             let vectors = values.chunks(query.len()).enumerate();
             let mut near: Vec<(f32, usize)> = vectors.map(|(row, v)| (distance(v), row)).collect();

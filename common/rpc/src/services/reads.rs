@@ -20,8 +20,8 @@ pub struct ShardSearch {
     pub metric: Metric,
     /// Dimension of the queries.
     pub dim: u32,
-    /// Query vectors, one after another.
-    pub vectors: Arc<Vec<f32>>,
+    /// Query vectors, of the field's type.
+    pub vectors: Arc<QueryVectors>,
     /// Hits a query (offset included).
     pub k: usize,
     /// Filter expression; empty means all rows.

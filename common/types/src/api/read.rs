@@ -1,7 +1,7 @@
 //! Requests and replies that read rows.
 
 use super::NamedRows;
-use crate::{Metric, RowBatch, ShardId, Timestamp};
+use crate::{Metric, QueryVectors, RowBatch, ShardId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -56,8 +56,8 @@ pub struct SearchRequest {
     pub field: String,
     /// Dimension of the query vectors.
     pub dim: u32,
-    /// Query vectors, one after another.
-    pub vectors: Vec<f32>,
+    /// Query vectors, of the field's type.
+    pub vectors: QueryVectors,
     /// Metric; must equal the index's. None means the index's.
     pub metric: Option<Metric>,
     /// Hits a query, 1 to 16,384.
@@ -95,7 +95,7 @@ pub struct GroupBy {
 pub struct SearchReply {
     /// Hits of each query.
     pub counts: Vec<usize>,
-    /// Score of each hit in Milvus's terms (L2 squared; IP and COSINE as they are).
+    /// Score of each hit in Milvus's terms (L2 squared; the others as they are).
     pub scores: Vec<f32>,
     /// Name of the primary key field; always a column of `rows`, the first.
     pub primary_field: String,

@@ -17,7 +17,6 @@ use crate::{
     VectorRows,
 };
 use std::io::Write;
-use vecraft_kernel::Query;
 use vecraft_types::{Bitmap, Metric};
 
 /// An immutable HNSW graph over codes.
@@ -125,7 +124,7 @@ impl VectorIndex for HnswSq {
             walked: &self.codes,
             walked_query: &self.codes.quantizer.query(query),
             exact: &self.exact,
-            exact_query: &Query::new(self.exact.metric, query),
+            exact_query: &self.exact.query(query),
             refined: Some(refined),
             scratches: &self.scratches,
             k,

@@ -28,7 +28,7 @@ pub(super) fn train(
     sample.truncate(nlist.saturating_mul(SAMPLE_PER_LIST));
     let mut centroids = Vec::with_capacity(nlist * dim);
     for &row in &sample[..nlist] {
-        centroids.extend_from_slice(scorer.rows.row(row));
+        centroids.extend_from_slice(&scorer.rows.values(row));
     }
     make_unit(scorer.metric, &mut centroids, dim);
     // Rows in order are read faster.
@@ -46,7 +46,7 @@ pub(super) fn train(
 
 /// The list a row belongs to and the distance to its centroid; equal distances go to the lower list.
 pub(super) fn nearest(scorer: &Scorer, row: u32, centroids: &[f32]) -> (u32, f32) {
-    let row = scorer.rows.row(row);
+    let row = &*scorer.rows.values(row);
     let query = centroid_query(scorer.metric, row);
     let mut best = (0, f32::INFINITY);
     let mut out = [0.0f32; 64];
@@ -91,7 +91,7 @@ fn averages(scorer: &Scorer, sample: &[u32], lists: &[u32], old: &[f32]) -> Vec<
             let mut sum = vec![0.0f64; dim];
             for &row in rows {
                 let weight = f64::from(scorer.weight(row));
-                sum.iter_mut().zip(scorer.rows.row(row)).for_each(|(s, x)| *s += f64::from(*x) * weight);
+                sum.iter_mut().zip(&*scorer.rows.values(row)).for_each(|(s, x)| *s += f64::from(*x) * weight);
             }
             let count = rows.len().max(1) as f64;
             sum.into_iter().map(move |s| (s / count) as f32)
@@ -105,7 +105,7 @@ fn averages(scorer: &Scorer, sample: &[u32], lists: &[u32], old: &[f32]) -> Vec<
             && let Some(donor) = donors.next()
             && let Some(&row) = members[*donor].last()
         {
-            centroids[list * dim..][..dim].copy_from_slice(scorer.rows.row(row));
+            centroids[list * dim..][..dim].copy_from_slice(&scorer.rows.values(row));
         }
     }
     centroids

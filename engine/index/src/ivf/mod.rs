@@ -156,7 +156,7 @@ impl VectorIndex for IvfFlat {
         if matches <= 2 * k || matches <= looked_at {
             return flat::exact(rows, self.scorer.metric, query, k, filter);
         }
-        let prepared = Query::new(self.scorer.metric, query);
+        let prepared = self.scorer.query(query);
         let mut top = TopK::new(wanted);
         let (mut ids, mut distances) = (Vec::new(), Vec::new());
         // Under a filter `nprobe` means the matching rows that as many average lists hold: where the nearest lists

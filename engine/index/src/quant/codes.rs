@@ -32,7 +32,7 @@ impl<Q: Quantizer> Codes<Q> {
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(codes.words.as_mut_slice());
         bytes.par_chunks_exact_mut(stride).enumerate().for_each(|(row, out)| {
             let row = row as u32;
-            codes.quantizer.encode(scorer.rows.row(row), scorer.weight(row), &mut out[..row_bytes]);
+            codes.quantizer.encode(&scorer.rows.values(row), scorer.weight(row), &mut out[..row_bytes]);
         });
         Ok(codes)
     }

@@ -14,13 +14,14 @@
 
 use super::exact::{Sink, offer};
 use super::matches::{Matches, matches};
-use super::search::{each_segment, nearest, queries, sort_nearest};
+use super::queries::Queries;
+use super::search::{each_segment, nearest, sort_nearest};
 use super::{Cancel, Hit, RowAddress, SearchPlan, fetch};
 use crate::materialise::materialise;
 use crate::values::ColumnValues;
 use crate::{Error, Result, SegmentView, ShardView};
 use std::collections::BTreeMap;
-use vecraft_kernel::{Query, reported_score};
+use vecraft_kernel::reported_score;
 use vecraft_types::{Column, FieldId, GroupKey, Groups};
 
 /// How rows are grouped.
@@ -75,7 +76,7 @@ pub(super) struct GroupSearch<'a> {
 
 impl GroupSearch<'_> {
     pub(super) fn run(&self) -> Result<Vec<Vec<Hit>>> {
-        let queries = queries(self.view, self.plan)?;
+        let queries = Queries::read(&self.view.schema, self.plan)?;
         let field = self.view.schema.field_by_id(self.by.field);
         if !field.is_some_and(|field| field.data_type.can_group()) {
             return Err(self.cannot_group());
@@ -95,16 +96,19 @@ impl GroupSearch<'_> {
         hits.into_iter().map(best).collect()
     }
 
-    fn in_segment(&self, shown: &SegmentView, queries: &[&[f32]]) -> Result<Vec<Vec<Hit>>> {
+    fn in_segment(&self, shown: &SegmentView, queries: &Queries<'_>) -> Result<Vec<Vec<Hit>>> {
         let found = matches(self.view, shown, self.plan.filter, self.cancel)?;
         if found.is_empty() {
             return Ok(vec![Vec::new(); queries.len()]);
         }
-        let one = |query: &&[f32]| match self.among_nearest(shown, &found, query)? {
-            Some(hits) => Ok(hits),
-            None => self.among_all(shown, &found, query),
+        let one = |number: usize| {
+            let query = queries.only(number);
+            match self.among_nearest(shown, &found, &query)? {
+                Some(hits) => Ok(hits),
+                None => self.among_all(shown, &found, &query),
+            }
         };
-        queries.iter().map(one).collect()
+        (0..queries.len()).map(one).collect()
     }
 
     /// The groups of the nearest rows; `None` when too many rows are in too few groups.
@@ -112,12 +116,12 @@ impl GroupSearch<'_> {
         &self,
         shown: &SegmentView,
         found: &[Matches],
-        query: &[f32],
+        query: &Queries<'_>,
     ) -> Result<Option<Vec<Hit>>> {
         let mut wanted = first_look(self.plan.k, self.by);
         loop {
             let more = SearchPlan { k: wanted, ..*self.plan };
-            let hits = nearest(shown, found, &more, &[query], self.cancel)?.pop().unwrap_or_default();
+            let hits = nearest(shown, found, &more, query, self.cancel)?.pop().unwrap_or_default();
             let keys = self.keys(&hits)?;
             let groups = self.grouped(&hits, &keys)?;
             let is_enough = if self.by.is_strict { groups.are_full() } else { groups.are_found() };
@@ -132,9 +136,9 @@ impl GroupSearch<'_> {
     }
 
     /// The groups of all matching rows, by one scan.
-    fn among_all(&self, shown: &SegmentView, found: &[Matches], query: &[f32]) -> Result<Vec<Hit>> {
+    fn among_all(&self, shown: &SegmentView, found: &[Matches], query: &Queries<'_>) -> Result<Vec<Hit>> {
         let (plan, by) = (self.plan, self.by);
-        let prepared = [Query::new(plan.metric, query)];
+        let prepared = query.ready(0..1)?;
         let mut hits = Vec::new();
         for part in found {
             let block = &part.block;

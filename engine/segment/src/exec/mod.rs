@@ -11,6 +11,7 @@ mod fetch;
 mod filter;
 mod groups;
 mod matches;
+mod queries;
 mod scan;
 mod search;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{dml, query, search};
 use prost::Message;
 use std::sync::Arc;
 use vecraft_types::api::{Consistency, DeleteRows, GroupBy};
-use vecraft_types::{Metric, Timestamp};
+use vecraft_types::{Metric, Packed, QueryVectors, Timestamp};
 
 fn placeholder(vector_type: i32, queries: &[&[f32]]) -> Option<SearchInput> {
     let bytes = |query: &&[f32]| query.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into();
@@ -24,6 +24,39 @@ fn placeholder(vector_type: i32, queries: &[&[f32]]) -> Option<SearchInput> {
         element_level: false,
     };
     Some(SearchInput::PlaceholderGroup(PlaceholderGroup { placeholders: vec![value] }.encode_to_vec().into()))
+}
+
+fn packed(vector_type: i32, queries: &[&[u8]]) -> Option<SearchInput> {
+    let value = PlaceholderValue {
+        tag: "$0".to_owned(),
+        vector_type,
+        values: queries.iter().map(|query| query.to_vec().into()).collect(),
+        element_level: false,
+    };
+    Some(SearchInput::PlaceholderGroup(PlaceholderGroup { placeholders: vec![value] }.encode_to_vec().into()))
+}
+
+#[tokio::test]
+async fn queries_of_every_vector_type_arrive() {
+    let cases = [
+        (100, Packed::Bit, 16),
+        (102, Packed::Float16, 1),
+        (103, Packed::BFloat16, 1),
+        (105, Packed::Int8, 2),
+    ];
+    for (number, kind, dim) in cases {
+        let fake = Arc::new(Fake::default());
+        let mut request = search_request(&[]);
+        (request.search_input, request.nq) = (packed(number, &[&[1, 2], &[3, 4]]), 2);
+        let _ = search::search(context(&fake), request).await;
+        let asked = fake.searched.lock().take().unwrap();
+        assert_eq!((asked.dim, asked.vectors), (dim, QueryVectors::Packed { kind, bytes: vec![1, 2, 3, 4] }));
+    }
+    let with = |input| pb::SearchRequest { search_input: input, nq: 0, ..search_request(&[]) };
+    refuses(&["3 bytes", "BFloat16Vector"], with(packed(103, &[&[1, 2, 3]]))).await;
+    refuses(&["0 bytes", "BinaryVector"], with(packed(100, &[&[]]))).await;
+    refuses(&["query vector 1", "24", "16"], with(packed(100, &[&[1, 2], &[1, 2, 3]]))).await;
+    refuses(&["query vectors", "16384"], with(packed(105, &[]))).await;
 }
 
 /// As pymilvus sends it: its own keys again inside `params`.
@@ -59,7 +92,7 @@ async fn a_search_arrives_whole() {
     request.partition_names = vec!["old".to_owned()];
     search::search(context(&fake), request).await.unwrap();
     let asked = fake.searched.lock().take().unwrap();
-    assert_eq!((asked.field.as_str(), asked.dim, asked.vectors), ("vector", 2, vec![1.0, 2.0]));
+    assert_eq!((asked.field.as_str(), asked.dim, asked.vectors), ("vector", 2, vec![1.0, 2.0].into()));
     assert_eq!((asked.limit, asked.offset, asked.metric), (3, 5, Some(Metric::L2)));
     assert_eq!((asked.filter.as_str(), asked.partitions), ("id > 1", vec!["old".to_owned()]));
     assert_eq!(asked.params.into_iter().collect::<Vec<_>>(), [("nprobe".to_owned(), "10".to_owned())]);
@@ -173,7 +206,7 @@ async fn bad_searches_say_the_limit() {
     refuses(&["16385", "1 to 16384"], search_request(&[pair("topk", 16_385)])).await;
     refuses(&["offset", "16384"], search_request(&[pair("topk", 16_000), pair("offset", 385)])).await;
     refuses(&["topk", "three"], search_request(&[pair("topk", "three")])).await;
-    refuses(&["HAMMING"], search_request(&[pair("metric_type", "HAMMING"), pair("params", "{}")])).await;
+    refuses(&["BM25", "HAMMING"], search_request(&[pair("metric_type", "BM25"), pair("params", "{}")])).await;
     refuses(&["metric_type", "twice"], search_request(&[pair("metric_type", "IP")])).await;
     refuses(&["params", "JSON"], search_request(&[pair("params", "{nprobe}")])).await;
     // A long text is not sent back.

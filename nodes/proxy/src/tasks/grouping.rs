@@ -162,8 +162,8 @@ fn filling(
     }
     let column = page.by.column(rows)?;
     let keys = hits.map(|row| page.by.key(column, row)).collect::<Result<BTreeSet<_>>>()?;
-    let dim = plan.ask.dim as usize;
-    let vector = plan.ask.vectors[query * dim..(query + 1) * dim].to_vec();
+    let vector = plan.ask.vectors.only(query, plan.ask.dim);
+    let vector = vector.ok_or_else(|| Error::internal("more answers than query vectors"))?;
     Ok(Some(ShardSearch {
         vectors: Arc::new(vector),
         k: keys.len(),

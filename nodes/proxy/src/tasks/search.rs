@@ -15,8 +15,9 @@ use vecraft_index::{IndexSpec, Range, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
 use vecraft_types::api::{Call, Consistency, SearchReply, SearchRequest, Seen};
 use vecraft_types::limits::NQ_MAX;
+use vecraft_types::schema::check_metric;
 use vecraft_types::{
-    Code, CollectionDescriptor, CollectionSchema, DataType, Error, FieldSchema, IndexDescriptor, Metric,
+    Code, CollectionDescriptor, CollectionSchema, Error, FieldSchema, IndexDescriptor, Metric, QueryVectors,
     Result, ShardId,
 };
 
@@ -36,7 +37,7 @@ pub(super) struct Plan<'a> {
 impl Proxy {
     pub(crate) async fn search_rows(&self, call: Call, asked: SearchRequest) -> Result<SearchReply> {
         let deadline = self.deadline(&call);
-        let bytes = size_of_val(asked.vectors.as_slice()) + asked.filter.len();
+        let bytes = asked.vectors.bytes() + asked.filter.len();
         self.admission.check(bytes)?;
         let _room = self.admission.enter(bytes)?;
         let (name, level) = (&asked.collection, asked.consistency);
@@ -175,31 +176,48 @@ fn vector_field<'a>(schema: &'a CollectionSchema, name: &str) -> Result<&'a Fiel
 /// Checks the query vectors and counts them.
 fn check_vectors(field: &FieldSchema, asked: &SearchRequest) -> Result<usize> {
     let fail = |text: String| Err(Error::invalid(text).with("field", &field.name));
-    let DataType::FloatVector { dim } = field.data_type else {
+    let Some(dim) = field.data_type.dim() else {
         return fail("not a vector field".into());
     };
+    let kind = field.data_type.packed().map(|(kind, _)| kind);
+    if asked.vectors.packed() != kind {
+        let (field, search) = (field.data_type.name(), asked.vectors.type_name());
+        return fail(format!(
+            "vector type must be the same: the field is {field}, the query vectors are {search}"
+        ));
+    }
     if asked.dim != dim {
         return fail(format!("the query vectors have {} dimensions, the field has {dim}", asked.dim));
     }
-    let (values, dim) = (asked.vectors.len(), dim as usize);
-    if values % dim != 0 {
-        return fail(format!("the query vectors have {values} values, not a multiple of {dim} dimensions"));
-    }
-    let queries = values / dim;
+    let Some(queries) = asked.vectors.count(dim) else {
+        let bytes = asked.vectors.bytes();
+        return fail(format!("the query vectors have {bytes} bytes, not a multiple of {dim} dimensions"));
+    };
     if !(1..=NQ_MAX).contains(&queries) {
         return fail(format!("nq is {queries}, allowed is 1 to {NQ_MAX}"));
     }
-    if let Some(at) = first_not_finite(&asked.vectors) {
-        let (query, element, value) = (at / dim, at % dim, asked.vectors[at]);
+    let bad = match &asked.vectors {
+        QueryVectors::Float(values) => first_not_finite(values).map(|at| (at, values[at].to_string())),
+        QueryVectors::Packed { kind, bytes } => {
+            kind.first_not_finite(bytes).map(|at| (at, "NaN or infinite".to_owned()))
+        }
+    };
+    if let Some((at, value)) = bad {
+        let (query, element) = (at / dim as usize, at % dim as usize);
         return fail(format!("element {element} of query vector {query} is {value}, it must be finite"));
     }
     Ok(queries)
 }
 
-/// The index's metric, which the request may repeat but not change. Without an index any metric is served by a
-/// scan; COSINE, Milvus's default, when none is named.
+/// The index's metric, which the request may repeat but not change. Without an index any metric of the type is served by a
+/// scan; the type's default, as in Milvus, when none is named.
 fn metric(index: Option<&IndexDescriptor>, field: &FieldSchema, asked: Option<Metric>) -> Result<Metric> {
-    let Some(index) = index else { return Ok(asked.unwrap_or(Metric::Cosine)) };
+    let default = field.data_type.metrics().first().copied().unwrap_or(Metric::Cosine);
+    let Some(index) = index else {
+        let metric = asked.unwrap_or(default);
+        check_metric(field, metric)?;
+        return Ok(metric);
+    };
     match asked {
         Some(asked) if asked != index.spec.metric => {
             let (asked, built) = (asked.name(), index.spec.metric.name());

@@ -24,7 +24,7 @@ async fn one_row_of_each_group_nearest_first() {
     let bench = filled().await;
     let reply = bench
         .search(|r| {
-            r.vectors = vec![0.0, 0.0, 39.0, 0.0];
+            r.vectors = QueryVectors::Float(vec![0.0, 0.0, 39.0, 0.0]);
             r.limit = 3;
             r.group_by = by("title", 1, false);
         })
@@ -40,7 +40,7 @@ async fn one_row_of_each_group_nearest_first() {
 async fn groups_are_filled_from_all_shards_when_asked() {
     let bench = filled().await;
     let ask = |r: &mut SearchRequest| {
-        r.vectors = vec![12.0, 0.0, 0.0, 0.0];
+        r.vectors = QueryVectors::Float(vec![12.0, 0.0, 0.0, 0.0]);
         r.limit = 2;
         r.group_by = by("title", 5, true);
         r.output_fields = vec!["title".into()];
@@ -64,7 +64,7 @@ async fn groups_are_filled_from_all_shards_when_asked() {
     // With a filter, an offset, and rows without a value: years 0, 1 and none are nearest to 9.
     let reply = bench
         .search(|r| {
-            r.vectors = vec![9.0, 0.0];
+            r.vectors = QueryVectors::Float(vec![9.0, 0.0]);
             (r.limit, r.offset) = (2, 1);
             r.filter = "id != 10 or id < 0".into();
             r.group_by = by("year", 3, true);

@@ -5,6 +5,7 @@ mod bad_input;
 mod fakes;
 mod grouping;
 mod names;
+mod packed;
 mod reading;
 mod refusing;
 mod topology;
@@ -118,7 +119,7 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         partitions: vec![],
         field: String::new(),
         dim: DIM,
-        vectors,
+        vectors: vectors.into(),
         metric: Some(Metric::L2),
         limit: 10,
         offset: 0,

@@ -14,7 +14,7 @@ async fn hits_of_all_shards_are_merged_nearest_first() {
     let bench = filled().await;
     let reply = bench
         .search(|r| {
-            r.vectors = vec![10.0, 0.0, 39.0, 0.0];
+            r.vectors = vec![10.0, 0.0, 39.0, 0.0].into();
             r.limit = 5;
             r.output_fields = vec!["title".into()];
         })
@@ -40,7 +40,7 @@ async fn larger_is_nearer_for_inner_product() {
     let bench = filled().await;
     let reply = bench
         .search(|r| {
-            r.vectors = vec![1.0, 0.0];
+            r.vectors = vec![1.0, 0.0].into();
             r.metric = Some(Metric::Ip);
             r.limit = 3;
         })
@@ -145,7 +145,7 @@ async fn a_get_by_key_asks_only_the_owners() {
 #[tokio::test]
 async fn an_empty_collection_answers_with_empty_columns() {
     let bench = Bench::new(schema(), 3);
-    let reply = bench.search(|r| r.vectors = vec![0.0; 4]).await.unwrap();
+    let reply = bench.search(|r| r.vectors = vec![0.0; 4].into()).await.unwrap();
     assert_eq!((reply.counts, reply.rows.names), (vec![0, 0], vec!["id".to_owned()]));
     let reply = bench.query(|r| r.output_fields = vec!["title".into()]).await.unwrap();
     assert_eq!((reply.rows.batch.rows, reply.rows.names.len()), (0, 2));

@@ -61,7 +61,17 @@ struct Checked {
 }
 
 fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<Checked> {
-    let dim = view.schema.field_by_id(asked.field).and_then(|field| field.data_type.dim());
+    let data_type = view.schema.field_by_id(asked.field).map(|field| field.data_type);
+    let dim = data_type.and_then(|data_type| data_type.dim());
+    if data_type.and_then(|data_type| data_type.packed()).map(|(kind, _)| kind) != asked.vectors.packed() {
+        let text = format!(
+            "the queries are {}, field {} is {} here",
+            asked.vectors.type_name(),
+            asked.field,
+            data_type.map_or("missing", |data_type| data_type.name())
+        );
+        return Err(Error::new(Code::SchemaMismatch, text));
+    }
     if dim != Some(asked.dim) || asked.dim == 0 {
         // The proxy checked against the catalogue; the shard's schema is another one (I11).
         let text =
@@ -69,7 +79,7 @@ fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<Check
         return Err(Error::new(Code::SchemaMismatch, text));
     }
     if most_hits(view, asked) > hits_max {
-        let queries = asked.vectors.len() / asked.dim as usize;
+        let queries = asked.vectors.count(asked.dim).unwrap_or(0);
         let text = format!(
             "{queries} queries with up to {} hits each, at most {hits_max} hits are allowed in one search",
             asked.k
@@ -88,7 +98,8 @@ fn group_by(asked: &ShardSearch) -> Option<GroupBy> {
 
 /// Hits that the search may come to: not more a query than there are rows.
 fn most_hits(view: &ShardView, asked: &ShardSearch) -> usize {
-    let queries = asked.vectors.len() / asked.dim.max(1) as usize;
+    // Those that are not whole are refused when they are read.
+    let queries = asked.vectors.count(asked.dim).unwrap_or(0);
     let wanted = asked.k.saturating_mul(asked.group_by.map_or(1, |by| by.size));
     queries.saturating_mul(wanted.min(rows(view)))
 }

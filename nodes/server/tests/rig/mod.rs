@@ -250,7 +250,7 @@ impl Rig {
             partitions: vec![],
             field: "v".into(),
             dim: DIM as u32,
-            vectors: query.to_vec(),
+            vectors: query.to_vec().into(),
             metric: Some(metric),
             limit,
             offset: 0,

@@ -29,6 +29,7 @@ const GRAPH_SQ: &[Param] = &[
 /// The types we serve with their build parameters; all parameters may be left out.
 const TYPES: &[(&str, &[Param])] = &[
     ("FLAT", &[]),
+    ("BIN_FLAT", &[]),
     ("IVF_FLAT", NLIST),
     ("HNSW", GRAPH),
     ("HNSW_SQ", GRAPH_SQ),

@@ -15,7 +15,7 @@ use vecraft_types::api::{GroupBy, NamedRows, SearchReply};
 #[derive(Clone, Debug)]
 pub struct AskedGroups<'a> {
     /// The query vectors.
-    pub queries: &'a [Vec<f32>],
+    pub queries: &'a [Cell],
     /// The place of the vector field.
     pub field: usize,
     /// The place of the field that groups.
@@ -71,13 +71,7 @@ struct Hit<'a> {
 /// The rows of a group, nearest first.
 type Members<'a> = Vec<(Score, &'a Row)>;
 
-fn one(
-    places: &[usize],
-    asked: &AskedGroups<'_>,
-    query: &[f32],
-    matching: &[&Row],
-    hits: &[Hit<'_>],
-) -> Step {
+fn one(places: &[usize], asked: &AskedGroups<'_>, query: &Cell, matching: &[&Row], hits: &[Hit<'_>]) -> Step {
     let right = right(asked, query, matching);
     let runs = runs(hits);
     let wanted = right.len().saturating_sub(asked.offset).min(asked.limit);
@@ -142,11 +136,9 @@ fn group(places: &[usize], asked: &AskedGroups<'_>, members: &Members<'_>, hits:
 }
 
 /// All groups with all their rows, the nearest first.
-fn right<'a>(asked: &AskedGroups<'_>, query: &[f32], matching: &[&'a Row]) -> Vec<(&'a Cell, Members<'a>)> {
-    let mut ranked: Members<'a> = matching
-        .iter()
-        .map(|row| (Score::of(asked.metric, query, row.cells[asked.field].vector()), *row))
-        .collect();
+fn right<'a>(asked: &AskedGroups<'_>, query: &Cell, matching: &[&'a Row]) -> Vec<(&'a Cell, Members<'a>)> {
+    let mut ranked: Members<'a> =
+        matching.iter().map(|row| (Score::of(asked.metric, query, &row.cells[asked.field]), *row)).collect();
     ranked.sort_by(|a, b| nearer(asked.metric, a.0.value, b.0.value));
     let mut groups: Vec<(&Cell, Members<'a>)> = Vec::new();
     for (score, row) in ranked {

@@ -1,10 +1,12 @@
 //! Searches for groups of rows.
 
+use super::searches::query_vectors;
 use super::{COLLECTION, text_of, unexpected};
 use crate::check::{self, AskedGroups};
 use crate::life::Life;
 use crate::{Broken, Step};
 use vecraft_types::api::{GroupBy, SearchRequest};
+use vecraft_types::schema::is_scan;
 
 impl Life {
     pub(crate) fn search_groups(&mut self) -> Step {
@@ -34,8 +36,8 @@ impl Life {
             collection: COLLECTION.to_owned(),
             partitions: selection.partitions.clone(),
             field: field_name,
-            dim: queries[0].len() as u32,
-            vectors: queries.concat(),
+            dim: self.twin.shape.fields()[field].data_type.dim().unwrap_or(0),
+            vectors: query_vectors(&queries),
             metric: Some(metric),
             limit,
             offset,
@@ -46,7 +48,9 @@ impl Life {
             seen: Vec::new(),
             consistency: self.draw_consistency(),
         };
-        let is_exact = self.twin.indexes.get(&field).is_none_or(|index| index.index_type == "FLAT");
+        let data_type = self.twin.shape.fields()[field].data_type;
+        let is_exact =
+            self.twin.indexes.get(&field).is_none_or(|index| is_scan(index.index_type, &data_type));
         self.note(format!(
             "search {limit} groups after {offset}, {group_by:?}, field {field} by {} vectors, {metric:?} {} in {:?} where {}",
             queries.len(),

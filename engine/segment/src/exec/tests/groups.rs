@@ -9,7 +9,7 @@ use crate::testing::{AGE, DIM, KEY, NAME, VECTOR};
 use std::collections::BTreeMap;
 use vecraft_expr::Filter;
 use vecraft_index::SearchParams;
-use vecraft_types::{FieldId, Metric, PartitionId};
+use vecraft_types::{FieldId, Metric, PartitionId, QueryVectors};
 
 const FLAG: FieldId = FieldId(104);
 
@@ -32,7 +32,8 @@ impl Shard {
         matching: &[&Naive],
     ) {
         let field = [KEY, NAME, AGE, FLAG][self.below(4)];
-        let queries: Vec<f32> = (0..DIM).map(|_| self.below(4) as f32).collect();
+        let query: Vec<f32> = (0..DIM).map(|_| self.below(4) as f32).collect();
+        let queries = QueryVectors::Float(query.clone());
         let (k, size, is_strict) = ([1, 3, 5000][self.below(3)], 1 + self.below(4), self.below(2) == 0);
         let by = GroupBy { field, size, is_strict };
         let plan = SearchPlan {
@@ -53,7 +54,7 @@ impl Shard {
         let mut rows: Vec<(f32, RowAddress, Option<String>)> = matching
             .iter()
             .map(|naive| {
-                let distance = vecraft_kernel::distance(Metric::L2, &queries, &naive.row.vector);
+                let distance = vecraft_kernel::distance(Metric::L2, &query, &naive.row.vector);
                 (distance, naive.address, value(naive, field))
             })
             .collect();

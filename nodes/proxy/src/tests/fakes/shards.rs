@@ -93,7 +93,8 @@ impl ShardReader for FakeCluster {
         let (rows, timestamp) = self.matching(search.shard, &search.partitions, &search.filter)?;
         let mut hits = ShardHits { counts: vec![], scores: vec![], rows: RowBatch::default(), timestamp };
         let mut picked = vec![];
-        for query in search.vectors.chunks(search.dim as usize) {
+        let QueryVectors::Float(queries) = &*search.vectors else { panic!("only floats are compared here") };
+        for query in queries.chunks(search.dim as usize) {
             let mut scored: Vec<(f32, usize)> = (0..rows.rows)
                 .map(|row| {
                     let Some(ColumnData::FloatVector { values, dim }) =

@@ -62,7 +62,7 @@ pub async fn search(
         partitions: Vec::new(),
         field: "vector".into(),
         dim: vectors.columns as u32,
-        vectors: vectors.row(query).to_vec(),
+        vectors: vectors.row(query).to_vec().into(),
         metric: None,
         limit: LIMIT,
         offset: 0,

@@ -87,7 +87,12 @@ fn bad_indexes_say_what_is_allowed() {
         }
         ok(&mut state, MetaChange::DropIndex { collection: id, field: "vector".into(), name: String::new() });
     };
-    check("vector", "DISKANN", &[], Some("supported are FLAT, IVF_FLAT, HNSW, HNSW_SQ, HNSWLIB, AUTOINDEX"));
+    check(
+        "vector",
+        "DISKANN",
+        &[],
+        Some("supported are FLAT, BIN_FLAT, IVF_FLAT, HNSW, HNSW_SQ, HNSWLIB, AUTOINDEX"),
+    );
     check("vector", "FLAT", &[("nlist", "1")], Some("which takes none"));
     check("vector", "IVF_FLAT", &[("nlist", "0")], Some("from 1 to 65536"));
     check("vector", "IVF_FLAT", &[("nlist", "65537")], Some("65537"));
