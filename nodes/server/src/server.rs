@@ -146,6 +146,13 @@ impl Server {
         metrics::observe(&metrics, parts_of(config, &directory, &roles));
         let message_bytes_max = config.proxy.message_bytes_max as usize;
         let options = Options { message_bytes_max, drain_max: DRAIN, ..Options::default() };
+        let serve_options = ServeOptions {
+            message_bytes_max,
+            arriving_bytes_max: config.data.inflight_bytes_max as usize,
+            arriving: roles.data.governor().arriving(),
+            drain_max: DRAIN,
+            ..ServeOptions::default()
+        };
         let calls = options.calls.clone();
         let render = move || {
             let roles = metrics.render().unwrap_or_else(|error| format!("# {error}\n"));
@@ -156,7 +163,7 @@ impl Server {
         }
         let mut doors = vec![
             tokio::spawn(serve_milvus(milvus, db.clone(), options, shutdown.clone())),
-            tokio::spawn(serve_clients(client, db, message_bytes_max, shutdown.clone())),
+            tokio::spawn(serve_clients(client, db, serve_options, shutdown.clone())),
         ];
         standing.serves(health_of(&directory, &roles), render);
         doors.extend(node_door.map(NodeDoor::into_task));
@@ -274,11 +281,10 @@ async fn serve_milvus(listener: TcpListener, db: Arc<dyn Database>, options: Opt
 async fn serve_clients(
     listener: TcpListener,
     db: Arc<dyn Database>,
-    message_bytes_max: usize,
+    options: ServeOptions,
     shutdown: Shutdown,
 ) {
     let until = shutdown.clone();
-    let options = ServeOptions { message_bytes_max, drain_max: DRAIN, ..ServeOptions::default() };
     if let Err(error) = serve_database(listener, db, options, async move { until.triggered().await }).await {
         shutdown.trigger(format!("the client door failed: {error}"));
     }
