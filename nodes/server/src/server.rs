@@ -7,6 +7,7 @@ use crate::metrics;
 use crate::node_door::{self, NodeDoor};
 use crate::observed::{health_of, parts_of};
 use crate::roles::Roles;
+use crate::room;
 use crate::run_file::RunFile;
 use crate::standing::Standing;
 use crate::waiting_door::WaitingDoor;
@@ -22,6 +23,7 @@ use vecraft_rpc::{ServeOptions, serve_database};
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::random::OsRandom;
 use vecraft_runtime::shutdown::Shutdown;
+use vecraft_runtime::tasks::TaskKind;
 use vecraft_runtime::telemetry::Metrics;
 use vecraft_storage::Disk;
 use vecraft_types::NodeId;
@@ -102,7 +104,7 @@ impl Server {
                 if let Some(waiting) = waiting {
                     waiting.close().await;
                 }
-                Err(refused)
+                Err(room::advise(refused, &own.data_dir))
             }
         }
     }
@@ -127,7 +129,8 @@ impl Server {
         };
         let directory = Arc::new(directory);
         half_started.directory = Some(directory.clone());
-        run_file(config, &directory, &addresses, true).write(directory.disk.as_ref())?;
+        let starting = run_file(config, &directory, &addresses, true);
+        directory.reserve.spend_on(Error::is_no_space, || starting.write(directory.disk.as_ref()))?;
         let ground = Ground::new(clock, random.clone(), shutdown.clone(), standing.clone());
         let node_door = match nodes {
             Some(listener) => Some(NodeDoor::open(config, &directory, listener, random, &ground).await?),
@@ -170,6 +173,8 @@ impl Server {
         let run = run_file(config, &directory, &addresses, false);
         run.write(directory.disk.as_ref())?;
         half_started.is_done = true;
+        let keeping = room::keep(directory.reserve.clone(), ground.io.clone(), shutdown.child());
+        ground.tasks.spawn(TaskKind::Watch, "reserve", keeping);
         Ok(Server { addresses, cluster_id: run.cluster_id, shutdown, roles, doors, directory })
     }
 
