@@ -17,6 +17,8 @@ pub struct DataFigures {
     pub memory_bytes: u64,
     /// Bytes of indexes in memory.
     pub index_bytes: u64,
+    /// Bytes of clients' requests that are not all there yet.
+    pub arriving_bytes: u64,
     /// Above this, inserts are refused (I21): all of these and writes in flight together.
     pub memory_bytes_max: u64,
     /// Bytes of writes accepted and not yet applied.
@@ -104,6 +106,7 @@ impl DataNode {
         let mut figures = DataFigures {
             memory_bytes: self.memory_bytes(),
             index_bytes: self.governor().index_bytes(),
+            arriving_bytes: self.governor().arriving_bytes(),
             memory_bytes_max: self.limits.memory_bytes_max,
             in_flight_bytes: self.in_flight_bytes(),
             in_flight_bytes_max: self.limits.in_flight_bytes_max as u64,

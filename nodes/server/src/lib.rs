@@ -36,6 +36,7 @@ mod proxy_role;
 mod query_role;
 pub mod recover;
 mod roles;
+mod room;
 mod run_file;
 mod server;
 mod settling;
