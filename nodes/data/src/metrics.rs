@@ -71,6 +71,8 @@ pub struct GroupFigures {
     pub has_leader: bool,
     /// Members that count for a majority, as far as it knows.
     pub voters: u64,
+    /// Whether a change of the voters is under way, as far as it knows.
+    pub is_joint: bool,
     /// On the leader: members that count and answered lately, itself included.
     pub heard: Option<Heard>,
     /// On the leader: the entries that each follower lacks, by its node.
@@ -149,6 +151,7 @@ impl DataGroup {
             is_leader: standing.part == Part::Leader,
             has_leader: standing.leader.is_some(),
             voters: standing.members.voters.len() as u64,
+            is_joint: standing.members.is_joint,
             heard: self.raft.heard(),
             lags: self.raft.progress().iter().map(|p| (p.follower.node, p.lag)).collect(),
             copies: self.raft.copies(),

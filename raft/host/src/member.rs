@@ -20,8 +20,6 @@ use std::sync::{Arc, Weak};
 use vecraft_log_store::{TypeConfig, Vote};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
-const IS_TAKING: &str = "another snapshot is being taken";
-
 /// What answers.
 pub struct Member<M: Machine> {
     pub group: GroupId,
@@ -72,7 +70,7 @@ impl<M: Machine> Inbound for Member<M> {
             Ask::ReadIndex => member.read_index().boxed(),
             Ask::MayOffer => {
                 let is_free = member.taking.try_lock().is_ok();
-                let reply = if is_free { Reply::Offer } else { refused(IS_TAKING) };
+                let reply = if is_free { Reply::Offer } else { Reply::Refused(Refused::Busy) };
                 std::future::ready(reply).boxed()
             }
             Ask::Part { described, offset } => {
@@ -123,7 +121,7 @@ impl<M: Machine> Member<M> {
         described: Described,
     ) -> Reply {
         let Ok(_one_at_a_time) = self.taking.try_lock() else {
-            return refused(IS_TAKING);
+            return Reply::Refused(Refused::Busy);
         };
         let Some(log_id) = meta.last_log_id else { return refused("it has no log id") };
         if log_id.committed_leader_id().term > vote.leader_id.term {

@@ -28,6 +28,7 @@ fn group_zero(metastore: &Metastore) -> GroupFigures {
         is_leader: standing.part == Part::Leader,
         has_leader: standing.leader.is_some(),
         voters: standing.members.voters.len() as u64,
+        is_joint: standing.members.is_joint,
         heard: metastore.group().and_then(Group::heard),
         lags: metastore.group().map(lags).unwrap_or_default(),
         copies: metastore.group().map(Group::copies).unwrap_or_default(),
@@ -94,6 +95,8 @@ fn group(figures: &mut Figures, one: &GroupFigures) {
     figures.gauge("vecraft_group_has_leader", help, &labels, one.has_leader);
     let help = "members that count for a majority, as far as this replica knows";
     figures.gauge("vecraft_group_voters", help, &labels, one.voters);
+    let help = "1 while a change of the group's voters is under way, as far as this replica knows";
+    figures.gauge("vecraft_group_is_joint", help, &labels, one.is_joint);
     let help = "1 when this replica leads and hears a majority; a group where nobody says so takes no writes";
     figures.gauge("vecraft_group_has_quorum", help, &labels, one.has_quorum());
     let help = "on the leader: attempts to give a copy to a replica too far behind for the log that failed, since the start";

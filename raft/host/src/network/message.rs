@@ -141,6 +141,8 @@ pub enum Refused {
     Snapshot(String),
     /// The replica leads, and too few voters confirm it.
     NoMajority,
+    /// The replica is taking a snapshot already: nothing is wrong, and nothing has to be offered before it is done.
+    Busy,
 }
 
 impl fmt::Display for Refused {
@@ -154,6 +156,7 @@ impl fmt::Display for Refused {
             Refused::Stopped(why) => write!(f, "the replica stopped: {why}"),
             Refused::NotShown => f.write_str("it does not show that description of a snapshot any more"),
             Refused::Snapshot(why) => write!(f, "the snapshot was not taken: {why}"),
+            Refused::Busy => f.write_str("another snapshot is being taken"),
             Refused::NoMajority => f.write_str("it leads, and no majority of the voters answers it"),
         }
     }
