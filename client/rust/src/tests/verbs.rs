@@ -1,7 +1,7 @@
 use super::fake::Fake;
 use super::*;
 use vecraft_types::api::{Consistency, Database};
-use vecraft_types::{Code, Packed, PrimaryKey, Timestamp};
+use vecraft_types::{Code, PrimaryKey, Timestamp};
 
 #[tokio::test]
 async fn rows_go_in_and_are_found_again() {
@@ -74,12 +74,18 @@ async fn rows_that_do_not_fit_together_are_refused_here() {
     };
     check(Rows::new().int64("a", [1, 2]).bool("b", [true]), "a: 2, b: 1");
     check(Rows::new().vectors("v", 3, vec![0.0; 4]), "no whole vectors of 3");
-    check(Rows::new().packed_vectors("v", Packed::Bit, 16, vec![0; 3]), "no whole vectors of 2 bytes");
-    check(Rows::new().packed_vectors("v", Packed::Float16, 3, vec![0; 8]), "no whole vectors of 6 bytes");
-    check(Rows::new().packed_vectors("v", Packed::Int8, 0, vec![]), "no whole vectors");
+    check(
+        Rows::new().packed_vectors("v", vecraft_types::Packed::Bit, 16, vec![0; 3]),
+        "no whole vectors of 2 bytes",
+    );
+    check(
+        Rows::new().packed_vectors("v", vecraft_types::Packed::Float16, 3, vec![0; 8]),
+        "no whole vectors of 6 bytes",
+    );
+    check(Rows::new().packed_vectors("v", vecraft_types::Packed::Int8, 0, vec![]), "no whole vectors");
     check(Rows::new().int64("a", [1]).present([true, false]), "present() of 2");
     check(Rows::new().present([true]), "before any column");
-    let bits = Rows::new().packed_vectors("v", Packed::Bit, 16, vec![0; 6]).build().unwrap();
+    let bits = Rows::new().packed_vectors("v", vecraft_types::Packed::Bit, 16, vec![0; 6]).build().unwrap();
     assert_eq!(bits.batch.rows, 3);
     let rows = Rows::new().double("d", [1.0, 2.0]).present([true, false]).build().unwrap();
     assert!(rows.column("d").unwrap().is_null(1) && !rows.column("d").unwrap().is_null(0));
