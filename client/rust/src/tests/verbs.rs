@@ -100,8 +100,19 @@ async fn rows_that_do_not_fit_together_are_refused_here() {
     };
     check(Rows::new().int64("a", [1, 2]).bool("b", [true]), "a: 2, b: 1");
     check(Rows::new().vectors("v", 3, vec![0.0; 4]), "no whole vectors of 3");
+    check(
+        Rows::new().packed_vectors("v", vecraft_types::Packed::Bit, 16, vec![0; 3]),
+        "no whole vectors of 2 bytes",
+    );
+    check(
+        Rows::new().packed_vectors("v", vecraft_types::Packed::Float16, 3, vec![0; 8]),
+        "no whole vectors of 6 bytes",
+    );
+    check(Rows::new().packed_vectors("v", vecraft_types::Packed::Int8, 0, vec![]), "no whole vectors");
     check(Rows::new().int64("a", [1]).present([true, false]), "present() of 2");
     check(Rows::new().present([true]), "before any column");
+    let bits = Rows::new().packed_vectors("v", vecraft_types::Packed::Bit, 16, vec![0; 6]).build().unwrap();
+    assert_eq!(bits.batch.rows, 3);
     let rows = Rows::new().double("d", [1.0, 2.0]).present([true, false]).build().unwrap();
     assert!(rows.column("d").unwrap().is_null(1) && !rows.column("d").unwrap().is_null(0));
 }
