@@ -59,7 +59,7 @@ fn messages_are_those_of_this_version() {
         unfit_in: BTreeMap::new(),
         out_of_service: BTreeMap::new(),
     };
-    check(report, &[1, 1, 1, 2, 1, 3, 1, 2, 4, 0, 0, 1, 1, 2, 1, 5, 6, 0, 0]);
+    check(report, &[1, 1, 1, 2, 1, 3, 1, 2, 4, 0, 0, 1, 1, 2, 1, 5, 6, 0, 0, 0]);
     check(GroupChange::Lead(ReplicaId(2)), &[1, 3, 2]);
 }
 
