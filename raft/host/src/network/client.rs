@@ -27,8 +27,6 @@ use vecraft_types::{GroupId, NodeId, ReplicaId};
 
 /// For the answer to one append, from the moment it is sent. Above the longest sync that is still hoped for.
 const APPEND_WAIT: Duration = Duration::from_secs(5);
-/// A description is shown for so long after the connection broke by which it was offered.
-const HELD_AFTER: Duration = Duration::from_secs(60);
 /// For a follower to say whether it takes a snapshot now.
 const READY_WAIT: Duration = Duration::from_secs(5);
 /// For a follower to pull and install a checkpoint. Pulling is resumable: running out of time costs one more offer.
@@ -279,23 +277,15 @@ impl Target {
         });
         // Held until the follower has answered: its pin keeps the checkpoint's files where they are (I5), and the
         // shelf what it says of them.
-        let Offer { content, pin, .. } = offer.map_err(Unreachable::from_string)?;
+        let Offer { content, pin: _pin, .. } = offer.map_err(Unreachable::from_string)?;
         let shown = self.shelf.show(content);
         let lanes = self.lanes()?;
         tracing::info!(group = %self.group, replica = %self.to, node = %self.node, at = ?meta.last_log_id, "offers a snapshot");
         let frame = self.frame(Ask::Snapshot { vote, meta, described: shown.described }, Vec::new())?;
-        let held = (shown, pin);
         let answered = tokio::select! {
             answered = lanes.bulk.call(frame, SNAPSHOT_WAIT) => answered,
             closed = cancel => return Err(closed.into()),
         };
-        if answered.is_err() {
-            // Only the connection may be gone: the follower asks for its parts by another, and may go on.
-            tokio::spawn(async move {
-                tokio::time::sleep(HELD_AFTER).await;
-                drop(held);
-            });
-        }
         let answer = answered.map_err(|e| self.failed(RPCTypes::InstallSnapshot, e))?;
         match self.reply(&answer)? {
             Reply::Snapshot(response) => Ok(response),
