@@ -2,7 +2,6 @@
 //! row or as a copy of files, and until then the group rests on the others. Whoever restarts one node after another has to
 //! wait for that, and `/healthz` is what scripts wait for.
 
-use futures::FutureExt;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,8 +27,11 @@ impl CatchingUp {
             let (lacking, shutdown) = (lacking.clone(), shutdown.clone());
             tokio::spawn(async move {
                 let watching = async {
-                    // A replica out of service is told of by itself.
-                    let _ = futures::future::select(caught_up(&group).boxed(), group.ended().boxed()).await;
+                    tokio::select! {
+                        () = caught_up(&group) => {}
+                        // A replica out of service is told of by itself.
+                        () = group.ended() => {}
+                    }
                 };
                 let _ = shutdown.unless_triggered(watching).await;
                 lacking.0.lock().remove(&group.id());
