@@ -118,12 +118,14 @@ impl Proxy {
             from += count;
         }
         let fill = |ask: Option<ShardSearch>| self.fill(deadline, plan, page, ask);
-        let filled = stream::iter(asks).map(fill).buffered(FILLED_AT_ONCE).try_collect::<Vec<Hits>>().await?;
+        let mut filled = stream::iter(asks).map(fill).buffered(FILLED_AT_ONCE);
         let mut all = Hits { counts: Vec::new(), scores: Vec::new(), rows: RowBatch::default() };
-        for hits in filled {
+        while let Some(hits) = filled.try_next().await? {
             all.counts.extend(hits.counts);
             all.scores.extend(hits.scores);
             all.append(&hits.rows)?;
+            // Each answer was small enough; together they may not be (I21).
+            self.check_reply_size(std::iter::once(&all.rows))?;
         }
         Ok(all)
     }
