@@ -2,6 +2,7 @@
 
 use crate::bits::{self, BitLoops};
 use crate::codes::{self, CodeLoops};
+use crate::columns::{self, ColumnLoops};
 use crate::halves::{self, HalfLoops};
 use crate::scalar;
 use std::sync::{LazyLock, OnceLock};
@@ -22,6 +23,7 @@ pub struct Kernels {
     pub(crate) codes: &'static CodeLoops,
     pub(crate) bits: &'static BitLoops,
     pub(crate) halves: &'static HalfLoops,
+    pub(crate) columns: &'static ColumnLoops,
 }
 
 const SCALAR: Kernels = Kernels {
@@ -34,6 +36,7 @@ const SCALAR: Kernels = Kernels {
     codes: &codes::SCALAR,
     bits: &bits::SCALAR,
     halves: &halves::SCALAR,
+    columns: &columns::SCALAR,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -49,6 +52,7 @@ const AVX2: Kernels = {
         codes: &codes::AVX2,
         bits: &bits::AVX2,
         halves: &halves::AVX2,
+        columns: &columns::AVX2,
     }
 };
 
@@ -70,6 +74,7 @@ fn avx512() -> Kernels {
         codes: if has_products { &codes::VNNI } else { &codes::AVX2 },
         bits: if has_counts { &bits::VPOPCNT } else { &bits::AVX2 },
         halves: if has_masks { &halves::AVX512 } else { &halves::AVX2 },
+        columns: &columns::AVX512,
     }
 }
 

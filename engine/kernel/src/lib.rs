@@ -29,6 +29,7 @@ mod avx2;
 mod avx512;
 mod bits;
 mod codes;
+mod columns;
 mod dispatch;
 mod halves;
 mod norm;
