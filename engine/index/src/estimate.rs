@@ -37,6 +37,11 @@ pub fn build_bytes(spec: &IndexSpec, metric: Metric, rows: usize, dim: usize, th
             // Lists, their number for each row, the sample; centroids, and the sums they are averaged from.
             norms + 16 * rows + lists * (dim * 16 + 8)
         }
+        IndexSpec::IvfSq8 { nlist, .. } => {
+            // As above, the code rows with their tail, and the list of each.
+            let lists = (nlist as u64).min(rows);
+            norms + 20 * rows + lists * (dim * 16 + 8) + rows * (dim + 20) + 4 * dim
+        }
         // The library's own structures, and a copy of all of it while the file is written.
         IndexSpec::Hnswlib { m, .. } => {
             let m = (m as u64).clamp(2, rows.max(2));
@@ -65,6 +70,7 @@ mod tests {
             ("HNSW", params(&[("M", "48"), ("efConstruction", "60")])),
             ("HNSW_SQ", params(&[("M", "16"), ("efConstruction", "20")])),
             ("IVF_FLAT", params(&[("nlist", "64")])),
+            ("IVF_SQ8", params(&[("nlist", "64")])),
             ("HNSWLIB", params(&[("M", "8"), ("efConstruction", "20")])),
         ];
         for (name, params) in specs {

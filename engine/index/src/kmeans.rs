@@ -1,5 +1,6 @@
 //! Seeded k-means for coarse centroids: the same centroids for the same rows and seed, on any number of threads.
 //!
+//! Shared by the inverted lists, whose centroids they are, and by product quantizers, whose codebooks they are.
 //! Trained on a sample of at most [`SAMPLE_PER_LIST`] rows a list. For IP and COSINE the centroids are unit
 //! vectors and a row belongs to the one with the largest dot product (spherical k-means).
 
@@ -16,9 +17,10 @@ const SAMPLE_PER_LIST: usize = 128;
 const ROUNDS: usize = 10;
 
 /// `nlist` centroids, packed. `rows` must hold at least `nlist` rows.
-pub(super) fn train(
+pub(crate) fn train(
     scorer: &Scorer,
     nlist: usize,
+    values: Values,
     seed: u64,
     monitor: &dyn BuildMonitor,
 ) -> Result<Vec<f32>> {
@@ -37,33 +39,104 @@ pub(super) fn train(
         if monitor.cancelled() {
             return Err(Error::Cancelled { done: 0, total: rows });
         }
-        let lists: Vec<u32> = sample.par_iter().map(|&row| nearest(scorer, row, &centroids).0).collect();
+        let near = Centroids::new(scorer.metric, &centroids, dim, values);
+        let lists: Vec<u32> = sample.par_iter().map(|&row| near.nearest(scorer.rows.row(row)).0).collect();
         centroids = averages(scorer, &sample, &lists, &centroids);
         make_unit(scorer.metric, &mut centroids, dim);
     }
     Ok(centroids)
 }
 
-/// The list a row belongs to and the distance to its centroid; equal distances go to the lower list.
-pub(super) fn nearest(scorer: &Scorer, row: u32, centroids: &[f32]) -> (u32, f32) {
-    let row = scorer.rows.row(row);
-    let query = centroid_query(scorer.metric, row);
-    let mut best = (0, f32::INFINITY);
-    let mut out = [0.0f32; 64];
-    for (block, centroids) in centroids.chunks(64 * row.len()).enumerate() {
-        let out = &mut out[..centroids.len() / row.len()];
-        query.batch(centroids, out);
-        for (i, &distance) in out.iter().enumerate() {
-            if distance < best.1 {
-                best = ((block * 64 + i) as u32, distance);
+/// What the rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// Users' vectors, perhaps far from the origin.
+    Raw,
+    /// Differences from a mean: squared lengths are no larger than the distances, so that these may be taken from
+    /// dot products.
+    Centred,
+}
+
+/// Centred rows this short are compared with turned centroids ([`Kernels::dot_columns`]): ten times as fast at 8 values.
+const SHORT: usize = 32;
+/// Centroids compared at a time.
+const BLOCK: usize = 64;
+
+/// Centroids made ready for finding the nearest one of many rows.
+pub(crate) struct Centroids<'c> {
+    metric: Metric,
+    packed: &'c [f32],
+    dim: usize,
+    is_turned: bool,
+    /// When turned: all first values, all second values, ...; and half the squared length of each (L2).
+    turned: Vec<f32>,
+    halves: Vec<f32>,
+}
+
+impl<'c> Centroids<'c> {
+    /// `packed` holds whole rows of `dim` values.
+    pub(crate) fn new(metric: Metric, packed: &'c [f32], dim: usize, values: Values) -> Centroids<'c> {
+        let count = packed.len() / dim;
+        let (mut turned, mut halves) = (Vec::new(), Vec::new());
+        let is_turned = dim <= SHORT && values == Values::Centred;
+        if is_turned {
+            turned = (0..packed.len()).map(|i| packed[i % count * dim + i / count]).collect();
+            halves =
+                packed.chunks_exact(dim).map(|row| row.iter().map(|x| x * x).sum::<f32>() / 2.0).collect();
+        }
+        Centroids { metric, packed, dim, is_turned, turned, halves }
+    }
+
+    /// The list a row belongs to and, for comparing rows of one list, a number that grows with the distance to its
+    /// centroid; equal distances go to the lower list.
+    pub(crate) fn nearest(&self, row: &[f32]) -> (u32, f32) {
+        if self.is_turned { self.nearest_turned(row) } else { self.nearest_packed(row) }
+    }
+
+    fn nearest_packed(&self, row: &[f32]) -> (u32, f32) {
+        let query = centroid_query(self.metric, row);
+        let mut best = (0, f32::INFINITY);
+        let mut out = [0.0f32; BLOCK];
+        for (block, centroids) in self.packed.chunks(BLOCK * self.dim).enumerate() {
+            let out = &mut out[..centroids.len() / self.dim];
+            query.batch(centroids, out);
+            for (i, &distance) in out.iter().enumerate() {
+                if distance < best.1 {
+                    best = ((block * BLOCK + i) as u32, distance);
+                }
             }
         }
+        best
     }
-    best
+
+    /// Half the squared distance without the row's own part, or minus the dot product.
+    fn nearest_turned(&self, row: &[f32]) -> (u32, f32) {
+        let mut dots = vec![0.0f32; self.halves.len()];
+        Kernels::active().dot_columns(row, &self.turned, &mut dots);
+        if self.metric == Metric::L2 {
+            dots.iter_mut().zip(&self.halves).for_each(|(dot, half)| *dot = half - *dot);
+        } else {
+            dots.iter_mut().for_each(|dot| *dot = -*dot);
+        }
+        lowest(&dots)
+    }
+}
+
+/// Place and value of the lowest number, the first of equals; NaN is never it.
+fn lowest(values: &[f32]) -> (u32, f32) {
+    let (blocks, rest) = values.as_chunks::<16>();
+    let mut lanes = [f32::INFINITY; 16];
+    for block in blocks {
+        for i in 0..16 {
+            lanes[i] = if block[i] < lanes[i] { block[i] } else { lanes[i] };
+        }
+    }
+    let low = lanes.iter().chain(rest).copied().fold(f32::INFINITY, |low, x| if x < low { x } else { low });
+    (values.iter().position(|value| *value == low).unwrap_or(0) as u32, low)
 }
 
 /// Centroids are unit vectors where the metric is a dot product, so the dot product orders them.
-pub(super) fn centroid_query(metric: Metric, values: &[f32]) -> Query<'_> {
+pub(crate) fn centroid_query(metric: Metric, values: &[f32]) -> Query<'_> {
     let metric = if metric == Metric::L2 { Metric::L2 } else { Metric::Ip };
     Query::with_kernels(metric, values, Kernels::active())
 }
@@ -85,18 +158,7 @@ fn averages(scorer: &Scorer, sample: &[u32], lists: &[u32], old: &[f32]) -> Vec<
     for (&row, &list) in sample.iter().zip(lists) {
         members[list as usize].push(row);
     }
-    let mut centroids: Vec<f32> = members
-        .par_iter()
-        .flat_map_iter(|rows| {
-            let mut sum = vec![0.0f64; dim];
-            for &row in rows {
-                let weight = f64::from(scorer.weight(row));
-                sum.iter_mut().zip(scorer.rows.row(row)).for_each(|(s, x)| *s += f64::from(*x) * weight);
-            }
-            let count = rows.len().max(1) as f64;
-            sum.into_iter().map(move |s| (s / count) as f32)
-        })
-        .collect();
+    let mut centroids: Vec<f32> = members.par_iter().flat_map_iter(|rows| scorer.mean(rows)).collect();
     let mut by_size: Vec<usize> = (0..nlist).collect();
     by_size.sort_by_key(|&list| (std::cmp::Reverse(members[list].len()), list));
     let mut donors = by_size.iter().cycle();

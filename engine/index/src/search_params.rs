@@ -1,6 +1,7 @@
 //! Search parameters: read against the declared index type, applied to whatever a segment has.
 
-use crate::spec::Params;
+use crate::params::Params;
+use crate::quant::Unasked;
 use crate::{Error, IndexSpec, Refine, Result};
 use std::collections::BTreeMap;
 
@@ -9,21 +10,17 @@ const EF_DEFAULT: usize = 64;
 /// Lists read when the user says nothing.
 const NPROBE_DEFAULT: usize = 8;
 
-/// Candidates refined when the user says nothing: a multiple of the limit, and at least so many.
-const REFINE_DEFAULT: usize = 2;
-const REFINE_LEAST: usize = 20;
-
 /// How hard to look. One value serves all segments of a collection, whatever index each has; what does not
 /// concern an index is not used by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SearchParams {
     /// Breadth of the graph walk (HNSW, HNSW_SQ, HNSWLIB), in candidates.
     pub ef: Option<usize>,
-    /// Lists read (IVF_FLAT).
+    /// Lists read (IVF_FLAT, IVF_SQ8).
     pub nprobe: Option<usize>,
     /// `AUTOINDEX`: effort from 1 (fast) to 10 (thorough).
     pub level: Option<usize>,
-    /// Candidates whose exact distance is taken, as a multiple of the limit (HNSW_SQ).
+    /// Candidates whose exact distance is taken, as a multiple of the limit (indexes of codes).
     pub refine_k: Option<f32>,
 }
 
@@ -44,6 +41,10 @@ impl SearchParams {
                 out.refine_k = keys.at_least_one("refine_k")?;
             }
             IndexSpec::IvfFlat { nlist, .. } => out.nprobe = keys.integer("nprobe", 1..=*nlist)?,
+            IndexSpec::IvfSq8 { nlist, .. } => {
+                out.nprobe = keys.integer("nprobe", 1..=*nlist)?;
+                out.refine_k = keys.at_least_one("refine_k")?;
+            }
             IndexSpec::Auto | IndexSpec::AutoGraph { .. } => {
                 out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
                 out.level = keys.integer("level", 1..=10)?;
@@ -66,12 +67,12 @@ impl SearchParams {
         ef.max(k).min(rows.max(1))
     }
 
-    /// Candidates of a walk by codes, at breadth `ef`, whose exact distance is taken for `k` answers.
-    pub(crate) fn refined_for(&self, k: usize, ef: usize, refine: Refine) -> usize {
+    /// Candidates by codes, of at most `seen`, whose exact distance is taken for `k` answers.
+    pub(crate) fn refined_for(&self, k: usize, seen: usize, refine: Refine, unasked: Unasked) -> usize {
         match (self.refine_k, refine) {
             (Some(times), _) => (k as f64 * f64::from(times)).ceil() as usize,
             (None, Refine::Off) => k,
-            (None, _) => ef.min(k.saturating_mul(REFINE_DEFAULT).max(REFINE_LEAST)),
+            (None, _) => seen.min(k.saturating_mul(unasked.times).max(unasked.least)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Milvus's index types and build parameters: read, checked, with errors that name the allowed range.
 
+use crate::params::Params;
 use crate::{Error, Refine, Result, SqType};
 use std::collections::BTreeMap;
 
@@ -7,49 +8,14 @@ use std::collections::BTreeMap;
 pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
 
 /// Index types a user can name, in the order errors list them.
-pub const SUPPORTED_TYPES: [&str; 6] = ["AUTOINDEX", "FLAT", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT"];
+pub const SUPPORTED_TYPES: [&str; 7] =
+    ["AUTOINDEX", "FLAT", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT", "IVF_SQ8"];
 
 /// Seed of builds; fixed, so that replicas and rebuilds give the same bytes.
 const SEED: u64 = 0x5EED_5EED_5EC7_0123;
 
 /// Milvus's upper limit of an integer parameter.
 const INT_MAX: usize = i32::MAX as usize;
-
-/// What an index is, once `AUTOINDEX` has been decided. The number is the one in the file header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u32)]
-pub enum IndexKind {
-    /// Exact scan.
-    Flat = 1,
-    /// Our graph.
-    Hnsw = 2,
-    /// Inverted lists around k-means centroids, vectors as they are.
-    IvfFlat = 3,
-    /// hnswlib-rs behind the same trait: the twin in tests and benches.
-    Hnswlib = 4,
-    /// Our graph over codes of one byte a dimension, with exact distances for the nearest.
-    HnswSq = 5,
-}
-
-impl IndexKind {
-    /// The name users write.
-    pub fn name(self) -> &'static str {
-        match self {
-            IndexKind::Flat => "FLAT",
-            IndexKind::Hnsw => "HNSW",
-            IndexKind::IvfFlat => "IVF_FLAT",
-            IndexKind::Hnswlib => "HNSWLIB",
-            IndexKind::HnswSq => "HNSW_SQ",
-        }
-    }
-
-    /// The kind of a file header's number.
-    pub(crate) fn from_number(number: u32) -> Option<IndexKind> {
-        [IndexKind::Flat, IndexKind::Hnsw, IndexKind::IvfFlat, IndexKind::Hnswlib, IndexKind::HnswSq]
-            .into_iter()
-            .find(|kind| *kind as u32 == number)
-    }
-}
 
 /// An index type with its build parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,6 +48,15 @@ pub enum IndexSpec {
     IvfFlat {
         /// Number of lists. 1..=65536, default 128; never more than there are rows.
         nlist: usize,
+        /// Seed of the k-means.
+        seed: u64,
+    },
+    /// Inverted lists of codes of one byte a dimension.
+    IvfSq8 {
+        /// As for IVF_FLAT.
+        nlist: usize,
+        /// Which distances the answers are chosen by; default FP32.
+        refine: Refine,
         /// Seed of the k-means.
         seed: u64,
     },
@@ -131,8 +106,12 @@ impl IndexSpec {
                     }
                 }
             }
-            "IVF_FLAT" => {
-                IndexSpec::IvfFlat { nlist: keys.integer("nlist", 1..=65_536)?.unwrap_or(128), seed: SEED }
+            "IVF_FLAT" | "IVF_SQ8" => {
+                let (nlist, seed) = (keys.integer("nlist", 1..=65_536)?.unwrap_or(128), SEED);
+                match asked.as_str() {
+                    "IVF_FLAT" => IndexSpec::IvfFlat { nlist, seed },
+                    _ => IndexSpec::IvfSq8 { nlist, refine: Refine::take(&mut keys)?, seed },
+                }
             }
             _ => {
                 return Err(Error::UnsupportedType {
@@ -154,6 +133,7 @@ impl IndexSpec {
             IndexSpec::HnswSq { .. } => "HNSW_SQ",
             IndexSpec::Hnswlib { .. } => "HNSWLIB",
             IndexSpec::IvfFlat { .. } => "IVF_FLAT",
+            IndexSpec::IvfSq8 { .. } => "IVF_SQ8",
         }
     }
 
@@ -177,75 +157,16 @@ impl IndexSpec {
             IndexSpec::HnswSq { m, ef_construction, .. } => {
                 vec![("M", *m), ("efConstruction", *ef_construction)]
             }
-            IndexSpec::IvfFlat { nlist, .. } => vec![("nlist", *nlist)],
+            IndexSpec::IvfFlat { nlist, .. } | IndexSpec::IvfSq8 { nlist, .. } => vec![("nlist", *nlist)],
         };
         let words = match self {
             IndexSpec::HnswSq { sq_type, refine, .. } => {
                 [vec![("sq_type", sq_type.name())], refine.params()].concat()
             }
+            IndexSpec::IvfSq8 { refine, .. } => refine.params(),
             _ => vec![],
         };
         let numbers = pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_string()));
         numbers.chain(words.into_iter().map(|(key, word)| (key.to_owned(), word.to_owned()))).collect()
-    }
-}
-
-/// User parameters, of which every one must be taken.
-pub(crate) struct Params<'a> {
-    all: &'a BTreeMap<String, String>,
-    known: Vec<&'static str>,
-}
-
-impl<'a> Params<'a> {
-    pub(crate) fn new(all: &'a BTreeMap<String, String>) -> Self {
-        Params { all, known: Vec::new() }
-    }
-
-    /// An optional whole number within `range`.
-    pub(crate) fn integer(
-        &mut self,
-        name: &'static str,
-        range: std::ops::RangeInclusive<usize>,
-    ) -> Result<Option<usize>> {
-        self.known.push(name);
-        let Some(text) = self.all.get(name) else { return Ok(None) };
-        match text.trim().parse::<usize>() {
-            Ok(value) if range.contains(&value) => Ok(Some(value)),
-            _ => {
-                let reason = format!("must be a whole number from {} to {}", range.start(), range.end());
-                Err(Error::parameter(name, text, reason))
-            }
-        }
-    }
-
-    /// An optional number of at least 1, fractions allowed.
-    pub(crate) fn at_least_one(&mut self, name: &'static str) -> Result<Option<f32>> {
-        self.known.push(name);
-        let Some(text) = self.all.get(name) else { return Ok(None) };
-        match text.trim().parse::<f32>() {
-            Ok(value) if value >= 1.0 && value.is_finite() => Ok(Some(value)),
-            _ => Err(Error::parameter(name, text, "must be a number of at least 1")),
-        }
-    }
-
-    /// An optional word of a list, in any case; its place in the list.
-    pub(crate) fn word(&mut self, name: &'static str, words: &[&str]) -> Result<Option<usize>> {
-        self.known.push(name);
-        let Some(text) = self.all.get(name) else { return Ok(None) };
-        match words.iter().position(|word| word.eq_ignore_ascii_case(text.trim())) {
-            Some(at) => Ok(Some(at)),
-            None => Err(Error::parameter(name, text, format!("must be one of {}", words.join(", ")))),
-        }
-    }
-
-    /// Refuses what was not asked for.
-    pub(crate) fn finish(self, type_name: &str) -> Result<()> {
-        match self.all.iter().find(|(key, _)| !self.known.contains(&key.as_str())) {
-            None => Ok(()),
-            Some((key, value)) => {
-                let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
-                Err(Error::parameter(key, value, format!("unknown for {type_name}; known: {known}")))
-            }
-        }
     }
 }

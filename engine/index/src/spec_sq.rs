@@ -1,6 +1,6 @@
 //! The words of quantised index types: `sq_type`, `refine`, `refine_type`.
 
-use crate::spec::Params;
+use crate::params::Params;
 use crate::{Error, Result};
 
 /// How values are coded (`sq_type`). The number is the one in the file.

@@ -45,6 +45,11 @@ fn build_parameters() {
     );
     check("HNSW", &[("sq_type", "SQ8")], Err("unknown for HNSW; known: M, efConstruction"));
     check("IVF_FLAT", &[], Ok(&[("nlist", "128")]));
+    let list_sq8 = [("nlist", "128"), ("refine", "true"), ("refine_type", "FP32")];
+    check("IVF_SQ8", &[], Ok(&list_sq8));
+    check("ivf_sq8", &[("nlist", "4"), ("refine", "false")], Ok(&[("nlist", "4"), ("refine", "false")]));
+    check("IVF_SQ8", &[("nlist", "0")], Err("nlist = 0: must be a whole number from 1 to 65536"));
+    check("IVF_SQ8", &[("sq_type", "SQ8")], Err("unknown for IVF_SQ8; known: nlist, refine, refine_type"));
     check("", &[], Ok(&[]));
     check("AUTOINDEX", &[], Ok(&[]));
     check("FLAT", &[], Ok(&[]));
@@ -90,6 +95,15 @@ fn search_parameters() {
     check(&ivf, &[("nprobe", "64")], Ok(SearchParams { nprobe: Some(64), ..none }));
     check(&ivf, &[("nprobe", "65")], Err("nprobe = 65: must be a whole number from 1 to 64"));
     check(&ivf, &[("nprobe", "0")], Err("from 1 to 64"));
+    let ivf_sq8 = IndexSpec::parse("IVF_SQ8", &params(&[("nlist", "64")])).unwrap();
+    check(
+        &ivf_sq8,
+        &[("nprobe", "64"), ("refine_k", "4")],
+        Ok(SearchParams { nprobe: Some(64), refine_k: Some(4.0), ..none }),
+    );
+    check(&ivf_sq8, &[("nprobe", "65")], Err("nprobe = 65: must be a whole number from 1 to 64"));
+    check(&ivf_sq8, &[("ef", "64")], Err("ef = 64: unknown for IVF_SQ8; known: nprobe, refine_k"));
+    check(&ivf, &[("refine_k", "2")], Err("refine_k = 2: unknown for IVF_FLAT; known: nprobe"));
     check(&IndexSpec::Auto, &[("level", "3")], Ok(SearchParams { level: Some(3), ..none }));
     check(&IndexSpec::Auto, &[("level", "11")], Err("from 1 to 10"));
     check(&IndexSpec::Flat, &[("ef", "64")], Err("unknown for FLAT"));

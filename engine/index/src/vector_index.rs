@@ -1,6 +1,7 @@
 //! The seam: what an index of vectors is, how one is built and opened.
 
 use crate::container::Reader;
+use crate::ivf::IvfSq8;
 use crate::{
     BuildMonitor, Error, Flat, Hit, Hnsw, HnswSq, Hnswlib, IndexKind, IndexSpec, IvfFlat, Result,
     SearchParams, SqType, VectorRows,
@@ -126,6 +127,9 @@ pub fn build(
             Arc::new(HnswSq::build(metric, rows, (m, ef_construction), refine, seed, monitor)?)
         }
         IndexSpec::IvfFlat { nlist, seed } => Arc::new(IvfFlat::build(metric, rows, nlist, seed, monitor)?),
+        IndexSpec::IvfSq8 { nlist, refine, seed } => {
+            Arc::new(IvfSq8::build(metric, rows, nlist, refine, seed, monitor)?)
+        }
         IndexSpec::Hnswlib { m, ef_construction, seed } => {
             Arc::new(Hnswlib::build(metric, rows, m, ef_construction, seed, monitor)?)
         }
@@ -141,6 +145,7 @@ pub fn open(file: &[u8], rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
         IndexKind::Hnsw => Arc::new(Hnsw::read(reader, rows)?),
         IndexKind::HnswSq => Arc::new(HnswSq::read(reader, rows)?),
         IndexKind::IvfFlat => Arc::new(IvfFlat::read(reader, rows)?),
+        IndexKind::IvfSq8 => Arc::new(IvfSq8::read(reader, rows)?),
         IndexKind::Hnswlib => Arc::new(Hnswlib::read(reader, rows)?),
     })
 }

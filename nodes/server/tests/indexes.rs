@@ -64,6 +64,13 @@ async fn i13_an_index_is_built_kept_mended_and_dropped() {
     assert_eq!(rig.index_files().len(), 1);
     assert!(rig.recall(&[("ef", "64"), ("refine_k", "1.5")]).await >= 0.95);
     rig.check_filters().await;
+    rig.drop_index().await;
+    rig.wait_until_no_files().await;
+    rig.create_index("IVF_SQ8", &[("nlist", "64"), ("refine", "true")]).await;
+    rig.wait_until_built().await;
+    assert_eq!(rig.index_files().len(), 1);
+    assert!(rig.recall(&[("nprobe", "32"), ("refine_k", "2")]).await >= 0.95);
+    rig.check_filters().await;
     rig.drop_collection().await;
     rig.wait_until_no_files().await;
     rig.stop().await;

@@ -52,6 +52,7 @@ pub(crate) fn subjects() -> Vec<Subject> {
             Finds::AsStated,
         ),
         subject(IndexSpec::IvfFlat { nlist: 40, seed: 7 }, nprobe, Finds::AsStated),
+        subject(IndexSpec::IvfSq8 { nlist: 40, refine: Refine::Fp32, seed: 7 }, nprobe, Finds::AsStated),
         subject(IndexSpec::Hnswlib { m: 16, ef_construction: 120, seed: 7 }, ef, Finds::OnEasyData),
     ]
 }

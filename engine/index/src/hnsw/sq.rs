@@ -9,7 +9,7 @@ use super::graph::Graph;
 use super::scratch::ScratchPool;
 use super::search::Search;
 use crate::container::{Reader, Writer};
-use crate::quant::{Codes, Quantizer, Sq8, fits};
+use crate::quant::{Codes, Layout, Quantizer, Sq8, fits};
 use crate::scorer::Scorer;
 use crate::vector_index::{check_dim, read_rows_header, write_rows_header};
 use crate::{
@@ -43,7 +43,7 @@ impl HnswSq {
     ) -> Result<HnswSq> {
         let params = BuildParams::clamped(m, ef_construction, seed, rows.len());
         let exact = Scorer::new(metric, rows);
-        let codes = Codes::build(&exact)?;
+        let codes = Codes::build(Sq8::train(&exact), &exact, Layout::Lines)?;
         Self::over(exact, codes, params, refine, monitor)
     }
 
@@ -57,7 +57,7 @@ impl HnswSq {
     ) -> Result<Option<HnswSq>> {
         let params = BuildParams::clamped(m, ef_construction, seed, rows.len());
         let exact = Scorer::new(metric, rows);
-        let codes = Codes::build(&exact)?;
+        let codes = Codes::build(Sq8::train(&exact), &exact, Layout::Lines)?;
         if !fits(&exact, &codes) {
             return Ok(None);
         }
@@ -82,7 +82,7 @@ impl HnswSq {
         SqType::from_number(reader.u32()?)?;
         let refine = Refine::from_number(reader.u32()?)?;
         let (params, exact, graph) = codec::read_graph(&mut reader, metric, rows)?;
-        let codes = Codes::read(&mut reader, metric, &exact.rows)?;
+        let codes = Codes::read(&mut reader, metric, &exact.rows, Layout::Lines)?;
         reader.finish()?;
         Ok(HnswSq { exact, codes, graph, params, refine, scratches: ScratchPool::default() })
     }
@@ -119,11 +119,11 @@ impl VectorIndex for HnswSq {
     ) -> Result<SearchOutcome> {
         check_dim(self.exact.rows.dim(), query)?;
         let ef = params.ef_for(k, self.graph.len());
-        let refined = params.refined_for(k, ef, self.refine);
+        let refined = params.refined_for(k, ef, self.refine, Sq8::UNASKED);
         let search = Search {
             graph: &self.graph,
             walked: &self.codes,
-            walked_query: &self.codes.quantizer.query(query),
+            walked_query: &self.codes.quantizer.query(query, params),
             exact: &self.exact,
             exact_query: &Query::new(self.exact.metric, query),
             refined: Some(refined),

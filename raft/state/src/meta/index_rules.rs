@@ -14,22 +14,21 @@ enum Allowed {
     Words(&'static [&'static str]),
 }
 
-const NLIST: &[Param] = &[("nlist", Allowed::Whole(1..=65_536))];
+const NLIST: Param = ("nlist", Allowed::Whole(1..=65_536));
+const LISTS: &[Param] = &[NLIST];
+const LISTS_SQ8: &[Param] = &[NLIST, REFINE, REFINE_TYPE];
+const REFINE: Param = ("refine", Allowed::Words(&["true", "false"]));
+const REFINE_TYPE: Param = ("refine_type", Allowed::Words(&["SQ6", "SQ8", "FP16", "BF16", "FP32"]));
 const M: Param = ("M", Allowed::Whole(2..=2_048));
 const EF_CONSTRUCTION: Param = ("efConstruction", Allowed::Whole(1..=i32::MAX as u64));
 const GRAPH: &[Param] = &[M, EF_CONSTRUCTION];
-const GRAPH_SQ: &[Param] = &[
-    M,
-    EF_CONSTRUCTION,
-    ("sq_type", Allowed::Words(&["SQ8"])),
-    ("refine", Allowed::Words(&["true", "false"])),
-    ("refine_type", Allowed::Words(&["SQ6", "SQ8", "FP16", "BF16", "FP32"])),
-];
+const GRAPH_SQ: &[Param] = &[M, EF_CONSTRUCTION, ("sq_type", Allowed::Words(&["SQ8"])), REFINE, REFINE_TYPE];
 
 /// The types we serve with their build parameters; all parameters may be left out.
 const TYPES: &[(&str, &[Param])] = &[
     ("FLAT", &[]),
-    ("IVF_FLAT", NLIST),
+    ("IVF_FLAT", LISTS),
+    ("IVF_SQ8", LISTS_SQ8),
     ("HNSW", GRAPH),
     ("HNSW_SQ", GRAPH_SQ),
     ("HNSWLIB", GRAPH),

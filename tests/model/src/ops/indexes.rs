@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use vecraft_types::Metric;
 use vecraft_types::api::{CreateIndex, DropIndex};
 
-const TYPES: [&str; 7] = ["HNSW", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT", "AUTOINDEX", "FLAT"];
+const TYPES: [&str; 8] = ["HNSW", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX", "FLAT"];
 const METRICS: [Metric; 3] = [Metric::L2, Metric::Ip, Metric::Cosine];
 
 impl Life {
@@ -33,7 +33,7 @@ impl Life {
             "HNSW" | "HNSW_SQ" | "HNSWLIB" => {
                 vec![("M", self.rng.between(4, 16)), ("efConstruction", self.rng.between(60, 120))]
             }
-            "IVF_FLAT" => vec![("nlist", index.lists)],
+            "IVF_FLAT" | "IVF_SQ8" => vec![("nlist", index.lists)],
             _ => Vec::new(),
         };
         let params: BTreeMap<String, String> =

@@ -104,11 +104,11 @@ impl Life {
         };
         let (name, effort) = match index.index_type {
             "HNSW" | "HNSW_SQ" | "HNSWLIB" => ("ef", self.rng.between(100, 200).max(k as u64)),
-            "IVF_FLAT" => ("nprobe", self.rng.between(index.lists.div_ceil(2), index.lists)),
+            "IVF_FLAT" | "IVF_SQ8" => ("nprobe", self.rng.between(index.lists.div_ceil(2), index.lists)),
             "AUTOINDEX" => ("level", self.rng.between(3, 10)),
             _ => return (index.metric, params),
         };
-        if index.index_type == "IVF_FLAT" || self.rng.chance(70) {
+        if name == "nprobe" || self.rng.chance(70) {
             params.insert(name.to_owned(), effort.to_string());
         }
         (index.metric, params)
