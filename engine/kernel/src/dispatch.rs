@@ -4,7 +4,9 @@ use crate::bits::{self, BitLoops};
 use crate::codes::{self, CodeLoops};
 use crate::columns::{self, ColumnLoops};
 use crate::halves::{self, HalfLoops};
+use crate::packed::{self, PackedLoops};
 use crate::scalar;
+use crate::shuffles::{self, ShuffleLoops};
 use std::sync::{LazyLock, OnceLock};
 
 type Pair = unsafe fn(&[f32], &[f32]) -> f32;
@@ -24,6 +26,8 @@ pub struct Kernels {
     pub(crate) bits: &'static BitLoops,
     pub(crate) halves: &'static HalfLoops,
     pub(crate) columns: &'static ColumnLoops,
+    pub(crate) packed: &'static PackedLoops,
+    pub(crate) shuffles: &'static ShuffleLoops,
 }
 
 const SCALAR: Kernels = Kernels {
@@ -37,6 +41,8 @@ const SCALAR: Kernels = Kernels {
     bits: &bits::SCALAR,
     halves: &halves::SCALAR,
     columns: &columns::SCALAR,
+    packed: &packed::SCALAR,
+    shuffles: &shuffles::SCALAR,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -53,6 +59,8 @@ const AVX2: Kernels = {
         bits: &bits::AVX2,
         halves: &halves::AVX2,
         columns: &columns::AVX2,
+        packed: &packed::AVX2,
+        shuffles: &shuffles::AVX2,
     }
 };
 
@@ -75,6 +83,8 @@ fn avx512() -> Kernels {
         bits: if has_counts { &bits::VPOPCNT } else { &bits::AVX2 },
         halves: if has_masks { &halves::AVX512 } else { &halves::AVX2 },
         columns: &columns::AVX512,
+        packed: if has_products { &packed::VNNI } else { &packed::AVX2 },
+        shuffles: if has_bytes { &shuffles::AVX512 } else { &shuffles::AVX2 },
     }
 }
 

@@ -14,7 +14,7 @@
 //! A zero vector has cosine 0 with everything. A sum that overflows into NaN counts as infinitely far, so a
 //! total order always exists. [`reported_score`] and [`internal_distance`] are the only places that convert.
 //!
-//! Byte codes ([`Kernels::dot_codes`]) and bits ([`Kernels::hamming`], [`Kernels::jaccard`]) are counted in integers, the
+//! Byte codes ([`Kernels::dot_codes`]), smaller ones ([`Kernels::dot_packed`]) and bits ([`Kernels::hamming`], [`Kernels::jaccard`]) are counted in integers, the
 //! same on every instruction set.
 //!
 //! What holds: a batch gives bit for bit what the single call gives, on every instruction set; the sets differ
@@ -33,11 +33,13 @@ mod columns;
 mod dispatch;
 mod halves;
 mod norm;
+mod packed;
 mod pages;
 mod prefetch;
 mod query;
 mod scalar;
 mod score;
+mod shuffles;
 #[cfg(test)]
 mod tests;
 
@@ -46,10 +48,12 @@ pub use codes::{CODES_MAX, Factors};
 pub use dispatch::Kernels;
 pub use halves::Half;
 pub use norm::{inverse_norm, normalise};
+pub use packed::{PACKED_BLOCK, Packed};
 pub use pages::advise_huge_pages;
 pub use prefetch::{prefetch_codes, prefetch_row, prefetch_words};
 pub use query::Query;
 pub use score::{internal_distance, reported_score};
+pub use shuffles::{SHUFFLE_PARTS, SHUFFLE_ROWS};
 
 use vecraft_types::Metric;
 
