@@ -1,6 +1,6 @@
 //! How much memory an index will take while it is built: said before, so that it can be refused instead of tried.
 
-use crate::IndexSpec;
+use crate::{IndexSpec, PqShape};
 use vecraft_types::Metric;
 
 /// Rows whose links are chosen at one time: at most this many, and this share of those already linked ([`crate::hnsw`]).
@@ -17,30 +17,37 @@ pub fn build_bytes(spec: &IndexSpec, metric: Metric, rows: usize, dim: usize, th
     let spec = spec.resolve(rows as usize);
     match spec {
         IndexSpec::Flat | IndexSpec::Auto => 0,
-        IndexSpec::Hnsw { m, .. } | IndexSpec::HnswSq { m, .. } | IndexSpec::AutoGraph { m, .. } => {
+        IndexSpec::Hnsw { m, .. }
+        | IndexSpec::HnswSq { m, .. }
+        | IndexSpec::HnswPq { m, .. }
+        | IndexSpec::AutoGraph { m, .. } => {
             let m = (m as u64).clamp(2, rows.max(2));
             // Level 0, levels, places; of the upper levels each holds 1/M of the one below.
             let links = rows * (4 * (2 * m).next_multiple_of(16) + 5) + 4 * m * rows.div_ceil(m - 1);
-            let codes = if !matches!(spec, IndexSpec::Hnsw { .. }) {
-                // A code row with its tail on whole cache lines; the mean.
-                rows * (dim + 16).next_multiple_of(64) + 4 * dim
+            let codes = match &spec {
+                IndexSpec::Hnsw { .. } => 0,
+                // A code row with its tail on whole cache lines; the mean. Coarser codes are walked by graphs that
+                // were built by these.
+                _ => rows * (dim + 16).next_multiple_of(64) + 4 * dim,
+            };
+            let walked = if let IndexSpec::HnswPq { shape, .. } = &spec {
+                pq_bytes(*shape, rows, dim, threads)
             } else {
                 0
             };
             // Order of insertion; which rows a walk has seen; links of a batch, both ways.
             let work =
                 4 * rows + threads * rows + BATCH_ROWS.min(rows.div_ceil(BATCH_SHARE)) * 2 * m * 3 * 16;
-            norms + links + work + codes
+            norms + links + work + codes + walked
         }
-        IndexSpec::IvfFlat { nlist, .. } => {
-            let lists = (nlist as u64).min(rows);
-            // Lists, their number for each row, the sample; centroids, and the sums they are averaged from.
-            norms + 16 * rows + lists * (dim * 16 + 8)
-        }
+        IndexSpec::IvfFlat { nlist, .. } => norms + list_bytes(nlist, rows, dim),
+        // As above; the code rows with their tail, and the list of each.
         IndexSpec::IvfSq8 { nlist, .. } => {
-            // As above, the code rows with their tail, and the list of each.
-            let lists = (nlist as u64).min(rows);
-            norms + 20 * rows + lists * (dim * 16 + 8) + rows * (dim + 20) + 4 * dim
+            norms + list_bytes(nlist, rows, dim) + 4 * rows + rows * (dim + 20) + 4 * dim
+        }
+        IndexSpec::IvfPq { nlist, shape, .. } => {
+            let means = 8 * (nlist as u64).min(rows) * dim;
+            norms + list_bytes(nlist, rows, dim) + 4 * rows + means + pq_bytes(shape, rows, dim, threads)
         }
         // The library's own structures, and a copy of all of it while the file is written.
         IndexSpec::Hnswlib { m, .. } => {
@@ -48,6 +55,21 @@ pub fn build_bytes(spec: &IndexSpec, metric: Metric, rows: usize, dim: usize, th
             norms + 2 * rows * (4 * (1 + 2 * m) + 64)
         }
     }
+}
+
+/// Lists, their number for each row, the sample; centroids, and the sums they are averaged from.
+fn list_bytes(nlist: usize, rows: u64, dim: u64) -> u64 {
+    16 * rows + (nlist as u64).min(rows) * (dim * 16 + 8)
+}
+
+/// Code rows; codebooks and what they are learned from.
+fn pq_bytes(shape: PqShape, rows: u64, dim: u64, threads: u64) -> u64 {
+    let (m, entries) = ((shape.m as u64).min(dim), 1u64 << shape.nbits.clamp(4, 16));
+    let entries = if (5..8).contains(&shape.nbits) { 256 } else { entries };
+    let sample = rows.min(64 * entries).min(1 << 16);
+    let a_part = dim.div_ceil(m.max(1));
+    let code = if shape.nbits <= 4 { m.div_ceil(2) } else { m * (shape.nbits as u64).div_ceil(8).min(2) };
+    rows * (code + 8) + 8 * entries * (dim + m) + threads * sample * (4 * a_part + 16) + 8 * dim
 }
 
 #[cfg(test)]
@@ -71,6 +93,9 @@ mod tests {
             ("HNSW_SQ", params(&[("M", "16"), ("efConstruction", "20")])),
             ("IVF_FLAT", params(&[("nlist", "64")])),
             ("IVF_SQ8", params(&[("nlist", "64")])),
+            ("IVF_PQ", params(&[("nlist", "64"), ("m", "4")])),
+            ("IVF_PQ", params(&[("nlist", "4"), ("m", "3"), ("nbits", "4")])),
+            ("HNSW_PQ", params(&[("M", "16"), ("efConstruction", "20"), ("m", "8")])),
             ("HNSWLIB", params(&[("M", "8"), ("efConstruction", "20")])),
         ];
         for (name, params) in specs {

@@ -16,15 +16,21 @@ pub enum IndexKind {
     HnswSq = 5,
     /// Inverted lists of codes of one byte a dimension, with exact distances for the nearest.
     IvfSq8 = 6,
+    /// Inverted lists of product codes, with exact distances for the nearest.
+    IvfPq = 7,
+    /// Our graph over product codes, with exact distances for the nearest.
+    HnswPq = 8,
 }
 
-const ALL: [IndexKind; 6] = [
+const ALL: [IndexKind; 8] = [
     IndexKind::Flat,
     IndexKind::Hnsw,
     IndexKind::IvfFlat,
     IndexKind::Hnswlib,
     IndexKind::HnswSq,
     IndexKind::IvfSq8,
+    IndexKind::IvfPq,
+    IndexKind::HnswPq,
 ];
 
 impl IndexKind {
@@ -37,6 +43,8 @@ impl IndexKind {
             IndexKind::Hnswlib => "HNSWLIB",
             IndexKind::HnswSq => "HNSW_SQ",
             IndexKind::IvfSq8 => "IVF_SQ8",
+            IndexKind::IvfPq => "IVF_PQ",
+            IndexKind::HnswPq => "HNSW_PQ",
         }
     }
 

@@ -123,7 +123,7 @@ impl<'c> Centroids<'c> {
 }
 
 /// Place and value of the lowest number, the first of equals; NaN is never it.
-fn lowest(values: &[f32]) -> (u32, f32) {
+pub(crate) fn lowest(values: &[f32]) -> (u32, f32) {
     let (blocks, rest) = values.as_chunks::<16>();
     let mut lanes = [f32::INFINITY; 16];
     for block in blocks {

@@ -14,9 +14,9 @@ const NPROBE_DEFAULT: usize = 8;
 /// concern an index is not used by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SearchParams {
-    /// Breadth of the graph walk (HNSW, HNSW_SQ, HNSWLIB), in candidates.
+    /// Breadth of the graph walk (HNSW and its kin), in candidates.
     pub ef: Option<usize>,
-    /// Lists read (IVF_FLAT, IVF_SQ8).
+    /// Lists read (IVF_FLAT and its kin).
     pub nprobe: Option<usize>,
     /// `AUTOINDEX`: effort from 1 (fast) to 10 (thorough).
     pub level: Option<usize>,
@@ -36,12 +36,12 @@ impl SearchParams {
             IndexSpec::Hnsw { .. } | IndexSpec::Hnswlib { .. } => {
                 out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
             }
-            IndexSpec::HnswSq { .. } => {
+            IndexSpec::HnswSq { .. } | IndexSpec::HnswPq { .. } => {
                 out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
                 out.refine_k = keys.at_least_one("refine_k")?;
             }
             IndexSpec::IvfFlat { nlist, .. } => out.nprobe = keys.integer("nprobe", 1..=*nlist)?,
-            IndexSpec::IvfSq8 { nlist, .. } => {
+            IndexSpec::IvfSq8 { nlist, .. } | IndexSpec::IvfPq { nlist, .. } => {
                 out.nprobe = keys.integer("nprobe", 1..=*nlist)?;
                 out.refine_k = keys.at_least_one("refine_k")?;
             }

@@ -1,15 +1,15 @@
 //! Milvus's index types and build parameters: read, checked, with errors that name the allowed range.
 
 use crate::params::Params;
-use crate::{Error, Refine, Result, SqType};
+use crate::{Error, PqShape, Refine, Result, SqType};
 use std::collections::BTreeMap;
 
 /// `AUTOINDEX` scans exactly below this many rows and builds a graph from there on.
 pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
 
 /// Index types a user can name, in the order errors list them.
-pub const SUPPORTED_TYPES: [&str; 7] =
-    ["AUTOINDEX", "FLAT", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT", "IVF_SQ8"];
+pub const SUPPORTED_TYPES: [&str; 9] =
+    ["AUTOINDEX", "FLAT", "HNSW", "HNSW_PQ", "HNSW_SQ", "HNSWLIB", "IVF_FLAT", "IVF_PQ", "IVF_SQ8"];
 
 /// Seed of builds; fixed, so that replicas and rebuilds give the same bytes.
 const SEED: u64 = 0x5EED_5EED_5EC7_0123;
@@ -44,6 +44,19 @@ pub enum IndexSpec {
         /// Seed of levels and insertion order.
         seed: u64,
     },
+    /// Our graph over product codes.
+    HnswPq {
+        /// As for HNSW.
+        m: usize,
+        /// As for HNSW.
+        ef_construction: usize,
+        /// How vectors are cut; default 32 parts of 8 bits.
+        shape: PqShape,
+        /// Which distances the answers are chosen by; default FP32.
+        refine: Refine,
+        /// Seed of levels, insertion order and codebooks.
+        seed: u64,
+    },
     /// Inverted lists.
     IvfFlat {
         /// Number of lists. 1..=65536, default 128; never more than there are rows.
@@ -55,6 +68,17 @@ pub enum IndexSpec {
     IvfSq8 {
         /// As for IVF_FLAT.
         nlist: usize,
+        /// Which distances the answers are chosen by; default FP32.
+        refine: Refine,
+        /// Seed of the k-means.
+        seed: u64,
+    },
+    /// Inverted lists of product codes.
+    IvfPq {
+        /// As for IVF_FLAT.
+        nlist: usize,
+        /// How vectors are cut; `m` has no default.
+        shape: PqShape,
         /// Which distances the answers are chosen by; default FP32.
         refine: Refine,
         /// Seed of the k-means.
@@ -93,23 +117,31 @@ impl IndexSpec {
         let spec = match asked.as_str() {
             "" | "AUTOINDEX" => IndexSpec::Auto,
             "FLAT" => IndexSpec::Flat,
-            "HNSW" | "HNSW_SQ" | "HNSWLIB" => {
+            "HNSW" | "HNSW_SQ" | "HNSW_PQ" | "HNSWLIB" => {
                 let m = keys.integer("M", 2..=2048)?.unwrap_or(30);
                 let ef_construction = keys.integer("efConstruction", 1..=INT_MAX)?.unwrap_or(360);
                 let seed = SEED;
                 match asked.as_str() {
                     "HNSW" => IndexSpec::Hnsw { m, ef_construction, seed },
                     "HNSWLIB" => IndexSpec::Hnswlib { m, ef_construction, seed },
+                    "HNSW_PQ" => {
+                        let (shape, refine) = (PqShape::take(&mut keys, Some(32))?, Refine::take(&mut keys)?);
+                        IndexSpec::HnswPq { m, ef_construction, shape, refine, seed }
+                    }
                     _ => {
                         let (sq_type, refine) = (SqType::take(&mut keys)?, Refine::take(&mut keys)?);
                         IndexSpec::HnswSq { m, ef_construction, sq_type, refine, seed }
                     }
                 }
             }
-            "IVF_FLAT" | "IVF_SQ8" => {
+            "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" => {
                 let (nlist, seed) = (keys.integer("nlist", 1..=65_536)?.unwrap_or(128), SEED);
                 match asked.as_str() {
                     "IVF_FLAT" => IndexSpec::IvfFlat { nlist, seed },
+                    "IVF_PQ" => {
+                        let (shape, refine) = (PqShape::take(&mut keys, None)?, Refine::take(&mut keys)?);
+                        IndexSpec::IvfPq { nlist, shape, refine, seed }
+                    }
                     _ => IndexSpec::IvfSq8 { nlist, refine: Refine::take(&mut keys)?, seed },
                 }
             }
@@ -131,9 +163,11 @@ impl IndexSpec {
             IndexSpec::Flat => "FLAT",
             IndexSpec::Hnsw { .. } => "HNSW",
             IndexSpec::HnswSq { .. } => "HNSW_SQ",
+            IndexSpec::HnswPq { .. } => "HNSW_PQ",
             IndexSpec::Hnswlib { .. } => "HNSWLIB",
             IndexSpec::IvfFlat { .. } => "IVF_FLAT",
             IndexSpec::IvfSq8 { .. } => "IVF_SQ8",
+            IndexSpec::IvfPq { .. } => "IVF_PQ",
         }
     }
 
@@ -147,26 +181,43 @@ impl IndexSpec {
         }
     }
 
+    /// Refuses parameters that do not go with vectors of `dim` dimensions. [`crate::build`] takes them all the same and
+    /// cuts unevenly; Milvus's rule is that `m` divides the dimension.
+    pub fn check_dim(&self, dim: usize) -> Result<()> {
+        match self {
+            IndexSpec::IvfPq { shape, .. } | IndexSpec::HnswPq { shape, .. }
+                if !dim.is_multiple_of(shape.m) =>
+            {
+                let reason = format!("must divide the dimension of the vectors, {dim}");
+                Err(Error::parameter("m", &shape.m.to_string(), reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The effective build parameters, for describe-index answers.
     pub fn params(&self) -> BTreeMap<String, String> {
+        let graph = |m: usize, ef: usize| vec![("M", m.to_string()), ("efConstruction", ef.to_string())];
+        let lists = |nlist: usize| vec![("nlist", nlist.to_string())];
+        let cut = |shape: &PqShape| vec![("m", shape.m.to_string()), ("nbits", shape.nbits.to_string())];
         let pairs = match self {
             IndexSpec::Flat | IndexSpec::Auto | IndexSpec::AutoGraph { .. } => vec![],
             IndexSpec::Hnsw { m, ef_construction, .. } | IndexSpec::Hnswlib { m, ef_construction, .. } => {
-                vec![("M", *m), ("efConstruction", *ef_construction)]
+                graph(*m, *ef_construction)
             }
-            IndexSpec::HnswSq { m, ef_construction, .. } => {
-                vec![("M", *m), ("efConstruction", *ef_construction)]
+            IndexSpec::HnswSq { m, ef_construction, sq_type, refine, .. } => {
+                let sq_type = vec![("sq_type", sq_type.name().to_owned())];
+                [graph(*m, *ef_construction), sq_type, refine.params()].concat()
             }
-            IndexSpec::IvfFlat { nlist, .. } | IndexSpec::IvfSq8 { nlist, .. } => vec![("nlist", *nlist)],
+            IndexSpec::HnswPq { m, ef_construction, shape, refine, .. } => {
+                [graph(*m, *ef_construction), cut(shape), refine.params()].concat()
+            }
+            IndexSpec::IvfFlat { nlist, .. } => lists(*nlist),
+            IndexSpec::IvfSq8 { nlist, refine, .. } => [lists(*nlist), refine.params()].concat(),
+            IndexSpec::IvfPq { nlist, shape, refine, .. } => {
+                [lists(*nlist), cut(shape), refine.params()].concat()
+            }
         };
-        let words = match self {
-            IndexSpec::HnswSq { sq_type, refine, .. } => {
-                [vec![("sq_type", sq_type.name())], refine.params()].concat()
-            }
-            IndexSpec::IvfSq8 { refine, .. } => refine.params(),
-            _ => vec![],
-        };
-        let numbers = pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_string()));
-        numbers.chain(words.into_iter().map(|(key, word)| (key.to_owned(), word.to_owned()))).collect()
+        pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! The words of quantised index types: `sq_type`, `refine`, `refine_type`.
+//! The parameters of indexes of codes: `sq_type`; `m`, `nbits`; `refine`, `refine_type`.
 
 use crate::params::Params;
 use crate::{Error, Result};
@@ -41,6 +41,27 @@ pub const REFINE_TYPES: [&str; 5] = ["SQ6", "SQ8", "FP16", "BF16", "FP32"];
 
 const REFINES: [Refine; 5] = [Refine::Sq6, Refine::Sq8, Refine::Fp16, Refine::Bf16, Refine::Fp32];
 
+/// How product codes are cut (`m`, `nbits`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PqShape {
+    /// Parts of a vector, each coded by itself. 1..=65536; an index takes no more than there are dimensions.
+    pub m: usize,
+    /// Bits of a part's code. 1..=24, default 8; there are never more different codes than sampled rows.
+    pub nbits: usize,
+}
+
+impl PqShape {
+    /// Takes `m`, needed unless there is a default, and `nbits`.
+    pub(crate) fn take(keys: &mut Params<'_>, m: Option<usize>) -> Result<PqShape> {
+        let given = keys.integer("m", 1..=65_536)?;
+        let nbits = keys.integer("nbits", 1..=24)?.unwrap_or(8);
+        match given.or(m) {
+            Some(m) => Ok(PqShape { m, nbits }),
+            None => Err(Error::parameter("m", "(not given)", "must be a whole number from 1 to 65536")),
+        }
+    }
+}
+
 impl SqType {
     /// Takes `sq_type`; SQ8 when absent.
     pub(crate) fn take(keys: &mut Params<'_>) -> Result<SqType> {
@@ -70,10 +91,10 @@ impl Refine {
     }
 
     /// The pairs users would write.
-    pub(crate) fn params(self) -> Vec<(&'static str, &'static str)> {
+    pub(crate) fn params(self) -> Vec<(&'static str, String)> {
         match REFINES.iter().position(|refine| *refine == self) {
-            Some(at) => vec![("refine", "true"), ("refine_type", REFINE_TYPES[at])],
-            None => vec![("refine", "false")],
+            Some(at) => vec![("refine", "true".to_owned()), ("refine_type", REFINE_TYPES[at].to_owned())],
+            None => vec![("refine", "false".to_owned())],
         }
     }
 

@@ -50,6 +50,20 @@ fn build_parameters() {
     check("ivf_sq8", &[("nlist", "4"), ("refine", "false")], Ok(&[("nlist", "4"), ("refine", "false")]));
     check("IVF_SQ8", &[("nlist", "0")], Err("nlist = 0: must be a whole number from 1 to 65536"));
     check("IVF_SQ8", &[("sq_type", "SQ8")], Err("unknown for IVF_SQ8; known: nlist, refine, refine_type"));
+    let cut = [("nlist", "128"), ("m", "8"), ("nbits", "8"), ("refine", "true"), ("refine_type", "FP32")];
+    check("IVF_PQ", &[("m", "8")], Ok(&cut));
+    check("IVF_PQ", &[], Err("parameter m = (not given): must be a whole number from 1 to 65536"));
+    check("IVF_PQ", &[("m", "65537")], Err("m = 65537: must be a whole number from 1 to 65536"));
+    check("IVF_PQ", &[("m", "8"), ("nbits", "25")], Err("nbits = 25: must be a whole number from 1 to 24"));
+    check(
+        "hnsw_pq",
+        &[("M", "8"), ("efConstruction", "80"), ("m", "4"), ("nbits", "4"), ("refine", "false")],
+        Ok(&[("M", "8"), ("efConstruction", "80"), ("m", "4"), ("nbits", "4"), ("refine", "false")]),
+    );
+    let pq = IndexSpec::parse("HNSW_PQ", &params(&[])).unwrap();
+    assert!(pq.check_dim(64).is_ok());
+    let error = pq.check_dim(48).unwrap_err().to_string();
+    assert_eq!(error, "parameter m = 32: must divide the dimension of the vectors, 48");
     check("", &[], Ok(&[]));
     check("AUTOINDEX", &[], Ok(&[]));
     check("FLAT", &[], Ok(&[]));

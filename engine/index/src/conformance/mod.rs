@@ -8,7 +8,8 @@ mod filters;
 mod recall;
 
 use crate::{
-    Hit, IndexSpec, Refine, SearchParams, SqType, Unwatched, VectorIndex, VectorRows, build, flat_search,
+    Hit, IndexSpec, PqShape, Refine, SearchParams, SqType, Unwatched, VectorIndex, VectorRows, build,
+    flat_search,
 };
 use std::sync::Arc;
 use vecraft_types::{Bitmap, Metric};
@@ -53,6 +54,27 @@ pub(crate) fn subjects() -> Vec<Subject> {
         ),
         subject(IndexSpec::IvfFlat { nlist: 40, seed: 7 }, nprobe, Finds::AsStated),
         subject(IndexSpec::IvfSq8 { nlist: 40, refine: Refine::Fp32, seed: 7 }, nprobe, Finds::AsStated),
+        subject(
+            IndexSpec::IvfPq { nlist: 40, shape: PqShape { m: 8, nbits: 8 }, refine: Refine::Fp32, seed: 7 },
+            nprobe,
+            Finds::AsStated,
+        ),
+        subject(
+            IndexSpec::IvfPq { nlist: 40, shape: PqShape { m: 12, nbits: 4 }, refine: Refine::Fp32, seed: 7 },
+            SearchParams { refine_k: Some(30.0), ..nprobe },
+            Finds::AsStated,
+        ),
+        subject(
+            IndexSpec::HnswPq {
+                m: 16,
+                ef_construction: 120,
+                shape: PqShape { m: 8, nbits: 8 },
+                refine: Refine::Fp32,
+                seed: 7,
+            },
+            SearchParams { ef: Some(256), refine_k: Some(20.0), ..ef },
+            Finds::AsStated,
+        ),
         subject(IndexSpec::Hnswlib { m: 16, ef_construction: 120, seed: 7 }, ef, Finds::OnEasyData),
     ]
 }

@@ -1,101 +1,65 @@
-//! HNSW_SQ: the graph, built and walked by codes; the nearest candidates get their exact distance from the rows.
+//! A graph walked by codes: HNSW_SQ, HNSW_PQ. The nearest candidates get their exact distance from the rows.
 //!
-//! A walk reads a quarter of the bytes that HNSW reads. The rows themselves are touched for the last candidates
+//! A walk reads a fraction of the bytes that HNSW reads. The rows themselves are touched for the last candidates
 //! only, and by the exact scans behind the walks, so they may stay on disk.
 
-use super::build::{self, BuildParams};
+use super::build::BuildParams;
 use super::codec;
 use super::graph::Graph;
 use super::scratch::ScratchPool;
 use super::search::Search;
 use crate::container::{Reader, Writer};
-use crate::quant::{Codes, Layout, Quantizer, Sq8, fits};
+use crate::quant::{Codes, Layout, Quantizer};
 use crate::scorer::Scorer;
-use crate::vector_index::{check_dim, read_rows_header, write_rows_header};
-use crate::{
-    BuildMonitor, IndexKind, IndexSpec, Refine, Result, SearchOutcome, SearchParams, SqType, VectorIndex,
-    VectorRows,
-};
+use crate::vector_index::{check_dim, write_rows_header};
+use crate::{IndexKind, IndexSpec, Refine, Result, SearchOutcome, SearchParams, VectorIndex, VectorRows};
 use std::io::Write;
 use vecraft_kernel::Query;
 use vecraft_types::{Bitmap, Metric};
 
-/// An immutable HNSW graph over codes.
-pub struct HnswSq {
-    exact: Scorer,
-    codes: Codes<Sq8>,
-    graph: Graph,
-    params: BuildParams,
-    refine: Refine,
-    scratches: ScratchPool,
+/// What kind of index a way of coding makes.
+pub(crate) trait GraphCoding: Quantizer {
+    /// The kind in the file header.
+    const KIND: IndexKind;
+
+    /// Which of the codings of its kind, in the payload.
+    const NUMBER: u32;
+
+    /// Where its code rows start.
+    const LAYOUT: Layout;
+
+    /// The parameters it was built with.
+    fn spec(&self, params: BuildParams, refine: Refine) -> IndexSpec;
 }
 
-impl HnswSq {
-    /// Builds over all rows, in parallel on the current rayon pool; the outcome does not depend on threads.
-    /// Parameters as for [`crate::Hnsw::build`].
-    pub fn build(
-        metric: Metric,
-        rows: VectorRows,
-        (m, ef_construction): (usize, usize),
-        refine: Refine,
-        seed: u64,
-        monitor: &dyn BuildMonitor,
-    ) -> Result<HnswSq> {
-        let params = BuildParams::clamped(m, ef_construction, seed, rows.len());
-        let exact = Scorer::new(metric, rows);
-        let codes = Codes::build(Sq8::train(&exact), &exact, Layout::Lines)?;
-        Self::over(exact, codes, params, refine, monitor)
-    }
+/// An immutable HNSW graph over codes.
+pub(crate) struct HnswCoded<Q> {
+    pub(super) exact: Scorer,
+    pub(super) codes: Codes<Q>,
+    pub(super) graph: Graph,
+    pub(super) params: BuildParams,
+    pub(super) refine: Refine,
+    pub(super) scratches: ScratchPool,
+}
 
-    /// [`HnswSq::build`], unless codes cannot tell neighbours among these rows apart.
-    pub(crate) fn build_if_fit(
-        metric: Metric,
-        rows: VectorRows,
-        (m, ef_construction): (usize, usize),
-        seed: u64,
-        monitor: &dyn BuildMonitor,
-    ) -> Result<Option<HnswSq>> {
-        let params = BuildParams::clamped(m, ef_construction, seed, rows.len());
-        let exact = Scorer::new(metric, rows);
-        let codes = Codes::build(Sq8::train(&exact), &exact, Layout::Lines)?;
-        if !fits(&exact, &codes) {
-            return Ok(None);
-        }
-        Self::over(exact, codes, params, Refine::Fp32, monitor).map(Some)
-    }
-
-    fn over(
-        exact: Scorer,
-        codes: Codes<Sq8>,
-        params: BuildParams,
-        refine: Refine,
-        monitor: &dyn BuildMonitor,
-    ) -> Result<HnswSq> {
-        let scratches = ScratchPool::default();
-        let graph = build::build(&codes, params, &scratches, monitor)?;
-        Ok(HnswSq { exact, codes, graph, params, refine, scratches })
-    }
-
-    /// Reads what `save` wrote.
-    pub(crate) fn read(mut reader: Reader<'_>, rows: VectorRows) -> Result<HnswSq> {
-        let metric = read_rows_header(&mut reader, &rows)?;
-        SqType::from_number(reader.u32()?)?;
+impl<Q: GraphCoding> HnswCoded<Q> {
+    /// Reads what `save` wrote, from where the kind of coding was told.
+    pub(super) fn read(mut reader: Reader<'_>, metric: Metric, rows: VectorRows) -> Result<HnswCoded<Q>> {
         let refine = Refine::from_number(reader.u32()?)?;
         let (params, exact, graph) = codec::read_graph(&mut reader, metric, rows)?;
-        let codes = Codes::read(&mut reader, metric, &exact.rows, Layout::Lines)?;
+        let codes = Codes::read(&mut reader, metric, &exact.rows, Q::LAYOUT)?;
         reader.finish()?;
-        Ok(HnswSq { exact, codes, graph, params, refine, scratches: ScratchPool::default() })
+        Ok(HnswCoded { exact, codes, graph, params, refine, scratches: ScratchPool::default() })
     }
 }
 
-impl VectorIndex for HnswSq {
+impl<Q: GraphCoding> VectorIndex for HnswCoded<Q> {
     fn kind(&self) -> IndexKind {
-        IndexKind::HnswSq
+        Q::KIND
     }
 
     fn spec(&self) -> IndexSpec {
-        let BuildParams { m, ef_construction, seed } = self.params;
-        IndexSpec::HnswSq { m, ef_construction, sq_type: SqType::Sq8, refine: self.refine, seed }
+        self.codes.quantizer.spec(self.params, self.refine)
     }
 
     fn metric(&self) -> Metric {
@@ -119,13 +83,15 @@ impl VectorIndex for HnswSq {
     ) -> Result<SearchOutcome> {
         check_dim(self.exact.rows.dim(), query)?;
         let ef = params.ef_for(k, self.graph.len());
-        let refined = params.refined_for(k, ef, self.refine, Sq8::UNASKED);
+        let refined = params.refined_for(k, ef, self.refine, Q::UNASKED);
+        let (walked_query, exact_query) =
+            (self.codes.quantizer.query(query, params), Query::new(self.exact.metric, query));
         let search = Search {
             graph: &self.graph,
             walked: &self.codes,
-            walked_query: &self.codes.quantizer.query(query, params),
+            walked_query: &walked_query,
             exact: &self.exact,
-            exact_query: &Query::new(self.exact.metric, query),
+            exact_query: &exact_query,
             refined: Some(refined),
             scratches: &self.scratches,
             k,
@@ -135,9 +101,9 @@ impl VectorIndex for HnswSq {
     }
 
     fn save(&self, out: &mut dyn Write) -> Result<()> {
-        let mut writer = Writer::new(out, IndexKind::HnswSq)?;
+        let mut writer = Writer::new(out, Q::KIND)?;
         write_rows_header(&mut writer, self.exact.metric, &self.exact.rows)?;
-        writer.u32(SqType::Sq8 as u32)?;
+        writer.u32(Q::NUMBER)?;
         writer.u32(self.refine as u32)?;
         codec::write_graph(&mut writer, self.params, &self.exact, &self.graph)?;
         self.codes.write(&mut writer)?;
@@ -145,8 +111,8 @@ impl VectorIndex for HnswSq {
     }
 }
 
-impl std::fmt::Debug for HnswSq {
+impl<Q: GraphCoding> std::fmt::Debug for HnswCoded<Q> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "HnswSq({:?}, {:?}, {:?})", self.exact.metric, self.exact.rows, self.params)
+        write!(f, "{}({:?}, {:?}, {:?})", Q::KIND.name(), self.exact.metric, self.exact.rows, self.spec())
     }
 }

@@ -6,10 +6,9 @@
 use super::BLOCK;
 use super::lists::Lists;
 use super::probe::Probe;
-use super::store::{Listed, Store};
+use super::store::Store;
 use crate::container::{Reader, Writer};
 use crate::distances::Distances;
-use crate::quant::Sq8;
 use crate::scorer::Scorer;
 use crate::vector_index::{check_dim, read_rows_header, write_rows_header};
 use crate::{
@@ -19,9 +18,6 @@ use crate::{
 use std::io::Write;
 use vecraft_kernel::Query;
 use vecraft_types::{Bitmap, Metric};
-
-/// One byte a dimension.
-pub(crate) type IvfSq8 = IvfCoded<Listed<Sq8>>;
 
 /// An immutable index of inverted lists, compared by codes.
 pub(crate) struct IvfCoded<S> {
@@ -41,23 +37,14 @@ pub(crate) trait Coding: Store {
     fn spec(&self, nlist: usize, refine: Refine, seed: u64) -> IndexSpec;
 }
 
-impl Coding for Listed<Sq8> {
-    const KIND: IndexKind = IndexKind::IvfSq8;
-
-    fn spec(&self, nlist: usize, refine: Refine, seed: u64) -> IndexSpec {
-        IndexSpec::IvfSq8 { nlist, refine, seed }
-    }
-}
-
 impl<S: Coding> IvfCoded<S> {
     /// Trains centroids, fills the lists and codes the rows by `store`, in parallel on the current rayon pool; the
     /// outcome does not depend on threads. `nlist` is lowered to the number of rows.
     pub(super) fn build_with(
         metric: Metric,
         rows: VectorRows,
-        nlist: usize,
+        (nlist, seed): (usize, u64),
         refine: Refine,
-        seed: u64,
         monitor: &dyn BuildMonitor,
         store: impl FnOnce(&Scorer, &Lists) -> Result<S>,
     ) -> Result<IvfCoded<S>> {
@@ -112,22 +99,6 @@ impl<S: Coding> IvfCoded<S> {
         let mut top = TopK::new(wanted);
         ids.iter().zip(distances.iter()).for_each(|(&row, &distance)| top.push(distance, row));
         top
-    }
-}
-
-impl IvfSq8 {
-    /// See [`IvfCoded::build_with`].
-    pub(crate) fn build(
-        metric: Metric,
-        rows: VectorRows,
-        nlist: usize,
-        refine: Refine,
-        seed: u64,
-        monitor: &dyn BuildMonitor,
-    ) -> Result<IvfSq8> {
-        Self::build_with(metric, rows, nlist, refine, seed, monitor, |scorer, lists| {
-            Listed::build(scorer, lists, |_| Ok(Sq8::train(scorer)))
-        })
     }
 }
 

@@ -7,13 +7,14 @@
 
 mod codec;
 mod coded;
+mod kinds;
 mod lists;
 mod probe;
 mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use coded::IvfSq8;
+pub(crate) use kinds::{IvfPq, IvfSq8};
 
 use crate::distances::Distances;
 use crate::scorer::Scorer;

@@ -64,6 +64,11 @@ impl<Q: Quantizer> Listed<Q> {
         let codes = Codes::build_in_order(quantizer, scorer, Layout::Packed, at)?;
         Ok(Listed { codes, centres, width })
     }
+
+    /// What the codes mean.
+    pub(super) fn quantizer(&self) -> &Q {
+        &self.codes.quantizer
+    }
 }
 
 impl<Q: Quantizer> Store for Listed<Q> {

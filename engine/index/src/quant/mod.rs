@@ -4,14 +4,21 @@
 //! A [`Quantizer`] says what codes mean; [`Codes`] holds those of all rows. A quantizer learns from the rows in a
 //! fixed order and without chance, so the same rows give the same codes.
 
+mod adc;
 mod codes;
 mod fit;
+mod linear;
+mod pq;
+mod rotation;
 mod sq8;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use codes::{Codes, Layout};
 pub(crate) use fit::fits;
+pub(crate) use linear::{Frame, Linear};
+pub(crate) use pq::Pq;
+pub(crate) use rotation::Rotation;
 pub(crate) use sq8::Sq8;
 
 use crate::container::{Reader, Writer};

@@ -22,7 +22,8 @@ impl Life {
     }
 
     fn create_index(&mut self, place: usize) -> Step {
-        let field = self.twin.shape.fields()[place].name.clone();
+        let field = &self.twin.shape.fields()[place];
+        let (field, dim) = (field.name.clone(), u64::from(field.data_type.dim().unwrap_or(1)));
         let index = Index {
             name: format!("by_{field}"),
             index_type: self.rng.pick(&TYPES).copied().unwrap_or("FLAT"),
@@ -33,7 +34,9 @@ impl Life {
             "HNSW" | "HNSW_SQ" | "HNSWLIB" => {
                 vec![("M", self.rng.between(4, 16)), ("efConstruction", self.rng.between(60, 120))]
             }
+            "HNSW_PQ" => vec![("M", self.rng.between(4, 16)), ("m", dim), ("nbits", self.rng.between(4, 10))],
             "IVF_FLAT" | "IVF_SQ8" => vec![("nlist", index.lists)],
+            "IVF_PQ" => vec![("nlist", index.lists), ("m", dim), ("nbits", self.rng.between(4, 10))],
             _ => Vec::new(),
         };
         let params: BTreeMap<String, String> =

@@ -103,7 +103,7 @@ impl Life {
             return (self.rng.pick(&METRICS).copied().unwrap_or(Metric::L2), params);
         };
         let (name, effort) = match index.index_type {
-            "HNSW" | "HNSW_SQ" | "HNSWLIB" => ("ef", self.rng.between(100, 200).max(k as u64)),
+            "HNSW" | "HNSW_SQ" | "HNSW_PQ" | "HNSWLIB" => ("ef", self.rng.between(100, 200).max(k as u64)),
             "IVF_FLAT" | "IVF_SQ8" => ("nprobe", self.rng.between(index.lists.div_ceil(2), index.lists)),
             "AUTOINDEX" => ("level", self.rng.between(3, 10)),
             _ => return (index.metric, params),

@@ -87,13 +87,21 @@ fn bad_indexes_say_what_is_allowed() {
         }
         ok(&mut state, MetaChange::DropIndex { collection: id, field: "vector".into(), name: String::new() });
     };
-    check("vector", "DISKANN", &[], Some("supported are FLAT, IVF_FLAT, IVF_SQ8, HNSW, HNSW_SQ"));
+    check(
+        "vector",
+        "DISKANN",
+        &[],
+        Some("supported are FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, HNSW, HNSW_SQ, HNSW_PQ"),
+    );
     check("vector", "FLAT", &[("nlist", "1")], Some("which takes none"));
     check("vector", "IVF_FLAT", &[("nlist", "0")], Some("from 1 to 65536"));
     check("vector", "IVF_FLAT", &[("nlist", "65537")], Some("65537"));
     check("vector", "IVF_FLAT", &[("nlist", "many")], Some("\"many\""));
     check("vector", "IVF_SQ8", &[("m", "8")], Some("takes nlist, refine, refine_type"));
     check("vector", "ivf_sq8", &[("nlist", "65536"), ("refine", "false")], None);
+    check("vector", "IVF_PQ", &[("m", "0")], Some("from 1 to 65536"));
+    check("vector", "HNSW_PQ", &[("nbits", "25")], Some("from 1 to 24"));
+    check("vector", "hnsw_pq", &[("M", "8"), ("m", "4"), ("nbits", "4")], None);
     check("vector", "HNSW", &[("M", "1")], Some("from 2 to 2048"));
     check("vector", "HNSW", &[("M", "30"), ("efconstruction", "9")], Some("M, efConstruction"));
     check("vector", "HNSW", &[("M", "30"), ("efConstruction", "360")], None);
