@@ -62,12 +62,14 @@ pub(crate) fn both(a: &[u8], b: &[u8]) -> u32 {
 pub(crate) fn select(values: &[f32], bits: &[u8]) -> f32 {
     let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
     let mut sums = [_mm256_setzero_ps(); 2];
-    for (i, byte) in bits.iter().enumerate() {
-        let set = _mm256_and_si256(_mm256_set1_epi32(i32::from(*byte)), each);
-        let mask = _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, each));
-        // SAFETY: there are eight values for every byte (checked by `Kernels`).
-        let values = unsafe { _mm256_loadu_ps(values.as_ptr().add(8 * i)) };
-        sums[i % 2] = _mm256_add_ps(sums[i % 2], _mm256_and_ps(values, mask));
+    for (i, bytes) in bits.chunks(2).enumerate() {
+        for (j, (sum, byte)) in sums.iter_mut().zip(bytes).enumerate() {
+            let set = _mm256_and_si256(_mm256_set1_epi32(i32::from(*byte)), each);
+            let mask = _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, each));
+            // SAFETY: there are eight values for every byte (checked by `Kernels`).
+            let values = unsafe { _mm256_loadu_ps(values.as_ptr().add(16 * i + 8 * j)) };
+            *sum = _mm256_add_ps(*sum, _mm256_and_ps(values, mask));
+        }
     }
     let mut lanes = [0.0f32; 8];
     // SAFETY: eight lanes of room.

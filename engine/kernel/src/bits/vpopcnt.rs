@@ -41,18 +41,20 @@ pub(crate) fn both(a: &[u8], b: &[u8]) -> u32 {
 /// Sum of the values whose bit is set; the bits are the masks of the additions. Eight values a byte.
 #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]
 pub(crate) fn select(values: &[f32], bits: &[u8]) -> f32 {
-    const SUMS: usize = 4;
-    let mut sums = [_mm512_setzero_ps(); SUMS];
-    let (pairs, last) = bits.as_chunks::<2>();
-    for (i, pair) in pairs.iter().enumerate() {
-        let mask: __mmask16 = u16::from_le_bytes(*pair);
-        // SAFETY (both loads): there are eight values for every byte (checked by `Kernels`).
-        let values = unsafe { _mm512_maskz_loadu_ps(!0, values.as_ptr().add(16 * i)) };
-        sums[i % SUMS] = _mm512_mask_add_ps(sums[i % SUMS], mask, sums[i % SUMS], values);
+    let mut sums = [_mm512_setzero_ps(); 4];
+    let (words, rest) = bits.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        for (j, sum) in sums.iter_mut().enumerate() {
+            let mask = (word >> (16 * j)) as __mmask16;
+            // SAFETY (both loads): there are eight values for every byte (checked by `Kernels`).
+            let values = unsafe { _mm512_maskz_loadu_ps(!0, values.as_ptr().add(64 * i + 16 * j)) };
+            *sum = _mm512_mask_add_ps(*sum, mask, *sum, values);
+        }
     }
-    if let [byte] = last {
-        let values =
-            unsafe { _mm512_maskz_loadu_ps(u16::from(*byte), values.as_ptr().add(16 * pairs.len())) };
+    for (i, byte) in rest.iter().enumerate() {
+        let at = 64 * words.len() + 8 * i;
+        let values = unsafe { _mm512_maskz_loadu_ps(u16::from(*byte), values.as_ptr().add(at)) };
         sums[0] = _mm512_add_ps(sums[0], values);
     }
     let [a, b, c, d] = sums;
