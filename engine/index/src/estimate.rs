@@ -49,6 +49,24 @@ pub fn build_bytes(spec: &IndexSpec, metric: Metric, rows: usize, dim: usize, th
             let means = 8 * (nlist as u64).min(rows) * dim;
             norms + list_bytes(nlist, rows, dim) + 4 * rows + means + pq_bytes(shape, rows, dim, threads)
         }
+        IndexSpec::IvfRabitq { nlist, .. } => {
+            let means = 8 * (nlist as u64).min(rows) * dim;
+            let code = dim.div_ceil(64) * 8 + 8;
+            norms + list_bytes(nlist, rows, dim) + rows * (4 + code) + means + 24 * dim
+        }
+        IndexSpec::Scann { nlist, .. } => {
+            // Twice, list by list and together; blocks of 32 rows and groups of 4 parts are filled up.
+            let lists = (nlist as u64).min(rows);
+            let (shape, filled) = (PqShape { m: (dim as usize).div_ceil(2), nbits: 4 }, rows + 32 * lists);
+            let blocks = 2 * filled * ((dim.div_ceil(2).next_multiple_of(4)) / 2 + 4);
+            norms
+                + list_bytes(nlist, rows, dim)
+                + 4 * rows
+                + 8 * lists * (dim + 1)
+                + blocks
+                + pq_bytes(shape, 0, dim, threads)
+                + threads * rows.min(1 << 10) * 24
+        }
         // The library's own structures, and a copy of all of it while the file is written.
         IndexSpec::Hnswlib { m, .. } => {
             let m = (m as u64).clamp(2, rows.max(2));
@@ -96,6 +114,10 @@ mod tests {
             ("IVF_PQ", params(&[("nlist", "64"), ("m", "4")])),
             ("IVF_PQ", params(&[("nlist", "4"), ("m", "3"), ("nbits", "4")])),
             ("HNSW_PQ", params(&[("M", "16"), ("efConstruction", "20"), ("m", "8")])),
+            ("HNSW_SQ", params(&[("M", "16"), ("efConstruction", "20"), ("sq_type", "SQ4")])),
+            ("HNSW_SQ", params(&[("M", "16"), ("efConstruction", "20"), ("sq_type", "FP16")])),
+            ("IVF_RABITQ", params(&[("nlist", "64")])),
+            ("SCANN", params(&[("nlist", "64")])),
             ("HNSWLIB", params(&[("M", "8"), ("efConstruction", "20")])),
         ];
         for (name, params) in specs {

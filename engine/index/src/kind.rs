@@ -20,9 +20,13 @@ pub enum IndexKind {
     IvfPq = 7,
     /// Our graph over product codes, with exact distances for the nearest.
     HnswPq = 8,
+    /// Inverted lists of one bit a dimension, with exact distances for the nearest.
+    IvfRabitq = 9,
+    /// Inverted lists of product codes of four bits, in blocks of 32 rows, with exact distances for the nearest.
+    Scann = 10,
 }
 
-const ALL: [IndexKind; 8] = [
+const ALL: [IndexKind; 10] = [
     IndexKind::Flat,
     IndexKind::Hnsw,
     IndexKind::IvfFlat,
@@ -31,6 +35,8 @@ const ALL: [IndexKind; 8] = [
     IndexKind::IvfSq8,
     IndexKind::IvfPq,
     IndexKind::HnswPq,
+    IndexKind::IvfRabitq,
+    IndexKind::Scann,
 ];
 
 impl IndexKind {
@@ -45,6 +51,8 @@ impl IndexKind {
             IndexKind::IvfSq8 => "IVF_SQ8",
             IndexKind::IvfPq => "IVF_PQ",
             IndexKind::HnswPq => "HNSW_PQ",
+            IndexKind::IvfRabitq => "IVF_RABITQ",
+            IndexKind::Scann => "SCANN",
         }
     }
 

@@ -51,6 +51,11 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// An optional `true` or `false`.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Result<Option<bool>> {
+        Ok(self.word(name, &["true", "false"])?.map(|at| at == 0))
+    }
+
     /// Refuses what was not asked for.
     pub(crate) fn finish(self, type_name: &str) -> Result<()> {
         match self.all.iter().find(|(key, _)| !self.known.contains(&key.as_str())) {

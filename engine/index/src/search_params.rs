@@ -22,11 +22,18 @@ pub struct SearchParams {
     pub level: Option<usize>,
     /// Candidates whose exact distance is taken, as a multiple of the limit (indexes of codes).
     pub refine_k: Option<f32>,
+    /// The same as a number (SCANN).
+    pub reorder_k: Option<usize>,
+    /// Bits of a query's numbers, 1 to 8; 0, the default, leaves them as they are (IVF_RABITQ).
+    pub rbq_query_bits: Option<usize>,
 }
+
+/// What Milvus 2.6 and its documentation call the bits of a query; either is taken.
+const QUERY_BITS: [&str; 2] = ["rbq_query_bits", "rbq_bits_query"];
 
 impl SearchParams {
     /// Reads the parameters of a search with limit `k` on a field whose index was declared as `spec`.
-    /// `ef` must be at least `k`, `nprobe` from 1 to `nlist`, `refine_k` at least 1; unknown keys are errors. The caller removes what
+    /// `ef` and `reorder_k` must be at least `k`, `nprobe` from 1 to `nlist`, `refine_k` at least 1; unknown keys are errors. The caller removes what
     /// belongs to the request (`metric_type`, `radius`, `offset`, ...).
     pub fn parse(spec: &IndexSpec, k: usize, params: &BTreeMap<String, String>) -> Result<SearchParams> {
         let mut keys = Params::new(params);
@@ -45,16 +52,27 @@ impl SearchParams {
                 out.nprobe = keys.integer("nprobe", 1..=*nlist)?;
                 out.refine_k = keys.at_least_one("refine_k")?;
             }
+            IndexSpec::IvfRabitq { nlist, .. } => {
+                out.nprobe = keys.integer("nprobe", 1..=*nlist)?;
+                out.refine_k = keys.at_least_one("refine_k")?;
+                for name in QUERY_BITS {
+                    out.rbq_query_bits = keys.integer(name, 0..=8)?.or(out.rbq_query_bits);
+                }
+            }
+            IndexSpec::Scann { nlist, .. } => {
+                out.nprobe = keys.integer("nprobe", 1..=*nlist)?;
+                out.reorder_k = keys.integer("reorder_k", 1..=i32::MAX as usize)?;
+            }
             IndexSpec::Auto | IndexSpec::AutoGraph { .. } => {
                 out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
                 out.level = keys.integer("level", 1..=10)?;
             }
         }
-        if let Some(ef) = out.ef
-            && ef < k
-        {
-            let reason = format!("must be at least the limit, {k}, and at most {}", i32::MAX);
-            return Err(Error::parameter("ef", &ef.to_string(), reason));
+        for (name, given) in [("ef", out.ef), ("reorder_k", out.reorder_k)] {
+            if let Some(given) = given.filter(|given| *given < k) {
+                let reason = format!("must be at least the limit, {k}, and at most {}", i32::MAX);
+                return Err(Error::parameter(name, &given.to_string(), reason));
+            }
         }
         keys.finish(spec.type_name())?;
         Ok(out)
@@ -69,6 +87,9 @@ impl SearchParams {
 
     /// Candidates by codes, of at most `seen`, whose exact distance is taken for `k` answers.
     pub(crate) fn refined_for(&self, k: usize, seen: usize, refine: Refine, unasked: Unasked) -> usize {
+        if let Some(reorder_k) = self.reorder_k {
+            return reorder_k;
+        }
         match (self.refine_k, refine) {
             (Some(times), _) => (k as f64 * f64::from(times)).ceil() as usize,
             (None, Refine::Off) => k,

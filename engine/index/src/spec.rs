@@ -8,8 +8,19 @@ use std::collections::BTreeMap;
 pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
 
 /// Index types a user can name, in the order errors list them.
-pub const SUPPORTED_TYPES: [&str; 9] =
-    ["AUTOINDEX", "FLAT", "HNSW", "HNSW_PQ", "HNSW_SQ", "HNSWLIB", "IVF_FLAT", "IVF_PQ", "IVF_SQ8"];
+pub const SUPPORTED_TYPES: [&str; 11] = [
+    "AUTOINDEX",
+    "FLAT",
+    "HNSW",
+    "HNSW_PQ",
+    "HNSW_SQ",
+    "HNSWLIB",
+    "IVF_FLAT",
+    "IVF_PQ",
+    "IVF_RABITQ",
+    "IVF_SQ8",
+    "SCANN",
+];
 
 /// Seed of builds; fixed, so that replicas and rebuilds give the same bytes.
 const SEED: u64 = 0x5EED_5EED_5EC7_0123;
@@ -84,6 +95,24 @@ pub enum IndexSpec {
         /// Seed of the k-means.
         seed: u64,
     },
+    /// Inverted lists of one bit a dimension.
+    IvfRabitq {
+        /// As for IVF_FLAT.
+        nlist: usize,
+        /// Which distances the answers are chosen by; default FP32.
+        refine: Refine,
+        /// Seed of the k-means and the rotation.
+        seed: u64,
+    },
+    /// Inverted lists of product codes of four bits for two dimensions.
+    Scann {
+        /// As for IVF_FLAT.
+        nlist: usize,
+        /// Whether more than `limit` candidates get exact distances unasked; default true. Rows are there anyway.
+        with_raw_data: bool,
+        /// Seed of the k-means.
+        seed: u64,
+    },
     /// The twin: parameters as for HNSW.
     Hnswlib {
         /// Links of a node on upper levels.
@@ -134,13 +163,18 @@ impl IndexSpec {
                     }
                 }
             }
-            "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" => {
+            "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" => {
                 let (nlist, seed) = (keys.integer("nlist", 1..=65_536)?.unwrap_or(128), SEED);
                 match asked.as_str() {
                     "IVF_FLAT" => IndexSpec::IvfFlat { nlist, seed },
                     "IVF_PQ" => {
                         let (shape, refine) = (PqShape::take(&mut keys, None)?, Refine::take(&mut keys)?);
                         IndexSpec::IvfPq { nlist, shape, refine, seed }
+                    }
+                    "IVF_RABITQ" => IndexSpec::IvfRabitq { nlist, refine: Refine::take(&mut keys)?, seed },
+                    "SCANN" => {
+                        let with_raw_data = keys.flag("with_raw_data")?.unwrap_or(true);
+                        IndexSpec::Scann { nlist, with_raw_data, seed }
                     }
                     _ => IndexSpec::IvfSq8 { nlist, refine: Refine::take(&mut keys)?, seed },
                 }
@@ -168,6 +202,8 @@ impl IndexSpec {
             IndexSpec::IvfFlat { .. } => "IVF_FLAT",
             IndexSpec::IvfSq8 { .. } => "IVF_SQ8",
             IndexSpec::IvfPq { .. } => "IVF_PQ",
+            IndexSpec::IvfRabitq { .. } => "IVF_RABITQ",
+            IndexSpec::Scann { .. } => "SCANN",
         }
     }
 
@@ -213,7 +249,12 @@ impl IndexSpec {
                 [graph(*m, *ef_construction), cut(shape), refine.params()].concat()
             }
             IndexSpec::IvfFlat { nlist, .. } => lists(*nlist),
-            IndexSpec::IvfSq8 { nlist, refine, .. } => [lists(*nlist), refine.params()].concat(),
+            IndexSpec::Scann { nlist, with_raw_data, .. } => {
+                [lists(*nlist), vec![("with_raw_data", with_raw_data.to_string())]].concat()
+            }
+            IndexSpec::IvfSq8 { nlist, refine, .. } | IndexSpec::IvfRabitq { nlist, refine, .. } => {
+                [lists(*nlist), refine.params()].concat()
+            }
             IndexSpec::IvfPq { nlist, shape, refine, .. } => {
                 [lists(*nlist), cut(shape), refine.params()].concat()
             }

@@ -9,6 +9,14 @@ use crate::{Error, Result};
 pub enum SqType {
     /// One byte a dimension.
     Sq8 = 1,
+    /// Six bits a dimension, rotated.
+    Sq6 = 2,
+    /// Four bits a dimension, rotated.
+    Sq4 = 3,
+    /// The upper half of an f32 a dimension.
+    Bf16 = 4,
+    /// A 16-bit float of IEEE 754 a dimension.
+    Fp16 = 5,
 }
 
 /// Which distances the answers are chosen by (`refine`, `refine_type`). The number is the one in the file.
@@ -34,7 +42,9 @@ pub enum Refine {
 }
 
 /// Values of `sq_type`.
-pub const SQ_TYPES: [&str; 1] = ["SQ8"];
+pub const SQ_TYPES: [&str; 5] = ["SQ4", "SQ6", "SQ8", "BF16", "FP16"];
+
+const SQS: [SqType; 5] = [SqType::Sq4, SqType::Sq6, SqType::Sq8, SqType::Bf16, SqType::Fp16];
 
 /// Values of `refine_type`.
 pub const REFINE_TYPES: [&str; 5] = ["SQ6", "SQ8", "FP16", "BF16", "FP32"];
@@ -65,27 +75,25 @@ impl PqShape {
 impl SqType {
     /// Takes `sq_type`; SQ8 when absent.
     pub(crate) fn take(keys: &mut Params<'_>) -> Result<SqType> {
-        keys.word("sq_type", &SQ_TYPES)?;
-        Ok(SqType::Sq8)
+        Ok(keys.word("sq_type", &SQ_TYPES)?.map_or(SqType::Sq8, |at| SQS[at]))
     }
 
     /// The word users write.
     pub fn name(self) -> &'static str {
-        SQ_TYPES[0]
+        SQS.iter().position(|sq_type| *sq_type == self).map_or("", |at| SQ_TYPES[at])
     }
 
     pub(crate) fn from_number(number: u32) -> Result<SqType> {
-        if number == SqType::Sq8 as u32 {
-            return Ok(SqType::Sq8);
-        }
-        Err(Error::corrupt(format!("sq_type number {number} is unknown")))
+        SQS.into_iter()
+            .find(|sq_type| *sq_type as u32 == number)
+            .ok_or_else(|| Error::corrupt(format!("sq_type number {number} is unknown")))
     }
 }
 
 impl Refine {
     /// Takes `refine` (true when absent) and `refine_type` (FP32 when absent).
     pub(crate) fn take(keys: &mut Params<'_>) -> Result<Refine> {
-        let is_on = keys.word("refine", &["true", "false"])?.is_none_or(|at| at == 0);
+        let is_on = keys.flag("refine")?.unwrap_or(true);
         let refine = keys.word("refine_type", &REFINE_TYPES)?.map_or(Refine::Fp32, |at| REFINES[at]);
         Ok(if is_on { refine } else { Refine::Off })
     }

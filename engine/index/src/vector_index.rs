@@ -2,7 +2,7 @@
 
 use crate::container::Reader;
 use crate::hnsw;
-use crate::ivf::{IvfPq, IvfSq8};
+use crate::ivf::{IvfPq, IvfRabitq, IvfSq8, Scann};
 use crate::{
     BuildMonitor, Error, Flat, Hit, Hnsw, Hnswlib, IndexKind, IndexSpec, IvfFlat, Result, SearchParams,
     VectorRows,
@@ -144,6 +144,12 @@ pub fn build(
         IndexSpec::IvfPq { nlist, shape, refine, seed } => {
             Arc::new(IvfPq::build(metric, rows, (nlist, seed), shape, refine, monitor)?)
         }
+        IndexSpec::IvfRabitq { nlist, refine, seed } => {
+            Arc::new(IvfRabitq::build(metric, rows, (nlist, seed), refine, monitor)?)
+        }
+        IndexSpec::Scann { nlist, with_raw_data, seed } => {
+            Arc::new(Scann::build(metric, rows, (nlist, seed), with_raw_data, monitor)?)
+        }
         IndexSpec::Hnswlib { m, ef_construction, seed } => {
             Arc::new(Hnswlib::build(metric, rows, m, ef_construction, seed, monitor)?)
         }
@@ -161,6 +167,8 @@ pub fn open(file: &[u8], rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
         IndexKind::IvfFlat => Arc::new(IvfFlat::read(reader, rows)?),
         IndexKind::IvfSq8 => Arc::new(IvfSq8::read(reader, rows)?),
         IndexKind::IvfPq => Arc::new(IvfPq::read(reader, rows)?),
+        IndexKind::IvfRabitq => Arc::new(IvfRabitq::read(reader, rows)?),
+        IndexKind::Scann => Arc::new(Scann::read(reader, rows)?),
         IndexKind::Hnswlib => Arc::new(Hnswlib::read(reader, rows)?),
     })
 }

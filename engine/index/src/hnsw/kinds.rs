@@ -5,7 +5,7 @@ use super::coded::{GraphCoding, HnswCoded};
 use super::graph::Graph;
 use super::scratch::ScratchPool;
 use crate::container::Reader;
-use crate::quant::{Codes, Frame, Layout, Linear, Pq, Sq8, fits};
+use crate::quant::{Bf16, Codes, Fp16, Frame, Layout, Linear, Pq, Rotation, Sq4, Sq6, Sq8, fits};
 use crate::scorer::Scorer;
 use crate::vector_index::read_rows_header;
 use crate::{
@@ -37,7 +37,27 @@ impl Wanted<'_> {
                 let codes = Codes::build(Sq8::train(&exact), &exact, Layout::Lines)?;
                 self.by_own_codes(exact, codes, refine)
             }
+            SqType::Sq6 => {
+                let (frame, coder) = (self.rotated(&exact), Sq6::new(exact.rows.dim()));
+                self.by_sq8_or_rows(exact, Linear::new(frame, coder), refine)
+            }
+            SqType::Sq4 => {
+                let (frame, coder) = (self.rotated(&exact), Sq4::new(exact.rows.dim()));
+                self.by_sq8_or_rows(exact, Linear::new(frame, coder), refine)
+            }
+            SqType::Bf16 => {
+                let frame = Frame::learn(&exact, None);
+                self.by_sq8_or_rows(exact, Bf16::new(frame), refine)
+            }
+            SqType::Fp16 => {
+                let frame = Frame::learn(&exact, None);
+                self.by_sq8_or_rows(exact, Fp16::new(frame), refine)
+            }
         }
+    }
+
+    fn rotated(&self, exact: &Scorer) -> Frame {
+        Frame::learn(exact, Some(Rotation::new(self.seed | 1, exact.rows.dim())))
     }
 
     /// Codes of one byte a dimension and a graph, unless codes cannot tell neighbours among these rows apart.
@@ -57,7 +77,7 @@ impl Wanted<'_> {
         let mean = frame.mean().to_vec();
         let at = |place: usize| (place as u32, mean.as_slice());
         let quantizer = Pq::learn(&exact, frame, shape, at, self.seed, self.monitor)?;
-        self.by_finer_codes(exact, quantizer, refine)
+        self.by_sq8_or_rows(exact, quantizer, refine)
     }
 
     /// The graph is built by the codes it is walked by.
@@ -68,8 +88,8 @@ impl Wanted<'_> {
     }
 
     /// The graph is built by codes of one byte a dimension, which are then let go, or by the rows where such codes
-    /// cannot tell neighbours apart: coarser codes than these make worse links, and are slow to compare among rows.
-    fn by_finer_codes<Q: GraphCoding + 'static>(
+    /// cannot tell neighbours apart: coarser codes than these make worse links, and others are slower to compare.
+    fn by_sq8_or_rows<Q: GraphCoding + 'static>(
         self,
         exact: Scorer,
         quantizer: Q,
@@ -107,22 +127,35 @@ pub(crate) fn open(
     }
     Ok(match SqType::from_number(number)? {
         SqType::Sq8 => Arc::new(HnswCoded::<Sq8>::read(reader, metric, rows)?),
+        SqType::Sq6 => Arc::new(HnswCoded::<Linear<Sq6>>::read(reader, metric, rows)?),
+        SqType::Sq4 => Arc::new(HnswCoded::<Linear<Sq4>>::read(reader, metric, rows)?),
+        SqType::Bf16 => Arc::new(HnswCoded::<Bf16>::read(reader, metric, rows)?),
+        SqType::Fp16 => Arc::new(HnswCoded::<Fp16>::read(reader, metric, rows)?),
     })
 }
 
-fn sq_spec(params: BuildParams, sq_type: SqType, refine: Refine) -> IndexSpec {
-    let BuildParams { m, ef_construction, seed } = params;
-    IndexSpec::HnswSq { m, ef_construction, sq_type, refine, seed }
+/// Scalar codes: all alike but for their word.
+macro_rules! scalar_coding {
+    ($($quantizer:ty => $sq_type:expr),* $(,)?) => {$(
+        impl GraphCoding for $quantizer {
+            const KIND: IndexKind = IndexKind::HnswSq;
+            const NUMBER: u32 = $sq_type as u32;
+            const LAYOUT: Layout = Layout::Lines;
+
+            fn spec(&self, params: BuildParams, refine: Refine) -> IndexSpec {
+                let BuildParams { m, ef_construction, seed } = params;
+                IndexSpec::HnswSq { m, ef_construction, sq_type: $sq_type, refine, seed }
+            }
+        }
+    )*};
 }
 
-impl GraphCoding for Sq8 {
-    const KIND: IndexKind = IndexKind::HnswSq;
-    const NUMBER: u32 = SqType::Sq8 as u32;
-    const LAYOUT: Layout = Layout::Lines;
-
-    fn spec(&self, params: BuildParams, refine: Refine) -> IndexSpec {
-        sq_spec(params, SqType::Sq8, refine)
-    }
+scalar_coding! {
+    Sq8 => SqType::Sq8,
+    Linear<Sq6> => SqType::Sq6,
+    Linear<Sq4> => SqType::Sq4,
+    Bf16 => SqType::Bf16,
+    Fp16 => SqType::Fp16,
 }
 
 impl GraphCoding for Linear<Pq> {

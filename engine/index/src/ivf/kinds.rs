@@ -1,8 +1,11 @@
 //! The kinds of coded lists: what each is called, and how its codes are learned.
 
+use super::blocks::Blocks;
 use super::coded::{Coding, IvfCoded};
+use super::lists::Lists;
 use super::store::Listed;
-use crate::quant::{Frame, Linear, Pq, Sq8};
+use crate::quant::{Frame, Linear, Pq, Rabitq, Rotation, Sq8};
+use crate::scorer::Scorer;
 use crate::{BuildMonitor, IndexKind, IndexSpec, PqShape, Refine, Result, VectorRows};
 use vecraft_types::Metric;
 
@@ -54,11 +57,82 @@ impl IvfPq {
         monitor: &dyn BuildMonitor,
     ) -> Result<IvfPq> {
         Self::build_with(metric, rows, (nlist, seed), refine, monitor, |scorer, lists| {
-            let list_of = lists.list_of_positions();
-            Listed::build(scorer, lists, |means| {
-                let at = |place: usize| (lists.members()[place], means[list_of[place] as usize].as_slice());
-                Pq::learn(scorer, Frame::learn(scorer, None), shape, at, seed, monitor)
-            })
+            Listed::build(scorer, lists, |means| product_codes(scorer, lists, means, shape, seed, monitor))
+        })
+    }
+}
+
+/// Learns codebooks from the rows' differences from the means of their lists.
+fn product_codes(
+    scorer: &Scorer,
+    lists: &Lists,
+    means: &[Vec<f32>],
+    shape: PqShape,
+    seed: u64,
+    monitor: &dyn BuildMonitor,
+) -> Result<Linear<Pq>> {
+    let list_of = lists.list_of_positions();
+    let at = |place: usize| (lists.members()[place], means[list_of[place] as usize].as_slice());
+    Pq::learn(scorer, Frame::learn(scorer, None), shape, at, seed, monitor)
+}
+
+/// One bit a dimension of the rotated differences from the list's mean.
+pub(crate) type IvfRabitq = IvfCoded<Listed<Linear<Rabitq>>>;
+
+impl Coding for Listed<Linear<Rabitq>> {
+    const KIND: IndexKind = IndexKind::IvfRabitq;
+
+    fn spec(&self, nlist: usize, refine: Refine, seed: u64) -> IndexSpec {
+        IndexSpec::IvfRabitq { nlist, refine, seed }
+    }
+}
+
+impl IvfRabitq {
+    /// See [`IvfCoded::build_with`].
+    pub(crate) fn build(
+        metric: Metric,
+        rows: VectorRows,
+        (nlist, seed): (usize, u64),
+        refine: Refine,
+        monitor: &dyn BuildMonitor,
+    ) -> Result<IvfRabitq> {
+        Self::build_with(metric, rows, (nlist, seed), refine, monitor, |scorer, lists| {
+            let dim = scorer.rows.dim();
+            let frame = Frame::learn(scorer, Some(Rotation::new(seed | 1, dim)));
+            Listed::build(scorer, lists, |_| Ok(Linear::new(frame, Rabitq::new(dim))))
+        })
+    }
+}
+
+/// Product codes of four bits in blocks.
+pub(crate) type Scann = IvfCoded<Blocks>;
+
+/// Dimensions of a part.
+const SCANN_PART: usize = 2;
+/// Bits of a part's code.
+const SCANN_BITS: usize = 4;
+
+impl Coding for Blocks {
+    const KIND: IndexKind = IndexKind::Scann;
+
+    fn spec(&self, nlist: usize, refine: Refine, seed: u64) -> IndexSpec {
+        IndexSpec::Scann { nlist, with_raw_data: refine != Refine::Off, seed }
+    }
+}
+
+impl Scann {
+    /// See [`IvfCoded::build_with`].
+    pub(crate) fn build(
+        metric: Metric,
+        rows: VectorRows,
+        (nlist, seed): (usize, u64),
+        with_raw_data: bool,
+        monitor: &dyn BuildMonitor,
+    ) -> Result<Scann> {
+        let refine = if with_raw_data { Refine::Fp32 } else { Refine::Off };
+        Self::build_with(metric, rows, (nlist, seed), refine, monitor, |scorer, lists| {
+            let shape = PqShape { m: scorer.rows.dim().div_ceil(SCANN_PART), nbits: SCANN_BITS };
+            Blocks::build(scorer, lists, |means| product_codes(scorer, lists, means, shape, seed, monitor))
         })
     }
 }

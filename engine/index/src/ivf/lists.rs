@@ -16,7 +16,7 @@ use vecraft_types::{Bitmap, Metric};
 const ASSIGN_BATCH: usize = 2_048;
 
 /// Lists of rows around centroids.
-pub(super) struct Lists {
+pub(crate) struct Lists {
     /// `len * dim` values; unit vectors for IP and COSINE.
     pub(super) centroids: Vec<f32>,
     /// List `i` is `members[starts[i]..starts[i + 1]]`.

@@ -5,6 +5,7 @@
 //!
 //! They hold no vectors, know no deletes (those are cleared filter bits) and are immutable once built.
 
+mod blocks;
 mod codec;
 mod coded;
 mod kinds;
@@ -14,7 +15,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use kinds::{IvfPq, IvfSq8};
+pub(crate) use kinds::{IvfPq, IvfRabitq, IvfSq8, Scann};
 
 use crate::distances::Distances;
 use crate::scorer::Scorer;

@@ -8,18 +8,16 @@
 //! IP   -q.x      = -p.c      - m.(c + y)       -   p.y     - q.m
 //!                  base        own, per row        by code   the same for all rows: left out
 //! ```
+//! COSINE is L2 of unit vectors.
 //! `p.ŷ` is linear in `p`, so a query is made ready once, not once a list. `own` is 4 bytes at the end of a code row.
 //! All vectors but the means may be rotated, which changes no product.
 
-use super::{Quantizer, Rotation, Unasked};
+use super::{Frame, Quantizer, Unasked};
 use crate::container::{Reader, Writer};
-use crate::scorer::Scorer;
 use crate::{Result, SearchParams, VectorRows};
 use vecraft_kernel::{Kernels, inverse_norm};
 use vecraft_types::Metric;
 
-/// Rows the mean is taken of, at most.
-const SAMPLE: usize = 1 << 14;
 /// `own` at the end of a row.
 const TAIL: usize = 4;
 
@@ -54,50 +52,6 @@ pub(crate) trait Coder: Send + Sync + Sized + 'static {
     fn read(reader: &mut Reader<'_>, dim: usize) -> Result<Self>;
 }
 
-/// What vectors are taken relative to.
-#[derive(Clone, Debug)]
-pub(crate) struct Frame {
-    metric: Metric,
-    mean: Vec<f32>,
-    rotation: Option<Rotation>,
-    rotated_mean: Vec<f32>,
-}
-
-impl Frame {
-    /// Learns the mean of the rows.
-    pub(crate) fn learn(scorer: &Scorer, rotation: Option<Rotation>) -> Frame {
-        let rows = scorer.rows.len();
-        let sample: Vec<u32> = (0..rows as u32).step_by(rows.div_ceil(SAMPLE).max(1)).collect();
-        Frame::of(scorer.metric, scorer.mean(&sample), rotation)
-    }
-
-    fn of(metric: Metric, mean: Vec<f32>, rotation: Option<Rotation>) -> Frame {
-        let mut rotated_mean = mean.clone();
-        if let Some(rotation) = &rotation {
-            rotation.apply(&mut rotated_mean);
-        }
-        Frame { metric, mean, rotation, rotated_mean }
-    }
-
-    pub(crate) fn mean(&self) -> &[f32] {
-        &self.mean
-    }
-
-    /// A vector that counts `weight` times, less the mean, rotated.
-    fn place(&self, values: &[f32], weight: f32) -> Vec<f32> {
-        let mut placed: Vec<f32> = values.iter().zip(&self.mean).map(|(x, m)| x * weight - m).collect();
-        if let Some(rotation) = &self.rotation {
-            rotation.apply(&mut placed);
-        }
-        placed
-    }
-
-    /// How many times `p.y` counts.
-    fn times(&self) -> f32 {
-        if self.metric == Metric::L2 { -2.0 } else { -1.0 }
-    }
-}
-
 /// A coder in its frame.
 #[derive(Clone, Debug)]
 pub(crate) struct Linear<C> {
@@ -110,7 +64,7 @@ pub(crate) struct Linear<C> {
 #[derive(Debug)]
 pub(crate) struct LinearQuery<Q> {
     placed: Vec<f32>,
-    coded: Q,
+    pub(crate) coded: Q,
 }
 
 impl<C: Coder> Linear<C> {
@@ -119,8 +73,9 @@ impl<C: Coder> Linear<C> {
     }
 }
 
+/// Codes and `own` of a row.
 #[inline(always)]
-fn split(row: &[u8]) -> (&[u8], f32) {
+pub(crate) fn split(row: &[u8]) -> (&[u8], f32) {
     let (codes, own) = row.split_at(row.len() - TAIL);
     (codes, f32::from_le_bytes([own[0], own[1], own[2], own[3]]))
 }
@@ -148,29 +103,29 @@ impl<C: Coder> Quantizer for Linear<C> {
 
     fn encode(&self, values: &[f32], weight: f32, centre: &[f32], out: &mut [u8]) {
         let mut y = self.frame.place(values, weight);
-        let by_mean = self.kernels.dot(&self.frame.rotated_mean, &y);
+        let by_mean = self.kernels.dot(self.frame.rotated_mean(), &y);
         y.iter_mut().zip(centre).for_each(|(y, c)| *y -= c);
         let (codes, tail) = out.split_at_mut(self.coder.code_bytes());
         let squared = self.coder.encode(&mut y, codes);
-        let own = match self.frame.metric {
-            Metric::L2 if centre.is_empty() => squared,
-            Metric::L2 => squared + 2.0 * self.kernels.dot(centre, &y),
-            Metric::Ip | Metric::Cosine => -by_mean,
+        let own = match self.frame.is_l2() {
+            true if centre.is_empty() => squared,
+            true => squared + 2.0 * self.kernels.dot(centre, &y),
+            false => -by_mean,
         };
         tail.copy_from_slice(&own.to_le_bytes());
     }
 
     fn query<'q>(&self, values: &[f32], params: &SearchParams) -> Self::Query<'q> {
-        let weight = if self.frame.metric == Metric::Cosine { inverse_norm(values) } else { 1.0 };
+        let weight = if self.frame.metric() == Metric::Cosine { inverse_norm(values) } else { 1.0 };
         let placed = self.frame.place(values, weight);
         let coded = self.coder.query(&placed, self.frame.times(), params);
         LinearQuery { placed, coded }
     }
 
     fn base(&self, query: &Self::Query<'_>, centre: &[f32]) -> f32 {
-        match self.frame.metric {
-            Metric::L2 => self.kernels.l2_squared(&query.placed, centre),
-            Metric::Ip | Metric::Cosine => -self.kernels.dot(&query.placed, centre),
+        match self.frame.is_l2() {
+            true => self.kernels.l2_squared(&query.placed, centre),
+            false => -self.kernels.dot(&query.placed, centre),
         }
     }
 
@@ -188,22 +143,16 @@ impl<C: Coder> Quantizer for Linear<C> {
     }
 
     fn memory_bytes(&self) -> usize {
-        2 * size_of_val(self.frame.mean.as_slice()) + self.coder.memory_bytes()
+        self.frame.memory_bytes() + self.coder.memory_bytes()
     }
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<()> {
-        writer.slice(&self.frame.mean)?;
-        writer.u64(self.frame.rotation.as_ref().map_or(0, Rotation::seed))?;
+        self.frame.write(writer)?;
         self.coder.write(writer)
     }
 
     fn read(reader: &mut Reader<'_>, metric: Metric, rows: &VectorRows) -> Result<Self> {
-        let mean = reader.slice(rows.dim(), "mean")?;
-        let rotation = match reader.u64()? {
-            0 => None,
-            seed => Some(Rotation::new(seed, rows.dim())),
-        };
-        let coder = C::read(reader, rows.dim())?;
-        Ok(Linear::new(Frame::of(metric, mean, rotation), coder))
+        let frame = Frame::read(reader, metric, rows)?;
+        Ok(Linear::new(frame, C::read(reader, rows.dim())?))
     }
 }

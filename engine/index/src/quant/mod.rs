@@ -7,18 +7,28 @@
 mod adc;
 mod codes;
 mod fit;
+mod frame;
+mod half;
 mod linear;
 mod pq;
+mod rabitq;
 mod rotation;
+mod small;
 mod sq8;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_linear;
 
 pub(crate) use codes::{Codes, Layout};
 pub(crate) use fit::fits;
-pub(crate) use linear::{Frame, Linear};
+pub(crate) use frame::Frame;
+pub(crate) use half::{Bf16, Fp16};
+pub(crate) use linear::{Linear, LinearQuery, split};
 pub(crate) use pq::Pq;
+pub(crate) use rabitq::Rabitq;
 pub(crate) use rotation::Rotation;
+pub(crate) use small::{Sq4, Sq6};
 pub(crate) use sq8::Sq8;
 
 use crate::container::{Reader, Writer};
@@ -35,7 +45,7 @@ pub(crate) struct Unasked {
 
 /// How vectors become codes and how far a query is from a code row.
 ///
-/// Distances are approximations, on the scale of the internal distance up to a constant of the query: good for choosing
+/// Distances are approximations that order rows as the internal distance does, on any scale: good for choosing
 /// candidates, not for answers. They are never NaN.
 pub(crate) trait Quantizer: Send + Sync + Sized {
     /// A query made ready, or a code row in its place.

@@ -9,9 +9,9 @@
 //! Parts differ by one dimension at most when `m` does not divide the dimension. There are never more entries than
 //! sampled rows (65,536 at most), so more than 16 bits are those of 16.
 
-use super::Unasked;
 use super::adc::Width;
-use super::linear::{Coder, Frame, Linear};
+use super::linear::Coder;
+use super::{Frame, Linear, Unasked};
 use crate::container::{Reader, Writer};
 use crate::kmeans::{self, Values, lowest};
 use crate::scorer::Scorer;
@@ -106,6 +106,11 @@ impl Pq {
 
     pub(crate) fn shape(&self) -> PqShape {
         self.shape
+    }
+
+    /// The number of a part in a code.
+    pub(crate) fn number(&self, codes: &[u8], part: usize) -> usize {
+        self.width.get(codes, part)
     }
 
     /// The book of a part.

@@ -30,6 +30,10 @@ impl Rotation {
         self.seed
     }
 
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of_val(self.signs.as_slice())
+    }
+
     /// Rotates a vector in place.
     pub(crate) fn apply(&self, values: &mut [f32]) {
         let scale = 1.0 / (self.width as f32).sqrt();

@@ -8,7 +8,20 @@ use std::collections::BTreeMap;
 use vecraft_types::Metric;
 use vecraft_types::api::{CreateIndex, DropIndex};
 
-const TYPES: [&str; 8] = ["HNSW", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX", "FLAT"];
+const TYPES: [&str; 12] = [
+    "HNSW",
+    "HNSW",
+    "HNSW_SQ",
+    "HNSW_PQ",
+    "HNSWLIB",
+    "IVF_FLAT",
+    "IVF_SQ8",
+    "IVF_PQ",
+    "IVF_RABITQ",
+    "SCANN",
+    "AUTOINDEX",
+    "FLAT",
+];
 const METRICS: [Metric; 3] = [Metric::L2, Metric::Ip, Metric::Cosine];
 
 impl Life {
@@ -35,7 +48,7 @@ impl Life {
                 vec![("M", self.rng.between(4, 16)), ("efConstruction", self.rng.between(60, 120))]
             }
             "HNSW_PQ" => vec![("M", self.rng.between(4, 16)), ("m", dim), ("nbits", self.rng.between(4, 10))],
-            "IVF_FLAT" | "IVF_SQ8" => vec![("nlist", index.lists)],
+            "IVF_FLAT" | "IVF_SQ8" | "IVF_RABITQ" | "SCANN" => vec![("nlist", index.lists)],
             "IVF_PQ" => vec![("nlist", index.lists), ("m", dim), ("nbits", self.rng.between(4, 10))],
             _ => Vec::new(),
         };

@@ -111,6 +111,11 @@ impl Life {
         if name == "nprobe" || self.rng.chance(70) {
             params.insert(name.to_owned(), effort.to_string());
         }
+        // One bit of a few dimensions says little: more candidates are compared.
+        if index.index_type == "IVF_RABITQ" {
+            params.insert("refine_k".to_owned(), "40".to_owned());
+            params.insert("rbq_query_bits".to_owned(), self.rng.between(0, 8).to_string());
+        }
         (index.metric, params)
     }
 }
