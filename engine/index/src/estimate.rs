@@ -1,6 +1,6 @@
 //! How much memory an index will take while it is built: said before, so that it can be refused instead of tried.
 
-use crate::{IndexSpec, PqShape};
+use crate::{IndexSpec, PqShape, SqType};
 use vecraft_types::Metric;
 
 /// Rows whose links are chosen at one time: at most this many, and this share of those already linked ([`crate::hnsw`]).
@@ -30,10 +30,12 @@ pub fn build_bytes(spec: &IndexSpec, metric: Metric, rows: usize, dim: usize, th
                 // were built by these.
                 _ => rows * (dim + 16).next_multiple_of(64) + 4 * dim,
             };
-            let walked = if let IndexSpec::HnswPq { shape, .. } = &spec {
-                pq_bytes(*shape, rows, dim, threads)
-            } else {
-                0
+            let walked = match &spec {
+                IndexSpec::HnswPq { shape, .. } => pq_bytes(*shape, rows, dim, threads),
+                IndexSpec::HnswSq { sq_type: SqType::Sq8, .. } => 0,
+                // Half floats are the largest; two means and the signs of the rotation.
+                IndexSpec::HnswSq { .. } => rows * (2 * dim).next_multiple_of(64) + 24 * dim,
+                _ => 0,
             };
             // Order of insertion; which rows a walk has seen; links of a batch, both ways.
             let work =
@@ -102,9 +104,6 @@ mod tests {
         let params = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
             pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
         };
-        let (count, dim) = (3_000, 8);
-        let values = (0..count * dim).map(|i| ((i * 2_654_435_761_usize) % 1_000) as f32).collect();
-        let rows = VectorRows::from_vec(dim, values).unwrap();
         let specs = [
             ("HNSW", params(&[("M", "4"), ("efConstruction", "20")])),
             ("HNSW", params(&[("M", "48"), ("efConstruction", "60")])),
@@ -120,16 +119,22 @@ mod tests {
             ("SCANN", params(&[("nlist", "64")])),
             ("HNSWLIB", params(&[("M", "8"), ("efConstruction", "20")])),
         ];
-        for (name, params) in specs {
-            let spec = IndexSpec::parse(name, &params).unwrap();
-            for metric in [Metric::L2, Metric::Cosine] {
-                let index = build(&spec, metric, rows.clone(), &Unwatched).unwrap();
-                let (held, estimate) =
-                    (index.memory_bytes() as u64, build_bytes(&spec, metric, count, dim, 2));
-                assert!(held > 0 && held <= estimate, "{name} {params:?}: {held} of {estimate}");
-                assert!(estimate <= 6 * held + (1 << 20), "{name} {params:?}: {held} of {estimate}");
+        let count = 3_000;
+        for dim in [8, 200] {
+            let values = (0..count * dim).map(|i| ((i * 2_654_435_761_usize) % 1_000) as f32).collect();
+            let rows = VectorRows::from_vec(dim, values).unwrap();
+            for (name, params) in &specs {
+                let spec = IndexSpec::parse(name, params).unwrap();
+                for metric in [Metric::L2, Metric::Cosine] {
+                    let index = build(&spec, metric, rows.clone(), &Unwatched).unwrap();
+                    let (held, estimate) =
+                        (index.memory_bytes() as u64, build_bytes(&spec, metric, count, dim, 2));
+                    let what = format!("{name} {params:?}, {dim} dimensions: {held} of {estimate}");
+                    assert!(held > 0 && held <= estimate, "{what}");
+                    assert!(estimate <= 6 * held + (1 << 20), "{what}");
+                }
             }
         }
-        assert_eq!(build_bytes(&IndexSpec::Auto, Metric::L2, 3_000, dim, 2), 0, "a scan needs nothing");
+        assert_eq!(build_bytes(&IndexSpec::Auto, Metric::L2, count, 8, 2), 0, "a scan needs nothing");
     }
 }
