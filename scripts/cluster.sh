@@ -15,7 +15,7 @@
 #   --help          this text
 #
 # Data directories are those of the configuration, relative to the current directory. Only processes that `up` started
-# are ever stopped. The program is VECRAFT_BIN, or the release build that scripts/quickstart.sh makes.
+# are ever stopped: it notes their start times too, because a process id is given to another program one day. The program is VECRAFT_BIN, or the release build that scripts/quickstart.sh makes.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -51,9 +51,30 @@ all_ids() {
   "$program" config print --config "$config" | awk '/^\[\[node\]\]/ { n = 1 } /^\[[^[]/ { n = 0 } n && $1 == "id" { print $3 }'
 }
 
+# When a process was started, in ticks since the machine was; nothing when it has ended.
+start_of() {
+  local stat fields
+  stat="$(cat "/proc/$1/stat" 2>/dev/null)" || return 1
+  # Behind the program's name, which may hold anything: the state first.
+  read -r -a fields <<<"${stat##*) }"
+  [ "${fields[0]:-Z}" != Z ] || return 1
+  echo "${fields[19]}"
+}
+
+# The process of a node, if it is still the one that `up` started.
 pid_of() {
-  local file="$run/node-$1.pid"
-  [ -e "$file" ] && kill -0 "$(cat "$file")" 2>/dev/null && cat "$file"
+  local file="$run/node-$1.pid" pid="" noted="" now command
+  [ ! -e "$file" ] || read -r pid noted <"$file" || true
+  [[ "$pid" =~ ^[1-9][0-9]*$ ]] || return 1
+  now="$(start_of "$pid")" || return 1
+  if [ -n "$noted" ]; then
+    [ "$now" = "$noted" ] || return 1
+  else
+    # Written by a script that noted no time: its arguments tell.
+    command="$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)" || return 1
+    [[ "$command" == *" serve "*" --node $1 "* ]] || return 1
+  fi
+  echo "$pid"
 }
 
 # How a node is: OK, the reasons why not, or nothing when nobody answers.
@@ -83,14 +104,15 @@ check_ports() {
 }
 
 begin() {
-  local id="$1"
+  local id="$1" pid
   if pid_of "$id" >/dev/null; then
     echo "node $id runs already (process $(pid_of "$id"))"
     return
   fi
   mkdir -p "$run"
   nohup "$program" serve --config "$config" --node "$id" >>"$run/node-$id.log" 2>&1 &
-  echo $! >"$run/node-$id.pid"
+  pid=$!
+  echo "$pid $(start_of "$pid" || true)" >"$run/node-$id.pid"
 }
 
 await() {
@@ -115,7 +137,7 @@ end() {
   local id="$1" pid waited=0
   pid="$(pid_of "$id")" || { echo "node $id does not run"; return; }
   kill "$pid"
-  while kill -0 "$pid" 2>/dev/null; do
+  while pid_of "$id" >/dev/null; do
     [ "$waited" -lt $((STOP_SECONDS_MAX * 10)) ] || fail "node $id (process $pid) does not stop within $STOP_SECONDS_MAX s"
     waited=$((waited + 1))
     sleep 0.1

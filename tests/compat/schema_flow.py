@@ -120,6 +120,20 @@ def main():
     equal(rounded[0][0]["distance"], round(rounded[0][0]["distance"], 2), "rounded distance")
     step("search by either vector field, numpy queries, rounding")
 
+    ranked = sorted(range(ROWS), key=lambda i: l2(query, given[i]["first"]))
+    for field, of in [("large", lambda i: i), ("small", lambda i: given[i].get("small")), ("flag", lambda i: given[i]["flag"])]:
+        groups = {}
+        for i in ranked:
+            groups.setdefault(of(i), []).append(i)
+        for size, limit, offset in [(1, 5, 0), (3, 4, 1)]:
+            hits = client.search(
+                NAME, data=[query], anns_field="first", limit=limit, offset=offset, output_fields=["number"],
+                group_by_field=field, group_size=size, strict_group_size=True,
+            )[0]
+            wanted = [i for members in list(groups.values())[offset : offset + limit] for i in members[:size]]
+            equal([hit["entity"]["number"] for hit in hits], wanted, f"groups of {size} by {field}")
+    step("groups by numbers, nulls and booleans, filled over three shards")
+
     asyncio.run(asynchronous(given))
     step("the asynchronous client, 8 calls at once")
 

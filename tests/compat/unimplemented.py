@@ -107,7 +107,7 @@ def client_features():
     query = [[1.0, 1.0, 2.0, 3.0]]
     fails("search_iterator", lambda: client.search_iterator(NAME, data=query, batch_size=2), "iter")
     fails("query_iterator", lambda: client.query_iterator(NAME, filter="id > 0", batch_size=2).next(), "iterator")
-    fails("group by", lambda: client.search(NAME, data=query, group_by_field="id"), "group_by_field")
+    fails("group by several", lambda: client.search(NAME, data=query, group_by_fields=["id", "x"]), "group_by_fields")
     parts = [AnnSearchRequest(query, "vector", {}, limit=2)] * 2
     fails("hybrid_search", lambda: client.hybrid_search(NAME, parts, RRFRanker(), limit=2))
     fails("templates", lambda: client.query(NAME, filter="id > {n}", filter_params={"n": 1}), "templates")
@@ -118,7 +118,7 @@ def client_features():
     fails("another database", lambda: MilvusClient(URI, db_name="nowhere").list_collections(), "nowhere")
     client.drop_collection(NAME)
     client.close()
-    step("iterators, grouping, hybrid, templates, partial update, aliases, databases fail clearly")
+    step("iterators, grouping by several fields, hybrid, templates, partial update, aliases, databases fail clearly")
 
 
 def deadline():

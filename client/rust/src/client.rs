@@ -2,9 +2,10 @@
 
 use crate::doors::Doors;
 use crate::options::{ClientBuilder, draw_id};
+use crate::session::Session;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vecraft_types::api::{Call, Consistency, Database, MutationReply};
+use vecraft_types::api::{Call, Consistency, Database};
 use vecraft_types::{ClientId, RequestId, Result, Timestamp};
 
 /// A client of a Vecraft server. Clones share the connection, the id and the session; use one from many tasks.
@@ -20,8 +21,8 @@ pub(crate) struct Inner {
     id: ClientId,
     /// Requests named so far (I10).
     sequence: AtomicU64,
-    /// Largest timestamp of the client's own writes.
-    written: AtomicU64,
+    /// What it has written and read.
+    pub(crate) session: Session,
 }
 
 /// How the database is reached.
@@ -56,7 +57,7 @@ impl Client {
     }
 
     pub(crate) fn new(options: ClientBuilder, way: Way, id: ClientId) -> Client {
-        let inner = Inner { options, way, id, sequence: AtomicU64::new(0), written: AtomicU64::new(0) };
+        let inner = Inner { options, way, id, sequence: AtomicU64::new(0), session: Session::default() };
         Client { inner: Arc::new(inner) }
     }
 
@@ -65,12 +66,14 @@ impl Client {
         self.inner.id
     }
 
-    /// Largest timestamp of the writes acknowledged to this client; zero before the first.
+    /// Largest timestamp of the writes acknowledged to this client; zero before the first. What it has *read* is
+    /// remembered by shard and goes with each of its reads, not with this number.
     pub fn session_timestamp(&self) -> Timestamp {
-        Timestamp(self.inner.written.load(Ordering::Acquire))
+        self.inner.session.floor()
     }
 
-    /// The consistency level that sees all of this client's own writes.
+    /// The consistency level that sees all of this client's own writes and, in its own reads, nothing older than it has
+    /// seen before.
     pub fn session(&self) -> Consistency {
         Consistency::Session(self.session_timestamp())
     }
@@ -93,21 +96,6 @@ impl Inner {
     /// The call under a name: what makes something is done once, at whichever door it is asked for again.
     pub(crate) fn named(&self, call: Call) -> Call {
         Call { request: self.name(call.request), ..call }
-    }
-
-    /// Moves the session to a write's timestamp; it never goes back.
-    pub(crate) fn wrote(&self, reply: &MutationReply) {
-        self.written.fetch_max(reply.timestamp.0, Ordering::AcqRel);
-    }
-
-    /// Session and Bounded reads see the client's own writes (I20).
-    pub(crate) fn at_least_own(&self, asked: Consistency) -> Consistency {
-        let own = Timestamp(self.written.load(Ordering::Acquire));
-        match asked {
-            Consistency::Session(at) => Consistency::Session(at.max(own)),
-            Consistency::Bounded(ms, at) => Consistency::Bounded(ms, at.max(own)),
-            other => other,
-        }
     }
 
     /// A number that differs from client to client and call to call, to spread retries.

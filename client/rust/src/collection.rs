@@ -3,7 +3,9 @@
 use crate::{Client, Query, Rows, Search};
 use std::collections::BTreeMap;
 use vecraft_types::api::*;
-use vecraft_types::{CollectionDescriptor, CollectionSchema, Error, Metric, PrimaryKey, Result};
+use vecraft_types::{
+    CollectionDescriptor, CollectionSchema, Error, Metric, Packed, PrimaryKey, QueryVectors, Result,
+};
 
 /// Milvus's number of the level Bounded, the default of new collections.
 const BOUNDED: i32 = 2;
@@ -174,7 +176,13 @@ impl Collection {
 
     /// Begins a search with one vector or several, one after another (set [`Search::dim`] then).
     pub fn search(&self, vectors: &[f32]) -> Search {
-        Search::new(self.clone(), vectors)
+        Search::new(self.clone(), vectors.len() as u32, vectors.to_vec().into())
+    }
+
+    /// Begins a search of a field of packed vectors (bits, 16-bit floats, int8) of `dim` dimensions: one vector or several,
+    /// one after another.
+    pub fn search_packed(&self, kind: Packed, dim: u32, vectors: &[u8]) -> Search {
+        Search::new(self.clone(), dim, QueryVectors::Packed { kind, bytes: vectors.to_vec() })
     }
 
     /// Begins a query; an empty filter means all rows and needs a limit.

@@ -6,7 +6,10 @@ use crate::retry::{Kind, Verb};
 use async_trait::async_trait;
 use vecraft_rpc::database::DatabaseServiceClient;
 use vecraft_types::api::*;
-use vecraft_types::{CollectionDescriptor, Result};
+use vecraft_types::{Code, CollectionDescriptor, Error, Result};
+
+/// Times that a read is asked because its name means another collection than a moment ago.
+const NAMES_MOVED_MAX: usize = 4;
 
 /// Sends a verb; over the network its request is copied for every attempt.
 macro_rules! ask {
@@ -32,6 +35,25 @@ macro_rules! ask_near {
     ($client:expr, $kind:expr, $call:expr, $verb:ident, $request:ident) => {
         ask!(@ $client, Verb { name: stringify!($verb), kind: $kind, aim: Some(&$request) }, $call, $verb, $request)
     };
+}
+
+/// The same for a read of rows: it shows no less than this client has seen, and what it shows counts from then on (I20).
+macro_rules! ask_in_session {
+    ($client:expr, $call:expr, $verb:ident, $request:ident) => {{
+        let mut reading = $client.inner.session.read(&$call.database, &$request.collection);
+        for _ in 0..NAMES_MOVED_MAX {
+            let (consistency, seen) = reading.owed($request.consistency);
+            let mut asked = $request.clone();
+            asked.consistency = consistency;
+            asked.seen.extend(seen);
+            let reply = ask_near!($client, Kind::Read, $call.clone(), $verb, asked)?;
+            if reading.is_answered($request.consistency, &reply.seen) {
+                return Ok(reply);
+            }
+        }
+        let text = "the name meant another collection each time it was asked";
+        Err(Error::new(Code::NotReady, text).with("collection", &$request.collection))
+    }};
 }
 
 #[async_trait]
@@ -86,32 +108,30 @@ impl Database for Client {
     async fn insert(&self, call: Call, mut request: InsertRequest) -> Result<MutationReply> {
         request.request = self.inner.name(request.request);
         let reply = ask_near!(self, Kind::Write, call, insert, request)?;
-        self.inner.wrote(&reply);
+        self.inner.session.wrote(reply.timestamp);
         Ok(reply)
     }
 
     async fn upsert(&self, call: Call, mut request: InsertRequest) -> Result<MutationReply> {
         request.request = self.inner.name(request.request);
         let reply = ask_near!(self, Kind::Write, call, upsert, request)?;
-        self.inner.wrote(&reply);
+        self.inner.session.wrote(reply.timestamp);
         Ok(reply)
     }
 
     async fn delete(&self, call: Call, mut request: DeleteRequest) -> Result<MutationReply> {
         request.request = self.inner.name(request.request);
         let reply = ask_near!(self, Kind::Write, call, delete, request)?;
-        self.inner.wrote(&reply);
+        self.inner.session.wrote(reply.timestamp);
         Ok(reply)
     }
 
-    async fn search(&self, call: Call, mut request: SearchRequest) -> Result<SearchReply> {
-        request.consistency = self.inner.at_least_own(request.consistency);
-        ask_near!(self, Kind::Read, call, search, request)
+    async fn search(&self, call: Call, request: SearchRequest) -> Result<SearchReply> {
+        ask_in_session!(self, call, search, request)
     }
 
-    async fn query(&self, call: Call, mut request: QueryRequest) -> Result<QueryReply> {
-        request.consistency = self.inner.at_least_own(request.consistency);
-        ask_near!(self, Kind::Read, call, query, request)
+    async fn query(&self, call: Call, request: QueryRequest) -> Result<QueryReply> {
+        ask_in_session!(self, call, query, request)
     }
 
     async fn flush(&self, call: Call, collections: Vec<String>) -> Result<Vec<FlushInfo>> {

@@ -68,6 +68,7 @@
 //! | `client`, `options` | who is this client, and how is it set up? |
 //! | `collection`, `rows`, `search` | how does a program say what it wants? |
 //! | `database`, `aims` | which verbs are writes, and which nodes are they near to? |
+//! | `session` | what has this client written and read? |
 //! | `retry` | how does a call end? |
 //! | `doors`, `door` | which servers can be reached, over which connection? |
 //! | `map` | in which order would we knock? |
@@ -83,6 +84,7 @@ mod options;
 mod retry;
 mod rows;
 mod search;
+mod session;
 
 pub use client::Client;
 pub use collection::Collection;

@@ -2,7 +2,7 @@
 
 use vecraft_types::api::NamedRows;
 use vecraft_types::limits::META_FIELD;
-use vecraft_types::{Bitmap, Column, ColumnData, Error, FieldId, Result};
+use vecraft_types::{Bitmap, Column, ColumnData, Error, FieldId, Packed, Result};
 
 /// Rows to be written, one call a column. What does not fit together is said when they are sent.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +65,18 @@ impl Rows {
             self.wrong.get_or_insert(text);
         }
         self.data(field, ColumnData::FloatVector { dim, values })
+    }
+
+    /// A column of vectors of another type, one after another, little-endian; `bytes` has [`Packed::row_bytes`] a row:
+    /// an eighth of `dim` for bits, twice for 16-bit floats, as many for int8.
+    pub fn packed_vectors(mut self, field: &str, kind: Packed, dim: u32, bytes: Vec<u8>) -> Rows {
+        let width = kind.row_bytes(dim);
+        if width == 0 || !bytes.len().is_multiple_of(width) {
+            let text =
+                format!("field {field:?}: {} bytes are no whole vectors of {width} bytes", bytes.len());
+            self.wrong.get_or_insert(text);
+        }
+        self.data(field, ColumnData::PackedVector { kind, dim, bytes })
     }
 
     /// Says which rows of the column given last are null: `false` means null.

@@ -3,7 +3,7 @@
 use crate::Collection;
 use std::sync::Arc;
 use vecraft_types::api::*;
-use vecraft_types::{ColumnData, Error, Metric, PrimaryKey, Result};
+use vecraft_types::{ColumnData, Error, Metric, PrimaryKey, QueryVectors, Result};
 
 /// A search about to be sent. Limit 10, the session's consistency, no output fields unless said otherwise.
 #[must_use = "a search does nothing until run() or one() is awaited"]
@@ -13,20 +13,22 @@ pub struct Search {
 }
 
 impl Search {
-    pub(crate) fn new(collection: Collection, vectors: &[f32]) -> Search {
+    pub(crate) fn new(collection: Collection, dim: u32, vectors: QueryVectors) -> Search {
         let request = SearchRequest {
             collection: collection.name().to_owned(),
             partitions: Vec::new(),
             field: String::new(),
-            dim: vectors.len() as u32,
-            vectors: vectors.to_vec(),
+            dim,
+            vectors,
             metric: None,
             limit: 10,
             offset: 0,
             filter: String::new(),
             params: Default::default(),
             output_fields: Vec::new(),
+            group_by: None,
             consistency: collection.client().session(),
+            seen: Vec::new(),
         };
         Search { collection, request }
     }
@@ -67,14 +69,31 @@ impl Search {
         self
     }
 
-    /// Only hits whose score is nearer than this: with L2 less, with IP and COSINE greater.
+    /// Only hits whose score is nearer than this: with L2, HAMMING and JACCARD less, with IP and COSINE greater.
     pub fn radius(self, radius: f32) -> Search {
         self.param("radius", radius)
     }
 
-    /// Only hits whose score is not nearer than this: with L2 at least so much, with IP and COSINE at most.
+    /// Only hits whose score is not nearer than this: with L2, HAMMING and JACCARD at least so much, with IP and COSINE at most.
     pub fn range_filter(self, near: f32) -> Search {
         self.param("range_filter", near)
+    }
+
+    /// Groups of rows with the same value in a field (Bool, an integer or VarChar) instead of single rows, at most `size`
+    /// of each. The limit counts groups; the hits of a group follow one another, the group with the nearest hit first.
+    /// Further rows of a group are those seen on the way; [`fill_groups`](Search::fill_groups) looks for all.
+    pub fn group_by(mut self, field: &str, size: usize) -> Search {
+        let is_strict = self.request.group_by.is_some_and(|by| by.is_strict);
+        self.request.group_by = Some(GroupBy { field: field.to_owned(), size, is_strict });
+        self
+    }
+
+    /// Every group gets as many rows as it may have, if they are there. Only after [`group_by`](Search::group_by).
+    pub fn fill_groups(mut self) -> Search {
+        if let Some(by) = &mut self.request.group_by {
+            by.is_strict = true;
+        }
+        self
     }
 
     /// Fields to return with each hit.
@@ -112,7 +131,7 @@ impl Search {
 pub struct Hit {
     /// Its primary key.
     pub key: PrimaryKey,
-    /// Milvus's score: L2 squared (smaller is nearer); IP and COSINE as they are.
+    /// Milvus's score: L2 squared, HAMMING, JACCARD (smaller is nearer); IP and COSINE as they are.
     pub score: f32,
     rows: Arc<NamedRows>,
     row: usize,
@@ -151,6 +170,17 @@ impl Hit {
     pub fn bool(&self, field: &str) -> Option<bool> {
         match self.value(field)? {
             ColumnData::Bool(v) => v.get(self.row).copied(),
+            _ => None,
+        }
+    }
+
+    /// A vector output field of another type than floats: its bytes.
+    pub fn packed_vector(&self, field: &str) -> Option<&[u8]> {
+        match self.value(field)? {
+            ColumnData::PackedVector { kind, dim, bytes } => {
+                let width = kind.row_bytes(*dim);
+                bytes.get(self.row * width..(self.row + 1) * width)
+            }
             _ => None,
         }
     }
@@ -210,6 +240,7 @@ impl Query {
             limit: None,
             offset: 0,
             consistency: collection.client().session(),
+            seen: Vec::new(),
         };
         Query { collection, request }
     }

@@ -134,7 +134,8 @@ section! {
         /// Near it, growing rows are written to files early; above it, inserts are answered `memory limit exceeded`
         /// while reads and deletes go on; so are those for groups that have a voting replica here.
         memory_limit_bytes: u64 = 0, 0..=1 << 46;
-        /// Bytes of writes accepted and not yet applied. More are answered `rate limited` with a time to retry.
+        /// Bytes of writes accepted and not yet applied. More are answered `rate limited` with a time to retry. Requests
+        /// that are not all there yet may have as much at the client port, all connections together.
         inflight_bytes_max: u64 = 256 * MIB, MIB..=16 * GIB;
     }
 }

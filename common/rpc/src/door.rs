@@ -1,11 +1,13 @@
 //! A door's end of a client's connection, as tarpc wants it: questions come in, answers go out.
 //!
-//! Ours because of one case: a question that is too long is skipped and answered here, and neither tarpc nor the
-//! database hears of it. It decides nothing else.
+//! Ours because of one case: a question that is too long, or for which there is no room just now, is skipped and answered
+//! here, and neither tarpc nor the database hears of it. It decides nothing else.
 
+use crate::arriving::Arriving;
 use crate::database::{DatabaseServiceRequest, DatabaseServiceResponse};
-use crate::framing::{Frame, Framing, Heard};
-use crate::wire::{read_question, refuse_too_long, write_answer};
+use crate::framing::{Frame, Framing};
+use crate::heard::Heard;
+use crate::wire::{read_question, refuse_unread, write_answer};
 use bytes::Bytes;
 use futures::{Sink, SinkExt, Stream, StreamExt, ready};
 use std::io;
@@ -19,20 +21,24 @@ use tokio::net::TcpStream;
 /// See the [module](self).
 pub(crate) struct DoorEnd {
     frames: Framed<TcpStream, Framing>,
-    frame_bytes_max: usize,
     /// A refusal that waits for room in the buffer of answers.
     refusal: Option<Bytes>,
 }
 
 impl DoorEnd {
-    /// Frames an accepted socket; questions of more than `frame_bytes_max` bytes are refused.
+    /// Frames an accepted socket; questions of more than `frame_bytes_max` bytes are refused, and those for which
+    /// `arriving` has no room.
     ///
     /// # Errors
     /// When the socket's options cannot be set, which means that it is already closed.
-    pub(crate) fn new(stream: TcpStream, frame_bytes_max: usize) -> io::Result<DoorEnd> {
+    pub(crate) fn new(
+        stream: TcpStream,
+        frame_bytes_max: usize,
+        arriving: Arc<Arriving>,
+    ) -> io::Result<DoorEnd> {
         stream.set_nodelay(true)?;
-        let frames = Framed::new(stream, Framing::new(frame_bytes_max));
-        Ok(DoorEnd { frames, frame_bytes_max, refusal: None })
+        let frames = Framed::new(stream, Framing::new(frame_bytes_max, arriving));
+        Ok(DoorEnd { frames, refusal: None })
     }
 
     /// What comes in, as it comes.
@@ -54,9 +60,9 @@ impl Stream for DoorEnd {
                 }
             }
             match ready!(self.frames.poll_next_unpin(cx)) {
-                Some(Ok(Frame::Whole(bytes))) => return Poll::Ready(Some(read_question(&bytes))),
-                Some(Ok(Frame::TooLong { head, bytes })) => {
-                    self.refusal = Some(refuse_too_long(&head, bytes, self.frame_bytes_max)?);
+                Some(Ok(Frame::Whole(bytes, _room))) => return Poll::Ready(Some(read_question(&bytes))),
+                Some(Ok(Frame::Unread { head, bytes, why })) => {
+                    self.refusal = Some(refuse_unread(&head, bytes, why)?);
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),

@@ -41,6 +41,9 @@ pub struct NodeReport {
     pub unfit: Option<String>,
     /// Groups that it should not lead, each with the reason: its replica has a damaged file.
     pub unfit_in: BTreeMap<GroupId, String>,
+    /// Groups whose replica here is out of service until somebody does something, each with the reason. One that only
+    /// waits for room on its disk is not among them: it begins again by itself.
+    pub out_of_service: BTreeMap<GroupId, String>,
 }
 
 /// A change of a group's members, or of its leader.

@@ -5,14 +5,18 @@
 //! ```
 //! A connection that sends anything but well-formed frames is closed with one log line, and no more often than
 //! once in ten minutes from one host; the others do not notice.
-//! One that says nothing at all is closed after a few seconds, and at a full door the one that was idle the longest gives
-//! way to a new one ([`crate::places`]): strangers who only sit there keep nobody out.
-//! A request that is too long is skipped and refused, and its connection goes on.
+//! One that says nothing at all is closed after a few seconds, as is one whose request was begun and does not go on (`heard`);
+//! at a full door the one that was idle the longest gives way to a new one ([`crate::places`]): strangers who only sit there
+//! keep nobody out.
+//! A request that is too long is skipped and refused, and its connection goes on. So is one for which there is no memory:
+//! all that arrive have one limit (`arriving`, I21).
 //! A call whose caller went away is dropped at its next await, as at the Milvus door.
 
+use crate::arriving::Arriving;
 use crate::complaints::Complaints;
 use crate::database::DatabaseService;
 use crate::door::DoorEnd;
+use crate::heard::Pace;
 use crate::places::{Place, Places};
 use crate::transport::{IN_FLIGHT_MAX, chain};
 use crate::wire::{ENVELOPE_BYTES, left_ms};
@@ -22,6 +26,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tarpc::context::Context;
 use tarpc::server::{BaseChannel, Channel, Config, limits::requests_per_channel::MaxRequests};
@@ -39,12 +44,20 @@ pub struct ServeOptions {
     pub connections_max: usize,
     /// How long a connection must have been idle before it is closed for another one.
     pub idle_min: Duration,
-    /// How long a connection may be silent before its first request is there.
+    /// How long a connection may be silent before its first request is there, and how often one looks whether a request
+    /// that was begun goes on.
     pub silent_max: Duration,
+    /// Bytes a second that come at least of a request that was begun, or its connection is closed.
+    pub pace_min: u64,
     /// Calls of one connection under way at once; further ones are answered "busy".
     pub in_flight_max: usize,
     /// Bytes of one request; a larger one is refused without being read.
     pub message_bytes_max: usize,
+    /// Bytes of all requests together that are not all there yet; one that needs more is answered "busy". At least one of
+    /// the largest is taken, and short ones always are.
+    pub arriving_bytes_max: usize,
+    /// Where those bytes are counted (I21).
+    pub arriving: Arc<AtomicU64>,
     /// How long calls under way may still run after shutdown.
     pub drain_max: Duration,
 }
@@ -55,8 +68,12 @@ impl Default for ServeOptions {
             connections_max: 1_024,
             idle_min: Duration::from_secs(1),
             silent_max: Duration::from_secs(5),
+            // Sixteen such connections share a link of 1 MiB/s.
+            pace_min: 64 << 10,
             in_flight_max: IN_FLIGHT_MAX,
             message_bytes_max: MESSAGE_BYTES_MAX,
+            arriving_bytes_max: 256 << 20,
+            arriving: Arc::default(),
             drain_max: Duration::from_secs(10),
         }
     }
@@ -82,6 +99,8 @@ pub async fn serve_database(
     let places = Places::new(options.connections_max, options.idle_min);
     let mut connections = JoinSet::new();
     let complaints: Arc<Complaints<IpAddr>> = Arc::default();
+    let frame_bytes_max = options.message_bytes_max + ENVELOPE_BYTES;
+    let arriving = Arriving::new(options.arriving_bytes_max.max(frame_bytes_max), options.arriving.clone());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         while connections.try_join_next().is_some() {}
@@ -92,10 +111,14 @@ pub async fn serve_database(
         match accepted {
             Ok((stream, place)) => {
                 let (door, options, stopping) = (Door { db: db.clone() }, options.clone(), stopping.clone());
-                let complaints = complaints.clone();
+                let (complaints, arriving) = (complaints.clone(), arriving.clone());
                 connections.spawn(async move {
                     let peer = stream.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip());
-                    if let Err(error) = converse(stream, place, door, &options, stopping).await {
+                    let conversed = match DoorEnd::new(stream, frame_bytes_max, arriving) {
+                        Ok(end) => converse(end, place, door, &options, stopping).await,
+                        Err(error) => Err(error),
+                    };
+                    if let Err(error) = conversed {
                         complaints.tell(peer, "a client's connection was closed", &chain(&error));
                     }
                 });
@@ -122,18 +145,18 @@ async fn accept(listener: &TcpListener, places: &Arc<Places>) -> io::Result<(Tcp
 
 /// One connection, until it ends, breaks, gives way, or is idle while stopping.
 async fn converse(
-    stream: TcpStream,
+    end: DoorEnd,
     place: Place,
     door: Door,
     options: &ServeOptions,
     mut stopping: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let end = DoorEnd::new(stream, options.message_bytes_max + ENVELOPE_BYTES)?;
     let heard = end.heard();
     let channel = MaxRequests::new(BaseChannel::new(Config::default(), end), options.in_flight_max);
     let mut calls = std::pin::pin!(channel.requests());
     let mut look = tokio::time::interval(DRAIN_LOOK);
-    let mut silence = std::pin::pin!(heard.silence(options.silent_max));
+    let pace = Pace { look: options.silent_max, bytes_per_s_min: options.pace_min };
+    let mut stall = std::pin::pin!(heard.stall(pace));
     loop {
         let is_stopping = *stopping.borrow();
         tokio::select! {
@@ -151,9 +174,8 @@ async fn converse(
                 None => return Ok(()),
             },
             () = place.must_leave() => return Ok(()),
-            () = &mut silence => {
-                let text = format!("no request, and nothing for {} ms", options.silent_max.as_millis());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            stall = &mut stall => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, pace.explain(stall).to_string()));
             }
             changed = stopping.changed(), if !is_stopping => if changed.is_err() { return Ok(()) },
             _ = look.tick(), if is_stopping => {

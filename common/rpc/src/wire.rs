@@ -139,18 +139,36 @@ impl<T: Serialize> Serializer<Response<T>> for WireCodec {
     }
 }
 
+/// Why a question was skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is longer than this door takes.
+    TooLong { max: usize },
+    /// All requests that arrive at this door may have so many bytes together, and have them.
+    NoRoom { max: u64 },
+}
+
 /// The answer to a question of so many bytes that was not read, but for its front.
 ///
 /// # Errors
 /// When the front is not that of a question that could be answered.
-pub(crate) fn refuse_too_long(head: &[u8], bytes: usize, max: usize) -> io::Result<Bytes> {
+pub(crate) fn refuse_unread(head: &[u8], bytes: usize, why: Unread) -> io::Result<Bytes> {
     // The number of the variant, as bincode writes it, and the id, which every variant has first.
     let ((variant, id), _) = codec::decode_start::<(u32, u64)>(head).map_err(malformed)?;
     if variant != 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a long message that asks nothing"));
     }
-    let text = format!("the request has {bytes} bytes, at most {max} are allowed: send fewer rows");
-    write_refusal(id, Refusal::TooLarge(text))
+    let refusal = match why {
+        Unread::TooLong { max } => {
+            let text = format!("the request has {bytes} bytes, at most {max} are allowed: send fewer rows");
+            Refusal::TooLarge(text)
+        }
+        Unread::NoRoom { max } => Refusal::Busy(format!(
+            "no room for a request of {bytes} bytes: those that arrive now have {} MiB together, which is the limit; send it again",
+            max >> 20
+        )),
+    };
+    write_refusal(id, refusal)
 }
 
 fn write_refusal(id: u64, refusal: Refusal) -> io::Result<Bytes> {

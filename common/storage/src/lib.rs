@@ -8,6 +8,7 @@
 //! | [`Kv`] | ordered tables with atomic batches; [`RocksKv`] and its twin [`SimKv`] with the same sync contract |
 //! | [`publish`], [`read_published`] | small checksummed files that appear atomically |
 //! | [`BlockWriter`], [`BlockFile`] | large immutable files, one xxh3 per 64 KiB block, memory mapped |
+//! | [`Reserve`] | space that is kept back for the moment when the disk is full |
 //! | [`DirLock`] | one process per data directory |
 //! | [`failpoint`](mod@failpoint) | named places where a test can inject an error, a delay or a stop |
 //!
@@ -23,6 +24,7 @@ pub mod failpoint;
 mod file;
 mod kv;
 mod lock;
+mod reserve;
 mod rng;
 mod secret;
 
@@ -31,4 +33,5 @@ pub use error::{Error, Result};
 pub use file::{BLOCK_BYTES, BlockFile, BlockFileInfo, BlockWriter, FileKind, publish, read_published};
 pub use kv::{KeyRange, Kv, KvOp, RocksKv, RocksOptions, SimKv, Table, Visit, WriteBatch};
 pub use lock::DirLock;
+pub use reserve::Reserve;
 pub use secret::read_secret;

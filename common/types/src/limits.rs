@@ -1,9 +1,13 @@
 //! Milvus's limits, which are ours too.
 
-/// Smallest dimension of a float vector.
+/// Smallest dimension of a dense vector.
 pub const DIM_MIN: u32 = 2;
-/// Largest dimension of a float vector.
+/// Largest dimension of a dense vector.
 pub const DIM_MAX: u32 = 32_768;
+/// Smallest dimension of a binary vector, and what every one is a multiple of.
+pub const BIT_DIM_STEP: u32 = 8;
+/// Largest dimension of a binary vector.
+pub const BIT_DIM_MAX: u32 = DIM_MAX * 8;
 /// Most fields a schema may have.
 pub const FIELDS_MAX: usize = 64;
 /// Most vector fields a schema may have.

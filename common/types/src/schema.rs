@@ -1,11 +1,13 @@
-//! Collection schemas: what fields there are. Their rules are in [`check`].
+//! Collection schemas: what fields there are. Their rules are in [`check`], those of vectors and indexes in [`vectors`].
 
 mod check;
+mod vectors;
 
 pub use check::check_name;
+pub use vectors::{check_metric, check_vector_index, is_scan};
 
 use crate::limits::META_FIELD;
-use crate::{Error, FieldId, Metric, Result, Value};
+use crate::{Error, FieldId, Metric, Packed, Result, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -38,6 +40,26 @@ pub enum DataType {
         /// Number of dimensions, 2 to 32,768.
         dim: u32,
     },
+    /// A vector of bits.
+    BinaryVector {
+        /// Number of bits, a multiple of 8 from 8 to 262,144.
+        dim: u32,
+    },
+    /// A dense vector of IEEE 16-bit floats.
+    Float16Vector {
+        /// Number of dimensions, 2 to 32,768.
+        dim: u32,
+    },
+    /// A dense vector of brain floats (the upper halves of f32).
+    BFloat16Vector {
+        /// Number of dimensions, 2 to 32,768.
+        dim: u32,
+    },
+    /// A dense vector of 8-bit signed integers.
+    Int8Vector {
+        /// Number of dimensions, 2 to 32,768.
+        dim: u32,
+    },
 }
 
 impl DataType {
@@ -54,19 +76,53 @@ impl DataType {
             DataType::VarChar { .. } => "VarChar",
             DataType::Json => "JSON",
             DataType::FloatVector { .. } => "FloatVector",
+            DataType::BinaryVector { .. } => Packed::Bit.type_name(),
+            DataType::Float16Vector { .. } => Packed::Float16.type_name(),
+            DataType::BFloat16Vector { .. } => Packed::BFloat16.type_name(),
+            DataType::Int8Vector { .. } => Packed::Int8.type_name(),
         }
     }
 
     /// True for vector types.
     pub fn is_vector(&self) -> bool {
-        matches!(self, DataType::FloatVector { .. })
+        self.dim().is_some()
     }
 
     /// The dimension of a vector type.
     pub fn dim(&self) -> Option<u32> {
         match self {
             DataType::FloatVector { dim } => Some(*dim),
+            _ => self.packed().map(|(_, dim)| dim),
+        }
+    }
+
+    /// What the elements of a packed vector type are, and its dimension.
+    pub fn packed(&self) -> Option<(Packed, u32)> {
+        match self {
+            DataType::BinaryVector { dim } => Some((Packed::Bit, *dim)),
+            DataType::Float16Vector { dim } => Some((Packed::Float16, *dim)),
+            DataType::BFloat16Vector { dim } => Some((Packed::BFloat16, *dim)),
+            DataType::Int8Vector { dim } => Some((Packed::Int8, *dim)),
             _ => None,
+        }
+    }
+
+    /// The type of packed vectors.
+    pub fn of_packed(kind: Packed, dim: u32) -> DataType {
+        match kind {
+            Packed::Bit => DataType::BinaryVector { dim },
+            Packed::Float16 => DataType::Float16Vector { dim },
+            Packed::BFloat16 => DataType::BFloat16Vector { dim },
+            Packed::Int8 => DataType::Int8Vector { dim },
+        }
+    }
+
+    /// The metrics that compare vectors of this type, Milvus's default first; none for scalars.
+    pub fn metrics(&self) -> &'static [Metric] {
+        match self {
+            DataType::BinaryVector { .. } => &[Metric::Hamming, Metric::Jaccard],
+            _ if self.is_vector() => &[Metric::Cosine, Metric::L2, Metric::Ip],
+            _ => &[],
         }
     }
 }

@@ -90,7 +90,7 @@ impl<'a> ColumnValues<'a> {
             ColumnData::Double(v) => ColumnValues::Double(v),
             ColumnData::VarChar(v) => ColumnValues::VarChar(Box::new(v)),
             ColumnData::Json(v) => ColumnValues::Json(Box::new(v)),
-            ColumnData::FloatVector { .. } => return None,
+            ColumnData::FloatVector { .. } | ColumnData::PackedVector { .. } => return None,
         })
     }
 

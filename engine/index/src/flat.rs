@@ -8,7 +8,6 @@ use crate::{
     VectorIndex, VectorRows,
 };
 use std::io::Write;
-use vecraft_kernel::Query;
 use vecraft_types::{Bitmap, Metric};
 
 /// The `k` nearest rows whose filter bit is set (no filter: all), nearest first, equal distances by lower row.
@@ -36,7 +35,7 @@ pub(crate) fn exact<R: Rows + ?Sized>(
     let mut top = TopK::new(k.min(matches));
     let mut distances = 0;
     if !top.is_full() {
-        distances = scan(&Query::new(metric, query), rows, filter, &mut top);
+        distances = scan(&rows.query(metric, query), rows, filter, &mut top);
     }
     Ok(SearchOutcome { hits: top.into_hits(), stats: SearchStats { strategy: Strategy::Exact, distances } })
 }

@@ -30,7 +30,7 @@ pub(crate) fn train(
     sample.truncate(nlist.saturating_mul(SAMPLE_PER_LIST));
     let mut centroids = Vec::with_capacity(nlist * dim);
     for &row in &sample[..nlist] {
-        centroids.extend_from_slice(scorer.rows.row(row));
+        centroids.extend_from_slice(&scorer.rows.values(row));
     }
     make_unit(scorer.metric, &mut centroids, dim);
     // Rows in order are read faster.
@@ -40,7 +40,8 @@ pub(crate) fn train(
             return Err(Error::Cancelled { done: 0, total: rows });
         }
         let near = Centroids::new(scorer.metric, &centroids, dim, values);
-        let lists: Vec<u32> = sample.par_iter().map(|&row| near.nearest(scorer.rows.row(row)).0).collect();
+        let lists: Vec<u32> =
+            sample.par_iter().map(|&row| near.nearest(&scorer.rows.values(row)).0).collect();
         centroids = averages(scorer, &sample, &lists, &centroids);
         make_unit(scorer.metric, &mut centroids, dim);
     }
@@ -167,7 +168,7 @@ fn averages(scorer: &Scorer, sample: &[u32], lists: &[u32], old: &[f32]) -> Vec<
             && let Some(donor) = donors.next()
             && let Some(&row) = members[*donor].last()
         {
-            centroids[list * dim..][..dim].copy_from_slice(scorer.rows.row(row));
+            centroids[list * dim..][..dim].copy_from_slice(&scorer.rows.values(row));
         }
     }
     centroids

@@ -1,8 +1,12 @@
-//! Where the vectors are: raw f32 rows owned by somebody else, read in place.
+//! Where the vectors are: raw rows owned by somebody else, read in place; f32, or numbers of one or two bytes.
 
 use crate::{Error, Result};
 use bytes::Bytes;
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
+use vecraft_kernel::{Query, inverse_norm, packed_inverse_norm, prefetch_codes, prefetch_row, widened};
+use vecraft_types::{Metric, Packed};
 
 #[cfg(target_endian = "big")]
 compile_error!("vectors are read in place as little-endian f32");
@@ -23,6 +27,29 @@ pub trait Rows: Sync {
 
     /// Row `row`, `dim` values. May panic if `row >= len`.
     fn row(&self, row: u32) -> &[f32];
+
+    /// Distance of a query from a row.
+    #[inline(always)]
+    fn distance(&self, query: &Query<'_>, row: u32) -> f32 {
+        query.distance(self.row(row))
+    }
+
+    /// Distances of a query from four rows, bit for bit those of [`Rows::distance`].
+    #[inline(always)]
+    fn distance4(&self, query: &Query<'_>, ids: [u32; 4]) -> [f32; 4] {
+        query.distance4(ids.map(|id| self.row(id)))
+    }
+
+    /// Hints that a row will be read soon.
+    #[inline(always)]
+    fn prefetch(&self, row: u32) {
+        prefetch_row(self.row(row));
+    }
+
+    /// A query of raw values made ready for these rows.
+    fn query<'q>(&self, metric: Metric, values: &'q [f32]) -> Query<'q> {
+        Query::new(metric, values)
+    }
 }
 
 /// Immutable rows in one or more chunks, shared by reference count. Cloning is cheap.
@@ -34,13 +61,17 @@ pub struct VectorRows {
 }
 
 struct Inner {
-    /// Start of each chunk; valid as long as `_chunks` lives, since a `Bytes` never moves its data.
-    starts: Vec<*const f32>,
+    /// `None`: f32.
+    packed: Option<Packed>,
+    /// Start of each chunk, aligned for f32 where the rows are; valid as long as `_chunks` lives, since a `Bytes` never
+    /// moves its data.
+    starts: Vec<*const u8>,
     _chunks: Vec<Bytes>,
     chunk_log2: u32,
     len: usize,
     dim: usize,
-    stride: usize,
+    row_bytes: usize,
+    stride_bytes: usize,
 }
 
 // SAFETY: `starts` point into immutable memory owned by `_chunks`, which are Send and Sync themselves.
@@ -84,6 +115,27 @@ impl VectorRows {
         if dim == 0 || stride < dim {
             return Err(Error::Rows(format!("dimension {dim} with stride {stride}")));
         }
+        let width = size_of::<f32>();
+        Self::make(None, dim, (dim * width, stride * width), len, chunk_log2, chunks)
+    }
+
+    /// Reads `len` packed rows in place. Bits have no index.
+    pub fn from_packed(kind: Packed, dim: usize, len: usize, bytes: Bytes) -> Result<VectorRows> {
+        let width = u32::try_from(dim).map_or(0, |dim| kind.row_bytes(dim));
+        if width == 0 || kind == Packed::Bit {
+            return Err(Error::Rows(format!("dimension {dim} of {}", kind.type_name())));
+        }
+        Self::make(Some(kind), dim, (width, width), len, 31, vec![bytes])
+    }
+
+    fn make(
+        packed: Option<Packed>,
+        dim: usize,
+        (row_bytes, stride_bytes): (usize, usize),
+        len: usize,
+        chunk_log2: u32,
+        chunks: Vec<Bytes>,
+    ) -> Result<VectorRows> {
         if chunk_log2 > 31 || len >= 1 << 31 {
             return Err(Error::Rows(format!(
                 "{len} rows in chunks of 2^{chunk_log2}; the limit is 2^31 - 1 rows"
@@ -97,18 +149,26 @@ impl VectorRows {
         let mut starts = Vec::with_capacity(wanted);
         for (i, chunk) in chunks.iter().take(wanted).enumerate() {
             let rows = (len - i * per_chunk).min(per_chunk);
-            let bytes = ((rows - 1) * stride + dim) * size_of::<f32>();
+            let bytes = (rows - 1) * stride_bytes + row_bytes;
             if chunk.len() < bytes {
                 return Err(Error::Rows(format!(
                     "chunk {i} has {} bytes, {rows} rows need {bytes}",
                     chunk.len()
                 )));
             }
-            let values: &[f32] = bytemuck::try_cast_slice(&chunk[..bytes])
-                .map_err(|reason| Error::Rows(format!("chunk {i}: {reason}")))?;
-            starts.push(values.as_ptr());
+            if packed.is_none() {
+                bytemuck::try_cast_slice::<u8, f32>(&chunk[..bytes])
+                    .map_err(|reason| Error::Rows(format!("chunk {i}: {reason}")))?;
+            }
+            starts.push(chunk.as_ptr());
         }
-        Ok(VectorRows { inner: Arc::new(Inner { starts, _chunks: chunks, chunk_log2, len, dim, stride }) })
+        let inner = Inner { packed, starts, _chunks: chunks, chunk_log2, len, dim, row_bytes, stride_bytes };
+        Ok(VectorRows { inner: Arc::new(inner) })
+    }
+
+    /// What the elements are; `None` for f32.
+    pub fn packed(&self) -> Option<Packed> {
+        self.inner.packed
     }
 
     /// Number of rows.
@@ -126,17 +186,58 @@ impl VectorRows {
         self.inner.dim
     }
 
-    /// Row `row`. Panics if there is none.
+    /// Row `row` of f32. Panics if there is none, or if the rows are packed ([`VectorRows::values`] has those too).
     #[inline(always)]
     pub fn row(&self, row: u32) -> &[f32] {
+        assert!(self.inner.packed.is_none(), "packed rows are no f32");
+        let start = self.start(row).cast::<f32>();
+        // SAFETY: as `start` says; f32 rows are aligned and hold `dim` values (checked when made).
+        unsafe { std::slice::from_raw_parts(start, self.inner.dim) }
+    }
+
+    /// Row `row` as f32 values: in place, or widened. Panics if there is none.
+    #[inline]
+    pub fn values(&self, row: u32) -> Cow<'_, [f32]> {
+        match self.inner.packed {
+            None => Cow::Borrowed(self.row(row)),
+            Some(kind) => Cow::Owned(widened(kind, self.bytes(row))),
+        }
+    }
+
+    /// The values in a range of row `row`: in place, or widened. Panics if there are none such.
+    pub(crate) fn part(&self, row: u32, range: Range<usize>) -> Cow<'_, [f32]> {
+        match self.inner.packed {
+            None => Cow::Borrowed(&self.row(row)[range]),
+            Some(kind) => {
+                let width = self.inner.row_bytes / self.inner.dim;
+                Cow::Owned(widened(kind, &self.bytes(row)[range.start * width..range.end * width]))
+            }
+        }
+    }
+
+    /// The bytes of row `row`. Panics if there is none.
+    #[inline(always)]
+    pub(crate) fn bytes(&self, row: u32) -> &[u8] {
+        // SAFETY: as `start` says.
+        unsafe { std::slice::from_raw_parts(self.start(row), self.inner.row_bytes) }
+    }
+
+    /// Where `row_bytes` bytes of a row begin. Panics if there is no such row.
+    #[inline(always)]
+    fn start(&self, row: u32) -> *const u8 {
         let inner = &*self.inner;
         let row = row as usize;
         assert!(row < inner.len, "row {row} of {}", inner.len);
         let within = row & ((1usize << inner.chunk_log2) - 1);
-        // SAFETY: `row < len`, so the chunk exists and holds `within * stride + dim` values (checked when made).
-        unsafe {
-            let start = *inner.starts.get_unchecked(row >> inner.chunk_log2);
-            std::slice::from_raw_parts(start.add(within * inner.stride), inner.dim)
+        // SAFETY: `row < len`, so the chunk exists and holds so many bytes (checked when made).
+        unsafe { inner.starts.get_unchecked(row >> inner.chunk_log2).add(within * inner.stride_bytes) }
+    }
+
+    /// One over a row's Euclidean norm.
+    pub(crate) fn inverse_norm(&self, row: u32) -> f32 {
+        match self.inner.packed {
+            None => inverse_norm(self.row(row)),
+            Some(kind) => packed_inverse_norm(kind, self.bytes(row)),
         }
     }
 
@@ -145,7 +246,7 @@ impl VectorRows {
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
         let step = self.len().div_ceil(64).max(1);
         for row in (0..self.len()).step_by(step) {
-            hash.update(bytemuck::cast_slice(self.row(row as u32)));
+            hash.update(self.bytes(row as u32));
         }
         hash.digest()
     }
@@ -164,10 +265,39 @@ impl Rows for VectorRows {
     fn row(&self, row: u32) -> &[f32] {
         VectorRows::row(self, row)
     }
+
+    #[inline(always)]
+    fn distance(&self, query: &Query<'_>, row: u32) -> f32 {
+        match self.inner.packed {
+            None => query.distance(self.row(row)),
+            Some(kind) => query.distance_packed(kind, self.bytes(row)),
+        }
+    }
+
+    #[inline(always)]
+    fn distance4(&self, query: &Query<'_>, ids: [u32; 4]) -> [f32; 4] {
+        match self.inner.packed {
+            None => query.distance4(ids.map(|id| self.row(id))),
+            Some(kind) => ids.map(|id| query.distance_packed(kind, self.bytes(id))),
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, row: u32) {
+        prefetch_codes(self.bytes(row));
+    }
+
+    fn query<'q>(&self, metric: Metric, values: &'q [f32]) -> Query<'q> {
+        match self.inner.packed {
+            None => Query::new(metric, values),
+            Some(kind) => Query::over_packed(metric, kind, Cow::Borrowed(values)),
+        }
+    }
 }
 
 impl std::fmt::Debug for VectorRows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "VectorRows({} x {})", self.len(), self.dim())
+        let kind = self.packed().map_or("f32", Packed::type_name);
+        write!(f, "VectorRows({} x {} {kind})", self.len(), self.dim())
     }
 }

@@ -1,7 +1,7 @@
 //! Exact distances to many rows: the inner loop of flat search, of brute force under a filter and of reranking.
 
 use crate::{Rows, TopK};
-use vecraft_kernel::{Query, prefetch_row};
+use vecraft_kernel::Query;
 use vecraft_types::Bitmap;
 
 /// Rows whose memory is asked for ahead of the row being computed.
@@ -47,19 +47,19 @@ pub(crate) fn for_each_block(rows: usize, filter: Option<&Bitmap>, mut visit: im
 /// Distances of a few rows into `out` (same length as `ids`).
 pub(crate) fn distances<R: Rows + ?Sized>(query: &Query<'_>, rows: &R, ids: &[u32], out: &mut [f32]) {
     for &id in ids.iter().take(AHEAD) {
-        prefetch_row(rows.row(id));
+        rows.prefetch(id);
     }
     let mut at = 0;
     while at + 4 <= ids.len() {
         for &id in ids.iter().skip(at + AHEAD).take(4) {
-            prefetch_row(rows.row(id));
+            rows.prefetch(id);
         }
-        let four = [rows.row(ids[at]), rows.row(ids[at + 1]), rows.row(ids[at + 2]), rows.row(ids[at + 3])];
-        out[at..at + 4].copy_from_slice(&query.distance4(four));
+        let four = [ids[at], ids[at + 1], ids[at + 2], ids[at + 3]];
+        out[at..at + 4].copy_from_slice(&rows.distance4(query, four));
         at += 4;
     }
     for i in at..ids.len() {
-        out[i] = query.distance(rows.row(ids[i]));
+        out[i] = rows.distance(query, ids[i]);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Distances between a query and rows, and among rows, with the norms COSINE needs kept at hand.
 
 use crate::distances::{Distances, RowDistances};
-use crate::{VectorRows, container};
+use crate::{Rows, VectorRows, container};
 use rayon::prelude::*;
-use vecraft_kernel::{Query, inverse_norm, prefetch_row};
+use vecraft_kernel::Query;
 use vecraft_types::Metric;
 
 /// Rows with their inverse norms (4 bytes a row, COSINE only).
@@ -18,10 +18,10 @@ impl Scorer {
     /// Reads every row once if the metric needs norms.
     pub(crate) fn new(metric: Metric, rows: VectorRows) -> Scorer {
         let inverse_norms = match metric {
-            Metric::L2 | Metric::Ip => Vec::new(),
             Metric::Cosine => {
-                (0..rows.len() as u32).into_par_iter().map(|row| inverse_norm(rows.row(row))).collect()
+                (0..rows.len() as u32).into_par_iter().map(|row| rows.inverse_norm(row)).collect()
             }
+            _ => Vec::new(),
         };
         Scorer { metric, rows, inverse_norms }
     }
@@ -51,6 +51,11 @@ impl Scorer {
         self.inverse_norms.get(row as usize).copied().unwrap_or(0.0)
     }
 
+    /// A query of raw values made ready for these rows.
+    pub(crate) fn query<'q>(&self, values: &'q [f32]) -> Query<'q> {
+        Rows::query(&self.rows, self.metric, values)
+    }
+
     /// What a row counts in a mean: COSINE takes the mean of unit vectors.
     pub(crate) fn weight(&self, row: u32) -> f32 {
         if self.metric == Metric::Cosine { self.inverse_norm(row) } else { 1.0 }
@@ -61,7 +66,7 @@ impl Scorer {
         let mut sums = vec![0.0f64; self.rows.dim()];
         for &row in rows {
             let weight = f64::from(self.weight(row));
-            sums.iter_mut().zip(self.rows.row(row)).for_each(|(sum, x)| *sum += f64::from(*x) * weight);
+            sums.iter_mut().zip(&*self.rows.values(row)).for_each(|(sum, x)| *sum += f64::from(*x) * weight);
         }
         let count = rows.len().max(1) as f64;
         sums.into_iter().map(|sum| (sum / count) as f32).collect()
@@ -77,31 +82,41 @@ impl Distances for Scorer {
 
     #[inline]
     fn one(&self, query: &Query<'_>, row: u32) -> f32 {
-        query.distance_normed(self.rows.row(row), self.inverse_norm(row))
+        let inverse_norm = self.inverse_norm(row);
+        match self.rows.packed() {
+            None => query.distance_normed(self.rows.row(row), inverse_norm),
+            Some(kind) => query.distance_packed_normed(kind, self.rows.bytes(row), inverse_norm),
+        }
     }
 
     #[inline]
     fn four(&self, query: &Query<'_>, ids: [u32; 4]) -> [f32; 4] {
+        if self.rows.packed().is_some() {
+            return ids.map(|id| self.one(query, id));
+        }
         query.distance_normed4(ids.map(|id| self.rows.row(id)), ids.map(|id| self.inverse_norm(id)))
     }
 
     #[inline(always)]
     fn prefetch(&self, row: u32) {
-        prefetch_row(self.rows.row(row));
+        self.rows.prefetch(row);
     }
 }
 
 impl RowDistances for Scorer {
     #[inline]
     fn row_query(&self, row: u32) -> Query<'_> {
-        Query::of_row(self.metric, self.rows.row(row), self.inverse_norm(row))
+        match self.rows.packed() {
+            None => Query::of_row(self.metric, self.rows.row(row), self.inverse_norm(row)),
+            Some(kind) => Query::over_packed(self.metric, kind, self.rows.values(row)),
+        }
     }
 
     fn is_twin(&self, _query: &Query<'_>, distance: f32, _row: u32) -> bool {
         match self.metric {
             Metric::L2 => distance == 0.0,
             Metric::Cosine => distance <= -1.0 + 4.0 * f32::EPSILON,
-            Metric::Ip => false,
+            _ => false,
         }
     }
 }

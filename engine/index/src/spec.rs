@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
 
 /// Index types a user can name, in the order errors list them.
-pub const SUPPORTED_TYPES: [&str; 11] = [
+pub const SUPPORTED_TYPES: [&str; 12] = [
     "AUTOINDEX",
+    "BIN_FLAT",
     "FLAT",
     "HNSW",
     "HNSW_PQ",
@@ -145,7 +146,8 @@ impl IndexSpec {
         let asked = index_type.to_ascii_uppercase();
         let spec = match asked.as_str() {
             "" | "AUTOINDEX" => IndexSpec::Auto,
-            "FLAT" => IndexSpec::Flat,
+            // The same scan, of bits: which of the names a field takes is the schema's rule.
+            "FLAT" | "BIN_FLAT" => IndexSpec::Flat,
             "HNSW" | "HNSW_SQ" | "HNSW_PQ" | "HNSWLIB" => {
                 let m = keys.integer("M", 2..=2048)?.unwrap_or(30);
                 let ef_construction = keys.integer("efConstruction", 1..=INT_MAX)?.unwrap_or(360);
@@ -186,7 +188,7 @@ impl IndexSpec {
                 });
             }
         };
-        keys.finish(spec.type_name())?;
+        keys.finish(if asked == "BIN_FLAT" { "BIN_FLAT" } else { spec.type_name() })?;
         Ok(spec)
     }
 

@@ -91,7 +91,13 @@ fn build_parameters() {
     check("IVF_FLAT", &[("nlist", "65537")], Err("nlist = 65537: must be a whole number from 1 to 65536"));
     check("IVF_FLAT", &[("M", "8")], Err("parameter M = 8: unknown for IVF_FLAT; known: nlist"));
     check("FLAT", &[("nlist", "8")], Err("unknown for FLAT; known: none"));
-    check("DISKANN", &[], Err("index type DISKANN is not supported; supported types: AUTOINDEX, FLAT, HNSW"));
+    check("bin_flat", &[], Ok(&[]));
+    check("BIN_FLAT", &[("nlist", "8")], Err("unknown for BIN_FLAT; known: none"));
+    check(
+        "DISKANN",
+        &[],
+        Err("index type DISKANN is not supported; supported types: AUTOINDEX, BIN_FLAT, FLAT, HNSW"),
+    );
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl Hnswlib {
         seed: u64,
         monitor: &dyn BuildMonitor,
     ) -> Result<Hnswlib> {
+        check_floats(&rows)?;
         let count = rows.len();
         let m = m.clamp(2, count.max(2));
         let ef_construction = ef_construction.clamp(m, count.max(m));
@@ -101,6 +102,7 @@ impl Hnswlib {
 
     /// Reads what `save` wrote.
     pub(crate) fn read(mut reader: Reader<'_>, rows: VectorRows) -> Result<Hnswlib> {
+        check_floats(&rows)?;
         let metric = read_rows_header(&mut reader, &rows)?;
         let (m, ef_construction) = (reader.u64()? as usize, reader.u64()? as usize);
         let seed = reader.u64()?;
@@ -124,6 +126,14 @@ impl Hnswlib {
         let mut top = TopK::new(wanted);
         found.iter().for_each(|hit| top.push(hit.distance, hit.key));
         Ok(top.into_hits())
+    }
+}
+
+/// The library reads rows in place, as f32.
+fn check_floats(rows: &VectorRows) -> Result<()> {
+    match rows.packed() {
+        None => Ok(()),
+        Some(kind) => Err(Error::Rows(format!("HNSWLIB takes f32, not {}", kind.type_name()))),
     }
 }
 

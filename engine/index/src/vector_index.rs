@@ -183,6 +183,8 @@ pub(crate) fn write_rows_header(
         Metric::L2 => 1,
         Metric::Ip => 2,
         Metric::Cosine => 3,
+        Metric::Hamming => 4,
+        Metric::Jaccard => 5,
     };
     writer.u32(number)?;
     writer.u32(rows.dim() as u32)?;
@@ -196,6 +198,8 @@ pub(crate) fn read_rows_header(reader: &mut Reader<'_>, rows: &VectorRows) -> Re
         1 => Metric::L2,
         2 => Metric::Ip,
         3 => Metric::Cosine,
+        4 => Metric::Hamming,
+        5 => Metric::Jaccard,
         other => return Err(Error::corrupt(format!("metric number {other} is unknown"))),
     };
     let (dim, len) = (reader.u32()? as usize, reader.u64()?);

@@ -1,6 +1,7 @@
 //! Chooses the instruction set once per process and checks lengths before any unchecked load.
 
 use crate::bits::{self, BitLoops};
+use crate::bytes::{self, ByteLoops};
 use crate::codes::{self, CodeLoops};
 use crate::columns::{self, ColumnLoops};
 use crate::halves::{self, HalfLoops};
@@ -24,6 +25,7 @@ pub struct Kernels {
     l2_4: Four,
     pub(crate) codes: &'static CodeLoops,
     pub(crate) bits: &'static BitLoops,
+    pub(crate) bytes: &'static ByteLoops,
     pub(crate) halves: &'static HalfLoops,
     pub(crate) columns: &'static ColumnLoops,
     pub(crate) packed: &'static PackedLoops,
@@ -39,6 +41,7 @@ const SCALAR: Kernels = Kernels {
     l2_4: scalar::l2_4,
     codes: &codes::SCALAR,
     bits: &bits::SCALAR,
+    bytes: &bytes::SCALAR,
     halves: &halves::SCALAR,
     columns: &columns::SCALAR,
     packed: &packed::SCALAR,
@@ -57,6 +60,7 @@ const AVX2: Kernels = {
         l2_4: avx2::l2_4,
         codes: &codes::AVX2,
         bits: &bits::AVX2,
+        bytes: &bytes::AVX2,
         halves: &halves::AVX2,
         columns: &columns::AVX2,
         packed: &packed::AVX2,
@@ -81,6 +85,7 @@ fn avx512() -> Kernels {
         l2_4: avx512::l2_4,
         codes: if has_products { &codes::VNNI } else { &codes::AVX2 },
         bits: if has_counts { &bits::VPOPCNT } else { &bits::AVX2 },
+        bytes: if has_products && has_masks { &bytes::VNNI } else { &bytes::AVX2 },
         halves: if has_masks { &halves::AVX512 } else { &halves::AVX2 },
         columns: &columns::AVX512,
         packed: if has_products { &packed::VNNI } else { &packed::AVX2 },

@@ -10,30 +10,35 @@
 //! | L2 | sum of squared differences, >= 0 | the same | `reported = distance` |
 //! | IP | minus the dot product | the dot product | `reported = -distance` |
 //! | COSINE | minus the cosine, in [-1, 1] | the cosine | `reported = -distance` |
+//! | HAMMING | number of bits that differ | the same | `reported = distance` |
+//! | JACCARD | one less the share of common bits, in [0, 1] | the same | `reported = distance` |
 //!
 //! A zero vector has cosine 0 with everything. A sum that overflows into NaN counts as infinitely far, so a
 //! total order always exists. [`reported_score`] and [`internal_distance`] are the only places that convert.
 //!
-//! Byte codes ([`Kernels::dot_codes`]), smaller ones ([`Kernels::dot_packed`]) and bits ([`Kernels::hamming`], [`Kernels::jaccard`]) are counted in integers, the
+//! Byte codes ([`Kernels::dot_codes`]), smaller ones ([`Kernels::dot_packed`]), int8 ([`Kernels::dot_bytes`]) and bits
+//! ([`Kernels::hamming`], [`Kernels::jaccard`]) are counted in integers, the
 //! same on every instruction set.
 //!
 //! What holds: a batch gives bit for bit what the single call gives, on every instruction set; the sets differ
 //! from one another by rounding of f32 only (`dim * f32::EPSILON` times the sum of the absolute terms, tested).
 //!
-//! It does not own vectors, does not know rows ids beyond an offset into a slice, allocates only in
-//! [`Query::new`], has no threads and does not know how codes are made.
+//! It does not own vectors, does not know rows ids beyond an offset into a slice, allocates only where a query is
+//! made ([`Query::new`], [`PackedQuery::new`]), has no threads and does not know how codes are made.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bits;
+mod bytes;
 mod codes;
 mod columns;
 mod dispatch;
 mod halves;
 mod norm;
 mod packed;
+mod packed_query;
 mod pages;
 mod prefetch;
 mod query;
@@ -44,11 +49,13 @@ mod shuffles;
 mod tests;
 
 pub use bits::BITS_BYTES_MAX;
+pub use bytes::BYTES_MAX;
 pub use codes::{CODES_MAX, Factors};
 pub use dispatch::Kernels;
 pub use halves::Half;
 pub use norm::{inverse_norm, normalise};
 pub use packed::{PACKED_BLOCK, Packed};
+pub use packed_query::{PackedQuery, packed_inverse_norm, widened};
 pub use pages::advise_huge_pages;
 pub use prefetch::{prefetch_codes, prefetch_row, prefetch_words};
 pub use query::Query;

@@ -8,13 +8,17 @@ const SMALL: f32 = 1e-30;
 /// One over the Euclidean norm; 0 for a zero vector (and for one so small that the inverse overflows), which
 /// gives it cosine 0 with everything.
 pub fn inverse_norm(v: &[f32]) -> f32 {
-    inverse_norm_of(Kernels::active().dot(v, v), v)
+    inverse_norm_of(Kernels::active().dot(v, v), || v)
 }
 
-/// [`inverse_norm`] when the squared norm of `v` is already at hand.
+/// [`inverse_norm`] when the squared norm of a vector is already at hand; its values are asked for only where they matter.
 #[inline]
-pub(crate) fn inverse_norm_of(norm_squared: f32, v: &[f32]) -> f32 {
-    if norm_squared.is_finite() && norm_squared >= SMALL { 1.0 / norm_squared.sqrt() } else { careful(v) }
+pub(crate) fn inverse_norm_of<V: AsRef<[f32]>>(norm_squared: f32, values: impl FnOnce() -> V) -> f32 {
+    if norm_squared.is_finite() && norm_squared >= SMALL {
+        1.0 / norm_squared.sqrt()
+    } else {
+        careful(values().as_ref())
+    }
 }
 
 #[cold]

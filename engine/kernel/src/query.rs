@@ -2,14 +2,15 @@
 
 use crate::norm::inverse_norm_of;
 use crate::score::{from_cosine, from_dot, from_l2};
-use crate::{Kernels, inverse_norm, prefetch_row};
+use crate::{Kernels, PackedQuery, inverse_norm, prefetch_row, widened};
 use std::borrow::Cow;
-use vecraft_types::Metric;
+use vecraft_types::{Metric, Packed};
 
 /// Rows asked for ahead of the one being computed; measured best between 4 and 8 out of cache.
 const AHEAD: usize = 6;
 
 /// A query made ready: for COSINE it is normalised once. All results are internal distances (smaller is nearer).
+/// Metrics of bits (HAMMING, JACCARD) say nothing of floats: by them every row is infinitely far.
 #[derive(Clone, Debug)]
 pub struct Query<'q> {
     metric: Metric,
@@ -17,6 +18,8 @@ pub struct Query<'q> {
     /// COSINE: what `values` must still be multiplied by to have length 1.
     scale: f32,
     kernels: &'static Kernels,
+    /// For rows of packed vectors: the same query made ready for them.
+    packed: Option<PackedQuery>,
 }
 
 impl<'q> Query<'q> {
@@ -28,19 +31,31 @@ impl<'q> Query<'q> {
     /// Prepares a query for a given instruction set (tests compare them).
     pub fn with_kernels(metric: Metric, values: &'q [f32], kernels: &'static Kernels) -> Self {
         let values = match metric {
-            Metric::L2 | Metric::Ip => Cow::Borrowed(values),
+            Metric::L2 | Metric::Ip | Metric::Hamming | Metric::Jaccard => Cow::Borrowed(values),
             Metric::Cosine => {
                 let inverse = inverse_norm(values);
                 Cow::Owned(values.iter().map(|x| x * inverse).collect())
             }
         };
-        Query { metric, values, scale: 1.0, kernels }
+        Query { metric, values, scale: 1.0, kernels, packed: None }
+    }
+
+    /// Prepares a query for rows of packed vectors of this kind ([`Query::distance_packed`]).
+    pub fn over_packed(metric: Metric, kind: Packed, values: Cow<'q, [f32]>) -> Self {
+        let packed = PackedQuery::of_values(metric, kind, &values);
+        Query { metric, values, scale: 1.0, kernels: Kernels::active(), packed }
     }
 
     /// A stored row as the query, with its [`inverse_norm`] (used by COSINE only): borrows where
     /// [`Query::new`] would copy. For builds, which compare rows with rows; rounding differs slightly.
     pub fn of_row(metric: Metric, row: &'q [f32], inverse_norm: f32) -> Self {
-        Query { metric, values: Cow::Borrowed(row), scale: inverse_norm, kernels: Kernels::active() }
+        Query {
+            metric,
+            values: Cow::Borrowed(row),
+            scale: inverse_norm,
+            kernels: Kernels::active(),
+            packed: None,
+        }
     }
 
     /// The metric asked for.
@@ -61,8 +76,9 @@ impl<'q> Query<'q> {
             Metric::Ip => from_dot(self.kernels.dot(&self.values, row)),
             Metric::Cosine => {
                 let (dot, norm_squared) = self.kernels.dot_and_norm(&self.values, row);
-                from_cosine(dot * (self.scale * inverse_norm_of(norm_squared, row)))
+                from_cosine(dot * (self.scale * inverse_norm_of(norm_squared, || row)))
             }
+            Metric::Hamming | Metric::Jaccard => f32::INFINITY,
         }
     }
 
@@ -76,9 +92,10 @@ impl<'q> Query<'q> {
                 let dots = self.kernels.dot4(&self.values, rows);
                 std::array::from_fn(|i| {
                     let norm_squared = self.kernels.dot(rows[i], rows[i]);
-                    from_cosine(dots[i] * (self.scale * inverse_norm_of(norm_squared, rows[i])))
+                    from_cosine(dots[i] * (self.scale * inverse_norm_of(norm_squared, || rows[i])))
                 })
             }
+            Metric::Hamming | Metric::Jaccard => [f32::INFINITY; 4],
         }
     }
 
@@ -90,6 +107,7 @@ impl<'q> Query<'q> {
             Metric::L2 => from_l2(self.kernels.l2_squared(&self.values, row)),
             Metric::Ip => from_dot(self.kernels.dot(&self.values, row)),
             Metric::Cosine => from_cosine(self.kernels.dot(&self.values, row) * (self.scale * inverse_norm)),
+            Metric::Hamming | Metric::Jaccard => f32::INFINITY,
         }
     }
 
@@ -103,6 +121,26 @@ impl<'q> Query<'q> {
                 let dots = self.kernels.dot4(&self.values, rows);
                 std::array::from_fn(|i| from_cosine(dots[i] * (self.scale * inverse_norms[i])))
             }
+            Metric::Hamming | Metric::Jaccard => [f32::INFINITY; 4],
+        }
+    }
+
+    /// Distance to one packed row of numbers: quick when the query was made for such rows ([`Query::over_packed`]), else by
+    /// widening the row. Panics if the dimensions differ.
+    #[inline]
+    pub fn distance_packed(&self, kind: Packed, row: &[u8]) -> f32 {
+        match &self.packed {
+            Some(query) => query.distance(row),
+            None => self.distance(&widened(kind, row)),
+        }
+    }
+
+    /// [`Query::distance_packed`] when the row's [`packed_inverse_norm`](crate::packed_inverse_norm) is known.
+    #[inline]
+    pub fn distance_packed_normed(&self, kind: Packed, row: &[u8], inverse_norm: f32) -> f32 {
+        match &self.packed {
+            Some(query) => query.distance_normed(row, inverse_norm),
+            None => self.distance_normed(&widened(kind, row), inverse_norm),
         }
     }
 

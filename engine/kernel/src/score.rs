@@ -3,10 +3,10 @@
 use vecraft_types::Metric;
 
 /// What Milvus reports for an internal distance: L2 the squared distance, IP the dot product, COSINE the
-/// cosine. Zero never comes out as minus zero.
+/// cosine, HAMMING and JACCARD the distance itself. Zero never comes out as minus zero.
 pub fn reported_score(metric: Metric, distance: f32) -> f32 {
     match metric {
-        Metric::L2 => distance,
+        Metric::L2 | Metric::Hamming | Metric::Jaccard => distance,
         Metric::Ip | Metric::Cosine => 0.0 - distance,
     }
 }

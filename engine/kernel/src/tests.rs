@@ -64,7 +64,7 @@ proptest! {
                 prop_assert_eq!(&out, &single);
                 for (row, want) in rows.chunks_exact(dim).zip(&single) {
                     let (_, norm_squared) = set.dot_and_norm(row, row);
-                    let inverse = norm::inverse_norm_of(norm_squared, row);
+                    let inverse = norm::inverse_norm_of(norm_squared, || row);
                     prop_assert_eq!(query.distance_normed(row, inverse), *want);
                     prop_assert_eq!(query.distance_normed4([row; 4], [inverse; 4]), [*want; 4]);
                 }

@@ -53,7 +53,7 @@ fn main() {
         sum
     });
     timed("first search, which verifies the vectors", || {
-        search(&sealed, &plan(&vec![0.5; dim]), Cancel::never())
+        search(&sealed, &plan(&QueryVectors::from(vec![0.5; dim])), Cancel::never())
     })
     .unwrap();
     reads("sealed, no index", &sealed, dim);
@@ -61,13 +61,13 @@ fn main() {
 
 fn reads(name: &str, view: &ShardView, dim: usize) {
     println!("{name}");
-    let query = vec![0.5; dim];
+    let query = QueryVectors::from(vec![0.5; dim]);
     let never = Cancel::never();
     let hits = timed("  exact search, k = 10", || search(view, &plan(&query), never).unwrap());
     let filter = vecraft_expr::Filter::parse("age < 10", &view.schema).unwrap();
     let filtered = SearchPlan { filter: Some(&filter), ..plan(&query) };
     timed("  exact search, 10 % by filter", || search(view, &filtered, never).unwrap());
-    let many: Vec<f32> = (0..32).flat_map(|_| query.iter().copied()).collect();
+    let many = QueryVectors::from(vec![0.5; 32 * dim]);
     timed("  exact search, 32 queries at once", || search(view, &plan(&many), never).unwrap());
     timed("  count(*)", || count(view, None, None, never).unwrap());
     timed("  count with filter", || count(view, None, Some(&filter), never).unwrap());
@@ -77,7 +77,7 @@ fn reads(name: &str, view: &ShardView, dim: usize) {
     timed("  fetch 10 rows", || fetch(view, &rows, &[FieldId(100), FieldId(101)]).unwrap());
 }
 
-fn plan(queries: &[f32]) -> SearchPlan<'_> {
+fn plan(queries: &QueryVectors) -> SearchPlan<'_> {
     let params = SearchParams::default();
     SearchPlan {
         field: FieldId(101),

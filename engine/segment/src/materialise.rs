@@ -2,7 +2,8 @@
 
 use crate::{Block, ColumnValues, Error, Result, Values};
 use vecraft_types::{
-    Bitmap, CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, RowBatch, StrColumn, Value,
+    Bitmap, CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, Packed, RowBatch,
+    StrColumn, Value,
 };
 
 /// The chosen rows, in their order, with these fields, in their order. `rows` are pairs of a place in `blocks`
@@ -37,6 +38,10 @@ pub(crate) fn bytes(
             DataType::Int32 | DataType::Float => 4,
             DataType::Int64 | DataType::Double => 8,
             DataType::FloatVector { dim } => 4 * u64::from(dim),
+            DataType::BinaryVector { dim } => Packed::Bit.row_bytes(dim) as u64,
+            DataType::Float16Vector { dim } => Packed::Float16.row_bytes(dim) as u64,
+            DataType::BFloat16Vector { dim } => Packed::BFloat16.row_bytes(dim) as u64,
+            DataType::Int8Vector { dim } => Packed::Int8.row_bytes(dim) as u64,
             DataType::VarChar { .. } | DataType::Json => {
                 let from = picker(field, blocks, rows)?;
                 all += from.each_text().map(|text| text.len() as u64).sum::<u64>();
@@ -98,6 +103,10 @@ fn column(field: &FieldSchema, blocks: &[Block], rows: &[(usize, usize)]) -> Res
         DataType::VarChar { .. } => ColumnData::VarChar(from.texts()),
         DataType::Json => ColumnData::Json(from.texts()),
         DataType::FloatVector { dim } => ColumnData::FloatVector { dim, values: from.vectors(dim as usize) },
+        DataType::BinaryVector { dim } => from.packed(Packed::Bit, dim),
+        DataType::Float16Vector { dim } => from.packed(Packed::Float16, dim),
+        DataType::BFloat16Vector { dim } => from.packed(Packed::BFloat16, dim),
+        DataType::Int8Vector { dim } => from.packed(Packed::Int8, dim),
     };
     Ok(Column { field: field.id, data, validity: from.validity() })
 }
@@ -143,6 +152,20 @@ impl<'a> Picker<'a> {
             }
         }
         out
+    }
+
+    fn packed(&self, kind: Packed, dim: u32) -> ColumnData {
+        let width = kind.row_bytes(dim);
+        let mut out = Vec::with_capacity(self.rows.len() * width);
+        for &(block, row) in self.rows {
+            match &self.views[block] {
+                Some(ColumnValues { values: Values::PackedVector { bytes, .. }, .. }) => {
+                    out.extend_from_slice(&bytes[row * width..(row + 1) * width]);
+                }
+                _ => out.resize(out.len() + width, 0),
+            }
+        }
+        ColumnData::PackedVector { kind, dim, bytes: out }
     }
 
     /// `None` when nothing is null.

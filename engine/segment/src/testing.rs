@@ -3,7 +3,7 @@
 
 use crate::{Block, Values};
 use vecraft_types::{
-    Bitmap, CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, RowBatch, StrColumn,
+    Bitmap, CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, Packed, RowBatch, StrColumn,
 };
 
 pub(crate) const KEY: FieldId = FieldId(100);
@@ -12,7 +12,15 @@ pub(crate) const AGE: FieldId = FieldId(102);
 pub(crate) const VECTOR: FieldId = FieldId(103);
 pub(crate) const DIM: usize = 4;
 
-/// key int64, name varchar, age int32 (nullable), v float vector, every other scalar type.
+/// Fields of packed vectors, [`packed`] says what is in them.
+pub(crate) const PACKED: [(FieldId, Packed, u32); 4] = [
+    (FieldId(110), Packed::Bit, 16),
+    (FieldId(111), Packed::Float16, 3),
+    (FieldId(112), Packed::BFloat16, 2),
+    (FieldId(113), Packed::Int8, 5),
+];
+
+/// key int64, name varchar, age int32 (nullable), v float vector, every other scalar and vector type.
 pub(crate) fn schema() -> CollectionSchema {
     let mut age = FieldSchema::new("age", DataType::Int32);
     age.nullable = true;
@@ -29,7 +37,25 @@ pub(crate) fn schema() -> CollectionSchema {
         FieldSchema::new("ratio", DataType::Float),
         FieldSchema::new("exact", DataType::Double),
         note,
+        FieldSchema::new("bits", DataType::BinaryVector { dim: PACKED[0].2 }),
+        FieldSchema::new("halves", DataType::Float16Vector { dim: PACKED[1].2 }),
+        FieldSchema::new("brains", DataType::BFloat16Vector { dim: PACKED[2].2 }),
+        FieldSchema::new("bytes", DataType::Int8Vector { dim: PACKED[3].2 }),
     ])
+}
+
+/// The packed vector of a key. Few different ones, so that equal distances happen; halves are finite and of a size.
+pub(crate) fn packed(key: i64, kind: Packed, dim: u32) -> Vec<u8> {
+    let bits = mix(key as u64 % 37);
+    let byte = |at: usize| (bits >> (at % 8 * 8)) as u8;
+    let bytes = 0..kind.row_bytes(dim);
+    match kind {
+        Packed::Bit | Packed::Int8 => bytes.map(byte).collect(),
+        Packed::Float16 => bytes.map(|at| if at % 2 == 1 { byte(at) & 0x83 | 0x3c } else { 0 }).collect(),
+        Packed::BFloat16 => {
+            bytes.map(|at| if at % 2 == 1 { byte(at) & 0x80 | 0x40 } else { byte(at) }).collect()
+        }
+    }
 }
 
 /// One row of [`schema`]; the types without a field of their own follow from the key.
@@ -73,8 +99,13 @@ pub(crate) fn batch(rows: &[Row]) -> RowBatch {
         ColumnData::Double(keys.iter().map(|key| *key as f64 / 7.0).collect()),
         ColumnData::Json(keys.iter().map(|key| format!("{{\"k\":{key}}}")).collect()),
     ];
+    let vectors = PACKED.map(|(_, kind, dim)| {
+        let bytes = keys.iter().flat_map(|key| packed(*key, kind, dim)).collect();
+        ColumnData::PackedVector { kind, dim, bytes }
+    });
+    let data = data.into_iter().chain(vectors);
     let mut columns: Vec<Column> =
-        data.into_iter().enumerate().map(|(i, data)| Column::new(FieldId(100 + i as u64), data)).collect();
+        data.enumerate().map(|(i, data)| Column::new(FieldId(100 + i as u64), data)).collect();
     columns[2].validity = Some(rows.iter().map(|row| row.age.is_some()).collect::<Bitmap>());
     RowBatch::new(columns).unwrap()
 }
@@ -96,6 +127,13 @@ pub(crate) fn rows_of(blocks: &[Block]) -> Vec<Row> {
         for row in 0..block.rows() {
             assert_eq!((flag[row], tiny[row]), (key[row] % 2 == 0, key[row] as i8));
             assert_eq!(note.get(row), format!("{{\"k\":{}}}", key[row]));
+            for (field, wanted, dim) in PACKED {
+                let Values::PackedVector { kind, bytes, .. } = column(field).values else {
+                    panic!("{wanted:?}")
+                };
+                let width = kind.row_bytes(dim);
+                assert_eq!(bytes[row * width..(row + 1) * width], packed(key[row], wanted, dim));
+            }
             rows.push(Row {
                 key: key[row],
                 name: name.get(row).to_owned(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use vecraft_types::{Bitmap, DataType, PrimaryKey};
+use vecraft_types::{Bitmap, DataType, GroupKey, Packed, PrimaryKey};
 
 /// One column of a [`crate::Block`]: `rows` values, null rows hold a placeholder.
 #[derive(Clone, Debug)]
@@ -13,10 +13,26 @@ pub struct ColumnValues<'a> {
     pub validity: Option<Cow<'a, Bitmap>>,
 }
 
-impl ColumnValues<'_> {
+impl<'a> ColumnValues<'a> {
     /// True when the row's value is null.
     pub fn is_null(&self, row: usize) -> bool {
         self.validity.as_ref().is_some_and(|valid| !valid.get(row))
+    }
+
+    /// The group of a row; `None` when the column's type cannot group.
+    pub fn group_key(&self, row: usize) -> Option<GroupKey<'a>> {
+        if self.is_null(row) {
+            return Some(GroupKey::Null);
+        }
+        match self.values {
+            Values::Bool(v) => v.get(row).map(|value| GroupKey::Bool(*value)),
+            Values::Int8(v) => v.get(row).map(|value| GroupKey::Int((*value).into())),
+            Values::Int16(v) => v.get(row).map(|value| GroupKey::Int((*value).into())),
+            Values::Int32(v) => v.get(row).map(|value| GroupKey::Int((*value).into())),
+            Values::Int64(v) => v.get(row).map(|value| GroupKey::Int(*value)),
+            Values::VarChar(v) => (row < v.len()).then(|| GroupKey::Text(v.get(row))),
+            _ => None,
+        }
     }
 }
 
@@ -48,6 +64,15 @@ pub enum Values<'a> {
         /// `rows * dim` values.
         values: &'a [f32],
     },
+    /// Vectors of other elements, row after row.
+    PackedVector {
+        /// What the elements are.
+        kind: Packed,
+        /// Elements a row.
+        dim: u32,
+        /// `rows` times [`Packed::row_bytes`].
+        bytes: &'a [u8],
+    },
 }
 
 impl<'a> Values<'a> {
@@ -66,6 +91,7 @@ impl<'a> Values<'a> {
             (Values::FloatVector { dim, .. }, DataType::FloatVector { dim: wanted }) => {
                 *dim == *wanted as usize
             }
+            (Values::PackedVector { kind, dim, .. }, wanted) => wanted.packed() == Some((*kind, *dim)),
             (Values::Bool(_), DataType::Bool)
             | (Values::Int8(_), DataType::Int8)
             | (Values::Int16(_), DataType::Int16)

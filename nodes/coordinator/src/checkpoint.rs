@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! "root"               mark, ids, nodes, groups...; behind it the placement, which the first programs did not write,
-//!                      and behind that the query-only nodes and the last named requests, each when there are any
+//!                      and behind that the query-only nodes, the last named requests and the ids passed over, each when
+//!                      there are any, or any of the later ones
 //! "c" + id (8, BE)     a collection
 //! ```
 //! A checkpoint writes the root and the rows that changed since the last one, in one synced batch (I3): its cost
@@ -13,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use vecraft_raft_host::Mark;
 use vecraft_rpc::codec;
-use vecraft_state::meta::{MetaRequests, MetaRoot, MetaState, Placement};
+use vecraft_state::meta::{MetaRequests, MetaRoot, MetaState, Placement, Unseen};
 use vecraft_storage::{KeyRange, Kv, Table, WriteBatch};
 use vecraft_types::{CollectionDescriptor, CollectionId, NodeId};
 
@@ -27,6 +28,8 @@ pub(crate) struct Draft {
     pub placement: Placement,
     /// What the last named requests did (I10).
     pub requests: MetaRequests,
+    /// Ids that a lost history may have given.
+    pub unseen: Unseen,
     /// Rows that changed; `None` when the collection is gone.
     pub rows: Vec<(CollectionId, Option<Arc<CollectionDescriptor>>)>,
     /// Entries since the last checkpoint.
@@ -44,17 +47,17 @@ pub(crate) fn write(kv: &dyn Kv, draft: &Draft) -> Result<(), Error> {
     let mut batch = WriteBatch::new();
     let root = codec::encode(&(draft.mark.encode()?.to_vec(), &draft.root))?;
     // As programs before query-only nodes wrote it, and can read it.
-    let query_only = match draft.placement.query_only.is_empty() && draft.requests.is_empty() {
+    let (has_unseen, has_requests) = (!draft.unseen.is_empty(), !draft.requests.is_empty());
+    let query_only = match draft.placement.query_only.is_empty() && !has_requests && !has_unseen {
         true => Vec::new(),
         false => codec::encode(&draft.placement.query_only)?,
     };
-    // And as programs before requests had names.
-    let requests = match draft.requests.is_empty() {
-        true => Vec::new(),
-        false => codec::encode(&draft.requests)?,
-    };
+    // As programs before requests had names.
+    let requests = if has_requests || has_unseen { codec::encode(&draft.requests)? } else { Vec::new() };
+    // And as those before ids were passed over.
+    let unseen = if has_unseen { codec::encode(&draft.unseen)? } else { Vec::new() };
     let placement = codec::encode(&draft.placement)?;
-    batch.put(Table::Catalog, ROOT, [root, placement, query_only, requests].concat());
+    batch.put(Table::Catalog, ROOT, [root, placement, query_only, requests, unseen].concat());
     for (id, row) in &draft.rows {
         match row {
             Some(row) => batch.put(Table::Catalog, key(*id), codec::encode(&**row)?),
@@ -77,7 +80,7 @@ pub(crate) fn mark(root: &[u8]) -> Result<Mark, Error> {
 
 /// A checkpoint from its root and the rows of its collections.
 pub(crate) fn decode(root: &[u8], collections: &[(Vec<u8>, Vec<u8>)]) -> Result<(Mark, MetaState), Error> {
-    let Root { mark, root, placement, requests } = decode_root(root)?;
+    let Root { mark, root, placement, requests, unseen } = decode_root(root)?;
     let mut rows = Vec::new();
     for (found, value) in collections {
         let row: CollectionDescriptor =
@@ -87,7 +90,7 @@ pub(crate) fn decode(root: &[u8], collections: &[(Vec<u8>, Vec<u8>)]) -> Result<
         }
         rows.push(row);
     }
-    Ok((mark, MetaState::restore(root, rows, placement, requests)))
+    Ok((mark, MetaState::restore(root, rows, placement, requests).with_unseen(unseen)))
 }
 
 /// What the record of the root says.
@@ -96,6 +99,7 @@ struct Root {
     root: MetaRoot,
     placement: Option<Placement>,
     requests: MetaRequests,
+    unseen: Unseen,
 }
 
 fn decode_root(bytes: &[u8]) -> Result<Root, Error> {
@@ -104,7 +108,7 @@ fn decode_root(bytes: &[u8]) -> Result<Root, Error> {
         codec::decode_start(bytes).map_err(unreadable)?;
     let mark = Mark::decode(&mark).map_err(|error| corrupt("root", error.to_string()))?;
     // Where it ends, an earlier program wrote no more.
-    let (mut placement, mut requests) = (None, MetaRequests::default());
+    let (mut placement, mut requests, mut unseen) = (None, MetaRequests::default(), Unseen::new());
     let mut rest = bytes.get(used..).unwrap_or_default();
     if !rest.is_empty() {
         let (found, used): (Placement, usize) = codec::decode_start(rest).map_err(unreadable)?;
@@ -117,9 +121,14 @@ fn decode_root(bytes: &[u8]) -> Result<Root, Error> {
         placement = placement.map(|placement| Placement { query_only, ..placement });
     }
     if !rest.is_empty() {
-        requests = codec::decode(rest).map_err(unreadable)?;
+        let (found, used): (MetaRequests, usize) = codec::decode_start(rest).map_err(unreadable)?;
+        rest = rest.get(used..).unwrap_or_default();
+        requests = found;
     }
-    Ok(Root { mark, root, placement, requests })
+    if !rest.is_empty() {
+        unseen = codec::decode(rest).map_err(unreadable)?;
+    }
+    Ok(Root { mark, root, placement, requests, unseen })
 }
 
 fn corrupt(row: &str, cause: String) -> Error {

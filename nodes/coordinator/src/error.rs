@@ -17,14 +17,9 @@ pub enum Error {
     /// A row cannot be written, a bug.
     #[error("metastore checkpoint: {0}")]
     Encode(#[from] vecraft_rpc::codec::Error),
-    /// Too many rows to be described to a replica that the log does not reach.
-    #[error("metastore as a snapshot: {bytes} bytes, a message takes {max}")]
-    TooLarge {
-        /// What it would take.
-        bytes: usize,
-        /// The limit.
-        max: usize,
-    },
+    /// A snapshot that is none.
+    #[error("metastore as a snapshot: {0}")]
+    Rows(#[from] vecraft_rpc::rows::Error),
     /// Group 0.
     #[error(transparent)]
     Group(#[from] vecraft_raft_host::Error),

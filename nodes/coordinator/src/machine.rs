@@ -167,7 +167,9 @@ impl MetaMachine {
         let rows = dirty.into_iter().map(|id| (id, self.state.collection(id).cloned())).collect();
         let (root, placement) = (self.state.root().clone(), self.state.placement().clone());
         let requests = self.state.requests().clone();
-        let draft = Draft { mark, root, placement, requests, rows, entries: self.entries, bytes: self.bytes };
+        let unseen = self.state.unseen().clone();
+        let draft =
+            Draft { mark, root, placement, requests, unseen, rows, entries: self.entries, bytes: self.bytes };
         (self.entries, self.bytes) = (0, 0);
         Some(draft)
     }

@@ -1,40 +1,35 @@
 //! The metastore's durable checkpoint as a snapshot for a replica that the log does not reach any more (I4, I5): its
-//! rows as the store has them, in one message. There are no files, so nothing is pinned and nothing is fetched.
+//! rows as the store has them, the root first. There are no files, so nothing is pinned and nothing is fetched.
 
 use crate::checkpoint::{self, COLLECTION, ROOT};
 use crate::error::Error;
 use bytes::Bytes;
 use vecraft_raft_host::{Mark, Offer};
-use vecraft_rpc::codec;
+use vecraft_rpc::rows;
 use vecraft_state::meta::MetaState;
 use vecraft_storage::{KeyRange, Kv, Table, WriteBatch};
 
-/// A message between nodes has at most 64 MiB; this leaves room around it. Tens of thousands of collections are below;
-/// above it the metastore has nothing to offer and says so, and a replica that is too far behind stays behind.
-pub(crate) const CONTENT_BYTES_MAX: usize = 56 << 20;
 /// A checkpoint that was written while it was read is read again, so often at most.
 const READ_TRIES: u32 = 8;
-
-/// What is sent: the root, and keys and values of the collections' rows.
-type Content = (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>);
 
 /// The newest durable checkpoint; `None` before the first.
 ///
 /// # Errors
-/// Storage errors, a root that does not decode, a metastore too large for one message.
+/// Storage errors, a root that does not decode.
 pub(crate) fn offer(kv: &dyn Kv) -> Result<Option<Offer>, Error> {
     for _ in 0..READ_TRIES {
         let Some(root) = kv.get(Table::Catalog, ROOT)? else { return Ok(None) };
-        let rows = kv.scan(Table::Catalog, &KeyRange::prefix(COLLECTION))?;
+        let collections = kv.scan(Table::Catalog, &KeyRange::prefix(COLLECTION))?;
         // The rows change in one batch, but are read one by one: the root, which differs in every checkpoint, is
         // looked at before and after.
         if kv.get(Table::Catalog, ROOT)?.as_ref() != Some(&root) {
             continue;
         }
         let mark = checkpoint::mark(&root)?;
-        let content = codec::encode(&(root, rows) as &Content)?;
-        if content.len() > CONTENT_BYTES_MAX {
-            return Err(Error::TooLarge { bytes: content.len(), max: CONTENT_BYTES_MAX });
+        let mut content = Vec::new();
+        rows::push(&mut content, ROOT, &root)?;
+        for (key, row) in &collections {
+            rows::push(&mut content, key, row)?;
         }
         return Ok(Some(Offer { mark, content: content.into(), pin: None }));
     }
@@ -48,20 +43,25 @@ pub(crate) fn offer(kv: &dyn Kv) -> Result<Option<Offer>, Error> {
 /// it cannot be read.
 ///
 /// # Errors
-/// [`Error::Corrupt`] and [`Error::Encode`] when it is none, or of another position; [`Error::Storage`].
+/// [`Error::Corrupt`] and [`Error::Rows`] when it is none, or of another position; [`Error::Storage`].
 pub(crate) fn install(kv: &dyn Kv, content: &Bytes, mark: &Mark) -> Result<MetaState, Error> {
-    let (root, rows): Content = codec::decode(content)?;
-    let (found, state) = checkpoint::decode(&root, &rows)?;
+    let mut content = content.clone();
+    let Some((_, root)) = rows::take(&mut content)? else {
+        return Err(Error::Corrupt { row: "root".to_owned(), cause: "a snapshot without one".to_owned() });
+    };
+    let owned = |(key, row): (Bytes, Bytes)| (key.to_vec(), row.to_vec());
+    let collections: Vec<(Vec<u8>, Vec<u8>)> = rows::rest(content)?.into_iter().map(owned).collect();
+    let (found, state) = checkpoint::decode(&root, &collections)?;
     if found.position() != mark.position() {
         let cause = format!("a snapshot at {} says that it is at {}", mark.position(), found.position());
         return Err(Error::Corrupt { row: "root".to_owned(), cause });
     }
     let mut batch = WriteBatch::new();
     batch.delete_range(Table::Catalog, KeyRange::prefix(COLLECTION));
-    for (key, row) in rows {
+    for (key, row) in collections {
         batch.put(Table::Catalog, key, row);
     }
-    batch.put(Table::Catalog, ROOT, root);
+    batch.put(Table::Catalog, ROOT, root.to_vec());
     kv.write(&batch, true)?;
     Ok(state)
 }

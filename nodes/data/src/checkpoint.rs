@@ -17,12 +17,12 @@ mod unnamed;
 mod write;
 
 pub(crate) use record::{
-    GroupRecord, ShardRecord, decode, digest_key, encode, group_dir, group_key, shard_key,
+    GroupRecord, ShardRecord, decode, digest_key, encode, fetch_key, group_dir, group_key, shard_key,
 };
 pub(crate) use restore::load;
 pub use restore::{checkpoint_mark, checkpointed_shards, restore};
-pub use unnamed::{Named, remove_unnamed};
-pub(crate) use unnamed::{remove, unnamed};
+pub use unnamed::remove_unnamed;
+pub(crate) use unnamed::{loose, remove, unnamed};
 pub use write::{Capture, Written, write};
 pub(crate) use write::{paths, put_digest, read_digest};
 

@@ -44,16 +44,6 @@ pub enum Error {
         /// Its words.
         why: Box<vecraft_types::Error>,
     },
-    /// A checkpoint that is too large to be described in one message.
-    #[error("group {group} as a snapshot: {bytes} bytes of states and delete lists, a message takes {max}")]
-    TooLarge {
-        /// Which group.
-        group: vecraft_types::GroupId,
-        /// What it would take.
-        bytes: usize,
-        /// The limit.
-        max: usize,
-    },
     /// A broken invariant: the replica must stop (I24).
     #[error("broken invariant: {0}")]
     Broken(String),
@@ -81,7 +71,7 @@ impl From<Error> for vecraft_types::Error {
             Error::Storage(error) => vecraft_types::Error::new(Code::Io, error.to_string()),
             Error::Elsewhere { why, .. } => *why,
             Error::Pull { .. } => vecraft_types::Error::new(Code::Io, error.to_string()),
-            Error::Codec { .. } | Error::Snapshot { .. } | Error::TooLarge { .. } | Error::Broken(_) => {
+            Error::Codec { .. } | Error::Snapshot { .. } | Error::Broken(_) => {
                 vecraft_types::Error::internal(error.to_string())
             }
         }

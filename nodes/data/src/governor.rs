@@ -3,6 +3,7 @@
 //! ```text
 //! limit = growing rows + key indexes + deletes      counted by the groups, given back by seals and checkpoints
 //!       + writes in flight                          admitted, not yet applied
+//!       + requests that arrive at the client port   not all there yet, limited by the port
 //!       + indexes                                   rooms of the index role, at most three quarters of the limit
 //! ```
 //! Mapped files do not count. Over the limit inserts are refused and deletes are taken; an index that would not fit is
@@ -20,6 +21,7 @@ use vecraft_types::{Code, Error, Result};
 pub struct Governor {
     limit: u64,
     indexes: Arc<AtomicU64>,
+    arriving: Arc<AtomicU64>,
     /// Groups that share what is there for rows.
     groups: AtomicU64,
 }
@@ -27,7 +29,7 @@ pub struct Governor {
 impl Governor {
     /// Everything together may have so many bytes.
     pub fn new(limit: u64) -> Governor {
-        Governor { limit, indexes: Arc::default(), groups: AtomicU64::new(1) }
+        Governor { limit, indexes: Arc::default(), arriving: Arc::default(), groups: AtomicU64::new(1) }
     }
 
     /// Bytes of indexes in memory.
@@ -35,22 +37,39 @@ impl Governor {
         self.indexes.load(Ordering::Relaxed)
     }
 
+    /// Where the client port counts requests that are not all there yet.
+    pub fn arriving(&self) -> Arc<AtomicU64> {
+        self.arriving.clone()
+    }
+
+    /// Bytes of such requests.
+    pub fn arriving_bytes(&self) -> u64 {
+        self.arriving.load(Ordering::Relaxed)
+    }
+
     /// Why inserts are refused, given what rows and keys have.
     pub fn refusal(&self, rows: u64) -> Option<String> {
-        let indexes = self.index_bytes();
-        (rows.saturating_add(indexes) > self.limit).then(|| {
-            format!(
-                "{} MiB of unflushed rows and keys and {} MiB of indexes, the limit is {} MiB",
-                rows >> 20,
-                indexes >> 20,
-                self.limit >> 20
-            )
+        let (indexes, arriving) = (self.index_bytes(), self.arriving_bytes());
+        (rows.saturating_add(indexes).saturating_add(arriving) > self.limit).then(|| {
+            format!("{} MiB of unflushed rows and keys and {}", rows >> 20, self.beside(indexes, arriving))
         })
+    }
+
+    /// What is there beside rows and keys, and the limit, in words.
+    fn beside(&self, indexes: u64, arriving: u64) -> String {
+        let arriving = match arriving >> 20 {
+            0 => String::new(),
+            mib => format!(" and {mib} MiB of requests on their way in"),
+        };
+        format!("{} MiB of indexes{arriving}, the limit is {} MiB", indexes >> 20, self.limit >> 20)
     }
 
     /// Bytes until inserts are refused, given what rows and keys have.
     pub fn left(&self, rows: u64) -> u64 {
-        self.limit.saturating_sub(rows).saturating_sub(self.index_bytes())
+        self.limit
+            .saturating_sub(rows)
+            .saturating_sub(self.index_bytes())
+            .saturating_sub(self.arriving_bytes())
     }
 
     /// Room for an index, given what rows and keys have. A quarter of the limit is never given to indexes: without room
@@ -60,16 +79,16 @@ impl Governor {
     /// [`Code::OutOfMemory`] with the figures.
     pub fn room_for_index(&self, rows: u64, bytes: u64) -> Result<Room> {
         let room = Room::take(&self.indexes, bytes);
-        let indexes = self.index_bytes();
-        if indexes <= self.limit / 4 * 3 && rows.saturating_add(indexes) <= self.limit {
+        let (indexes, arriving) = (self.index_bytes(), self.arriving_bytes());
+        let all = rows.saturating_add(indexes).saturating_add(arriving);
+        if indexes <= self.limit / 4 * 3 && all <= self.limit {
             return Ok(room);
         }
         let text = format!(
-            "an index of {} MiB beside {} MiB of other indexes and {} MiB of unflushed rows and keys, the limit is {} MiB",
+            "an index of {} MiB beside {} MiB of unflushed rows and keys and {}",
             bytes >> 20,
-            indexes.saturating_sub(bytes) >> 20,
             rows >> 20,
-            self.limit >> 20
+            self.beside(indexes.saturating_sub(bytes), arriving)
         );
         Err(Error::new(Code::OutOfMemory, text))
     }
@@ -140,12 +159,30 @@ mod tests {
         let beside_rows = governor.room_for_index(50 * MIB, 51 * MIB).unwrap_err();
         assert_eq!(beside_rows.code, Code::OutOfMemory);
         assert!(
-            beside_rows.detail.starts_with("an index of 51 MiB beside 0 MiB of other indexes and 50 MiB")
+            beside_rows.detail.starts_with(
+                "an index of 51 MiB beside 50 MiB of unflushed rows and keys and 0 MiB of indexes"
+            )
         );
         let _first = governor.room_for_index(0, 70 * MIB).unwrap();
         assert!(governor.room_for_index(0, 6 * MIB).is_err(), "a quarter is for rows");
         assert_eq!(governor.index_bytes(), 70 * MIB);
         assert!(governor.room_for_index(0, 5 * MIB).is_ok());
+    }
+
+    #[test]
+    fn i21_requests_on_their_way_in_count_too() {
+        let governor = Governor::new(100 * MIB);
+        governor.arriving().fetch_add(30 * MIB, Ordering::Relaxed);
+        let refused = governor.refusal(71 * MIB).unwrap();
+        assert_eq!(
+            refused,
+            "71 MiB of unflushed rows and keys and 0 MiB of indexes and 30 MiB of requests on their way in, the limit is 100 MiB"
+        );
+        assert_eq!((governor.refusal(70 * MIB), governor.left(60 * MIB)), (None, 10 * MIB));
+        let index = governor.room_for_index(60 * MIB, 11 * MIB).unwrap_err();
+        assert!(index.detail.contains("30 MiB of requests"), "{index}");
+        governor.arriving().fetch_sub(30 * MIB, Ordering::Relaxed);
+        assert!(governor.room_for_index(60 * MIB, 11 * MIB).is_ok());
     }
 
     #[test]

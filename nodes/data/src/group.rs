@@ -219,22 +219,31 @@ impl DataGroup {
         if last.is_in_doubt {
             return Ok(0);
         }
-        let (named, pins) = {
-            let machine = self.machine.lock();
-            if let Some(why) = &machine.broken {
-                return Err(Error::Broken(why.clone()));
-            }
-            (machine.replica.named(), machine.replica.pins.clone())
-        };
-        let disk = self.disk.clone();
+        let (machine, disk) = (self.machine.clone(), self.disk.clone());
         let removing = move || {
             let _no_checkpoint = last;
-            let garbage = pins.unheld(checkpoint::unnamed(disk.as_ref(), &named)?);
-            checkpoint::remove(disk.as_ref(), &garbage);
-            Ok(garbage.len())
+            remove_loose(&machine, disk.as_ref())
         };
         self.io.run(removing).await.map_err(|e| Error::Broken(format!("clean-up thread: {e}")))?
     }
+}
+
+/// Removes what neither a checkpoint names nor a snapshot pins. The caller lets no checkpoint be written meanwhile, and
+/// none is in doubt.
+///
+/// # Errors
+/// A replica that is broken, a directory that cannot be read.
+pub(crate) fn remove_loose(machine: &Mutex<DataMachine>, disk: &dyn Disk) -> Result<usize> {
+    let (named, pins) = {
+        let machine = machine.lock();
+        if let Some(why) = &machine.broken {
+            return Err(Error::Broken(why.clone()));
+        }
+        (machine.replica.named(), machine.replica.pins.clone())
+    };
+    let garbage = checkpoint::loose(disk, &named, &pins)?;
+    checkpoint::remove(disk, &garbage);
+    Ok(garbage.len())
 }
 
 /// A refusal in the words users get.

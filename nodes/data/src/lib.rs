@@ -55,7 +55,7 @@ mod tests;
 mod voters;
 
 pub use checkpoint::{
-    Capture, Named, Written, checkpoint_mark, checkpointed_shards, remove_unnamed, restore,
+    Capture, Written, checkpoint_mark, checkpointed_shards, remove_unnamed, restore,
     write as write_checkpoint,
 };
 pub use clean_up::clean_up;
@@ -72,6 +72,6 @@ pub use metrics::{DataFigures, GroupFigures, SegmentFigures};
 pub use node::{DataNode, Space, WriteLimits};
 pub use removal::erase;
 pub use replica::{GroupReplica, Routes};
-pub use snapshot::{DiskFiles, Source, Throttle};
+pub use snapshot::{DiskFiles, Source, Throttle, wanted_files};
 pub use strays::remove_strays;
 pub use tasks::ShardLedger;

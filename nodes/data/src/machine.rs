@@ -4,7 +4,6 @@ use crate::failures::Failures;
 use crate::faults::Faults;
 use crate::group::Surroundings;
 use crate::replica::GroupReplica;
-use crate::snapshot::pins::Pin;
 use crate::snapshot::{content, fetch, install};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -34,8 +33,6 @@ pub struct DataMachine {
     pub(crate) around: Surroundings,
     /// One checkpoint, installing of a snapshot, or clean-up at a time.
     pub(crate) writing: Arc<tokio::sync::Mutex<LastWrite>>,
-    /// Keeps the files of a snapshot that was fetched and is not installed yet.
-    pub(crate) fetched: Option<Pin>,
 }
 
 /// How much was applied since the last checkpoint; wakes the group's maintenance.
@@ -86,7 +83,6 @@ impl DataMachine {
             failures,
             around,
             writing: Arc::default(),
-            fetched: None,
         }
     }
 
@@ -120,7 +116,6 @@ impl DataMachine {
         self.failures.passed(mark.position());
         self.checkpoint = Some(mark.clone());
         self.mark = Some(mark);
-        self.fetched = None;
         self.pressure.unflushed_bytes.store(0, Ordering::Relaxed);
         self.pressure.memory_bytes.store(self.replica.memory_bytes(), Ordering::Relaxed);
         self.pressure.file_bytes.store(self.replica.file_bytes(), Ordering::Relaxed);

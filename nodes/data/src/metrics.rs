@@ -6,7 +6,7 @@ use crate::group::DataGroup;
 use crate::node::DataNode;
 use crate::replica::GroupReplica;
 use std::sync::atomic::Ordering;
-use vecraft_raft_host::Part;
+use vecraft_raft_host::{CopyFigures, Heard, Part};
 use vecraft_segment::{SealedSegment, Segment};
 use vecraft_types::{GroupId, LogPosition, NodeId};
 
@@ -17,6 +17,8 @@ pub struct DataFigures {
     pub memory_bytes: u64,
     /// Bytes of indexes in memory.
     pub index_bytes: u64,
+    /// Bytes of clients' requests that are not all there yet.
+    pub arriving_bytes: u64,
     /// Above this, inserts are refused (I21): all of these and writes in flight together.
     pub memory_bytes_max: u64,
     /// Bytes of writes accepted and not yet applied.
@@ -69,10 +71,14 @@ pub struct GroupFigures {
     pub has_leader: bool,
     /// Members that count for a majority, as far as it knows.
     pub voters: u64,
+    /// Whether a change of the voters is under way, as far as it knows.
+    pub is_joint: bool,
     /// On the leader: members that count and answered lately, itself included.
-    pub voters_heard: Option<u64>,
+    pub heard: Option<Heard>,
     /// On the leader: the entries that each follower lacks, by its node.
     pub lags: Vec<(NodeId, u64)>,
+    /// How copies for replicas that are too far behind go.
+    pub copies: CopyFigures,
     /// Bytes that only the log holds.
     pub unflushed_bytes: u64,
     /// Up to where it was found to hold what a majority holds (I22), 0 before; none where nobody compares.
@@ -83,7 +89,7 @@ impl GroupFigures {
     /// Whether this replica leads and hears a majority of the voters. One that follows cannot tell: it believes in its
     /// last leader until there is another.
     pub fn has_quorum(&self) -> bool {
-        self.voters_heard.is_some_and(|heard| 2 * heard > self.voters)
+        self.heard.is_some_and(|heard| heard.is_majority)
     }
 }
 
@@ -102,6 +108,7 @@ impl DataNode {
         let mut figures = DataFigures {
             memory_bytes: self.memory_bytes(),
             index_bytes: self.governor().index_bytes(),
+            arriving_bytes: self.governor().arriving_bytes(),
             memory_bytes_max: self.limits.memory_bytes_max,
             in_flight_bytes: self.in_flight_bytes(),
             in_flight_bytes_max: self.limits.in_flight_bytes_max as u64,
@@ -144,8 +151,10 @@ impl DataGroup {
             is_leader: standing.part == Part::Leader,
             has_leader: standing.leader.is_some(),
             voters: standing.members.voters.len() as u64,
-            voters_heard: self.raft.voters_heard(),
+            is_joint: standing.members.is_joint,
+            heard: self.raft.heard(),
             lags: self.raft.progress().iter().map(|p| (p.follower.node, p.lag)).collect(),
+            copies: self.raft.copies(),
             unflushed_bytes: self.pressure.unflushed_bytes.load(Ordering::Relaxed),
             compared: Some(LogPosition(self.compared.load(Ordering::Relaxed))),
         }

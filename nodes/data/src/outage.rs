@@ -112,6 +112,13 @@ impl DataNode {
         if groups.is_empty() || self.check_space(true).is_err() { Vec::new() } else { groups }
     }
 
+    /// The groups that are out of service here and do not begin again by themselves, with the reasons.
+    pub fn lost_replicas(&self) -> BTreeMap<GroupId, String> {
+        let outages = self.outages.0.read();
+        let lost = outages.iter().filter(|(_, outage)| !outage.lacks_room);
+        lost.map(|(group, outage)| (*group, outage.why.clone())).collect()
+    }
+
     /// The groups out of service here, with the reasons.
     pub fn outages(&self) -> Vec<(GroupId, String)> {
         self.outages.0.read().iter().map(|(group, outage)| (*group, outage.why.clone())).collect()

@@ -5,7 +5,7 @@
 //! ```
 //! The order is the caller's ([`DataGroup::retire`], the log, [`erase`]); each step may be done again after a crash.
 
-use crate::checkpoint::{digest_key, group_dir, group_key};
+use crate::checkpoint::{digest_key, fetch_key, group_dir, group_key};
 use crate::error::Result;
 use crate::failures;
 use crate::group::DataGroup;
@@ -68,6 +68,7 @@ pub fn erase(disk: &dyn Disk, kv: &dyn Kv, group: GroupId) -> Result<()> {
     batch.delete_range(Table::Deletes, prefix);
     batch.delete(Table::Group, group_key(group));
     batch.delete(Table::Group, digest_key(group));
+    batch.delete(Table::Group, fetch_key(group));
     failures::forget(&mut batch, group);
     kv.write(&batch, true)?;
     disk.remove_dir_all(&group_dir(group))?;

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::faults::Faults;
 use crate::key_index::MemoryKeyIndex;
 use crate::snapshot::pins::Pins;
+use crate::snapshot::wanted::Fetched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use vecraft_segment::{GrowingOptions, Segment, ViewRegistry};
@@ -44,6 +45,8 @@ pub struct GroupReplica {
     pub(crate) digest: Digest,
     /// Files that stay although no checkpoint names them (I5).
     pub(crate) pins: Arc<Pins>,
+    /// Keeps the files of a snapshot that was fetched, in whole or in part, and is not installed yet.
+    pub(crate) fetched: Option<Fetched>,
 }
 
 impl GroupReplica {
@@ -69,6 +72,7 @@ impl GroupReplica {
             faults: Faults::default(),
             digest: Digest::new(),
             pins: Arc::default(),
+            fetched: None,
         }
     }
 

@@ -20,6 +20,7 @@
 //! | [`pins`] | which files must stay although no checkpoint names them? |
 //! | [`files`] | which bytes may another node read? |
 //! | [`fetch`], [`pull`] | how does a file get here, whole? |
+//! | [`wanted`] | what does a fetch find again after a restart? |
 //! | [`whole`] | how does another role get a file of another node? |
 //! | [`install`] | how does it become this replica's state? |
 //! | [`throttle`] | how fast? |
@@ -31,10 +32,12 @@ pub(crate) mod install;
 pub(crate) mod pins;
 mod pull;
 mod throttle;
+pub(crate) mod wanted;
 mod whole;
 
 pub use files::DiskFiles;
 pub use throttle::Throttle;
+pub use wanted::wanted_files;
 
 use std::sync::Arc;
 use vecraft_rpc::files::{FilesElsewhere, NobodyElse};

@@ -99,6 +99,7 @@ pub(crate) async fn drop(cx: Context, request: pb::DropIndexRequest) -> Result<(
 /// Code 1100 with the list of those that are served.
 pub(crate) fn metric(name: &str) -> Result<Metric> {
     Metric::parse(name).ok_or_else(|| {
-        Error::invalid(format!("metric type {name:?} is not served, allowed are L2, IP, COSINE"))
+        let known = Metric::ALL.map(Metric::name).join(", ");
+        Error::invalid(format!("metric type {name:?} is not served, allowed are {known}"))
     })
 }

@@ -24,6 +24,7 @@ mod params;
 mod partition;
 pub mod proto;
 mod query;
+mod query_vectors;
 mod schema;
 mod search;
 mod server;

@@ -58,6 +58,18 @@ impl Params {
         self.take(key).map(read).transpose()
     }
 
+    /// Takes a switch; absent is off.
+    pub fn switch(&mut self, key: &str) -> Result<bool> {
+        match self.take(key).as_deref() {
+            None | Some("False" | "false" | "0") => Ok(false),
+            Some("True" | "true" | "1") => Ok(true),
+            Some(other) => {
+                let text = format!("{} {key:?} is {}, neither true nor false", self.what, shown(other));
+                Err(Error::invalid(text))
+            }
+        }
+    }
+
     /// Takes switches of features that are not built: off is fine, on is refused by name.
     pub fn refuse_if_on(&mut self, keys: &[&str]) -> Result<()> {
         for key in keys {

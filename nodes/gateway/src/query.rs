@@ -39,6 +39,7 @@ pub(crate) async fn query(cx: Context, request: pb::QueryRequest) -> Result<pb::
         limit,
         offset,
         consistency,
+        seen: Vec::new(),
     };
     let reply = cx.db.query(cx.call, query).await?;
     let (rows, output_fields) = match reply.count {

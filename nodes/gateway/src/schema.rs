@@ -24,6 +24,10 @@ pub(crate) fn wire_type(data_type: &DataType) -> i32 {
         DataType::VarChar { .. } => WireType::VarChar,
         DataType::Json => WireType::Json,
         DataType::FloatVector { .. } => WireType::FloatVector,
+        DataType::BinaryVector { .. } => WireType::BinaryVector,
+        DataType::Float16Vector { .. } => WireType::Float16Vector,
+        DataType::BFloat16Vector { .. } => WireType::BFloat16Vector,
+        DataType::Int8Vector { .. } => WireType::Int8Vector,
     };
     known.into()
 }
@@ -92,6 +96,10 @@ fn data_type(number: i32, params: Vec<KeyValuePair>) -> Result<DataType> {
         Ok(WireType::VarChar) => DataType::VarChar { max_length: required(&mut params, "max_length")? },
         Ok(WireType::Json) => DataType::Json,
         Ok(WireType::FloatVector) => DataType::FloatVector { dim: required(&mut params, "dim")? },
+        Ok(WireType::BinaryVector) => DataType::BinaryVector { dim: required(&mut params, "dim")? },
+        Ok(WireType::Float16Vector) => DataType::Float16Vector { dim: required(&mut params, "dim")? },
+        Ok(WireType::BFloat16Vector) => DataType::BFloat16Vector { dim: required(&mut params, "dim")? },
+        Ok(WireType::Int8Vector) => DataType::Int8Vector { dim: required(&mut params, "dim")? },
         _ => return Err(Error::not_built(format!("data type {}", type_name(number)))),
     };
     params.finish()?;
@@ -137,8 +145,7 @@ pub(crate) fn to_wire(name: &str, schema: &CollectionSchema) -> wire::Collection
 fn field_to_wire(field: &FieldSchema) -> wire::FieldSchema {
     let type_params = match field.data_type {
         DataType::VarChar { max_length } => vec![pair("max_length", max_length)],
-        DataType::FloatVector { dim } => vec![pair("dim", dim)],
-        _ => Vec::new(),
+        other => other.dim().map(|dim| pair("dim", dim)).into_iter().collect(),
     };
     wire::FieldSchema {
         field_id: i64::try_from(field.id.0).unwrap_or(0),

@@ -4,16 +4,11 @@ use crate::call::Context;
 use crate::consistency::Wanted;
 use crate::index::metric;
 use crate::params::{Params, refuse};
-use crate::proto::common::PlaceholderGroup;
 use crate::proto::milvus as pb;
-use crate::proto::milvus::search_request::SearchInput;
-use crate::proto::schema::{DataType as WireType, SearchResultData};
-use crate::schema::type_name;
-use crate::{columns, query, weigh};
-use prost::Message;
+use crate::proto::schema::SearchResultData;
+use crate::{columns, query, query_vectors};
 use std::collections::BTreeMap;
-use vecraft_types::api::{SearchReply, SearchRequest};
-use vecraft_types::limits::NQ_MAX;
+use vecraft_types::api::{GroupBy, SearchReply, SearchRequest};
 use vecraft_types::{CollectionSchema, Error, Metric, Result};
 
 /// `DslType`: the filter is an expression.
@@ -23,9 +18,10 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
     let name = request.collection_name.clone();
     let in_collection = |error: Error| error.with("collection", &name);
     check_features(&request).map_err(in_collection)?;
-    let options =
+    let mut options =
         Options::read(Params::new("search parameter", request.search_params)?).map_err(in_collection)?;
-    let (dim, vectors, queries) = vectors(request.search_input, request.nq).map_err(in_collection)?;
+    let (dim, vectors, queries) =
+        query_vectors::read(request.search_input, request.nq).map_err(in_collection)?;
     let wanted = Wanted {
         level: request.consistency_level,
         use_default: request.use_default_consistency,
@@ -35,22 +31,24 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
     let search = SearchRequest {
         collection: request.collection_name,
         partitions: request.partition_names,
-        field: options.field,
+        field: options.field.clone(),
         dim,
         vectors,
         metric: options.metric,
         limit: options.limit,
         offset: options.offset,
         filter: request.dsl,
-        params: options.params,
+        params: std::mem::take(&mut options.params),
         output_fields: request.output_fields,
+        group_by: options.group_by.clone(),
         consistency,
+        seen: Vec::new(),
     };
     let reply = cx.db.search(cx.call, search).await?;
     if reply.counts.len() != queries {
         return Err(Error::internal(format!("{queries} queries, {} answers", reply.counts.len())));
     }
-    results(reply, &found.schema, options.limit, options.round_decimal, name)
+    results(reply, &found.schema, &options, name)
 }
 
 fn check_features(request: &pb::SearchRequest) -> Result<()> {
@@ -80,6 +78,7 @@ pub(crate) struct Options {
     pub metric: Option<Metric>,
     pub limit: usize,
     pub offset: usize,
+    pub group_by: Option<GroupBy>,
     pub round_decimal: Option<i32>,
     pub params: BTreeMap<String, String>,
 }
@@ -97,7 +96,7 @@ impl Options {
                 given.add(key.to_owned(), value)?;
             }
         }
-        for key in SWITCHES.iter().chain(FEATURES) {
+        for key in SWITCHES.iter().chain(FEATURES).chain(GROUPS) {
             if let Some(value) = params.remove(*key) {
                 given.add((*key).to_owned(), value)?;
             }
@@ -125,12 +124,40 @@ impl Options {
                 return Err(Error::invalid(format!("round_decimal is {other}, allowed is -1 to 6")));
             }
         };
+        let group_by = group_by(&mut given)?;
         let metric = given.take("metric_type").map(|name| metric(&name)).transpose()?;
         let field = given.take("anns_field").unwrap_or_default();
         given.forget_empty(FEATURES);
         given.finish()?;
-        Ok(Options { field, metric, limit, offset, round_decimal, params })
+        Ok(Options { field, metric, limit, offset, group_by, round_decimal, params })
     }
+}
+
+/// What is said about groups. The plural word with one name means the same as the singular one.
+fn group_by(given: &mut Params) -> Result<Option<GroupBy>> {
+    let (one, several) = (given.take("group_by_field"), given.take("group_by_fields"));
+    let (size, is_strict) = (given.integer("group_size")?, given.switch("strict_group_size")?);
+    let field = match (one, several) {
+        (Some(one), Some(several)) if one != several => {
+            let text =
+                format!("group_by_field is {one:?} and group_by_fields is {several:?}, only one can hold");
+            return Err(Error::invalid(text));
+        }
+        (one, several) => one.or(several),
+    };
+    let Some(field) = field else {
+        return match size {
+            Some(size) => Err(Error::invalid(format!("group_size is {size}, but group_by_field is missing"))),
+            None => Ok(None),
+        };
+    };
+    if field.contains(',') {
+        return Err(Error::not_built(format!("grouping by several fields (group_by_fields = {field:?})")));
+    }
+    let size = size.unwrap_or(1);
+    let size = usize::try_from(size)
+        .map_err(|_| Error::invalid(format!("group_size is {size}, at least 1 is needed")))?;
+    Ok(Some(GroupBy { field, size, is_strict }))
 }
 
 /// Switches of features that are not built; off is accepted.
@@ -139,7 +166,6 @@ const SWITCHES: &[&str] = &[
     "iterator",
     "search_iter_v2",
     "page_retain_order",
-    "strict_group_size",
     "strict_cast",
     "reduce_stop_for_best",
 ];
@@ -147,84 +173,17 @@ const SWITCHES: &[&str] = &[
 /// Bounds of a range, which clients write beside the index's parameters or among them.
 const RANGE: &[&str] = &["radius", "range_filter"];
 
+/// Words about groups, which may stand there too.
+const GROUPS: &[&str] = &["group_by_field", "group_by_fields", "group_size", "strict_group_size"];
+
 /// Features that are not built and have no off. They may hide among the index's parameters.
-const FEATURES: &[&str] = &[
-    "group_by_field",
-    "group_by_fields",
-    "group_size",
-    "order_by_fields",
-    "hints",
-    "analyzer_name",
-    "json_path",
-    "json_type",
-    "timezone",
-    "time_fields",
-];
-
-/// The query vectors, one after another: dimension, values, number of queries.
-fn vectors(input: Option<SearchInput>, nq: i64) -> Result<(u32, Vec<f32>, usize)> {
-    let bytes = match input {
-        Some(SearchInput::PlaceholderGroup(bytes)) => bytes,
-        Some(SearchInput::Ids(_)) => return Err(Error::not_built("search by primary keys")),
-        None => return Err(Error::invalid("the search has no query vectors")),
-    };
-    weigh::check(&bytes, weigh::QUERIES)?;
-    let group = PlaceholderGroup::decode(bytes)
-        .map_err(|error| Error::invalid(format!("the query vectors cannot be decoded: {error}")))?;
-    let [placeholder] = group.placeholders.as_slice() else {
-        let text =
-            format!("the search has {} groups of query vectors, one is needed", group.placeholders.len());
-        return Err(Error::invalid(text));
-    };
-    if placeholder.vector_type != i32::from(WireType::FloatVector) {
-        return Err(Error::not_built(format!("a query of type {}", query_type(placeholder.vector_type))));
-    }
-    refuse(&[("a search on the elements of an array (element_level)", placeholder.element_level)])?;
-    let queries = placeholder.values.len();
-    if queries == 0 || queries > NQ_MAX {
-        return Err(Error::invalid(format!(
-            "the search has {queries} query vectors (nq), allowed is 1 to {NQ_MAX}"
-        )));
-    }
-    if nq != 0 && usize::try_from(nq) != Ok(queries) {
-        return Err(Error::invalid(format!("nq is {nq}, but there are {queries} query vectors")));
-    }
-    let length = placeholder.values[0].len();
-    if length == 0 || length % 4 != 0 {
-        return Err(Error::invalid(format!(
-            "query vector 0 has {length} bytes, not a whole number of floats"
-        )));
-    }
-    let mut values = Vec::with_capacity(queries * length / 4);
-    for (i, vector) in placeholder.values.iter().enumerate() {
-        if vector.len() != length {
-            return Err(Error::invalid(format!(
-                "query vector {i} has dimension {}, query vector 0 has {}",
-                vector.len() / 4,
-                length / 4
-            )));
-        }
-        let floats = vector.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        values.extend(floats);
-    }
-    let dim = length / 4;
-    columns::finite("query vector", &values, dim, f32::is_finite)?;
-    let dim = u32::try_from(dim).map_err(|_| Error::invalid("the query vectors are too long"))?;
-    Ok((dim, values, queries))
-}
-
-fn query_type(number: i32) -> String {
-    match number {
-        300..=305 => "a list of vectors".to_owned(),
-        _ => type_name(number),
-    }
-}
+const FEATURES: &[&str] =
+    &["order_by_fields", "hints", "analyzer_name", "json_path", "json_type", "timezone", "time_fields"];
 
 fn results(
     reply: SearchReply,
     schema: &CollectionSchema,
-    limit: usize,
-    round_decimal: Option<i32>,
+    options: &Options,
     collection_name: String,
 ) -> Result<pb::SearchResults> {
     let keys = reply.rows.column(&reply.primary_field).and_then(|column| columns::ids(&column.data));
@@ -238,14 +197,17 @@ fn results(
         .filter(|(name, _)| wants_key || **name != reply.primary_field)
         .map(|(name, column)| columns::field_data(name, column, schema))
         .collect();
+    let groups = options.group_by.as_ref().zip(reply.groups.and_then(|rows| rows.columns.into_iter().next()));
+    let group_by_field_value = groups.map(|(by, column)| columns::field_data(&by.field, column, schema));
     let data = SearchResultData {
         num_queries: count(reply.counts.len()),
-        top_k: count(limit),
+        top_k: count(options.limit * options.group_by.as_ref().map_or(1, |by| by.size)),
         fields_data,
-        scores: rounded(reply.scores, round_decimal),
+        scores: rounded(reply.scores, options.round_decimal),
         ids: Some(keys),
         topks: reply.counts.into_iter().map(count).collect(),
         output_fields,
+        group_by_field_value,
         primary_field_name: reply.primary_field,
     };
     Ok(pb::SearchResults {

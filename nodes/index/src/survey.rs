@@ -9,6 +9,7 @@ use vecraft_index::IndexSpec;
 use vecraft_rpc::memory::Room;
 use vecraft_rpc::services::IndexLedger;
 use vecraft_segment::{SealedSegment, Segment};
+use vecraft_types::schema::is_scan;
 use vecraft_types::{CollectionDescriptor, CollectionId, IndexBuild, IndexDescriptor, SegmentId, ShardId};
 
 /// The plan of this moment, with what it speaks of.
@@ -182,6 +183,11 @@ impl IndexNode {
 /// The indexes a collection wants.
 pub(crate) fn wanted_of(collection: &CollectionDescriptor) -> Vec<WantedIndex> {
     let read = |index: &IndexDescriptor| {
+        let field = collection.schema.field_by_id(index.spec.field);
+        if field.is_some_and(|field| is_scan(&index.spec.index_type, &field.data_type)) {
+            let spec = Some(IndexSpec::Flat);
+            return WantedIndex { index: index.id, field: index.spec.field, metric: index.spec.metric, spec };
+        }
         let spec = IndexSpec::parse(&index.spec.index_type, &index.spec.params);
         let spec = spec.inspect_err(|error| {
             tracing::debug!(collection = %collection.id, index = %index.id, %error, "index of an unknown kind");

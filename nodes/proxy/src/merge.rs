@@ -9,7 +9,26 @@ pub(crate) struct Hits {
     pub(crate) rows: RowBatch,
 }
 
-/// The best `limit` hits of each query after leaving out the first `offset`.
+/// Which hits of a query make up its answer, the nearest first.
+pub(crate) trait Choose {
+    /// Adds to `picked` the chosen ones of `candidates`, rows of `all` in the order of their scores.
+    fn choose(&self, all: &RowBatch, candidates: &[usize], picked: &mut Vec<usize>) -> Result<()>;
+}
+
+/// The best `limit` hits after the first `offset`.
+pub(crate) struct Page {
+    pub(crate) offset: usize,
+    pub(crate) limit: usize,
+}
+
+impl Choose for Page {
+    fn choose(&self, _: &RowBatch, candidates: &[usize], picked: &mut Vec<usize>) -> Result<()> {
+        picked.extend(candidates.iter().skip(self.offset).take(self.limit));
+        Ok(())
+    }
+}
+
+/// The chosen hits of each query.
 ///
 /// Equal scores are ordered by shard, then as the shard ordered them. So the answer does not depend on which shard
 /// was faster, and a page never repeats or skips a row of the page before: a shard's first `k` hits are the head of
@@ -17,8 +36,7 @@ pub(crate) struct Hits {
 pub(crate) fn merge_hits(
     metric: Metric,
     queries: usize,
-    offset: usize,
-    limit: usize,
+    chosen: &impl Choose,
     shards: Vec<Hits>,
 ) -> Result<Hits> {
     shards.iter().try_for_each(|hits| check(hits, queries))?;
@@ -47,7 +65,7 @@ pub(crate) fn merge_hits(
             if metric.larger_is_nearer() { nearer.reverse() } else { nearer }
         });
         let before = picked.len();
-        picked.extend(candidates.iter().skip(offset).take(limit));
+        chosen.choose(&all, &candidates, &mut picked)?;
         merged.counts.push(picked.len() - before);
     }
     merged.scores = picked.iter().map(|&row| scores[row]).collect();
@@ -86,6 +104,13 @@ pub(crate) fn merge_rows(offset: usize, limit: Option<usize>, shards: &[RowBatch
 fn take(all: RowBatch, rows: &[usize]) -> RowBatch {
     let is_whole = rows.len() == all.rows && rows.iter().enumerate().all(|(at, row)| at == *row);
     if is_whole { all } else { all.take(rows) }
+}
+
+impl Hits {
+    /// Adds rows behind these.
+    pub(crate) fn append(&mut self, rows: &RowBatch) -> Result<()> {
+        append(&mut self.rows, rows)
+    }
 }
 
 fn append(all: &mut RowBatch, rows: &RowBatch) -> Result<()> {

@@ -26,12 +26,15 @@ pub(crate) struct Output<'a> {
     pub(crate) fields: Vec<&'a FieldSchema>,
     /// What was asked for, `*` spelled out; dynamic keys are in it by their own name.
     pub(crate) names: Vec<String>,
+    /// The last field is for us: nobody asked for it.
+    pub(crate) hides_last: bool,
 }
 
 impl<'a> Output<'a> {
     /// Reads a request's output fields: names, `*`, `$meta`, and keys of dynamic fields (which bring `$meta` along).
     pub(crate) fn resolve(schema: &'a CollectionSchema, asked: &[String]) -> Result<Output<'a>> {
-        let mut output = Output { fields: vec![primary_field(schema)?], names: Vec::new() };
+        let mut output =
+            Output { fields: vec![primary_field(schema)?], names: Vec::new(), hides_last: false };
         for name in asked {
             if name == ALL {
                 schema.fields.iter().for_each(|field| output.add(field, &field.name));
@@ -53,6 +56,14 @@ impl<'a> Output<'a> {
         }
         if self.names.iter().all(|known| known != name) {
             self.names.push(name.to_owned());
+        }
+    }
+
+    /// A field that the answer is made with, whether asked for or not.
+    pub(crate) fn also(&mut self, field: &'a FieldSchema) {
+        if self.fields.iter().all(|known| known.id != field.id) {
+            self.fields.push(field);
+            self.hides_last = true;
         }
     }
 
@@ -89,8 +100,11 @@ impl<'a> Output<'a> {
         RowBatch { rows: 0, columns: self.fields.iter().map(column).collect() }
     }
 
-    /// Gives the columns their names.
-    pub(crate) fn name(&self, rows: RowBatch) -> Result<NamedRows> {
+    /// Gives the columns their names, and leaves out what nobody asked for.
+    pub(crate) fn name(&self, mut rows: RowBatch) -> Result<NamedRows> {
+        if self.hides_last {
+            rows.columns.pop();
+        }
         let names = self.fields.iter().map(|field| field.name.clone());
         NamedRows::new(names.zip(rows.columns).collect())
             .ok_or_else(|| Error::internal("columns of a reply differ in length"))

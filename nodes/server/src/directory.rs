@@ -4,12 +4,13 @@
 //! DIR/LOCK       held while a process serves it
 //! DIR/run.json   pid, ports, cluster id of that process
 //! DIR/kv/        checkpoints, catalogue, identity (RocksDB)
+//! DIR/kv-reserve space for opening it on a full disk (`room.rs`)
 //! DIR/log/       the write-ahead log of all groups
 //! DIR/groups/    column files of the shards
 //! DIR/indexes/   index files over sealed segments
 //! ```
-//! A directory is taken as new only when none of the last four is there. One with something else in it is not ours; one
-//! with some of the four is a torn copy. Both are refused untouched: forming a new cluster over them would hide what
+//! A directory is taken as new only when none of kv/, log/, groups/ and indexes/ is there. One with something else in it is not ours; one
+//! with some of these is a torn copy. Both are refused untouched: forming a new cluster over them would hide what
 //! they hold (I1).
 
 use crate::Error;
@@ -17,6 +18,7 @@ use crate::agreed;
 use crate::identity::{Identity, Phase};
 use crate::log_seen;
 use crate::recover::Unfinished;
+use crate::room;
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use vecraft_config::{Config, FormingMode};
 use vecraft_log_store::{LogOptions, NodeLog};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::random::Random;
-use vecraft_storage::{DirLock, Disk, Kv, RealDisk, RocksKv, RocksOptions};
+use vecraft_storage::{DirLock, Disk, Kv, RealDisk, Reserve, RocksKv, RocksOptions};
 use vecraft_types::NodeId;
 
 pub(crate) const KV: &str = "kv";
@@ -43,6 +45,8 @@ pub struct Directory {
     pub log: NodeLog,
     /// Who it is; changed only while forming.
     pub identity: Mutex<Identity>,
+    /// Space for the next start.
+    pub reserve: Arc<Reserve>,
     _lock: DirLock,
 }
 
@@ -65,7 +69,22 @@ impl Directory {
     ) -> Result<Directory, Error> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path)?);
         check_content(path, disk.as_ref())?;
-        let lock = lock(path)?;
+        let reserve = Arc::new(room::reserve(disk.clone()));
+        let lock = reserve.spend_on(Error::is_no_space, || lock(path))?;
+        let open = || Directory::open_parts(path, config, node, random, clock.clone(), &disk);
+        let (kv, log, identity) = reserve.spend_on(Error::is_no_space, open)?;
+        Ok(Directory { disk, kv, log, identity: Mutex::new(identity), reserve, _lock: lock })
+    }
+
+    /// The store, the log, and who it is. What fails can be done again.
+    fn open_parts(
+        path: &Path,
+        config: &Config,
+        node: NodeId,
+        random: &dyn Random,
+        clock: Arc<dyn Clock>,
+        disk: &Arc<dyn Disk>,
+    ) -> Result<(Arc<dyn Kv>, NodeLog, Identity), Error> {
         let kv: Arc<dyn Kv> = Arc::new(RocksKv::open(&path.join(KV), RocksOptions::default())?);
         let data = present(disk.as_ref(), &DATA)?;
         // Before the log: a directory of a newer program is refused untouched.
@@ -88,7 +107,7 @@ impl Directory {
         };
         let (log, _) = NodeLog::open(disk.clone(), LOG, options)?;
         log_seen::store(kv.as_ref(), log.generation())?;
-        Ok(Directory { disk, kv, log, identity: Mutex::new(identity), _lock: lock })
+        Ok((kv, log, identity))
     }
 }
 
@@ -115,8 +134,11 @@ impl Offline {
         if !disk.exists(STORE)? {
             return Err(no_node("it has no store in kv/"));
         }
-        let lock = lock(path)?;
-        let kv = Arc::new(RocksKv::open(&path.join(KV), RocksOptions::default())?);
+        let reserve = room::reserve(disk.clone());
+        let lock = reserve.spend_on(Error::is_no_space, || lock(path))?;
+        let open = || Ok(RocksKv::open(&path.join(KV), RocksOptions::default())?);
+        let kv = reserve.spend_on(Error::is_no_space, open).map_err(|error| room::advise(error, path))?;
+        let kv = Arc::new(kv);
         if Identity::read(kv.as_ref())?.is_none() {
             return Err(no_node("its store in kv/ names no node"));
         }

@@ -102,6 +102,25 @@ pub enum Error {
         /// The newest generation known.
         seen: u64,
     },
+    /// A full disk.
+    #[error(
+        "no room to start on the file system of {dir}: {why}. About {needed} MiB are needed there and {free} MiB are free. Remove \
+         what is not vecraft's, enlarge the file system, or move the whole directory to a larger one, and start again; \
+         nothing is lost, and no file of the directory may be removed",
+        dir = dir.display(),
+        needed = needed.div_ceil(1 << 20),
+        free = free >> 20
+    )]
+    NoRoom {
+        /// The directory.
+        dir: PathBuf,
+        /// What found no space.
+        why: String,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        free: u64,
+    },
     /// The identity record is not readable.
     #[error("the data directory's identity is unreadable: {0}")]
     Identity(String),
@@ -147,6 +166,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the cause is a full disk, as far as it is told.
+    pub(crate) fn is_no_space(&self) -> bool {
+        match self {
+            Error::Storage(error) => error.is_no_space(),
+            Error::Log(error) => error.is_no_space(),
+            _ => false,
+        }
+    }
+
     /// An error of something that has no variant of its own.
     pub(crate) fn other<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Error {
         move |why| Error::Other { what, why: why.to_string() }

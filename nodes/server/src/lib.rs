@@ -10,6 +10,7 @@
 //! newcomer: `server.rs` here, then `nodes/proxy`, then the flow you care about in `docs/internals`.
 
 mod agreed;
+mod catching_up;
 pub mod cli;
 mod client_doors;
 mod cluster;
@@ -35,6 +36,7 @@ mod proxy_role;
 mod query_role;
 pub mod recover;
 mod roles;
+mod room;
 mod run_file;
 mod server;
 mod settling;

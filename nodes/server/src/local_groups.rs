@@ -39,7 +39,7 @@ impl LocalGroups {
     }
 
     /// Every group with a replica here.
-    fn all(&self) -> Vec<Group> {
+    pub fn all(&self) -> Vec<Group> {
         let meta = self.metastore.group().cloned();
         meta.into_iter().chain(self.data.get().map(DataNode::rafts).unwrap_or_default()).collect()
     }
@@ -69,6 +69,7 @@ impl GroupHost for LocalGroups {
             leads: self.all().iter().filter_map(Group::report).collect(),
             unfit: stopping.or_else(|| fitness::unfit(&self.log)),
             unfit_in: self.data.get().map(DataNode::damaged_groups).unwrap_or_default(),
+            out_of_service: self.data.get().map(DataNode::lost_replicas).unwrap_or_default(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! What `/metrics` and `/healthz` look at.
 
+use crate::catching_up::CatchingUp;
 use crate::directory::Directory;
 use crate::metrics::{About, Parts};
 use crate::roles::Roles;
@@ -29,8 +30,12 @@ pub fn parts_of(config: &Config, directory: &Directory, roles: &Roles) -> Parts 
     }
 }
 
-/// What `/healthz` looks at: the log and the shards with damaged files.
-pub fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + Send + Sync + 'static {
+/// What `/healthz` looks at: the log, groups that still lack something, and shards with damaged files.
+pub fn health_of(
+    directory: &Directory,
+    roles: &Roles,
+    catching_up: CatchingUp,
+) -> impl Fn() -> Health + Send + Sync + 'static {
     let (log, query, data) = (directory.log.clone(), roles.query.clone(), roles.data.clone());
     move || {
         let mut reasons = match log.health() {
@@ -39,6 +44,7 @@ pub fn health_of(directory: &Directory, roles: &Roles) -> impl Fn() -> Health + 
             LogHealth::Failed { reason } => vec![format!("the log failed: {reason}")],
         };
         reasons.extend(data.refusals().into_iter().map(|why| format!("inserts are refused: {why}")));
+        reasons.extend(catching_up.reason());
         let outages = data.outages();
         reasons.extend(
             outages.into_iter().map(|(group, why)| format!("group {group} is out of service: {why}")),

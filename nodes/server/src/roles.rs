@@ -58,7 +58,7 @@ pub struct Roles {
     pub hops: ShardHops,
     /// What operators and joining nodes ask, at whoever leads the metastore.
     pub nodes: Arc<dyn ClusterAdmin>,
-    groups: Arc<LocalGroups>,
+    pub groups: Arc<LocalGroups>,
     coordinator: CoordinatorClient,
     query_role: RoleAddr<QueryActor>,
     index_role: RoleAddr<IndexActor>,

@@ -1,5 +1,6 @@
 //! One node in this process, from its directory to its doors.
 
+use crate::catching_up::CatchingUp;
 use crate::directory::Directory;
 use crate::doors::listen;
 use crate::ground::Ground;
@@ -7,6 +8,7 @@ use crate::metrics;
 use crate::node_door::{self, NodeDoor};
 use crate::observed::{health_of, parts_of};
 use crate::roles::Roles;
+use crate::room;
 use crate::run_file::RunFile;
 use crate::standing::Standing;
 use crate::waiting_door::WaitingDoor;
@@ -22,6 +24,7 @@ use vecraft_rpc::{ServeOptions, serve_database};
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::random::OsRandom;
 use vecraft_runtime::shutdown::Shutdown;
+use vecraft_runtime::tasks::TaskKind;
 use vecraft_runtime::telemetry::Metrics;
 use vecraft_storage::Disk;
 use vecraft_types::NodeId;
@@ -102,7 +105,7 @@ impl Server {
                 if let Some(waiting) = waiting {
                     waiting.close().await;
                 }
-                Err(refused)
+                Err(room::advise(refused, &own.data_dir))
             }
         }
     }
@@ -127,7 +130,8 @@ impl Server {
         };
         let directory = Arc::new(directory);
         half_started.directory = Some(directory.clone());
-        run_file(config, &directory, &addresses, true).write(directory.disk.as_ref())?;
+        let starting = run_file(config, &directory, &addresses, true);
+        directory.reserve.spend_on(Error::is_no_space, || starting.write(directory.disk.as_ref()))?;
         let ground = Ground::new(clock, random.clone(), shutdown.clone(), standing.clone());
         let node_door = match nodes {
             Some(listener) => Some(NodeDoor::open(config, &directory, listener, random, &ground).await?),
@@ -146,6 +150,13 @@ impl Server {
         metrics::observe(&metrics, parts_of(config, &directory, &roles));
         let message_bytes_max = config.proxy.message_bytes_max as usize;
         let options = Options { message_bytes_max, drain_max: DRAIN, ..Options::default() };
+        let serve_options = ServeOptions {
+            message_bytes_max,
+            arriving_bytes_max: config.data.inflight_bytes_max as usize,
+            arriving: roles.data.governor().arriving(),
+            drain_max: DRAIN,
+            ..ServeOptions::default()
+        };
         let calls = options.calls.clone();
         let render = move || {
             let roles = metrics.render().unwrap_or_else(|error| format!("# {error}\n"));
@@ -156,13 +167,16 @@ impl Server {
         }
         let mut doors = vec![
             tokio::spawn(serve_milvus(milvus, db.clone(), options, shutdown.clone())),
-            tokio::spawn(serve_clients(client, db, message_bytes_max, shutdown.clone())),
+            tokio::spawn(serve_clients(client, db, serve_options, shutdown.clone())),
         ];
-        standing.serves(health_of(&directory, &roles), render);
+        let catching_up = CatchingUp::watch(roles.groups.all(), &shutdown);
+        standing.serves(health_of(&directory, &roles, catching_up), render);
         doors.extend(node_door.map(NodeDoor::into_task));
         let run = run_file(config, &directory, &addresses, false);
         run.write(directory.disk.as_ref())?;
         half_started.is_done = true;
+        let keeping = room::keep(directory.reserve.clone(), ground.io.clone(), shutdown.child());
+        ground.tasks.spawn(TaskKind::Watch, "reserve", keeping);
         Ok(Server { addresses, cluster_id: run.cluster_id, shutdown, roles, doors, directory })
     }
 
@@ -274,11 +288,10 @@ async fn serve_milvus(listener: TcpListener, db: Arc<dyn Database>, options: Opt
 async fn serve_clients(
     listener: TcpListener,
     db: Arc<dyn Database>,
-    message_bytes_max: usize,
+    options: ServeOptions,
     shutdown: Shutdown,
 ) {
     let until = shutdown.clone();
-    let options = ServeOptions { message_bytes_max, drain_max: DRAIN, ..ServeOptions::default() };
     if let Err(error) = serve_database(listener, db, options, async move { until.triggered().await }).await {
         shutdown.trigger(format!("the client door failed: {error}"));
     }

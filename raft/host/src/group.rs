@@ -1,5 +1,6 @@
 //! The handle of one running group.
 
+use crate::copies::Copies;
 use crate::handle::{Change, RaftHandle};
 use crate::network::Network;
 use crate::read_index::ReadIndex;
@@ -27,6 +28,7 @@ pub struct Group {
     pub(crate) published: watch::Receiver<Published>,
     pub(crate) standing: watch::Receiver<Standing>,
     pub(crate) checkpoint: CheckpointCell,
+    pub(crate) copies: Copies,
 }
 
 /// A proposal that was committed and applied.
@@ -189,7 +191,7 @@ impl Group {
     ///
     /// # Errors
     /// As [`Group::add_learner`]. Refused besides: no voter left, a majority removed at once, a voter that is no
-    /// member. After [`Error::Deadline`] or a lost leader the change may be half done ([`Members::is_joint`]): the same
+    /// member, too few of the old or the new voters that follow closely. After [`Error::Deadline`] or a lost leader the change may be half done ([`Members::is_joint`]): the same
     /// call with the new `expected` finishes it.
     pub async fn change_voters(
         &self,
@@ -220,6 +222,10 @@ impl Group {
                 "{leaving} of {} voters would leave at once: their acknowledged entries would rest on too few; remove fewer at a time",
                 members.voters.len()
             ));
+        }
+        // The rest of a change under way is the only way out of it.
+        if !members.is_joint {
+            self.await_majority(&members, voters).await?;
         }
         let change = match keeps_learners {
             true => Change::VotersKeeping(voters.clone()),

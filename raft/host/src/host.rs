@@ -1,5 +1,6 @@
 //! Starting groups.
 
+use crate::copies::Copies;
 use crate::early_vote::EarlyVote;
 use crate::group::{Group, Raft};
 use crate::handle::Handle;
@@ -7,6 +8,7 @@ use crate::inequality;
 use crate::member::Member;
 use crate::network::Network;
 use crate::network::client::GroupNetwork;
+use crate::network::description::{PART_BYTES, Shelf};
 use crate::read_index::{Asker, ReadIndex};
 use crate::state_machine::{Driver, Published};
 use crate::{Error, Machine, Part, Standing};
@@ -40,6 +42,7 @@ pub struct Host {
     network: Network,
     config: Arc<Config>,
     followers_reserve_bytes: u64,
+    part_bytes: usize,
     is_inline: bool,
 }
 
@@ -136,7 +139,8 @@ impl Host {
         let config =
             config.validate().map_err(|e| Error::Stopped { group: GroupId::META, reason: e.to_string() })?;
         let followers_reserve_bytes = FOLLOWERS_RESERVE_BYTES;
-        Ok(Host { log, network, config: Arc::new(config), followers_reserve_bytes, is_inline: false })
+        let (config, part_bytes) = (Arc::new(config), PART_BYTES);
+        Ok(Host { log, network, config, followers_reserve_bytes, part_bytes, is_inline: false })
     }
 
     /// Bytes of log that groups of several keep below their checkpoints, 32 MiB unless told: a follower that is no
@@ -145,6 +149,13 @@ impl Host {
     #[must_use]
     pub fn keeping_for_followers(mut self, bytes: u64) -> Host {
         self.followers_reserve_bytes = bytes;
+        self
+    }
+
+    /// Sends descriptions of snapshots in parts of so many bytes, 1 MiB unless told and at most.
+    #[must_use]
+    pub fn describing_in_parts_of(mut self, bytes: usize) -> Host {
+        self.part_bytes = bytes;
         self
     }
 
@@ -173,7 +184,16 @@ impl Host {
         let (publish, published) = watch::channel(Published { at: LogPosition(0), is_closed: false });
         let checkpoint = Arc::new(Mutex::new(None));
         let driver = Driver::new(group, machine.clone(), checkpoint.clone(), publish);
-        let network = GroupNetwork { network: self.network.clone(), group, me, is_inline: self.is_inline };
+        let shelf = Shelf::new(self.part_bytes);
+        let copies = Copies::new(shelf.clone());
+        let network = GroupNetwork {
+            network: self.network.clone(),
+            group,
+            me,
+            is_inline: self.is_inline,
+            shelf: shelf.clone(),
+            copies: copies.clone(),
+        };
         let raft: Raft<M> = openraft::Raft::new(me.0, self.config.clone(), network, log.clone(), driver)
             .await
             .map_err(|e| stopped(e.to_string()))?;
@@ -182,7 +202,17 @@ impl Host {
         let reads = ReadIndex::start(Asker { group, me, raft: raft.clone(), network: self.network.clone() });
         let taking = Arc::default();
         let machine = Arc::downgrade(&machine);
-        let member = Member { group, raft: raft.clone(), reads: reads.clone(), machine, taking };
+        let member = Member {
+            group,
+            me,
+            network: self.network.clone(),
+            shelf,
+            copies: copies.clone(),
+            raft: raft.clone(),
+            reads: reads.clone(),
+            machine,
+            taking,
+        };
         self.network.inbox().open(group, me, Arc::new(member));
         let early = EarlyVote {
             me,
@@ -201,6 +231,7 @@ impl Host {
             published,
             standing,
             checkpoint,
+            copies,
         };
         match begin(me, node, birth, &raft).await {
             Ok(is_restarted) => {

@@ -12,6 +12,7 @@
 //! That order is I15: whoever was answered, or waited for the published index, finds the change in the views.
 //! docs/internals/replication.md follows an entry on its way.
 
+mod copies;
 mod early_vote;
 mod error;
 mod forcing;
@@ -20,6 +21,7 @@ mod handle;
 mod host;
 mod inequality;
 mod machine;
+mod majority;
 mod member;
 mod network;
 mod read_index;
@@ -27,12 +29,14 @@ mod report;
 mod standing;
 mod state_machine;
 
+pub use copies::CopyFigures;
 pub use error::Error;
 pub use forcing::StoppedReplica;
 pub use group::{Group, Proposed};
 pub use host::{Birth, GroupSpec, Host, Pace};
 pub use machine::{Committed, Failed, Incoming, Machine, Mark, Offer};
 pub use network::Network;
+pub use report::Heard;
 pub use standing::{Location, Members, MembershipId, Part, Progress, Standing};
 
 #[cfg(test)]

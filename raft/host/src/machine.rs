@@ -1,7 +1,7 @@
 //! The seam between Raft and a role's state machine.
 //!
 //! A replica that is further behind than the log reaches gets a snapshot: the leader's machine *offers* its newest
-//! durable checkpoint as a few bytes that say which files it has (I5); the follower's machine *fetches* the files,
+//! durable checkpoint as bytes that say which files it has (I5); the follower's machine *fetches* the files,
 //! which may take long, may fail and may be tried again, and then *installs* them, after which everything is synced
 //! (I4) and its views are swapped (I15).
 
@@ -76,7 +76,8 @@ pub trait Machine: Send + 'static {
 pub struct Offer {
     /// Which.
     pub mark: Mark,
-    /// What its machine needs to know to fetch it: names, sizes and checksums of files. At most a few megabytes.
+    /// What its machine needs to know to fetch it: names, sizes and checksums of files. It is held in memory by
+    /// both ends, and travels in parts: no message bounds it.
     pub content: Bytes,
     /// Keeps the files where they are until the other replica has them (I5).
     pub pin: Option<Arc<dyn Any + Send + Sync>>,

@@ -1,12 +1,15 @@
 //! A replica as the other replicas see it: answers their questions.
 
+use crate::copies::Copies;
 use crate::group::Raft;
 use crate::machine::Failed;
+use crate::network::Network;
+use crate::network::description::{self, Described, Shelf};
 use crate::network::inbox::Inbound;
 use crate::network::message::{AppendHead, Ask, Refused, Reply};
 use crate::read_index::ReadIndex;
 use crate::state_machine::SnapshotFiles;
-use crate::{Error, Incoming, Machine, Mark};
+use crate::{Error, Incoming, Location, Machine, Mark};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -15,11 +18,16 @@ use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 use vecraft_log_store::{TypeConfig, Vote};
-use vecraft_types::{GroupId, NodeId};
+use vecraft_types::{GroupId, NodeId, ReplicaId};
 
 /// What answers.
 pub struct Member<M: Machine> {
     pub group: GroupId,
+    pub me: ReplicaId,
+    pub network: Network,
+    /// What this replica shows as a leader.
+    pub shelf: Shelf,
+    pub copies: Copies,
     pub raft: Raft<M>,
     pub reads: ReadIndex,
     /// The core's and the role's: questions must not keep the store of a replica that has ended.
@@ -32,6 +40,10 @@ impl<M: Machine> Clone for Member<M> {
     fn clone(&self) -> Member<M> {
         Member {
             group: self.group,
+            me: self.me,
+            network: self.network.clone(),
+            shelf: self.shelf.clone(),
+            copies: self.copies.clone(),
             raft: self.raft.clone(),
             reads: self.reads.clone(),
             machine: self.machine.clone(),
@@ -56,9 +68,19 @@ impl<M: Machine> Inbound for Member<M> {
             }
             .boxed(),
             Ask::ReadIndex => member.read_index().boxed(),
-            Ask::Snapshot { vote, meta } => {
+            Ask::MayOffer => {
+                let is_free = member.taking.try_lock().is_ok();
+                let reply = if is_free { Reply::Offer } else { Reply::Refused(Refused::Busy) };
+                std::future::ready(reply).boxed()
+            }
+            Ask::Part { described, offset } => {
+                let part = member.shelf.part(described, offset);
+                let reply = part.map_or(Reply::Refused(Refused::NotShown), Reply::Part);
+                std::future::ready(reply).boxed()
+            }
+            Ask::Snapshot { vote, meta, described } => {
                 // A task of its own: a leader that goes away must not leave a half-installed snapshot behind.
-                let taken = tokio::spawn(member.take_snapshot(from, vote, meta, payloads));
+                let taken = tokio::spawn(member.take_snapshot(from, vote, meta, described));
                 taken.map(|taken| taken.unwrap_or_else(|e| refused(e.to_string()))).boxed()
             }
         }
@@ -84,16 +106,22 @@ impl<M: Machine> Member<M> {
         }
     }
 
-    /// Fetches the files, which may fail and be tried again, and only then tells the core, where a failure is final.
+    /// Brings the description here, from whoever offers it.
+    async fn pull(&self, from: Location, described: Described) -> Result<Bytes, String> {
+        let ask = |offset| self.network.part(self.group, self.me, from, described, offset);
+        description::pull(described, ask, |bytes| self.copies.holds(bytes)).await
+    }
+
+    /// Brings its description and the files here, which may fail and be tried again, and only then tells the core, where a failure is final.
     async fn take_snapshot(
         self,
         from: NodeId,
         vote: Vote,
         meta: SnapshotMetaOf<TypeConfig>,
-        content: Bytes,
+        described: Described,
     ) -> Reply {
         let Ok(_one_at_a_time) = self.taking.try_lock() else {
-            return refused("another snapshot is being taken");
+            return Reply::Refused(Refused::Busy);
         };
         let Some(log_id) = meta.last_log_id else { return refused("it has no log id") };
         if log_id.committed_leader_id().term > vote.leader_id.term {
@@ -104,6 +132,15 @@ impl<M: Machine> Member<M> {
                 vote.leader_id.term
             ));
         }
+        let leader = Location { replica: ReplicaId(vote.leader_id.node_id), node: from };
+        let _held = self.copies.holding();
+        let content = match self.pull(leader, described).await {
+            Ok(content) => content,
+            Err(why) => {
+                tracing::warn!(group = %self.group, at = log_id.index, node = %from, why, "no description of a snapshot");
+                return refused(why);
+            }
+        };
         let Some(machine) = self.machine.upgrade() else { return refused("the replica has ended") };
         let mark = Mark { log_id, membership: Arc::new(meta.last_membership.clone()) };
         let incoming = Incoming { mark, content: content.clone(), source: from };

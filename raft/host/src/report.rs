@@ -1,14 +1,34 @@
 //! A group in the coordinator's words: how it stands, and changes of its members as it asks for them.
 
-use crate::{Error, Group, Location, MembershipId, Part};
+use crate::{Error, Group, Location, MembershipId, Part, Progress};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use vecraft_rpc::codec;
 use vecraft_rpc::membership::{GroupChange, GroupReport};
+use vecraft_types::ReplicaId;
 
 /// Entries that a follower may lack and still count as near: less than a second of writes.
 const NEAR_ENTRIES: u64 = 512;
 /// A follower that has not answered for this long is not near, whatever it had.
 const NEAR_HEARD_MS: u64 = 2_000;
+
+/// The voters that a leader hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// How many, the leader included; in a change under way, of both sets.
+    pub voters: u64,
+    /// They are a majority; in a change under way, of each set.
+    pub is_majority: bool,
+}
+
+/// Whether a follower lacks almost nothing and has answered lately.
+pub(crate) fn is_near(p: &Progress) -> bool {
+    p.matched.0 > 0 && p.lag <= NEAR_ENTRIES && is_heard(p)
+}
+
+fn is_heard(p: &Progress) -> bool {
+    p.heard_ms_ago.is_some_and(|heard| heard <= NEAR_HEARD_MS)
+}
 
 impl Group {
     /// How the group stands; none unless this replica leads it and knows its members.
@@ -17,12 +37,7 @@ impl Group {
         let now = standing.borrow().clone();
         let id = now.members.id.filter(|_| now.part == Part::Leader)?;
         let progress = self.progress();
-        let is_near = |p: &crate::Progress| {
-            p.matched.0 > 0
-                && p.lag <= NEAR_ENTRIES
-                && p.heard_ms_ago.is_some_and(|heard| heard <= NEAR_HEARD_MS)
-        };
-        let near = progress.iter().copied().filter(is_near).map(|p| p.follower.replica);
+        let near = progress.iter().filter(|p| is_near(p)).map(|p| p.follower.replica);
         Some(GroupReport {
             group: self.id,
             leader: self.me,
@@ -36,18 +51,20 @@ impl Group {
         })
     }
 
-    /// Voters that answered lately, this one included; none unless this replica leads. Fewer than a majority: it will
-    /// soon stop leading, and nothing is acknowledged meanwhile.
-    pub fn voters_heard(&self) -> Option<u64> {
+    /// Who answered lately; none unless this replica leads. Without a majority of every set that must agree it will soon
+    /// stop leading, and nothing is acknowledged meanwhile.
+    pub fn heard(&self) -> Option<Heard> {
         let standing = self.standing();
         let now = standing.borrow().clone();
         if now.part != Part::Leader {
             return None;
         }
-        let heard =
-            |p: &crate::Progress| p.is_voter && p.heard_ms_ago.is_some_and(|heard| heard <= NEAR_HEARD_MS);
-        let others = self.progress().iter().filter(|p| heard(p)).count() as u64;
-        Some(others + u64::from(now.members.voters.contains_key(&self.me)))
+        let progress = self.progress();
+        let answered = progress.iter().filter(|p| p.is_voter && is_heard(p)).map(|p| p.follower.replica);
+        let heard: BTreeSet<ReplicaId> =
+            answered.chain(now.members.voters.contains_key(&self.me).then_some(self.me)).collect();
+        let agrees = |set: &BTreeSet<ReplicaId>| 2 * set.intersection(&heard).count() > set.len();
+        Some(Heard { voters: heard.len() as u64, is_majority: now.members.sets.iter().all(agrees) })
     }
 
     /// Does what the coordinator asks, if the members are still those of `guard` (I2).

@@ -52,6 +52,8 @@ pub struct Members {
     pub learners: BTreeMap<ReplicaId, NodeId>,
     /// A change is under way: majorities of both sets are needed.
     pub is_joint: bool,
+    /// The sets of voters of each of which a majority must agree: one, or two in a change under way.
+    pub sets: Vec<BTreeSet<ReplicaId>>,
 }
 
 impl Members {
@@ -60,6 +62,11 @@ impl Members {
         let mut members = Members {
             id: stored.log_id().as_ref().map(|id| MembershipId(*id)),
             is_joint: membership.get_joint_config().len() > 1,
+            sets: membership
+                .get_joint_config()
+                .iter()
+                .map(|set| set.iter().copied().map(ReplicaId).collect())
+                .collect(),
             ..Members::default()
         };
         let voters: BTreeSet<u64> = membership.voter_ids().collect();

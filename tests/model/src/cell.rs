@@ -1,7 +1,7 @@
 //! Values as the twin holds them, and the way to and from the columns of requests and answers.
 
 use vecraft_types::api::NamedRows;
-use vecraft_types::{Bitmap, Column, ColumnData, DataType, FieldId, PrimaryKey, StrColumn};
+use vecraft_types::{Bitmap, Column, ColumnData, DataType, FieldId, Packed, PrimaryKey, StrColumn};
 
 /// One value of one row. Equal means equal to the bit, so that -0.0 is not 0.0.
 #[derive(Clone, Debug)]
@@ -20,8 +20,10 @@ pub enum Cell {
     Text(String),
     /// JSON as written.
     Json(String),
-    /// A vector.
+    /// A vector of floats.
     Vector(Vec<f32>),
+    /// A vector of other elements.
+    Packed(Packed, Vec<u8>),
 }
 
 impl PartialEq for Cell {
@@ -36,6 +38,7 @@ impl PartialEq for Cell {
             (Cell::Vector(a), Cell::Vector(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits())
             }
+            (Cell::Packed(of_a, a), Cell::Packed(of_b, b)) => of_a == of_b && a == b,
             _ => false,
         }
     }
@@ -59,9 +62,14 @@ impl Cell {
         }
     }
 
-    /// The vector inside, empty for anything else.
-    pub fn vector(&self) -> &[f32] {
+    /// The floats inside, empty for anything else.
+    pub fn floats(&self) -> &[f32] {
         if let Cell::Vector(vector) = self { vector } else { &[] }
+    }
+
+    /// The bytes of a packed vector, empty for anything else.
+    pub fn bytes(&self) -> &[u8] {
+        if let Cell::Packed(_, bytes) = self { bytes } else { &[] }
     }
 
     fn int(&self) -> i64 {
@@ -91,12 +99,21 @@ pub fn column(data_type: DataType, cells: &[&Cell]) -> Column {
         DataType::VarChar { .. } => ColumnData::VarChar(texts()),
         DataType::Json => ColumnData::Json(texts()),
         DataType::FloatVector { dim } => {
-            let values = cells.iter().flat_map(|c| c.vector().iter().copied()).collect();
+            let values = cells.iter().flat_map(|c| c.floats().iter().copied()).collect();
             ColumnData::FloatVector { dim, values }
         }
+        DataType::BinaryVector { dim } => packed(Packed::Bit, dim, cells),
+        DataType::Float16Vector { dim } => packed(Packed::Float16, dim, cells),
+        DataType::BFloat16Vector { dim } => packed(Packed::BFloat16, dim, cells),
+        DataType::Int8Vector { dim } => packed(Packed::Int8, dim, cells),
     };
     let valid: Bitmap = cells.iter().map(|cell| !matches!(cell, Cell::Null)).collect();
     Column { field: FieldId(0), data, validity: (!valid.all()).then_some(valid) }
+}
+
+fn packed(kind: Packed, dim: u32, cells: &[&Cell]) -> ColumnData {
+    let bytes = cells.iter().flat_map(|cell| cell.bytes().iter().copied()).collect();
+    ColumnData::PackedVector { kind, dim, bytes }
 }
 
 /// The cell of one row of an answer.
@@ -117,6 +134,10 @@ pub fn cell(column: &Column, row: usize) -> Cell {
         ColumnData::FloatVector { dim, values } => {
             let dim = *dim as usize;
             Cell::Vector(values[row * dim..(row + 1) * dim].to_vec())
+        }
+        ColumnData::PackedVector { kind, dim, bytes } => {
+            let width = kind.row_bytes(*dim);
+            Cell::Packed(*kind, bytes[row * width..(row + 1) * width].to_vec())
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::cell::Cell;
 use crate::shape::{Shape, TEXT_BYTES};
 use serde_json::{Map, Value, json};
 use vecraft_test_sim::rng::Rng;
-use vecraft_types::{DataType, FieldSchema, PrimaryKey};
+use vecraft_types::{DataType, FieldSchema, Packed, PrimaryKey};
 
 /// Words of VarChar fields and JSON values; quotes, wild cards and bytes that are no ASCII among them.
 pub const WORDS: [&str; 10] = ["", "a", "ab", "abab", "b", "żb", "it's", "a%b", "back\\slash", "quote\"d"];
@@ -52,7 +52,7 @@ pub fn cell(rng: &mut Rng, shape: &Shape, field: &FieldSchema) -> Cell {
         DataType::Double => Cell::Double(float(rng)),
         DataType::VarChar { .. } => Cell::Text(word(rng)),
         DataType::Json => Cell::Json(document(rng)),
-        DataType::FloatVector { dim } => Cell::Vector(vector(rng, shape, dim as usize)),
+        _ => vector(rng, shape, field.data_type),
     }
 }
 
@@ -77,8 +77,16 @@ pub fn word(rng: &mut Rng) -> String {
     word.to_owned()
 }
 
-/// A vector; the null vector now and then.
-pub fn vector(rng: &mut Rng, shape: &Shape, dim: usize) -> Vec<f32> {
+/// A vector of a type; the null vector now and then.
+pub fn vector(rng: &mut Rng, shape: &Shape, data_type: DataType) -> Cell {
+    match data_type.packed() {
+        None => Cell::Vector(floats(rng, shape, data_type.dim().unwrap_or(0) as usize)),
+        Some((kind, dim)) if rng.chance(2) => Cell::Packed(kind, vec![0; kind.row_bytes(dim)]),
+        Some((kind, dim)) => Cell::Packed(kind, packed(rng, shape, kind, dim)),
+    }
+}
+
+fn floats(rng: &mut Rng, shape: &Shape, dim: usize) -> Vec<f32> {
     if rng.chance(2) {
         return vec![0.0; dim];
     }
@@ -91,6 +99,33 @@ pub fn vector(rng: &mut Rng, shape: &Shape, dim: usize) -> Vec<f32> {
         }
     };
     (0..dim).map(|_| value(rng)).collect()
+}
+
+/// Few different elements, so that scores are often equal; halves are small numbers that they hold exactly.
+fn packed(rng: &mut Rng, shape: &Shape, kind: Packed, dim: u32) -> Vec<u8> {
+    let bytes = 0..kind.row_bytes(dim);
+    let quarters = |rng: &mut Rng| (rng.below(17) as f32 - 8.0) / 4.0;
+    match kind {
+        Packed::Bit if shape.has_exact_vectors => bytes.map(|_| 1u8 << rng.below(8)).collect(),
+        Packed::Bit => bytes.map(|_| rng.next() as u8).collect(),
+        Packed::Int8 => bytes.map(|_| int(rng, i8::MIN.into(), i8::MAX.into()) as u8).collect(),
+        Packed::Float16 => (0..dim).flat_map(|_| ieee_half(quarters(rng)).to_le_bytes()).collect(),
+        Packed::BFloat16 => {
+            let upper_half = |value: f32| ((value.to_bits() >> 16) as u16).to_le_bytes();
+            (0..dim).flat_map(|_| upper_half(quarters(rng))).collect()
+        }
+    }
+}
+
+/// The half of a number that is a normal half, or zero.
+fn ieee_half(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let sign = (bits >> 16 & 0x8000) as u16;
+    if value == 0.0 {
+        return sign;
+    }
+    let exponent = (bits >> 23 & 0xff) + 15 - 127;
+    sign | (exponent << 10) as u16 | (bits >> 13 & 0x3ff) as u16
 }
 
 /// A JSON object.

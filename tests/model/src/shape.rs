@@ -8,6 +8,8 @@ use vecraft_types::{CollectionSchema, DataType, FieldSchema, PkConflict, Value};
 
 /// Most bytes of a text.
 pub const TEXT_BYTES: u32 = 24;
+/// Tells the sequence of vector types apart.
+const TYPES: u64 = 17;
 /// The key's field.
 pub const KEY: &str = "id";
 
@@ -50,9 +52,12 @@ impl Shape {
             }
         }
         let dim = rng.between(2, 24) as u32;
-        fields.push(FieldSchema::new("v", DataType::FloatVector { dim }));
+        // A sequence of its own: seeds that drew floats before there were other types live the same lives.
+        let mut types = rng.fork(TYPES);
+        let floats = if types.chance(55) { 100 } else { 40 };
+        fields.push(FieldSchema::new("v", vector_type(&mut types, floats, dim)));
         if rng.chance(20) {
-            fields.push(FieldSchema::new("w", DataType::FloatVector { dim: rng.between(2, 6) as u32 }));
+            fields.push(FieldSchema::new("w", vector_type(&mut types, floats, rng.between(2, 6) as u32)));
         }
         let mut schema = CollectionSchema::new(fields);
         if rng.chance(50) {
@@ -117,12 +122,50 @@ impl Shape {
     }
 }
 
+/// Floats so many times of a hundred, else one of the packed types; of bits there are eight for each dimension.
+fn vector_type(rng: &mut Rng, floats: u64, dim: u32) -> DataType {
+    if rng.chance(floats) {
+        return DataType::FloatVector { dim };
+    }
+    match rng.below(4) {
+        0 => DataType::BinaryVector { dim: dim * 8 },
+        1 => DataType::Float16Vector { dim },
+        2 => DataType::BFloat16Vector { dim },
+        _ => DataType::Int8Vector { dim },
+    }
+}
+
 fn default_of(data_type: DataType) -> Option<Value> {
     match data_type {
         DataType::Bool => Some(Value::Bool(true)),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Some(Value::Int(7)),
         DataType::Float | DataType::Double => Some(Value::Float(2.5)),
         DataType::VarChar { .. } => Some(Value::Str("default".to_owned())),
-        DataType::Json | DataType::FloatVector { .. } => None,
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn vector_types(seed: u64) -> Vec<DataType> {
+        // As a life begins.
+        let mut rng = Rng::new(seed);
+        crate::plan::Plan::draw(&mut rng);
+        let shape = Shape::draw(&mut rng);
+        shape.schema.vector_fields().map(|field| field.data_type).collect()
+    }
+
+    #[test]
+    fn every_vector_type_is_drawn_and_the_corpus_keeps_its_floats() {
+        let names: BTreeSet<&str> =
+            (1..=60).flat_map(vector_types).map(|data_type| data_type.name()).collect();
+        assert_eq!(names.len(), 5, "{names:?}");
+        for (seed, _) in crate::report::corpus() {
+            let types = vector_types(seed);
+            assert!(types.iter().all(|data_type| data_type.packed().is_none()), "{seed}: {types:?}");
+        }
     }
 }

@@ -162,7 +162,12 @@ impl Twin {
         let vector = self.shape.vectors().start;
         match self.fault {
             Some(Fault::OtherVector) => {
-                last.cells[vector] = Cell::Vector(vec![9.5; last.cells[vector].vector().len()])
+                last.cells[vector] = match &last.cells[vector] {
+                    Cell::Packed(kind, bytes) => {
+                        Cell::Packed(*kind, bytes.iter().map(|byte| byte ^ 5).collect())
+                    }
+                    floats => Cell::Vector(vec![9.5; floats.floats().len()]),
+                }
             }
             Some(Fault::OtherValue) if vector > 1 => {
                 let null = Cell::Null;

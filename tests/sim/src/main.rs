@@ -32,7 +32,7 @@ struct Options {
     /// clean-up-under-checkpoint. Of a cluster: skip-fsync, ack-before-majority, read-on-applied, reuse-replica-id,
     /// purge-above-checkpoint, drop-delete-on-replay, double-apply, bounded-by-heartbeat, snapshot-without-deletes,
     /// timestamp-back, replace-in-two-steps, replace-too-early, replace-unguarded, cut-at-damage, resolve-on-old-view,
-    /// delete-by-key, keep-unnamed, ignore-seal.
+    /// delete-by-key, keep-unnamed, ignore-seal, session-by-writes.
     #[arg(long)]
     bug: Option<String>,
     /// Go on after a failure and count.

@@ -119,3 +119,8 @@ fn i13_files_that_stay_without_a_name_are_found() {
 fn i13_a_segment_that_goes_on_after_its_seal_is_found() {
     check_named(Bug::IgnoreSeal, 30, "I13");
 }
+
+#[test]
+fn a_session_that_forgets_what_it_read_is_found() {
+    check_named(Bug::SessionByWrites, 30, "I20");
+}

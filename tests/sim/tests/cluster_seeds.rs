@@ -25,21 +25,23 @@ fn every_rule_holds_in_every_cluster() {
         }
     };
     let began = Instant::now();
-    let (mut acked, mut reads, mut deaths, mut refused) = (0, 0, 0, 0);
+    let (mut acked, mut reads, mut deaths, mut refused, mut grown) = (0, 0, 0, 0, 0);
     for seed in &seeds {
         let lived = report::run(*seed, None).unwrap_or_else(|failure| panic!("{failure}"));
         acked += lived.figures.acked;
         reads += lived.figures.reads;
         deaths += lived.figures.deaths;
         refused += lived.figures.refused;
+        grown += lived.figures.grown;
     }
     let per_minute = seeds.len() as f64 * 60.0 / began.elapsed().as_secs_f64();
     let count = seeds.len() as u64;
     println!(
-        "{count} clusters, {acked} acked, {reads} reads, {deaths} deaths, {refused} damaged logs refused: {per_minute:.0} seeds a minute"
+        "{count} clusters, {acked} acked, {reads} reads, {deaths} deaths, {refused} damaged logs refused, {grown} grown from one voter: {per_minute:.0} seeds a minute"
     );
     assert!(acked > 20 * count && reads > 20 * count && deaths > count, "too little was tried");
     assert!(refused > 0 || count < SEEDS, "no start met a damaged log that it must refuse (I6)");
+    assert!(grown > 0 || count < SEEDS, "no group grew from one voter");
 }
 
 #[test]

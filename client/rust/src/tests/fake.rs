@@ -31,6 +31,8 @@ struct State {
     names: Vec<Option<RequestId>>,
     calls: Vec<Call>,
     levels: Vec<Consistency>,
+    owed: Vec<Vec<Seen>>,
+    shown: VecDeque<Vec<Seen>>,
     topology: Option<TopologyReply>,
     is_silent: bool,
 }
@@ -72,6 +74,16 @@ impl Fake {
 
     pub(super) fn levels(&self) -> Vec<Consistency> {
         self.state.lock().levels.clone()
+    }
+
+    /// What its next reads say that they show.
+    pub(super) fn shows(&self, shown: impl IntoIterator<Item = Vec<Seen>>) {
+        self.state.lock().shown.extend(shown);
+    }
+
+    /// What each read said that the client has seen.
+    pub(super) fn owed(&self) -> Vec<Vec<Seen>> {
+        self.state.lock().owed.clone()
     }
 
     /// Writes that were done, repeats not counted.
@@ -137,9 +149,12 @@ impl Fake {
         .await
     }
 
-    fn read(&self, call: Call, level: Consistency) -> Result<()> {
+    fn read(&self, call: Call, level: Consistency, seen: &[Seen]) -> Result<()> {
         let trouble = self.arrive(call);
-        self.state.lock().levels.push(level);
+        let mut state = self.state.lock();
+        state.levels.push(level);
+        state.owed.push(seen.to_vec());
+        drop(state);
         match trouble {
             Some(Trouble::Refuse(error)) => Err(error),
             _ => Ok(()),
@@ -214,14 +229,15 @@ impl Database for Fake {
     }
 
     async fn search(&self, call: Call, request: SearchRequest) -> Result<SearchReply> {
-        self.read(call, request.consistency)?;
+        self.read(call, request.consistency, &request.seen)?;
         let mut state = self.state.lock();
         let (schema, rows) = collection(&mut state, &request.collection)?;
         let at = schema.fields.iter().position(|field| field.data_type.is_vector()).unwrap();
         let all = joined(&schema, rows.values());
         let ColumnData::FloatVector { values, .. } = &all.columns[at].data else { return unbuilt() };
         let (mut counts, mut scores, mut found) = (vec![], vec![], vec![]);
-        for query in request.vectors.chunks(request.dim as usize) {
+        let QueryVectors::Float(queries) = &request.vectors else { return unbuilt() };
+        for query in queries.chunks(request.dim as usize) {
             let distance = |vector: &[f32]| vector.iter().zip(query).map(|(a, b)| (a - b).powi(2)).sum();
             let vectors = values.chunks(query.len()).enumerate();
             let mut near: Vec<(f32, usize)> = vectors.map(|(row, v)| (distance(v), row)).collect();
@@ -237,12 +253,14 @@ impl Database for Fake {
             primary_field: schema.primary_field().unwrap().name.clone(),
             rows: named(&schema, all.take(&found)),
             output_fields: request.output_fields,
+            groups: None,
             timestamp: Timestamp(state.clock),
+            seen: state.shown.pop_front().unwrap_or_default(),
         })
     }
 
     async fn query(&self, call: Call, request: QueryRequest) -> Result<QueryReply> {
-        self.read(call, request.consistency)?;
+        self.read(call, request.consistency, &request.seen)?;
         let mut state = self.state.lock();
         let (schema, rows) = collection(&mut state, &request.collection)?;
         let all = joined(&schema, rows.values().take(request.limit.unwrap_or(usize::MAX)));
@@ -252,6 +270,7 @@ impl Database for Fake {
             primary_field: schema.primary_field().unwrap().name.clone(),
             output_fields: request.output_fields,
             timestamp: Timestamp(state.clock),
+            seen: state.shown.pop_front().unwrap_or_default(),
         })
     }
 

@@ -3,6 +3,7 @@
 use super::fake::{Fake, Trouble};
 use super::retries::until;
 use super::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use vecraft_rpc::ServeOptions;
@@ -130,6 +131,49 @@ async fn who_says_nothing_is_closed_and_who_called_once_is_not() {
     is_closed_after(&door, b"\0\0\x01").await;
     assert!(!quiet.is_closed());
     quiet.client.server_info(tarpc::context::current(), Call::default()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn i21_requests_that_never_end_have_one_limit_and_keep_neither_memory_nor_connection() {
+    const MESSAGE: usize = 1 << 20;
+    const LIMIT: u64 = 2 << 20;
+    let (fake, arriving) = (Fake::new([]), Arc::<AtomicU64>::default());
+    let options = ServeOptions {
+        message_bytes_max: MESSAGE,
+        arriving_bytes_max: LIMIT as usize,
+        arriving: arriving.clone(),
+        silent_max: Duration::from_millis(500),
+        ..ServeOptions::default()
+    };
+    let door = Door::with(&fake, "127.0.0.1:0".parse().unwrap(), options).await;
+    let client = door.client().await;
+    let taken = || arriving.load(Ordering::Relaxed);
+    let mut strangers = Vec::new();
+    for stranger in 0..8 {
+        let full = LIMIT.min((stranger + 1) * MESSAGE as u64);
+        let mut stranger = TcpStream::connect(door.address).await.unwrap();
+        // A whole frame, a cancellation: it is not silent. Then all of the largest request but its end.
+        stranger.write_all(b"\0\0\0\x06\x01\x01\x01\0\0\0").await.unwrap();
+        stranger.write_all(&(MESSAGE as u32).to_be_bytes()).await.unwrap();
+        stranger.write_all(&vec![0; MESSAGE - 1]).await.unwrap();
+        strangers.push(stranger);
+        until("what came is counted", || taken() == full).await;
+    }
+    client.server_info(Call::default()).await.unwrap();
+    let refused = door.builder().retries(false).connect().await.unwrap();
+    let large = || "x".repeat(MESSAGE);
+    let error = refused.drop_collection(Call::default(), large()).await.unwrap_err();
+    assert_eq!(error.code, Code::RateLimited, "{error}");
+    assert!(error.detail.contains("arrive now have 2 MiB together"), "{error}");
+    assert!(taken() <= LIMIT);
+    // An honest one comes again until there is room, on the connection that it had.
+    client.drop_collection(Call::default(), large()).await.unwrap();
+    refused.drop_collection(Call::default(), large()).await.unwrap();
+    for stranger in &mut strangers {
+        let end = tokio::time::timeout(Duration::from_secs(10), stranger.read(&mut [0])).await;
+        assert_eq!(end.expect("a stranger keeps its connection").unwrap_or(0), 0);
+    }
+    until("all of it is given back", || taken() == 0).await;
 }
 
 #[tokio::test]

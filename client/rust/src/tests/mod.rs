@@ -76,11 +76,15 @@ impl Drop for Door {
 
 /// A collection `c` of keys and vectors of two numbers.
 async fn collection(client: &Client) -> Collection {
+    collection_called(client, "c").await
+}
+
+async fn collection_called(client: &Client, name: &str) -> Collection {
     let schema = CollectionSchema::new(vec![
         FieldSchema::new("id", DataType::Int64).primary(false),
         FieldSchema::new("vector", DataType::FloatVector { dim: 2 }),
     ]);
-    client.create("c", schema).await.unwrap()
+    client.create(name, schema).await.unwrap()
 }
 
 fn row(id: i64) -> Rows {

@@ -1,7 +1,7 @@
 use super::fake::Fake;
 use super::*;
-use vecraft_types::api::{Consistency, Database};
-use vecraft_types::{Code, PrimaryKey, Timestamp};
+use vecraft_types::api::{Consistency, Database, Seen};
+use vecraft_types::{Code, CollectionId, PrimaryKey, ShardId, Timestamp};
 
 #[tokio::test]
 async fn rows_go_in_and_are_found_again() {
@@ -66,6 +66,32 @@ async fn i20_session_reads_carry_the_clients_own_writes() {
 }
 
 #[tokio::test]
+async fn i20_session_reads_carry_what_the_client_has_read() {
+    let seen = |collection, at| Seen {
+        shard: ShardId { collection: CollectionId(collection), index: 0 },
+        timestamp: Timestamp(at),
+    };
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let client = door.client().await;
+    let c = collection(&client).await;
+    // The last two: the name means another collection by then, of which more was read under its own name.
+    let shown = [seen(1, 50), seen(1, 60), seen(2, 90), seen(1, 70), seen(2, 80), seen(2, 91)];
+    fake.shows(shown.map(|shown| vec![shown]));
+    let level = |level| c.query("").limit(1).consistency(level);
+    level(Consistency::Eventually).rows().await.unwrap();
+    c.search(&[1.0, 2.0]).consistency(Consistency::Strong).limit(1).one().await.unwrap();
+    let other = collection_called(&client, "d").await;
+    other.query("").limit(1).rows().await.unwrap();
+    c.query("").limit(1).rows().await.unwrap();
+    let last = c.query("").limit(1).rows().await.unwrap();
+    assert_eq!(last.seen, [seen(2, 91)]);
+    let owed = [vec![], vec![], vec![], vec![seen(1, 60)], vec![seen(1, 70)], vec![seen(2, 90)]];
+    assert_eq!(fake.owed(), owed);
+    assert_eq!(client.session_timestamp(), Timestamp::ZERO, "nothing was written");
+}
+
+#[tokio::test]
 async fn rows_that_do_not_fit_together_are_refused_here() {
     let check = |rows: Rows, words: &str| {
         let error = rows.build().unwrap_err();
@@ -74,8 +100,19 @@ async fn rows_that_do_not_fit_together_are_refused_here() {
     };
     check(Rows::new().int64("a", [1, 2]).bool("b", [true]), "a: 2, b: 1");
     check(Rows::new().vectors("v", 3, vec![0.0; 4]), "no whole vectors of 3");
+    check(
+        Rows::new().packed_vectors("v", vecraft_types::Packed::Bit, 16, vec![0; 3]),
+        "no whole vectors of 2 bytes",
+    );
+    check(
+        Rows::new().packed_vectors("v", vecraft_types::Packed::Float16, 3, vec![0; 8]),
+        "no whole vectors of 6 bytes",
+    );
+    check(Rows::new().packed_vectors("v", vecraft_types::Packed::Int8, 0, vec![]), "no whole vectors");
     check(Rows::new().int64("a", [1]).present([true, false]), "present() of 2");
     check(Rows::new().present([true]), "before any column");
+    let bits = Rows::new().packed_vectors("v", vecraft_types::Packed::Bit, 16, vec![0; 6]).build().unwrap();
+    assert_eq!(bits.batch.rows, 3);
     let rows = Rows::new().double("d", [1.0, 2.0]).present([true, false]).build().unwrap();
     assert!(rows.column("d").unwrap().is_null(1) && !rows.column("d").unwrap().is_null(0));
 }

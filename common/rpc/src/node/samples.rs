@@ -53,8 +53,13 @@ fn messages_are_those_of_this_version() {
         near: BTreeSet::from([ReplicaId(2)]),
         behind: BTreeMap::from([(ReplicaId(5), 6)]),
     };
-    let report = NodeReport { leads: vec![group], unfit: None, unfit_in: BTreeMap::new() };
-    check(report, &[1, 1, 1, 2, 1, 3, 1, 2, 4, 0, 0, 1, 1, 2, 1, 5, 6, 0, 0]);
+    let report = NodeReport {
+        leads: vec![group],
+        unfit: None,
+        unfit_in: BTreeMap::new(),
+        out_of_service: BTreeMap::new(),
+    };
+    check(report, &[1, 1, 1, 2, 1, 3, 1, 2, 4, 0, 0, 1, 1, 2, 1, 5, 6, 0, 0, 0]);
     check(GroupChange::Lead(ReplicaId(2)), &[1, 3, 2]);
 }
 

@@ -20,8 +20,8 @@ pub struct ShardSearch {
     pub metric: Metric,
     /// Dimension of the queries.
     pub dim: u32,
-    /// Query vectors, one after another.
-    pub vectors: Arc<Vec<f32>>,
+    /// Query vectors, of the field's type.
+    pub vectors: Arc<QueryVectors>,
     /// Hits a query (offset included).
     pub k: usize,
     /// Filter expression; empty means all rows.
@@ -30,10 +30,23 @@ pub struct ShardSearch {
     pub params: BTreeMap<String, String>,
     /// Fields to return with the hits, the primary key always among them.
     pub output: Vec<FieldId>,
+    /// Groups instead of single rows; `k` counts groups then.
+    pub group_by: Option<ShardGroupBy>,
     /// Freshness.
     pub consistency: Consistency,
     /// How long the caller still waits, in milliseconds.
     pub deadline_ms: u64,
+}
+
+/// How a shard groups its hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardGroupBy {
+    /// The field; of a type that can group, and one of the output.
+    pub field: FieldId,
+    /// Rows of a group, at most.
+    pub size: usize,
+    /// Every group has all its rows, if there are at most `k` groups.
+    pub is_strict: bool,
 }
 
 /// Hits of one shard, query after query, nearest first.

@@ -8,6 +8,9 @@ use rocksdb::{DB, Direction, IteratorMode, Options, ReadOptions, WriteOptions};
 use super::{KeyRange, Kv, KvOp, Table, Visit, WriteBatch, after_prefix};
 use crate::{Error, Result};
 
+/// Memtables at once: one that is written, one on its way to a file.
+const MEMTABLES: i32 = 2;
+
 /// Memory and compaction limits of one store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RocksOptions {
@@ -22,6 +25,20 @@ pub struct RocksOptions {
 impl Default for RocksOptions {
     fn default() -> Self {
         Self { memtable_bytes: 8 << 20, block_cache_bytes: 16 << 20, open_files_max: 256 }
+    }
+}
+
+impl RocksOptions {
+    /// Bytes that opening may write at most: what all memtables held becomes files, beside them what every opening writes.
+    #[must_use]
+    pub fn opening_bytes(&self) -> u64 {
+        self.memtable_bytes as u64 * u64::from(MEMTABLES.unsigned_abs()) + self.beside_bytes()
+    }
+
+    /// Bytes that every opening may write: a description of the files, a new log, options, its own messages.
+    #[must_use]
+    pub fn beside_bytes(&self) -> u64 {
+        8 << 20
     }
 }
 
@@ -42,7 +59,7 @@ impl RocksKv {
         let mut db = Options::default();
         db.create_if_missing(true);
         db.set_write_buffer_size(options.memtable_bytes);
-        db.set_max_write_buffer_number(2);
+        db.set_max_write_buffer_number(MEMTABLES);
         db.set_max_open_files(options.open_files_max);
         db.set_max_background_jobs(2);
         db.set_keep_log_file_num(2);

@@ -1,7 +1,7 @@
 //! Requests and replies that read rows.
 
 use super::NamedRows;
-use crate::{Metric, Timestamp};
+use crate::{Metric, QueryVectors, RowBatch, ShardId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,6 +18,33 @@ pub enum Consistency {
     Eventually,
 }
 
+impl Consistency {
+    /// Whether reads at this level go by what their session has written and read (I20).
+    pub fn follows_session(self) -> bool {
+        matches!(self, Consistency::Session(_) | Consistency::Bounded(..))
+    }
+
+    /// The same, and everything up to `own` beside, if the level goes by a session.
+    #[must_use]
+    pub fn at_least(self, own: Timestamp) -> Consistency {
+        match self {
+            Consistency::Session(at) => Consistency::Session(at.max(own)),
+            Consistency::Bounded(ms, at) => Consistency::Bounded(ms, at.max(own)),
+            other => other,
+        }
+    }
+}
+
+/// Up to when an answer showed a shard. Timestamps of different groups have no common order, so each shard has its own:
+/// the largest of all would make every other shard look behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The shard.
+    pub shard: ShardId,
+    /// Everything up to here was shown.
+    pub timestamp: Timestamp,
+}
+
 /// Nearest rows to some vectors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchRequest {
@@ -29,8 +56,8 @@ pub struct SearchRequest {
     pub field: String,
     /// Dimension of the query vectors.
     pub dim: u32,
-    /// Query vectors, one after another.
-    pub vectors: Vec<f32>,
+    /// Query vectors, of the field's type.
+    pub vectors: QueryVectors,
     /// Metric; must equal the index's. None means the index's.
     pub metric: Option<Metric>,
     /// Hits a query, 1 to 16,384.
@@ -43,8 +70,24 @@ pub struct SearchRequest {
     pub params: BTreeMap<String, String>,
     /// Fields to return with each hit.
     pub output_fields: Vec<String>,
+    /// Groups instead of single rows; `limit` and `offset` count groups then.
+    pub group_by: Option<GroupBy>,
     /// Freshness.
     pub consistency: Consistency,
+    /// What the session has seen: a level that goes by the session shows no less of these shards (I20). Shards of other
+    /// collections are passed over.
+    pub seen: Vec<Seen>,
+}
+
+/// Rows with the same value are one group, which stands where its nearest row stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupBy {
+    /// The field: Bool, an integer or VarChar. Rows without a value are a group too.
+    pub field: String,
+    /// Rows of a group, at most; with `offset + limit` groups 16,384 rows at most.
+    pub size: usize,
+    /// Fill every group as far as it has rows. Else further rows are those that were seen on the way.
+    pub is_strict: bool,
 }
 
 /// Hits, query after query, nearest first.
@@ -52,7 +95,7 @@ pub struct SearchRequest {
 pub struct SearchReply {
     /// Hits of each query.
     pub counts: Vec<usize>,
-    /// Score of each hit in Milvus's terms (L2 squared; IP and COSINE as they are).
+    /// Score of each hit in Milvus's terms (L2 squared; the others as they are).
     pub scores: Vec<f32>,
     /// Name of the primary key field; always a column of `rows`, the first.
     pub primary_field: String,
@@ -60,8 +103,13 @@ pub struct SearchReply {
     pub rows: NamedRows,
     /// Names of the requested dynamic keys, which come inside `$meta`.
     pub output_fields: Vec<String>,
-    /// The data seen contains everything up to here.
+    /// The value of each hit's group as the only column, when groups were asked for; the hits of a group follow one
+    /// another.
+    pub groups: Option<RowBatch>,
+    /// The data seen contains everything up to here, of the shard that has come the furthest.
     pub timestamp: Timestamp,
+    /// The same of each shard that was asked.
+    pub seen: Vec<Seen>,
 }
 
 /// Rows by filter.
@@ -81,6 +129,9 @@ pub struct QueryRequest {
     pub offset: usize,
     /// Freshness.
     pub consistency: Consistency,
+    /// What the session has seen: a level that goes by the session shows no less of these shards (I20). Shards of other
+    /// collections are passed over.
+    pub seen: Vec<Seen>,
 }
 
 /// Rows, or their number.
@@ -94,6 +145,8 @@ pub struct QueryReply {
     pub primary_field: String,
     /// Names of the requested output fields; dynamic keys come inside `$meta`.
     pub output_fields: Vec<String>,
-    /// The data seen contains everything up to here.
+    /// The data seen contains everything up to here, of the shard that has come the furthest.
     pub timestamp: Timestamp,
+    /// The same of each shard that was asked.
+    pub seen: Vec<Seen>,
 }

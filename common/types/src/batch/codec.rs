@@ -4,10 +4,10 @@
 //! magic "VRB1" | rows u32 | columns u32 | column*
 //! column: field u64 | kind u8 | has_validity u8 | dim u32 | length u64 | values | [words u64*]
 //! ```
-//! Everything is little-endian. Text columns: `rows` ends (u32), then the text; `length` counts both.
+//! Everything is little-endian. Kinds are added, never changed: what a log holds stays readable. Text columns: `rows` ends (u32), then the text; `length` counts both.
 
 use super::{Column, ColumnData, RowBatch, StrColumn};
-use crate::{Bitmap, FieldId};
+use crate::{Bitmap, FieldId, Packed};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -57,6 +57,10 @@ fn encode_column(column: &Column, out: &mut Vec<u8>) {
         ColumnData::VarChar(_) => (8, 0),
         ColumnData::Json(_) => (9, 0),
         ColumnData::FloatVector { dim, .. } => (10, *dim),
+        ColumnData::PackedVector { kind: Packed::Bit, dim, .. } => (11, *dim),
+        ColumnData::PackedVector { kind: Packed::Float16, dim, .. } => (12, *dim),
+        ColumnData::PackedVector { kind: Packed::BFloat16, dim, .. } => (13, *dim),
+        ColumnData::PackedVector { kind: Packed::Int8, dim, .. } => (14, *dim),
     };
     out.extend_from_slice(&column.field.0.to_le_bytes());
     out.push(kind);
@@ -77,6 +81,7 @@ fn encode_column(column: &Column, out: &mut Vec<u8>) {
             out.extend_from_slice(v.text.as_bytes());
         }
         ColumnData::FloatVector { values, .. } => encode_f32(values, out),
+        ColumnData::PackedVector { bytes, .. } => out.extend_from_slice(bytes),
     }
     let length = (out.len() - length_at - 8) as u64;
     out[length_at..length_at + 8].copy_from_slice(&length.to_le_bytes());
@@ -114,6 +119,10 @@ fn decode_column(input: &mut Input<'_>, rows: usize) -> Result<Column, Malformed
             ColumnData::FloatVector { dim, values: fixed(bytes, f32::from_le_bytes)? }
         }
         10 => return Err(Malformed("vector length")),
+        11 => packed(Packed::Bit, dim, rows, bytes)?,
+        12 => packed(Packed::Float16, dim, rows, bytes)?,
+        13 => packed(Packed::BFloat16, dim, rows, bytes)?,
+        14 => packed(Packed::Int8, dim, rows, bytes)?,
         _ => return Err(Malformed("unknown column kind")),
     };
     if data.rows() != rows {
@@ -126,6 +135,16 @@ fn decode_column(input: &mut Input<'_>, rows: usize) -> Result<Column, Malformed
         None
     };
     Ok(Column { field, data, validity })
+}
+
+fn packed(kind: Packed, dim: u32, rows: usize, bytes: &[u8]) -> Result<ColumnData, Malformed> {
+    let width = kind.row_bytes(dim);
+    let is_whole = width > 0 && bytes.len() == rows.saturating_mul(width);
+    if is_whole {
+        Ok(ColumnData::PackedVector { kind, dim, bytes: bytes.to_vec() })
+    } else {
+        Err(Malformed("vector length"))
+    }
 }
 
 fn decode_text(bytes: &[u8], rows: usize) -> Result<StrColumn, Malformed> {

@@ -3,7 +3,7 @@
 mod codec;
 mod select;
 
-use crate::{Bitmap, DataType, FieldId, PrimaryKey};
+use crate::{Bitmap, DataType, FieldId, Packed, PrimaryKey};
 use std::sync::Arc;
 
 /// Rows, column by column. Every column has `rows` values.
@@ -53,6 +53,15 @@ pub enum ColumnData {
         dim: u32,
         /// `rows * dim` values.
         values: Vec<f32>,
+    },
+    /// Vectors of other elements, row after row.
+    PackedVector {
+        /// What the elements are.
+        kind: Packed,
+        /// Elements a row.
+        dim: u32,
+        /// `rows` times [`Packed::row_bytes`].
+        bytes: Vec<u8>,
     },
 }
 
@@ -120,7 +129,15 @@ impl ColumnData {
             DataType::VarChar { .. } => ColumnData::VarChar(StrColumn::default()),
             DataType::Json => ColumnData::Json(StrColumn::default()),
             DataType::FloatVector { dim } => ColumnData::FloatVector { dim, values: Vec::new() },
+            DataType::BinaryVector { dim } => ColumnData::no_vectors(Packed::Bit, dim),
+            DataType::Float16Vector { dim } => ColumnData::no_vectors(Packed::Float16, dim),
+            DataType::BFloat16Vector { dim } => ColumnData::no_vectors(Packed::BFloat16, dim),
+            DataType::Int8Vector { dim } => ColumnData::no_vectors(Packed::Int8, dim),
         }
+    }
+
+    fn no_vectors(kind: Packed, dim: u32) -> ColumnData {
+        ColumnData::PackedVector { kind, dim, bytes: Vec::new() }
     }
 
     /// Number of rows.
@@ -135,6 +152,7 @@ impl ColumnData {
             ColumnData::Double(v) => v.len(),
             ColumnData::VarChar(v) | ColumnData::Json(v) => v.len(),
             ColumnData::FloatVector { dim, values } => values.len() / (*dim).max(1) as usize,
+            ColumnData::PackedVector { kind, dim, bytes } => bytes.len() / kind.row_bytes(*dim).max(1),
         }
     }
 
@@ -150,6 +168,7 @@ impl ColumnData {
             ColumnData::Double(v) => v.len() * 8,
             ColumnData::VarChar(v) | ColumnData::Json(v) => v.len() * 4 + v.text_bytes(),
             ColumnData::FloatVector { values, .. } => values.len() * 4,
+            ColumnData::PackedVector { bytes, .. } => bytes.len(),
         }
     }
 
@@ -157,6 +176,7 @@ impl ColumnData {
     pub fn is_of(&self, data_type: &DataType) -> bool {
         match (self, data_type) {
             (ColumnData::FloatVector { dim, .. }, DataType::FloatVector { dim: wanted }) => dim == wanted,
+            (ColumnData::PackedVector { kind, dim, .. }, wanted) => wanted.packed() == Some((*kind, *dim)),
             (ColumnData::Bool(_), DataType::Bool)
             | (ColumnData::Int8(_), DataType::Int8)
             | (ColumnData::Int16(_), DataType::Int16)

@@ -25,6 +25,15 @@ impl ColumnData {
                 let picked = rows.iter().flat_map(|&row| values[row * d..(row + 1) * d].iter().copied());
                 ColumnData::FloatVector { dim: *dim, values: picked.collect() }
             }
+            ColumnData::PackedVector { kind, dim, bytes } => {
+                let width = kind.row_bytes(*dim);
+                let picked = rows.iter().map(|&row| &bytes[row * width..(row + 1) * width]);
+                ColumnData::PackedVector {
+                    kind: *kind,
+                    dim: *dim,
+                    bytes: picked.collect::<Vec<_>>().concat(),
+                }
+            }
         }
     }
 
@@ -46,6 +55,10 @@ impl ColumnData {
             {
                 a.extend_from_slice(b);
             }
+            (
+                ColumnData::PackedVector { kind: k, dim: d, bytes: a },
+                ColumnData::PackedVector { kind, dim, bytes: b },
+            ) if (*k, *d) == (*kind, *dim) => a.extend_from_slice(b),
             _ => return false,
         }
         true

@@ -12,8 +12,53 @@ fn sample() -> RowBatch {
         },
         Column::new(FieldId(102), ColumnData::FloatVector { dim: 2, values: vec![0.5, 1., 2., 3., 4., 5.] }),
         Column::new(FieldId(103), ColumnData::Bool(vec![true, false, true])),
+        packed(104, Packed::Bit, 16),
+        packed(105, Packed::Float16, 2),
+        packed(106, Packed::BFloat16, 3),
+        packed(107, Packed::Int8, 5),
     ])
     .unwrap()
+}
+
+fn packed(field: u64, kind: Packed, dim: u32) -> Column {
+    let bytes = (0..3 * kind.row_bytes(dim)).map(|byte| (byte * 37) as u8).collect();
+    Column::new(FieldId(field), ColumnData::PackedVector { kind, dim, bytes })
+}
+
+/// What a log of earlier releases holds must be read for ever: the same bytes as then.
+#[test]
+fn bytes_are_those_of_the_first_release() {
+    let batch = RowBatch::new(vec![
+        Column::new(FieldId(100), ColumnData::Int64(vec![-2])),
+        Column::new(FieldId(101), ColumnData::FloatVector { dim: 1, values: vec![1.0] }),
+    ])
+    .unwrap();
+    let mut bytes = b"VRB1".to_vec();
+    bytes.extend([1, 0, 0, 0, 2, 0, 0, 0]);
+    bytes.extend([100, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
+    bytes.extend((-2i64).to_le_bytes());
+    bytes.extend([101, 0, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]);
+    bytes.extend(1f32.to_le_bytes());
+    assert_eq!(batch.encode()[..], bytes);
+    assert_eq!(RowBatch::decode(&bytes).unwrap(), batch);
+}
+
+#[test]
+fn packed_vectors_are_taken_and_joined_by_whole_rows() {
+    for column in [packed(1, Packed::Bit, 16), packed(1, Packed::Float16, 2), packed(1, Packed::Int8, 5)] {
+        let ColumnData::PackedVector { kind, dim, bytes } = &column.data else { panic!("{column:?}") };
+        let width = kind.row_bytes(*dim);
+        assert_eq!((column.data.rows(), column.data.bytes()), (3, 3 * width));
+        assert!(column.data.is_of(&DataType::of_packed(*kind, *dim)));
+        assert!(!column.data.is_of(&DataType::of_packed(*kind, *dim + 8)));
+        let mut last_first = column.data.take(&[2, 0]);
+        let ColumnData::PackedVector { bytes: taken, .. } = &last_first else { panic!("{last_first:?}") };
+        assert_eq!(taken[..], [&bytes[2 * width..], &bytes[..width]].concat());
+        assert!(last_first.extend(&column.data.take(&[1])));
+        assert_eq!(last_first, column.data.take(&[2, 0, 1]));
+    }
+    let mut bits = packed(1, Packed::Bit, 16).data;
+    assert!(!bits.extend(&packed(1, Packed::Int8, 2).data), "as many bytes, but another type");
 }
 
 #[test]

@@ -45,7 +45,17 @@ fn check_field(field: &FieldSchema) -> Result<()> {
         DataType::VarChar { max_length } if max_length == 0 || max_length > VARCHAR_BYTES_MAX => {
             return illegal(format!("max_length is {max_length}, allowed is 1 to {VARCHAR_BYTES_MAX} bytes"));
         }
-        DataType::FloatVector { dim } if !(DIM_MIN..=DIM_MAX).contains(&dim) => {
+        DataType::BinaryVector { dim }
+            if !(BIT_DIM_STEP..=BIT_DIM_MAX).contains(&dim) || !dim.is_multiple_of(BIT_DIM_STEP) =>
+        {
+            return illegal(format!(
+                "dim is {dim}, allowed for a binary vector is {BIT_DIM_STEP} to {BIT_DIM_MAX}, a multiple of \
+                 {BIT_DIM_STEP}"
+            ));
+        }
+        DataType::BinaryVector { .. } => {}
+        other if other.dim().is_some_and(|dim| !(DIM_MIN..=DIM_MAX).contains(&dim)) => {
+            let dim = other.dim().unwrap_or_default();
             return illegal(format!("dim is {dim}, allowed is {DIM_MIN} to {DIM_MAX}"));
         }
         _ => {}
@@ -118,6 +128,38 @@ pub fn check_name(what: &str, name: &str) -> Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dimensions_of_every_vector_type_have_their_limits() {
+        let check = |data_type: DataType| {
+            let key = FieldSchema::new("k", DataType::Int64).primary(false);
+            CollectionSchema::new(vec![key, FieldSchema::new("v", data_type)]).check()
+        };
+        for dim in [8, 16, 262_144] {
+            check(DataType::BinaryVector { dim }).unwrap();
+        }
+        for dim in [0, 1, 7, 12, 262_136 + 4, 262_152] {
+            let error = check(DataType::BinaryVector { dim }).unwrap_err();
+            assert_eq!(error.code, Code::IllegalSchema);
+            assert!(error.detail.contains(&format!("dim is {dim}")), "{error}");
+            assert!(error.detail.contains("multiple of 8"), "{error}");
+        }
+        let dense = |dim| {
+            [
+                DataType::FloatVector { dim },
+                DataType::Float16Vector { dim },
+                DataType::BFloat16Vector { dim },
+                DataType::Int8Vector { dim },
+            ]
+        };
+        for data_type in [dense(2), dense(32_768)].concat() {
+            check(data_type).unwrap();
+        }
+        for data_type in [dense(1), dense(32_769), dense(0)].concat() {
+            let error = check(data_type).unwrap_err();
+            assert!(error.detail.contains("allowed is 2 to 32768"), "{data_type:?}: {error}");
+        }
+    }
 
     #[test]
     fn a_text_key_that_the_server_makes_needs_room_for_any_of_them() {

@@ -109,7 +109,9 @@ impl Expr {
                     ColumnData::Float(v) => Val::Float(v[row].into()),
                     ColumnData::Double(v) => Val::Float(v[row]),
                     ColumnData::VarChar(v) => Val::Str(v.get(row).to_owned()),
-                    ColumnData::Json(_) | ColumnData::FloatVector { .. } => panic!("{name} is no scalar"),
+                    ColumnData::Json(_)
+                    | ColumnData::FloatVector { .. }
+                    | ColumnData::PackedVector { .. } => panic!("{name} is no scalar"),
                 })
             }
         }

@@ -166,7 +166,13 @@ impl Typer<'_> {
             Scalar::Column(slot) => match self.columns[*slot].data_type {
                 DataType::Bool => ValueKind::Bool,
                 DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => ValueKind::Int,
-                DataType::Float | DataType::Double | DataType::FloatVector { .. } => ValueKind::Float,
+                DataType::Float | DataType::Double => ValueKind::Float,
+                // No filter reads a vector: columns of them are refused by name.
+                DataType::FloatVector { .. }
+                | DataType::BinaryVector { .. }
+                | DataType::Float16Vector { .. }
+                | DataType::BFloat16Vector { .. }
+                | DataType::Int8Vector { .. } => ValueKind::Float,
                 DataType::VarChar { .. } => ValueKind::Str,
                 DataType::Json => ValueKind::Json,
             },

@@ -5,10 +5,11 @@ mod answers;
 mod bytes;
 pub(crate) mod data;
 mod filters;
+mod packed;
 mod recall;
 
 use crate::{
-    Hit, IndexSpec, PqShape, Refine, SearchParams, SqType, Unwatched, VectorIndex, VectorRows, build,
+    Hit, IndexSpec, PqShape, Refine, Rows, SearchParams, SqType, Unwatched, VectorIndex, VectorRows, build,
     flat_search,
 };
 use std::sync::Arc;
@@ -113,7 +114,7 @@ pub(crate) fn check_answer(
     }
     for hit in &got {
         assert!(filter.is_none_or(|filter| filter.get(hit.row as usize)), "{hit:?} does not match, {what}");
-        let distance = vecraft_kernel::distance(index.metric(), query, rows.row(hit.row));
+        let distance = rows.distance(&rows.query(index.metric(), query), hit.row);
         assert_eq!(hit.distance, distance, "row {}, {what}", hit.row);
     }
     assert_eq!(got, index.search(query, k, params, filter).unwrap(), "asked twice, {what}");

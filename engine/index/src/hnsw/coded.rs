@@ -14,7 +14,6 @@ use crate::scorer::Scorer;
 use crate::vector_index::{check_dim, write_rows_header};
 use crate::{IndexKind, IndexSpec, Refine, Result, SearchOutcome, SearchParams, VectorIndex, VectorRows};
 use std::io::Write;
-use vecraft_kernel::Query;
 use vecraft_types::{Bitmap, Metric};
 
 /// What kind of index a way of coding makes.
@@ -85,7 +84,7 @@ impl<Q: GraphCoding> VectorIndex for HnswCoded<Q> {
         let ef = params.ef_for(k, self.graph.len());
         let refined = params.refined_for(k, ef, self.refine, Q::UNASKED);
         let (walked_query, exact_query) =
-            (self.codes.quantizer.query(query, params), Query::new(self.exact.metric, query));
+            (self.codes.quantizer.query(query, params), self.exact.query(query));
         let search = Search {
             graph: &self.graph,
             walked: &self.codes,

@@ -40,7 +40,6 @@ use graph::Graph;
 use scratch::ScratchPool;
 use search::Search;
 use std::io::Write;
-use vecraft_kernel::Query;
 use vecraft_types::{Bitmap, Metric};
 
 /// An immutable HNSW graph.
@@ -105,7 +104,7 @@ impl VectorIndex for Hnsw {
         filter: Option<&Bitmap>,
     ) -> Result<SearchOutcome> {
         check_dim(self.scorer.rows.dim(), query)?;
-        let query = Query::new(self.scorer.metric, query);
+        let query = self.scorer.query(query);
         let search = Search {
             graph: &self.graph,
             walked: &self.scorer,

@@ -78,8 +78,8 @@ impl Blocks {
         let mut row_codes = vec![0u8; self.linear.row_bytes()];
         let mut own = Vec::with_capacity(rows.len());
         for (i, &row) in rows.iter().enumerate() {
-            let values = scorer.rows.row(row);
-            self.linear.encode(values, scorer.weight(row), self.centres.of(list), &mut row_codes);
+            let values = scorer.rows.values(row);
+            self.linear.encode(&values, scorer.weight(row), self.centres.of(list), &mut row_codes);
             let (codes, beside) = split(&row_codes);
             own.push(beside);
             let block = &mut blocks[i / SHUFFLE_ROWS * self.block_bytes..][..self.block_bytes];

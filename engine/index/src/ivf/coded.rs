@@ -16,7 +16,6 @@ use crate::{
     TopK, VectorIndex, VectorRows, flat,
 };
 use std::io::Write;
-use vecraft_kernel::Query;
 use vecraft_types::{Bitmap, Metric};
 
 /// An immutable index of inverted lists, compared by codes.
@@ -95,7 +94,7 @@ impl<S: Coding> IvfCoded<S> {
     /// The nearest `wanted` of the candidates by exact distance.
     fn refined(&self, query: &[f32], candidates: TopK, wanted: usize, distances: &mut Vec<f32>) -> TopK {
         let ids: Vec<u32> = candidates.into_hits().into_iter().map(|hit| hit.row).collect();
-        self.exact.many(&Query::new(self.exact.metric, query), &ids, distances);
+        self.exact.many(&self.exact.query(query), &ids, distances);
         let mut top = TopK::new(wanted);
         ids.iter().zip(distances.iter()).for_each(|(&row, &distance)| top.push(distance, row));
         top

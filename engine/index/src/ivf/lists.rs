@@ -43,7 +43,8 @@ impl Lists {
                 return Err(Error::Cancelled { done: lists.len(), total: count });
             }
             let batch = lists.len()..(lists.len() + ASSIGN_BATCH).min(count);
-            lists.par_extend(batch.into_par_iter().map(|row| near.nearest(scorer.rows.row(row as u32)).0));
+            lists
+                .par_extend(batch.into_par_iter().map(|row| near.nearest(&scorer.rows.values(row as u32)).0));
             monitor.progress(lists.len(), count);
         }
         let mut starts = vec![0u32; nlist + 1];

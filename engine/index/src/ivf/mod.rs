@@ -110,7 +110,7 @@ impl VectorIndex for IvfFlat {
         let Some(probe) = Probe::plan(&self.lists, k, params, filter) else {
             return flat::exact(rows, metric, query, k, filter);
         };
-        let prepared = Query::new(metric, query);
+        let prepared = self.scorer.query(query);
         let mut top = TopK::new(probe.wanted);
         let (mut ids, mut distances) = (Vec::new(), Vec::new());
         let mut compared = 0;

@@ -15,7 +15,7 @@ fn every_row_is_in_the_list_of_its_nearest_centroid() {
             assert!(index.lists.rows(list).is_sorted());
             for &row in index.lists.rows(list) {
                 seen[row as usize] += 1;
-                assert_eq!(near.nearest(index.scorer.rows.row(row)).0, list);
+                assert_eq!(near.nearest(&index.scorer.rows.values(row)).0, list);
             }
         }
         assert!(seen.iter().all(|times| *times == 1), "{metric:?}");

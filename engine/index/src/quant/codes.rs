@@ -54,8 +54,8 @@ impl<Q: Quantizer> Codes<Q> {
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(codes.words.as_mut_slice());
         bytes.par_chunks_exact_mut(stride).enumerate().for_each(|(place, out)| {
             let (row, centre) = at(place as u32);
-            let values = scorer.rows.row(row);
-            codes.quantizer.encode(values, scorer.weight(row), centre, &mut out[..row_bytes]);
+            let values = scorer.rows.values(row);
+            codes.quantizer.encode(&values, scorer.weight(row), centre, &mut out[..row_bytes]);
         });
         Ok(codes)
     }

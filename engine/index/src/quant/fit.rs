@@ -10,7 +10,6 @@ use crate::scan::scan;
 use crate::scorer::Scorer;
 use crate::{Refine, SearchParams, TopK};
 use rayon::prelude::*;
-use vecraft_kernel::Query;
 
 /// Rows looked up.
 const SAMPLE: usize = 32;
@@ -31,12 +30,13 @@ pub(crate) fn fits<Q: Quantizer>(exact: &Scorer, codes: &Codes<Q>) -> bool {
 
 /// How many of the nearest rows are among the candidates; equal distances count alike.
 fn found<Q: Quantizer>(exact: &Scorer, codes: &Codes<Q>, row: u32) -> usize {
-    let query = Query::new(exact.metric, exact.rows.row(row));
+    let values = exact.rows.values(row);
+    let query = exact.query(&values);
     let mut nearest = TopK::new(K);
     scan(&query, &exact.rows, None, &mut nearest);
     let Some(worst) = nearest.into_hits().last().copied() else { return 0 };
 
-    let by_codes = codes.quantizer.query(exact.rows.row(row), &SearchParams::default());
+    let by_codes = codes.quantizer.query(&values, &SearchParams::default());
     let mut candidates =
         TopK::new(SearchParams::default().refined_for(K, usize::MAX, Refine::Fp32, Q::UNASKED));
     let (mut ids, mut distances) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));

@@ -94,7 +94,7 @@ impl Pq {
         let values = |place: usize, range: Range<usize>, out: &mut Vec<f32>| {
             let (row, mean) = at(place);
             let weight = scorer.weight(row);
-            let values = &scorer.rows.row(row)[range.clone()];
+            let values = scorer.rows.part(row, range.clone());
             out.extend(values.iter().zip(&mean[range]).map(|(x, mean)| x * weight - mean));
         };
         let pq = Pq::train(shape, dim, count, values, seed, monitor).map_err(|error| match error {

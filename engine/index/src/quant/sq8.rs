@@ -134,7 +134,7 @@ impl Quantizer for Sq8 {
         }
         let own = match self.metric {
             Metric::L2 => codes.iter().map(|code| f64::from(step * f32::from(*code) + low).powi(2)).sum(),
-            Metric::Ip | Metric::Cosine => -dot(&self.mean, &centred),
+            _ => -dot(&self.mean, &centred),
         };
         let sum: u32 = codes.iter().map(|code| u32::from(*code)).sum();
         for (slot, number) in tail.chunks_exact_mut(4).zip([step, low, own as f32, sum as f32]) {
@@ -151,7 +151,7 @@ impl Quantizer for Sq8 {
         let factors: Vec<i8> = centred.iter().map(|p| (p * inverse).round() as i8).collect();
         let base = match self.metric {
             Metric::L2 => dot(&centred, &centred),
-            Metric::Ip | Metric::Cosine => -dot(values, &self.mean) * f64::from(weight),
+            _ => -dot(values, &self.mean) * f64::from(weight),
         };
         let sum: i32 = factors.iter().map(|factor| i32::from(*factor)).sum();
         let scale = step * self.product_weight();
@@ -203,7 +203,7 @@ impl RowQuantizer for Sq8 {
         let base = match self.metric {
             Metric::L2 => tail.own,
             // -z.mean of z = mean + y.
-            Metric::Ip | Metric::Cosine => tail.own - self.mean_squared,
+            _ => tail.own - self.mean_squared,
         };
         Sq8Query {
             factors: Owned::Row(codes),

@@ -2,9 +2,10 @@
 
 use super::Cancel;
 use super::matches::Matches;
+use super::queries::Ready;
 use crate::{Error, Result, Values};
 use vecraft_index::{Range, TopK};
-use vecraft_kernel::{Query, prefetch_row};
+use vecraft_kernel::{PackedQuery, Query, prefetch_codes, prefetch_row};
 use vecraft_types::FieldId;
 
 /// Rows compared with all queries before the next rows are read: small enough to stay in cache meanwhile.
@@ -12,47 +13,102 @@ const RUN_ROWS: usize = 256;
 /// Rows between the one compared and the one asked for.
 const AHEAD: usize = 8;
 
-/// Offers every matching row within the range, under its number in the segment, to the query's `tops`.
-pub(super) fn offer(
+/// What every row of a scan is offered to.
+pub(super) trait Sink {
+    /// A row, by its number in the segment, and how far it is from the query.
+    fn push(&mut self, distance: f32, row: u32);
+}
+
+impl Sink for TopK {
+    #[inline]
+    fn push(&mut self, distance: f32, row: u32) {
+        TopK::push(self, distance, row);
+    }
+}
+
+/// Offers every matching row within the range, under its number in the segment, to the query's sink.
+pub(super) fn offer<S: Sink>(
     found: &[Matches],
     field: FieldId,
-    queries: &[Query<'_>],
+    queries: &Ready<'_>,
     range: Option<Range>,
-    tops: &mut [TopK],
+    sinks: &mut [S],
+    cancel: Cancel<'_>,
+) -> Result<()> {
+    for matches in found {
+        let column = matches.block.column(field)?;
+        match (queries, column.map(|column| column.values)) {
+            (Ready::Float(queries), Some(Values::FloatVector { dim, values })) => {
+                let all = |query: &Query<'_>, ids: &[u32], out: &mut [f32], is_cold: bool| {
+                    let (first, last) = (ids[0] as usize, ids[ids.len() - 1] as usize);
+                    if last - first + 1 == ids.len() {
+                        query.batch(&values[first * dim..(last + 1) * dim], out);
+                    } else {
+                        compare(query, values, dim, ids, out, is_cold);
+                    }
+                };
+                offer_block(matches, queries, all, range, sinks, cancel)?;
+            }
+            (Ready::Packed(queries), Some(Values::PackedVector { kind, dim, bytes })) => {
+                let width = kind.row_bytes(dim);
+                let all = |query: &PackedQuery, ids: &[u32], out: &mut [f32], is_cold: bool| {
+                    compare_packed(query, bytes, width, ids, out, is_cold);
+                };
+                offer_block(matches, queries, all, range, sinks, cancel)?;
+            }
+            _ => return Err(Error::Field { field, what: "has no such vectors in these rows".to_owned() }),
+        }
+    }
+    Ok(())
+}
+
+/// `compare` gives a query's distances of some rows; it is told whether they are looked at for the first time.
+fn offer_block<Q, S: Sink>(
+    matches: &Matches,
+    queries: &[Q],
+    compare: impl Fn(&Q, &[u32], &mut [f32], bool),
+    range: Option<Range>,
+    sinks: &mut [S],
     cancel: Cancel<'_>,
 ) -> Result<()> {
     let mut distances = [0.0f32; RUN_ROWS];
-    for matches in found {
-        let column = matches.block.column(field)?;
-        let Some(Values::FloatVector { dim, values }) = column.map(|column| column.values) else {
-            return Err(Error::Field { field, what: "has no vectors in these rows".to_owned() });
-        };
-        let base = matches.block.first_row();
-        for_each_run(matches, |ids| {
-            cancel.check()?;
-            let out = &mut distances[..ids.len()];
-            let (first, last) = (ids[0] as usize, ids[ids.len() - 1] as usize);
-            for (number, (query, top)) in queries.iter().zip(tops.iter_mut()).enumerate() {
-                if number % 64 == 63 {
-                    cancel.check()?;
-                }
-                if last - first + 1 == ids.len() {
-                    query.batch(&values[first * dim..(last + 1) * dim], out);
-                } else {
-                    compare(query, values, dim, ids, out, number == 0);
-                }
-                let hits = ids.iter().zip(out.iter());
-                match range {
-                    None => hits.for_each(|(id, distance)| top.push(*distance, base + id)),
-                    Some(range) => hits
-                        .filter(|(_, distance)| range.contains(**distance))
-                        .for_each(|(id, distance)| top.push(*distance, base + id)),
-                }
+    let base = matches.block.first_row();
+    for_each_run(matches, |ids| {
+        cancel.check()?;
+        let out = &mut distances[..ids.len()];
+        for (number, (query, sink)) in queries.iter().zip(sinks.iter_mut()).enumerate() {
+            if number % 64 == 63 {
+                cancel.check()?;
             }
-            Ok(())
-        })?;
+            compare(query, ids, out, number == 0);
+            let hits = ids.iter().zip(out.iter());
+            match range {
+                None => hits.for_each(|(id, distance)| sink.push(*distance, base + id)),
+                Some(range) => hits
+                    .filter(|(_, distance)| range.contains(**distance))
+                    .for_each(|(id, distance)| sink.push(*distance, base + id)),
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Distances of chosen rows of packed vectors.
+fn compare_packed(
+    query: &PackedQuery,
+    bytes: &[u8],
+    width: usize,
+    ids: &[u32],
+    out: &mut [f32],
+    is_cold: bool,
+) {
+    let row = |id: u32| &bytes[id as usize * width..(id as usize + 1) * width];
+    for (at, (id, slot)) in ids.iter().zip(out).enumerate() {
+        if is_cold && let Some(next) = ids.get(at + AHEAD) {
+            prefetch_codes(row(*next));
+        }
+        *slot = query.distance(row(*id));
     }
-    Ok(())
 }
 
 /// Distances of chosen rows (deletes and filters leave gaps), four at a time; of rows that are not in cache yet,

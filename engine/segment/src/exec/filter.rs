@@ -70,7 +70,7 @@ impl ColumnSource for BlockSource<'_> {
                     Values::Double(v) => FilterValues::Double(v),
                     Values::VarChar(v) => FilterValues::VarChar(Box::new(v)),
                     Values::Json(v) => FilterValues::Json(Box::new(v)),
-                    Values::FloatVector { .. } => return None,
+                    Values::FloatVector { .. } | Values::PackedVector { .. } => return None,
                 };
                 Some(ColumnView { values, validity: column.validity.as_deref().map(Bitmap::words) })
             }

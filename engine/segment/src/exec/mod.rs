@@ -9,7 +9,9 @@
 mod exact;
 mod fetch;
 mod filter;
+mod groups;
 mod matches;
+mod queries;
 mod scan;
 mod search;
 #[cfg(test)]
@@ -17,6 +19,7 @@ mod tests;
 mod written;
 
 pub use fetch::{fetch, fetch_bytes};
+pub use groups::{GroupBy, search_groups};
 pub use scan::{KeyedRow, ScanPlan, count, keys, scan, visit_keys};
 pub use search::{Hit, SearchPlan, search};
 pub use written::written_by;

@@ -1,13 +1,15 @@
 //! The nearest rows of a view to some vectors.
 
 use super::matches::{Matches, matches, segments};
+use super::queries::Queries;
 use super::{Cancel, RowAddress, exact};
-use crate::{Error, Result, SegmentView, ShardView};
+use crate::{Result, SegmentView, ShardView};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use vecraft_expr::Filter;
 use vecraft_index::{Range, SearchParams, TopK, VectorIndex};
-use vecraft_kernel::{Query, reported_score};
-use vecraft_types::{FieldId, Metric, PartitionId};
+use vecraft_kernel::reported_score;
+use vecraft_types::{FieldId, Metric, PartitionId, QueryVectors};
 
 /// What is searched.
 #[derive(Clone, Copy)]
@@ -16,8 +18,8 @@ pub struct SearchPlan<'a> {
     pub field: FieldId,
     /// How vectors are compared. An index with another metric is not used.
     pub metric: Metric,
-    /// Query vectors, one after another; a multiple of the field's dimension.
-    pub queries: &'a [f32],
+    /// Query vectors of the field's type, a whole number of them.
+    pub queries: &'a QueryVectors,
     /// Hits wanted a query: offset + limit.
     pub k: usize,
     /// Only these partitions; `None` means all.
@@ -35,7 +37,7 @@ pub struct SearchPlan<'a> {
 pub struct Hit {
     /// Where it is.
     pub address: RowAddress,
-    /// What Milvus reports: squared L2, inner product or cosine.
+    /// What Milvus reports: squared L2, inner product, cosine, Hamming or Jaccard distance.
     pub score: f32,
     /// The order inside the engine: smaller is nearer for every metric.
     pub distance: f32,
@@ -47,27 +49,13 @@ pub struct Hit {
 /// CPU-bound. Large searches spread over the current rayon pool, a segment a task; the answer does not depend on
 /// it. Errors: [`Error::Field`], [`Error::Dimension`], [`Error::Cancelled`], damaged files.
 pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Vec<Hit>>> {
-    let field = view.schema.field_by_id(plan.field).and_then(|field| field.data_type.dim());
-    let no_vectors =
-        || Error::Field { field: plan.field, what: "is no vector field of the schema".to_owned() };
-    let dim = field.ok_or_else(no_vectors)? as usize;
-    if dim == 0 || !plan.queries.len().is_multiple_of(dim) {
-        return Err(Error::Dimension { expected: dim, got: plan.queries.len() });
-    }
-    let queries: Vec<&[f32]> = plan.queries.chunks_exact(dim).collect();
+    let queries = Queries::read(&view.schema, plan)?;
     let mut hits = vec![Vec::new(); queries.len()];
-    if plan.k == 0 || queries.is_empty() {
+    if plan.k == 0 || queries.len() == 0 {
         return Ok(hits);
     }
-    let wanted: Vec<&SegmentView> = segments(view, plan.partitions).collect();
-    let rows: usize = wanted.iter().map(|shown| shown.rows as usize).sum();
-    let work = rows.saturating_mul(plan.queries.len());
-    let one = |shown: &&SegmentView| search_segment(view, shown, plan, &queries, cancel);
-    let answers: Vec<Vec<Vec<Hit>>> = if wanted.len() > 1 && work > PARALLEL_ABOVE {
-        wanted.par_iter().map(one).collect::<Result<_>>()?
-    } else {
-        wanted.iter().map(one).collect::<Result<_>>()?
-    };
+    let one = |shown: &SegmentView| search_segment(view, shown, plan, &queries, cancel);
+    let answers = each_segment(view, plan, one)?;
     for answer in answers {
         hits.iter_mut().zip(answer).for_each(|(all, some)| all.extend(some));
     }
@@ -75,14 +63,34 @@ pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Re
     Ok(hits)
 }
 
-/// Multiply-adds below which one thread is faster than waking others.
+/// Asks every segment of the wanted partitions; more than one at a time when that pays.
+pub(super) fn each_segment<T: Send>(
+    view: &ShardView,
+    plan: &SearchPlan<'_>,
+    one: impl Fn(&SegmentView) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let wanted: Vec<&SegmentView> = segments(view, plan.partitions).collect();
+    let rows: usize = wanted.iter().map(|shown| shown.rows as usize).sum();
+    let work = rows.saturating_mul(plan.queries.bytes() / size_of::<f32>());
+    if wanted.len() > 1 && work > PARALLEL_ABOVE {
+        wanted.par_iter().map(|shown| one(shown)).collect()
+    } else {
+        wanted.iter().map(|shown| one(shown)).collect()
+    }
+}
+
+/// Multiply-adds (of four bytes of a row each) below which one thread is faster than waking others.
 const PARALLEL_ABOVE: usize = 4 << 20;
 /// Candidates kept at once; more queries are searched in groups.
 const CANDIDATES_MAX: usize = 4 << 20;
 
 /// The order of every answer.
-fn keep_nearest(hits: &mut Vec<Hit>, k: usize) {
+pub(super) fn sort_nearest(hits: &mut [Hit]) {
     hits.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.address.cmp(&b.address)));
+}
+
+fn keep_nearest(hits: &mut Vec<Hit>, k: usize) {
+    sort_nearest(hits);
     hits.truncate(k);
 }
 
@@ -90,10 +98,20 @@ fn search_segment(
     view: &ShardView,
     shown: &SegmentView,
     plan: &SearchPlan<'_>,
-    queries: &[&[f32]],
+    queries: &Queries<'_>,
     cancel: Cancel<'_>,
 ) -> Result<Vec<Vec<Hit>>> {
-    let found = matches(view, shown, plan.filter, cancel)?;
+    nearest(shown, &matches(view, shown, plan.filter, cancel)?, plan, queries, cancel)
+}
+
+/// The nearest of a segment's matching rows.
+pub(super) fn nearest(
+    shown: &SegmentView,
+    found: &[Matches],
+    plan: &SearchPlan<'_>,
+    queries: &Queries<'_>,
+    cancel: Cancel<'_>,
+) -> Result<Vec<Vec<Hit>>> {
     let to_hits = |top: Vec<vecraft_index::Hit>| -> Vec<Hit> {
         let segment = shown.segment.id();
         let hit = |hit: vecraft_index::Hit| Hit {
@@ -109,17 +127,17 @@ fn search_segment(
     }
     if let Some(index) = shown.segment.index(plan.field)
         && index.metric() == plan.metric
-        && let [block] = found.as_slice()
-        && let Some(answers) = by_index(&*index, block, plan, queries, cancel)?
+        && let [block] = found
+        && let Some(numbers) = queries.numbers()
+        && let Some(answers) = by_index(&*index, block, plan, &numbers, cancel)?
     {
         return Ok(answers.into_iter().map(to_hits).collect());
     }
     let k = plan.k.min(matching);
     let mut hits = Vec::with_capacity(queries.len());
-    for group in queries.chunks((CANDIDATES_MAX / k).max(1)) {
-        let prepared: Vec<Query<'_>> = group.iter().map(|query| Query::new(plan.metric, query)).collect();
-        let mut tops: Vec<TopK> = group.iter().map(|_| TopK::new(k)).collect();
-        exact::offer(&found, plan.field, &prepared, plan.range, &mut tops, cancel)?;
+    for group in queries.groups((CANDIDATES_MAX / k).max(1)) {
+        let mut tops: Vec<TopK> = group.clone().map(|_| TopK::new(k)).collect();
+        exact::offer(found, plan.field, &queries.ready(group)?, plan.range, &mut tops, cancel)?;
         hits.extend(tops.into_iter().map(|top| to_hits(top.into_hits())));
     }
     Ok(hits)
@@ -130,14 +148,14 @@ fn by_index(
     index: &dyn VectorIndex,
     found: &Matches,
     plan: &SearchPlan<'_>,
-    queries: &[&[f32]],
+    queries: &[Cow<'_, [f32]>],
     cancel: Cancel<'_>,
 ) -> Result<Option<Vec<Vec<vecraft_index::Hit>>>> {
     let rows = found.block.rows();
     // An old view may show fewer rows than the index has.
     let all = (found.bits.is_none() && rows < index.len()).then(|| vecraft_types::Bitmap::new(rows, true));
     let filter = found.bits.as_ref().or(all.as_ref());
-    let one = |query: &&[f32]| {
+    let one = |query: &Cow<'_, [f32]>| {
         cancel.check()?;
         match plan.range {
             None => Ok(Some(index.search(query, plan.k, &plan.params, filter)?)),

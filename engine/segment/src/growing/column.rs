@@ -4,7 +4,7 @@ use crate::buffer::{AppendBits, AppendBuffer};
 use crate::{ColumnValues, Error, Result, Texts, Values};
 use std::borrow::Cow;
 use std::ops::Range;
-use vecraft_types::{Column, ColumnData, DataType, FieldId, FieldSchema, StrColumn};
+use vecraft_types::{Column, ColumnData, DataType, FieldId, FieldSchema, Packed, StrColumn};
 
 /// Fixed capacity, one writer, many readers.
 pub(super) struct ColumnBuffer {
@@ -24,6 +24,7 @@ enum ValuesBuffer {
     VarChar(TextBuffer),
     Json(TextBuffer),
     FloatVector { dim: usize, values: AppendBuffer<f32> },
+    PackedVector { kind: Packed, dim: u32, bytes: AppendBuffer<u8> },
 }
 
 struct TextBuffer {
@@ -61,6 +62,10 @@ impl TextBuffer {
 impl ColumnBuffer {
     /// Room for `rows` rows, of text for `text_bytes` bytes.
     pub(super) fn new(field: &FieldSchema, rows: usize, text_bytes: usize) -> Result<ColumnBuffer> {
+        let packed = |kind: Packed, dim: u32| -> Result<ValuesBuffer> {
+            let bytes = AppendBuffer::new(rows.saturating_mul(kind.row_bytes(dim)))?;
+            Ok(ValuesBuffer::PackedVector { kind, dim, bytes })
+        };
         let values = match field.data_type {
             DataType::Bool => ValuesBuffer::Bool(AppendBuffer::new(rows)?),
             DataType::Int8 => ValuesBuffer::Int8(AppendBuffer::new(rows)?),
@@ -75,6 +80,10 @@ impl ColumnBuffer {
                 let dim = dim as usize;
                 ValuesBuffer::FloatVector { dim, values: AppendBuffer::new(rows.saturating_mul(dim))? }
             }
+            DataType::BinaryVector { dim } => packed(Packed::Bit, dim)?,
+            DataType::Float16Vector { dim } => packed(Packed::Float16, dim)?,
+            DataType::BFloat16Vector { dim } => packed(Packed::BFloat16, dim)?,
+            DataType::Int8Vector { dim } => packed(Packed::Int8, dim)?,
         };
         let validity = field.nullable.then(|| AppendBits::new(rows));
         Ok(ColumnBuffer { field: field.id, values, validity })
@@ -101,6 +110,7 @@ impl ColumnBuffer {
                 v.ends.capacity_bytes() + v.text.capacity_bytes()
             }
             ValuesBuffer::FloatVector { values, .. } => values.capacity_bytes(),
+            ValuesBuffer::PackedVector { bytes, .. } => bytes.capacity_bytes(),
         };
         values + self.validity.as_ref().map_or(0, AppendBits::capacity_bytes)
     }
@@ -119,6 +129,10 @@ impl ColumnBuffer {
             ValuesBuffer::Json(v) => Values::Json(v.read(rows)),
             ValuesBuffer::FloatVector { dim, values } => {
                 Values::FloatVector { dim: *dim, values: &values.as_slice()[..rows * dim] }
+            }
+            ValuesBuffer::PackedVector { kind, dim, bytes } => {
+                let bytes = &bytes.as_slice()[..rows * kind.row_bytes(*dim)];
+                Values::PackedVector { kind: *kind, dim: *dim, bytes }
             }
         };
         ColumnValues { values, validity: self.validity.as_ref().map(|bits| Cow::Owned(bits.to_bitmap(rows))) }
@@ -143,6 +157,13 @@ impl ColumnBuffer {
                 (ValuesBuffer::Json(to), ColumnData::Json(v)) => to.append(v, rows.clone()),
                 (ValuesBuffer::FloatVector { dim, values: to }, ColumnData::FloatVector { values, .. }) => {
                     to.append(&values[rows.start * dim..rows.end * dim]);
+                }
+                (
+                    ValuesBuffer::PackedVector { kind, dim, bytes: to },
+                    ColumnData::PackedVector { bytes, .. },
+                ) => {
+                    let width = kind.row_bytes(*dim);
+                    to.append(&bytes[rows.start * width..rows.end * width]);
                 }
                 _ => unreachable!("`check` accepted the column's type"),
             }

@@ -21,7 +21,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use vecraft_types::{
-    CollectionSchema, Column, ColumnData, DataType, LogPosition, PartitionId, RowBatch, SegmentId, Timestamp,
+    CollectionSchema, Column, ColumnData, DataType, LogPosition, Packed, PartitionId, RowBatch, SegmentId,
+    Timestamp,
 };
 
 /// Sizes of a growing segment's chunks.
@@ -263,5 +264,9 @@ fn fixed_bytes(data_type: &DataType) -> usize {
         DataType::Int32 | DataType::Float | DataType::VarChar { .. } | DataType::Json => 4,
         DataType::Int64 | DataType::Double => 8,
         DataType::FloatVector { dim } => *dim as usize * 4,
+        DataType::BinaryVector { dim } => Packed::Bit.row_bytes(*dim),
+        DataType::Float16Vector { dim } => Packed::Float16.row_bytes(*dim),
+        DataType::BFloat16Vector { dim } => Packed::BFloat16.row_bytes(*dim),
+        DataType::Int8Vector { dim } => Packed::Int8.row_bytes(*dim),
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 use vecraft_index::VectorRows;
 use vecraft_storage::{BlockFile, Disk};
-use vecraft_types::{Bitmap, CollectionSchema, DataType, FieldId};
+use vecraft_types::{Bitmap, CollectionSchema, DataType, FieldId, Packed};
 
 #[cfg(target_endian = "big")]
 compile_error!("column files are read in place as little-endian numbers");
@@ -122,6 +122,10 @@ impl ColumnFile {
                 let dim = dim as usize;
                 Values::FloatVector { dim, values: self.numbers(&entry.values, rows * dim)? }
             }
+            DataType::BinaryVector { dim } => self.packed(entry, Packed::Bit, dim, rows)?,
+            DataType::Float16Vector { dim } => self.packed(entry, Packed::Float16, dim, rows)?,
+            DataType::BFloat16Vector { dim } => self.packed(entry, Packed::BFloat16, dim, rows)?,
+            DataType::Int8Vector { dim } => self.packed(entry, Packed::Int8, dim, rows)?,
         };
         let validity = prepared.validity.as_ref().map(|valid| {
             if rows == valid.len() {
@@ -146,13 +150,17 @@ impl ColumnFile {
     pub(crate) fn vector_rows(&self, field: FieldId) -> Result<VectorRows> {
         let at = self.directory.columns.iter().position(|column| column.field == field);
         let entry = at.map(|at| (at, &self.directory.columns[at]));
-        let Some((at, ColumnEntry { data_type: DataType::FloatVector { dim }, values, .. })) = entry else {
+        let entry = entry.and_then(|(at, entry)| Some((at, entry, entry.data_type.dim()?)));
+        let Some((at, ColumnEntry { data_type, values, .. }, dim)) = entry else {
             return Err(Error::Field { field, what: "is no vector column of this segment".to_owned() });
         };
         self.prepare(at)?;
-        let (dim, rows) = (*dim as usize, self.directory.rows as usize);
+        let (dim, rows) = (dim as usize, self.directory.rows as usize);
         let bytes = Bytes::from_owner(Slice { file: self.file.clone(), extent: *values });
-        Ok(VectorRows::from_bytes(dim, dim, rows, bytes)?)
+        Ok(match data_type.packed() {
+            None => VectorRows::from_bytes(dim, dim, rows, bytes)?,
+            Some((kind, _)) => VectorRows::from_packed(kind, dim, rows, bytes)?,
+        })
     }
 
     fn verify_stamps(&self) -> Result<()> {
@@ -207,6 +215,11 @@ impl ColumnFile {
         let bytes =
             bytes.ok_or_else(|| corrupt(format!("{count} values asked of {} bytes", extent.length)))?;
         Ok(bytemuck::try_cast_slice(bytes).map_err(|reason| corrupt(reason.to_string()))?)
+    }
+
+    fn packed(&self, entry: &ColumnEntry, kind: Packed, dim: u32, rows: usize) -> Result<Values<'_>> {
+        let bytes = self.numbers(&entry.values, rows * kind.row_bytes(dim))?;
+        Ok(Values::PackedVector { kind, dim, bytes })
     }
 
     fn texts(&self, entry: &ColumnEntry, rows: usize) -> Result<Texts<'_>> {

@@ -4,7 +4,9 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use vecraft_storage::BlockFile;
-use vecraft_types::{CollectionSchema, DataType, FieldId, LogPosition, PartitionId, SegmentId, Timestamp};
+use vecraft_types::{
+    CollectionSchema, DataType, FieldId, LogPosition, Packed, PartitionId, SegmentId, Timestamp,
+};
 
 /// Kind of a column file in its envelope.
 pub(crate) const KIND: [u8; 4] = *b"SEGM";
@@ -170,5 +172,9 @@ fn value_bytes(data_type: &DataType) -> u64 {
         DataType::Int32 | DataType::Float | DataType::VarChar { .. } | DataType::Json => 4,
         DataType::Int64 | DataType::Double => 8,
         DataType::FloatVector { dim } => u64::from(*dim) * 4,
+        DataType::BinaryVector { dim } => Packed::Bit.row_bytes(*dim) as u64,
+        DataType::Float16Vector { dim } => Packed::Float16.row_bytes(*dim) as u64,
+        DataType::BFloat16Vector { dim } => Packed::BFloat16.row_bytes(*dim) as u64,
+        DataType::Int8Vector { dim } => Packed::Int8.row_bytes(*dim) as u64,
     }
 }

@@ -120,6 +120,7 @@ impl Writer {
             Values::Float(v) => self.numbers(v),
             Values::Double(v) => self.numbers(v),
             Values::FloatVector { values, .. } => self.numbers(values),
+            Values::PackedVector { bytes, .. } => self.numbers(bytes),
             Values::VarChar(texts) | Values::Json(texts) => {
                 let base = *text_bytes;
                 *text_bytes += texts.text().len() as u64;

@@ -111,7 +111,8 @@ impl Inner {
         });
         let replication = placement.replication as usize;
         let (nodes, groups) = (nodes.collect(), groups.collect());
-        (View { replication, nodes, groups, unfit: unfit(root, reports) }, led)
+        let (unfit, broken) = (unfit(root, reports), broken(root, reports));
+        (View { replication, nodes, groups, unfit, broken }, led)
     }
 }
 
@@ -122,6 +123,19 @@ fn unfit(root: &MetaRoot, reports: &BTreeMap<NodeId, NodeReport>) -> BTreeSet<(N
         let groups: Vec<GroupId> = all.chain(report.unfit_in.keys()).copied().collect();
         let node = *node;
         groups.into_iter().map(move |group| (node, group))
+    };
+    reports.iter().flat_map(of).collect()
+}
+
+/// Replicas that do not serve where the metastore wants them, as their nodes say.
+fn broken(root: &MetaRoot, reports: &BTreeMap<NodeId, NodeReport>) -> BTreeMap<(NodeId, GroupId), String> {
+    let of = |(node, report): (&NodeId, &NodeReport)| {
+        let node = *node;
+        let is_wanted = move |group: &GroupId| {
+            root.groups.get(group).is_some_and(|row| row.replicas.values().any(|at| *at == node))
+        };
+        let out = report.out_of_service.clone().into_iter().filter(move |(group, _)| is_wanted(group));
+        out.map(move |(group, why)| ((node, group), why))
     };
     reports.iter().flat_map(of).collect()
 }

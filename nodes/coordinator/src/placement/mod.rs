@@ -6,10 +6,11 @@
 //! ```
 //! [`plan`] looks at one [`View`] and answers steps that may all be taken now, at most one of a group. It keeps nothing
 //! between two views, so a new coordinator goes on where the old one stopped. What holds for every step:
-//! - No change of voters unless a majority of the present and of the new ones is alive, and never more than half of
-//!   the present ones leave at once.
+//! - No change of voters unless a majority of the present and of the new ones is alive and near the tip, and never more
+//!   than half of the present ones leave at once.
 //! - A voter joins only when it is near the tip; a replica is unplaced only when its committed members lack it.
-//! - A dead node keeps its replicas as long as there is no other node for them.
+//! - A dead node keeps its replicas as long as there is no other node for them; so does a living one whose replica is out
+//!   of service.
 //! - A replica on a query-only node never votes and never leads. Every such node has one of every group, the simplest rule
 //!   there is; they come last, so no copy waits for them, and none of them is thrown away because its node is silent.
 //! - Who says of itself that it should not lead (a disk that hangs or is full, a damaged file, a node that stops) leads

@@ -19,8 +19,8 @@ pub struct Target {
 pub fn targets(view: &View) -> BTreeMap<GroupId, Target> {
     let mut load = loads(view);
     let mut target =
-        |group| Target { copies: copies_of(view, group, &mut load), learners: learners(view, group) };
-    view.pool().map(|(id, group)| (id, target(group))).collect()
+        |id, group| Target { copies: copies_of(view, id, group, &mut load), learners: learners(view, group) };
+    view.pool().map(|(id, group)| (id, target(id, group))).collect()
 }
 
 /// Every query-only node; a silent one keeps what it has, and gets nothing before it answers.
@@ -46,11 +46,17 @@ pub fn copies(view: &View) -> usize {
     view.replication.min(view.takers()).max(1)
 }
 
-fn copies_of(view: &View, group: &GroupView, load: &mut BTreeMap<NodeId, usize>) -> BTreeSet<NodeId> {
+fn copies_of(
+    view: &View,
+    id: GroupId,
+    group: &GroupView,
+    load: &mut BTreeMap<NodeId, usize>,
+) -> BTreeSet<NodeId> {
     let size = copies(view);
     let holders: BTreeSet<NodeId> =
         group.wanted.values().copied().filter(|node| view.takes_copies(*node)).collect();
-    let mut target: BTreeSet<NodeId> = holders.iter().copied().filter(|node| !view.is_lost(*node)).collect();
+    let mut target: BTreeSet<NodeId> =
+        holders.iter().copied().filter(|node| !view.has_lost(*node, id)).collect();
     while target.len() > size {
         // The dead first, then the fullest: after a move for balance that is the one it was made for.
         let leaving =
@@ -68,7 +74,7 @@ fn copies_of(view: &View, group: &GroupView, load: &mut BTreeMap<NodeId, usize>)
         load.entry(node).and_modify(|load| *load += 1);
     }
     // There is no elsewhere for these.
-    let lost = holders.iter().filter(|node| view.is_lost(**node));
+    let lost = holders.iter().filter(|node| view.has_lost(**node, id));
     let missing = size.saturating_sub(target.len());
     target.extend(lost.take(missing).copied().collect::<Vec<_>>());
     target

@@ -51,6 +51,13 @@ pub fn under_way(view: &View) -> Vec<String> {
             let (has, wanted) = (target.copies.len(), pool::copies(view));
             lines.push(format!("group {id} has {has} of {wanted} copies, {WAITS_FOR_A_NODE}"));
         }
+        for node in group.wanted.values().filter(|node| target.copies.contains(node)) {
+            if let Some(why) = view.broken.get(&(*node, id)) {
+                lines.push(format!(
+                    "group {id}: its replica on node {node} is out of service ({why}), {WAITS_FOR_A_NODE}"
+                ));
+            }
+        }
         // One that has just come has not answered yet, and its replicas are still to be placed.
         let holds = |node: &NodeId| group.wanted.values().any(|at| at == node);
         let lacks = |node: &NodeId| !view.is_lost(*node) && !holds(node);

@@ -24,6 +24,7 @@ impl World {
             nodes: (1..=nodes).map(|id| (NodeId(id), node(NodeState::Active))).collect(),
             groups: BTreeMap::new(),
             unfit: BTreeSet::new(),
+            broken: BTreeMap::new(),
         };
         let mut world = World { view, next_replica: 1, random: SeededRandom::new(seed) };
         let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
@@ -92,6 +93,11 @@ impl World {
         (node.is_alive, node.is_lost, node.is_steady) = (true, false, true);
     }
 
+    /// A node's replica of a group goes out of service.
+    fn break_replica(&mut self, id: u64, group: u64) {
+        self.view.broken.insert((NodeId(id), GroupId(group)), "a damaged file".to_owned());
+    }
+
     /// Majorities elect leaders, living followers catch up, removed nodes stop.
     fn settle(&mut self) {
         let nodes = &mut self.view.nodes;
@@ -101,23 +107,25 @@ impl World {
             .for_each(|node| node.is_alive = false);
         let alive: BTreeSet<NodeId> =
             nodes.iter().filter(|(_, node)| node.is_alive).map(|(id, _)| *id).collect();
-        for group in self.view.groups.values_mut() {
+        let broken = &self.view.broken;
+        for (id, group) in &mut self.view.groups {
+            let alive = |node: &NodeId| alive.contains(node) && !broken.contains_key(&(*node, *id));
             let members = group.members.as_mut().unwrap();
-            let living = members.voters.iter().filter(|(_, node)| alive.contains(node));
+            let living = members.voters.iter().filter(|(_, node)| alive(node));
             let living: Vec<ReplicaId> = living.map(|(replica, _)| *replica).collect();
             if living.len() > members.voters.len() / 2 && !living.contains(&members.leader) {
                 members.leader = living[0];
             }
             let all = members.voters.iter().chain(&members.learners);
-            members.near =
-                all.filter(|(_, node)| alive.contains(node)).map(|(replica, _)| *replica).collect();
+            members.near = all.filter(|(_, node)| alive(node)).map(|(replica, _)| *replica).collect();
         }
     }
 
     fn has_majority(&self, group: GroupId) -> bool {
         let members = self.view.groups[&group].members.as_ref().unwrap();
-        let alive = members.voters.values().filter(|node| self.view.is_alive(**node)).count();
-        alive > members.voters.len() / 2
+        let serves =
+            |node: &&NodeId| self.view.is_alive(**node) && !self.view.broken.contains_key(&(**node, group));
+        members.voters.values().filter(serves).count() > members.voters.len() / 2
     }
 
     /// What the planner sees: nobody hears of a group that nobody leads.
@@ -176,10 +184,9 @@ impl World {
                     );
                     new.insert(*voter, at);
                 }
-                assert!(
-                    new.values().filter(|node| alive(node)).count() > new.len() / 2,
-                    "dead majority: {step:?}"
-                );
+                let follows =
+                    |(replica, node): &(&ReplicaId, &NodeId)| alive(node) && members.near.contains(replica);
+                assert!(new.iter().filter(follows).count() > new.len() / 2, "dead majority: {step:?}");
                 if is_meta {
                     let kept = old.iter().filter(|(replica, _)| !voters.contains(replica));
                     members.learners.extend(kept.map(|(replica, node)| (*replica, *node)));
@@ -266,6 +273,47 @@ fn p9_one_node_becomes_three_and_one_again() {
         assert_eq!(world.view.nodes[&NodeId(leaving)].state, NodeState::Removed);
     }
     assert!((0..=4).all(|group| world.on(group) == [1]));
+}
+
+#[test]
+fn i2_a_drain_waits_for_replicas_that_could_decide_without_the_node() {
+    let mut world = World::new(3, 2, 3, 3);
+    world.break_replica(3, 1);
+    world.set(2, NodeState::Draining);
+    world.finish();
+    assert_eq!(
+        (world.on(1), world.on(2)),
+        (vec![1, 2, 3], vec![1, 3]),
+        "group 1 has only these two that serve"
+    );
+    let lines = status::under_way(&world.seen());
+    assert!(
+        lines.iter().any(|line| line.contains("group 1") && line.contains("a damaged file")),
+        "{lines:?}"
+    );
+    // The node lives, but its replica still fetches a copy.
+    let mut world = World::new(3, 1, 3, 4);
+    world.set(1, NodeState::Draining);
+    world.settle();
+    let mut view = world.seen();
+    let members = view.groups.get_mut(&GroupId(1)).unwrap().members.as_mut().unwrap();
+    let fetching = *members.voters.iter().find(|(_, node)| node.0 == 3).unwrap().0;
+    members.near.remove(&fetching);
+    let changes = |step: &Step| matches!(step, Step::SetVoters { group: GroupId(1), .. });
+    assert!(!plan(&view).iter().any(changes));
+    assert!(plan(&world.seen()).iter().any(changes));
+}
+
+#[test]
+fn a_replica_out_of_service_is_made_elsewhere_when_there_is_an_elsewhere() {
+    let mut world = World::new(3, 2, 3, 5);
+    world.break_replica(3, 1);
+    world.finish();
+    assert_eq!(world.on(1), [1, 2, 3], "there is no elsewhere");
+    world.join(4);
+    world.finish();
+    assert_eq!(world.on(1), [1, 2, 4]);
+    assert!(world.view.groups[&GroupId(1)].wanted.values().all(|node| node.0 != 3), "it is wanted no more");
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct View {
     pub groups: BTreeMap<GroupId, GroupView>,
     /// Nodes that should not lead a group, by what they say of themselves.
     pub unfit: BTreeSet<(NodeId, GroupId)>,
+    /// Replicas that are out of service on a living node until somebody does something, with the reason: no copies.
+    pub broken: BTreeMap<(NodeId, GroupId), String>,
 }
 
 /// A node.
@@ -165,6 +167,11 @@ impl View {
 
     pub(super) fn is_lost(&self, node: NodeId) -> bool {
         self.nodes.get(&node).is_none_or(|node| node.is_lost)
+    }
+
+    /// Whether a group's replica on a node is gone for good, as far as can be told: its copy has to be made elsewhere.
+    pub(super) fn has_lost(&self, node: NodeId, group: GroupId) -> bool {
+        self.is_lost(node) || self.broken.contains_key(&(node, group))
     }
 
     /// How many nodes take copies, dead ones included: a node that is away for a moment does not make a copy less.

@@ -60,11 +60,15 @@ fn checked(view: &View, group: GroupId, members: &MembersView, voters: BTreeSet<
     has_majority(view, members, &voters).then_some(Step::SetVoters { group, voters })
 }
 
-/// Whether more than half of these are alive.
+/// Whether more than half of these follow closely. A node that lives is not enough: its replica may be out of service, or
+/// still be fetching a copy, and a majority that acknowledges nothing decides nothing, the change itself included (I2).
 fn has_majority(view: &View, members: &MembersView, voters: &BTreeSet<ReplicaId>) -> bool {
     let node = |replica: &ReplicaId| members.voters.get(replica).or_else(|| members.learners.get(replica));
-    let alive = voters.iter().filter(|replica| node(replica).is_some_and(|node| view.is_alive(*node)));
-    alive.count() > voters.len() / 2
+    let follows = |replica: &&ReplicaId| {
+        let counts = **replica == members.leader || members.near.contains(*replica);
+        counts && node(replica).is_some_and(|node| view.is_alive(*node))
+    };
+    voters.iter().filter(follows).count() > voters.len() / 2
 }
 
 /// Whether a voter could lead next: alive and near the tip.

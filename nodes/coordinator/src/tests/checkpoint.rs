@@ -363,3 +363,16 @@ async fn i10_named_requests_are_known_after_a_restart_and_a_checkpoint_without_t
     machine.kv.put(Table::Catalog, checkpoint::ROOT, &before, true).unwrap();
     assert!(machine.checkpointed().requests().is_empty());
 }
+
+#[tokio::test]
+async fn i11_ids_passed_over_by_a_recovery_are_remembered() {
+    let machine = Machine::new(12);
+    let life = machine.start(true).await;
+    let (cluster, survivor) = (ClusterId(77), life.metastore.root().nodes.keys().next().copied().unwrap());
+    life.metastore.propose(MetaChange::Recover { cluster, survivor }).await.unwrap();
+    assert!(life.metastore.checkpoint().await.unwrap());
+    let now = life.metastore.read(|state| state.clone());
+    life.metastore.stop().await;
+    assert_eq!(now.unseen().len(), 1);
+    assert_eq!(machine.checkpointed(), now);
+}

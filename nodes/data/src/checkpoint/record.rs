@@ -39,6 +39,11 @@ pub fn digest_key(group: GroupId) -> Vec<u8> {
     [&group_key(group)[..], b"digest"].concat()
 }
 
+/// What a fetch of a snapshot that is under way wants; not there when there is none.
+pub fn fetch_key(group: GroupId) -> Vec<u8> {
+    [&group_key(group)[..], b"fetch"].concat()
+}
+
 pub fn shard_key(group: GroupId, shard: ShardId) -> Vec<u8> {
     let mut key = group_key(group);
     key.extend_from_slice(&shard.collection.0.to_be_bytes());

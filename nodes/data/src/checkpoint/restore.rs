@@ -6,13 +6,15 @@ use super::unnamed::remove_unnamed;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::replica::{GroupReplica, Held, Routes, ShardReplica};
+use crate::snapshot::wanted::resume;
 use std::sync::Arc;
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_segment::{Deletes, GrowingOptions, SealedSegment, Segment, ViewRegistry, decode_deletes};
 use vecraft_storage::{Disk, KeyRange, Kv, Table};
 use vecraft_types::{GroupId, KeyIndex, SegmentId, ShardId};
 
-/// Reads a group's newest checkpoint, publishes its views and removes files that it does not name (I13).
+/// Reads a group's newest checkpoint, publishes its views and removes files that neither it nor a fetch under way
+/// names (I13).
 /// Returns the replica and the mark, or an empty replica and none when there is no checkpoint.
 ///
 /// # Errors
@@ -25,8 +27,9 @@ pub fn restore(
     views: Arc<ViewRegistry>,
     options: GrowingOptions,
 ) -> Result<(GroupReplica, Option<Vec<u8>>)> {
-    let (replica, mark) = load(disk, kv, group, routes, views, options)?;
-    remove_unnamed(disk.as_ref(), &replica.named())?;
+    let (mut replica, mark) = load(disk, kv, group, routes, views, options)?;
+    replica.fetched = resume(disk.as_ref(), kv, group, replica.applied, &replica.pins);
+    remove_unnamed(disk.as_ref(), &replica)?;
     replica.publish_all();
     Ok((replica, mark))
 }

@@ -3,13 +3,13 @@
 use super::record::{group_dir, shard_dir};
 use crate::error::Result;
 use crate::replica::GroupReplica;
-use crate::snapshot::pins::Garbage;
+use crate::snapshot::pins::{Garbage, Pins};
 use std::collections::BTreeSet;
 use vecraft_storage::Disk;
 
 /// The files of a group that count, held still. It may grow old without harm as long as no checkpoint is written:
 /// entries only take names away.
-pub struct Named {
+pub(crate) struct Named {
     root: String,
     /// Directories of the shards here.
     shards: BTreeSet<String>,
@@ -21,7 +21,7 @@ pub struct Named {
 impl GroupReplica {
     /// What the newest checkpoint names. Shards and segments dropped since then still count: a crash brings their
     /// records back, and the log drops them again.
-    pub fn named(&self) -> Named {
+    pub(crate) fn named(&self) -> Named {
         let mut files = self.named_files();
         files.extend(self.vanished.iter().cloned());
         Named {
@@ -57,6 +57,25 @@ pub(crate) fn unnamed(disk: &dyn Disk, named: &Named) -> Result<Vec<Garbage>> {
     Ok(garbage)
 }
 
+/// What is in the group's directory, not named and not pinned. In a directory of which something is pinned the rest is
+/// as loose as elsewhere.
+///
+/// # Errors
+/// A directory that cannot be read.
+pub(crate) fn loose(disk: &dyn Disk, named: &Named, pins: &Pins) -> Result<Vec<Garbage>> {
+    let mut loose = Vec::new();
+    for garbage in unnamed(disk, named)? {
+        match &garbage {
+            Garbage::Dir(path) if pins.holds(&garbage) => {
+                let files = disk.list(path)?.into_iter().filter(|entry| !entry.is_dir);
+                loose.extend(files.map(|file| Garbage::File(format!("{path}/{}", file.name))));
+            }
+            _ => loose.push(garbage),
+        }
+    }
+    Ok(pins.unheld(loose))
+}
+
 /// Removes what nothing names. What stays, because the disk refuses, is removed another time. Views that readers still
 /// hold are safe: a removed file that is mapped stays readable until the last of them lets go.
 pub(crate) fn remove(disk: &dyn Disk, garbage: &[Garbage]) {
@@ -74,12 +93,13 @@ pub(crate) fn remove(disk: &dyn Disk, garbage: &[Garbage]) {
     }
 }
 
-/// Removes what is in the group's directory and not named, where nothing is pinned; answers how many names there were.
+/// Removes what neither a replica's newest checkpoint names nor anything pins; answers how many names there were. For who
+/// writes no checkpoint meanwhile.
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub fn remove_unnamed(disk: &dyn Disk, named: &Named) -> Result<usize> {
-    let garbage = unnamed(disk, named)?;
+pub fn remove_unnamed(disk: &dyn Disk, replica: &GroupReplica) -> Result<usize> {
+    let garbage = loose(disk, &replica.named(), &replica.pins)?;
     remove(disk, &garbage);
     Ok(garbage.len())
 }

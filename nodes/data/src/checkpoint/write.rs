@@ -5,6 +5,7 @@ use super::unnamed::remove;
 use crate::error::Result;
 use crate::replica::GroupReplica;
 use crate::snapshot::pins::{Garbage, Pins};
+use crate::snapshot::wanted::forget_reached;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use vecraft_segment::{SealedSegment, Segment, SegmentManifest, encode_deletes, write_segment};
@@ -105,6 +106,8 @@ impl GroupReplica {
         let vanished = written.vanished.min(self.vanished.len());
         let mut garbage: Vec<String> = self.vanished.drain(..vanished).collect();
         self.dropped.drain(..written.dropped.min(self.dropped.len()));
+        // Raft would not install it any more; its files go with the next clean-up.
+        self.fetched.take_if(|fetched| fetched.position <= written.position);
         for (id, segments) in written.shards {
             let Some(shard) = self.shards.get_mut(&id) else { continue };
             shard.checkpointed = written.position;
@@ -176,6 +179,7 @@ pub fn write(disk: &Arc<dyn Disk>, kv: &dyn Kv, capture: Capture, mark: &[u8]) -
     };
     batch.put(Table::Group, group_key(group), encode("a group", &record)?);
     put_digest(&mut batch, group, capture.chain);
+    forget_reached(&mut batch, kv, group, capture.position);
     // I3: files and directories are synced by now; this is the one moment the checkpoint comes to be.
     kv.write(&batch, true)?;
     let dirs = capture.dropped.iter().map(|id| Garbage::Dir(shard_dir(group, *id)));

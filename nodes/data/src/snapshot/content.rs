@@ -1,27 +1,31 @@
 //! A checkpoint in words for another node: what the store holds of it, and which files.
+//!
+//! ```text
+//! rows     "" = codec of Head | key = shard record, of each shard | key = delete list, as the store has them
+//! ```
+//! As long as it has to be: a group's delete lists grow with what was ever deleted. Both ends hold it in memory; it
+//! travels in parts (`vecraft_raft_host`).
 
 use super::files::is_of_group;
 use super::pins::{Pin, Pins};
 use crate::checkpoint::{GroupRecord, ShardRecord, decode, encode, group_key, read_digest, shard_key};
 use crate::error::{Error, Result};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use vecraft_raft_host::{Mark, Offer};
+use vecraft_rpc::rows;
 use vecraft_segment::{FileManifest, decode_deletes};
 use vecraft_storage::{KeyRange, Kv, Table};
 use vecraft_types::{GroupId, LogPosition};
 
-/// A message between nodes has at most 64 MiB; this leaves room around it. States and delete lists of four million
-/// deleted rows are below; above it the group has nothing to offer and says so, and a replica that is too far behind
-/// stays behind.
-const CONTENT_BYTES_MAX: usize = 56 << 20;
 /// A checkpoint that was written while it was read is read again, so often at most.
 const READ_TRIES: u32 = 8;
 
+/// Its first row: group, record, running hash, number of shards.
+type Head = (GroupId, GroupRecord, Option<u64>, u64);
+
 /// See the [module](self).
-#[derive(Serialize, Deserialize)]
 pub(crate) struct Content {
     pub group: GroupId,
     pub record: GroupRecord,
@@ -29,7 +33,7 @@ pub(crate) struct Content {
     pub chain: Option<u64>,
     pub shards: Vec<ShardRecord>,
     /// Rows of `Table::Deletes`, key and value as they are: ids of groups, shards and segments are the same everywhere.
-    pub deletes: Vec<(Vec<u8>, Vec<u8>)>,
+    pub deletes: Vec<(Bytes, Bytes)>,
 }
 
 /// What the group offers to a replica that is too far behind; `None` before its first checkpoint. The caller holds the
@@ -37,16 +41,13 @@ pub(crate) struct Content {
 /// pinned before it could go.
 ///
 /// # Errors
-/// Storage errors, records that do not decode, a checkpoint too large to be described.
+/// Storage errors, records that do not decode.
 pub(crate) fn offer(kv: &dyn Kv, group: GroupId, pins: &Arc<Pins>) -> Result<Option<Offer>> {
     let Some(content) = Content::read(kv, group)? else { return Ok(None) };
-    let bytes = encode(&format!("group {group} as a snapshot"), &content)?;
-    if bytes.len() > CONTENT_BYTES_MAX {
-        return Err(Error::TooLarge { group, bytes: bytes.len(), max: CONTENT_BYTES_MAX });
-    }
+    let bytes = content.encode()?;
     let pin: Pin = pins.pin(content.files().map(|file| file.path.clone()));
     let mark = Mark::decode(&content.record.mark)?;
-    Ok(Some(Offer { mark, content: bytes.into(), pin: Some(Arc::new(pin)) }))
+    Ok(Some(Offer { mark, content: bytes, pin: Some(Arc::new(pin)) }))
 }
 
 impl Content {
@@ -68,7 +69,7 @@ impl Content {
                 chain,
                 record: decode(&format!("group {group}"), &before)?,
                 shards: shards.collect::<Result<_>>()?,
-                deletes,
+                deletes: deletes.into_iter().map(|(key, list)| (key.into(), list.into())).collect(),
             }));
         }
         Err(Error::Broken(format!(
@@ -76,12 +77,50 @@ impl Content {
         )))
     }
 
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// Records that cannot be encoded, a bug.
+    pub fn encode(&self) -> Result<Bytes> {
+        let group = self.group;
+        let no_row = |error: rows::Error| Error::Broken(format!("group {group} as a snapshot: {error}"));
+        let lists: usize = self.deletes.iter().map(|(key, list)| key.len() + list.len() + 8).sum();
+        let mut out = Vec::with_capacity(lists + (1 << 10));
+        let head: (_, _, _, u64) = (group, &self.record, self.chain, self.shards.len() as u64);
+        rows::push(&mut out, b"", &encode(&format!("group {group} as a snapshot"), &head)?)
+            .map_err(no_row)?;
+        for shard in &self.shards {
+            let record = encode(&format!("a shard of group {group} as a snapshot"), shard)?;
+            rows::push(&mut out, &shard_key(group, shard.state.id), &record).map_err(no_row)?;
+        }
+        for (key, list) in &self.deletes {
+            rows::push(&mut out, key, list).map_err(no_row)?;
+        }
+        Ok(out.into())
+    }
+
+    fn parse(mut bytes: Bytes, group: GroupId) -> Result<Content> {
+        let wrong = |why: String| Error::Snapshot { group, why };
+        let torn = |error: rows::Error| wrong(error.to_string());
+        let (_, head) =
+            rows::take(&mut bytes).map_err(torn)?.ok_or_else(|| wrong("it is empty".to_owned()))?;
+        let (named, record, chain, shards_told): Head =
+            decode(&format!("group {group} as a snapshot"), &head)?;
+        let mut shards = Vec::new();
+        for told in 0..shards_told {
+            let row = rows::take(&mut bytes).map_err(torn)?;
+            let (_, record) = row.ok_or_else(|| wrong(format!("it has {told} shards of {shards_told}")))?;
+            shards.push(decode(&format!("a shard of group {group} as a snapshot"), &record)?);
+        }
+        Ok(Content { group: named, record, chain, shards, deletes: rows::rest(bytes).map_err(torn)? })
+    }
+
     /// Reads what another node sent, and believes nothing of it that would lead out of the group.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn decode(bytes: &Bytes, group: GroupId, at: LogPosition) -> Result<Content> {
-        let content: Content = decode(&format!("group {group} as a snapshot"), bytes)?;
+        let content = Content::parse(bytes.clone(), group)?;
         content.check(group, at).map_err(|why| Error::Snapshot { group, why })?;
         Ok(content)
     }

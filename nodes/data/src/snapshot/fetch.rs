@@ -7,9 +7,11 @@
 
 use super::Source;
 use super::content::Content;
-use super::pull::{Check, Pull, on, part_of};
+use super::pull::{Check, Pull, on};
+use super::wanted::Wanted;
 use crate::error::{Error, Result};
-use crate::machine::DataMachine;
+use crate::group::{Surroundings, remove_loose};
+use crate::machine::{DataMachine, LastWrite};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use vecraft_raft_host::Incoming;
@@ -22,7 +24,7 @@ use vecraft_types::GroupId;
 const FREE_BYTES_MIN: u64 = 64 << 20;
 
 /// The names a file may have here, the better one first.
-fn names(listed: &FileManifest) -> [FileManifest; 2] {
+pub(super) fn names(listed: &FileManifest) -> [FileManifest; 2] {
     let path = &listed.path;
     let stem = path.strip_suffix(".seg").unwrap_or(path);
     let other = format!("{stem}-{:016x}.seg", listed.checksum);
@@ -34,26 +36,48 @@ fn names(listed: &FileManifest) -> [FileManifest; 2] {
 /// # Errors
 /// Any: asking again goes on where it was.
 pub(crate) async fn fetch(machine: Arc<Mutex<DataMachine>>, snapshot: Incoming) -> Result<()> {
-    let (around, writing, pins, group) = {
+    let (around, writing, group) = {
         let machine = machine.lock();
-        (machine.around.clone(), machine.writing.clone(), machine.replica.pins.clone(), machine.replica.group)
+        (machine.around.clone(), machine.writing.clone(), machine.replica.group)
     };
     let content = Content::decode(&snapshot.content, group, snapshot.mark.position())?;
-    let listed: Vec<FileManifest> = content.files().cloned().collect();
-    let pin = {
-        // What a checkpoint under way removes is gone before we look, what a later one would remove is pinned.
-        let _no_checkpoint = writing.lock().await;
-        let paths = listed.iter().flat_map(names).flat_map(|name| [part_of(&name.path, &name), name.path]);
-        pins.pin(paths)
-    };
-    // An earlier fetch's files stay pinned until here, so that going on finds them.
-    machine.lock().fetched = Some(pin);
+    let wanted = Wanted { position: snapshot.mark.position(), files: content.files().cloned().collect() };
+    // What a checkpoint under way removes is gone before we look, what a later one would remove is pinned.
+    let no_checkpoint = writing.lock_owned().await;
     let missing = on(&around.io, {
-        let disk = around.disk.clone();
-        move || missing(disk.as_ref(), group, listed)
+        let around = around.clone();
+        move || {
+            want(&machine, &around, &no_checkpoint, group, &wanted)?;
+            drop(no_checkpoint);
+            missing(around.disk.as_ref(), group, wanted.files)
+        }
     })
     .await?;
     pull_all(group, missing, &snapshot, &around.source, &around.disk, &around.io).await
+}
+
+/// From here on these files are wanted, also after a restart, and those of the fetch before no more.
+fn want(
+    machine: &Mutex<DataMachine>,
+    around: &Surroundings,
+    last: &LastWrite,
+    group: GroupId,
+    wanted: &Wanted,
+) -> Result<()> {
+    wanted.note(around.kv.as_ref(), group)?;
+    {
+        let mut machine = machine.lock();
+        let fetched = wanted.pin(&machine.replica.pins);
+        // An earlier fetch's files stay pinned until here, so that going on finds them.
+        machine.replica.fetched = Some(fetched);
+    }
+    // Room for what is wanted. After a checkpoint in doubt the store may name files that the replica does not know of.
+    if !last.is_in_doubt
+        && let Err(error) = remove_loose(machine, around.disk.as_ref())
+    {
+        tracing::warn!(%group, %error, "cannot remove what an earlier fetch of a snapshot left");
+    }
+    Ok(())
 }
 
 /// Which files are to be pulled, and under which names. Those that are here are verified to the last byte: once the

@@ -10,7 +10,7 @@
 use super::content::Content;
 use super::fetch::localise;
 use super::pull::on;
-use crate::checkpoint::{self, encode, group_key, load, shard_key};
+use crate::checkpoint::{self, encode, fetch_key, group_key, load, shard_key};
 use crate::error::Result;
 use crate::group::Surroundings;
 use crate::machine::DataMachine;
@@ -79,9 +79,10 @@ fn records(content: &Content) -> Result<WriteBatch> {
         batch.put(Table::Shard, shard_key(group, shard.state.id), encode("a shard", shard)?);
     }
     for (key, list) in &content.deletes {
-        batch.put(Table::Deletes, key.clone(), list.clone());
+        batch.put(Table::Deletes, key.to_vec(), list.to_vec());
     }
     batch.put(Table::Group, group_key(group), encode("a group", &content.record)?);
     checkpoint::put_digest(&mut batch, group, content.chain);
+    batch.delete(Table::Group, fetch_key(group));
     Ok(batch)
 }

@@ -57,6 +57,11 @@ impl Pins {
         free.into_iter().collect()
     }
 
+    /// Whether something pins it, or something in it.
+    pub fn holds(&self, garbage: &Garbage) -> bool {
+        self.0.lock().is_held(garbage)
+    }
+
     /// What may be removed now of this garbage. The rest is not remembered: a clean-up looks again, and by then a
     /// checkpoint may have given it a name.
     pub fn unheld(&self, garbage: Vec<Garbage>) -> Vec<Garbage> {

@@ -2,5 +2,6 @@
 
 mod crash;
 mod pulling;
+mod resuming;
 mod rig;
 mod transfer;

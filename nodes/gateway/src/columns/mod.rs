@@ -1,6 +1,6 @@
 //! Columns between the wire and [`vecraft_types::Column`].
 //!
-//! Vectors travel as one array of floats in both forms, so they are moved, never copied row by row.
+//! Vectors travel as one array of floats, or of bytes, in both forms, so they are moved, never copied row by row.
 
 mod input;
 mod output;

@@ -5,7 +5,7 @@ use crate::proto::schema::{DataType as WireType, vector_field::Data as Vector};
 use crate::proto::schema::{field_data::Field, ids::IdField, scalar_field::Data as Scalar};
 use bytes::Bytes;
 use vecraft_types::limits::META_FIELD;
-use vecraft_types::{CollectionSchema, Column, ColumnData, PrimaryKey, StrColumn};
+use vecraft_types::{CollectionSchema, Column, ColumnData, Packed, PrimaryKey, StrColumn};
 
 /// A column of a result. Null rows keep a placeholder, and `valid_data` says which they are.
 pub(crate) fn field_data(name: &str, column: Column, schema: &CollectionSchema) -> wire::FieldData {
@@ -47,6 +47,16 @@ fn data(data: ColumnData) -> (WireType, Field) {
                 ..Default::default()
             };
             return (WireType::FloatVector, Field::Vectors(vectors));
+        }
+        ColumnData::PackedVector { kind, dim, bytes } => {
+            let (data_type, data) = match kind {
+                Packed::Bit => (WireType::BinaryVector, Vector::BinaryVector(bytes)),
+                Packed::Float16 => (WireType::Float16Vector, Vector::Float16Vector(bytes)),
+                Packed::BFloat16 => (WireType::BFloat16Vector, Vector::Bfloat16Vector(bytes)),
+                Packed::Int8 => (WireType::Int8Vector, Vector::Int8Vector(bytes)),
+            };
+            let vectors = wire::VectorField { dim: dim.into(), data: Some(data), ..Default::default() };
+            return (data_type, Field::Vectors(vectors));
         }
     };
     (data_type, Field::Scalars(wire::ScalarField { data: Some(scalar), ..Default::default() }))

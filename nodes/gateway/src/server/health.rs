@@ -1,18 +1,32 @@
-//! The health port (9091): `/healthz`, `/metrics`, nothing else.
+//! The health port (9091): `/healthz`, `/metrics`, nothing else, and room for few.
+//!
+//! Whoever finds it full is let in within a moment, in the place of the connection that has been idle the longest: those
+//! that sit and ask nothing keep no scraper and no load balancer out. Nobody is asked who he is here, so nothing else
+//! bounds what they could make us hold.
 
 use super::listener::accept;
 use super::strangers::Stranger;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use vecraft_rpc::places::{Place, Places};
+
+/// Connections at once: a few scrapers and load balancers are expected.
+pub(crate) const CONNECTIONS_MAX: usize = 128;
+/// A connection gives way only when it was idle for so long: whoever means to ask does so at once.
+const IDLE_MIN: Duration = Duration::from_millis(250);
+/// How long one that has to give way may take to end its answer.
+const GIVE_WAY: Duration = Duration::from_millis(200);
 
 /// What `/healthz` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,36 +51,62 @@ pub async fn serve_http(
     let address = listener.local_addr()?;
     let answers = Arc::new((health, metrics));
     let complaints = Arc::default();
+    let places = Places::new(CONNECTIONS_MAX, IDLE_MIN);
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         while connections.try_join_next().is_some() {}
-        let stream = tokio::select! {
+        let placed = async {
+            let stream = accept(&listener).await?;
+            Some((stream, Arc::new(places.enter().await)))
+        };
+        let (stream, place) = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener) => match accepted {
-                Some(stream) => stream,
+            placed = placed => match placed {
+                Some(placed) => placed,
                 None => continue,
             },
         };
         let stranger = Stranger::of(&stream, &complaints);
-        let answers = Arc::clone(&answers);
-        let service = service_fn(move |request| {
-            let answers = Arc::clone(&answers);
-            async move { Ok::<_, Infallible>(answer(&request, &answers.0, &answers.1)) }
-        });
-        let mut http = hyper::server::conn::http1::Builder::new();
-        http.timer(TokioTimer::new());
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        connections.spawn(async move {
-            if let Err(error) = connection.await {
-                stranger.ended("a connection to the health port was refused", &error);
-            }
-        });
+        let (answers, calls) = (Arc::clone(&answers), Arc::clone(&place));
+        let respond = move |request: Request<_>| {
+            let _call = calls.begin();
+            answer(&request, &answers.0, &answers.1)
+        };
+        connections.spawn(hold(stream, place, stranger, respond));
     }
     drop(listener);
     connections.shutdown().await;
     tracing::info!(%address, "health port closed");
     Ok(())
+}
+
+/// One connection, until it ends or gives way.
+async fn hold(
+    stream: TcpStream,
+    place: Arc<Place>,
+    stranger: Stranger,
+    respond: impl Fn(Request<Incoming>) -> Response<Full<Bytes>>,
+) {
+    let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(respond(request))));
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new());
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        ended = connection.as_mut() => {
+            if let Err(error) = ended {
+                stranger.ended("a connection to the health port was refused", &error);
+            }
+            return;
+        }
+        () = place.must_leave() => {}
+    }
+    let why = format!("{CONNECTIONS_MAX} are open, and this one was idle the longest");
+    stranger.sent("a connection to the health port was closed for another one", &why);
+    if place.has_called() {
+        connection.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(GIVE_WAY, connection).await;
+    }
 }
 
 fn answer<B>(

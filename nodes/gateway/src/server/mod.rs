@@ -15,6 +15,8 @@ mod listener;
 mod strangers;
 
 pub(crate) use bytes_in_flight::RequestBytes;
+#[cfg(test)]
+pub(crate) use health::CONNECTIONS_MAX;
 pub use health::{Health, serve_http};
 pub use listener::Gateway;
 

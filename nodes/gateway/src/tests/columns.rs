@@ -1,12 +1,12 @@
 //! Columns of inserts: what is accepted, what is refused before anything is written.
 
 use super::refused;
-use crate::columns::rows;
+use crate::columns::{field_data, rows};
 use crate::proto::schema as wire;
 use crate::proto::schema::{DataType as Type, field_data::Field, scalar_field::Data as Scalar};
 use crate::proto::schema::{vector_field, vector_field::Data as Vector};
 use vecraft_types::api::NamedRows;
-use vecraft_types::{ColumnData, Result};
+use vecraft_types::{ColumnData, Packed, Result};
 
 pub fn scalars(name: &str, data_type: Type, data: Scalar, valid: &[bool]) -> wire::FieldData {
     let scalars = wire::ScalarField { data: Some(data), ..Default::default() };
@@ -54,6 +54,52 @@ fn vectors_and_scalars_become_columns() {
     assert_eq!(rows.column("id").unwrap().data, ColumnData::Int64(vec![5, 6]));
     let wanted = ColumnData::FloatVector { dim: 2, values: vec![1.0, 2.0, 3.0, 4.0] };
     assert_eq!(rows.column("v").unwrap().data, wanted);
+}
+
+pub fn bytes(name: &str, data_type: Type, dim: i64, data: Vector) -> wire::FieldData {
+    let vectors = wire::VectorField { dim, data: Some(data), ..Default::default() };
+    wire::FieldData {
+        data_type: data_type.into(),
+        field_name: name.to_owned(),
+        field: Some(Field::Vectors(vectors)),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn vectors_of_bytes_come_and_go_as_they_are() {
+    let sent: [(Type, Packed, i64, Vector); 4] = [
+        (Type::BinaryVector, Packed::Bit, 16, Vector::BinaryVector(vec![1, 2, 3, 4])),
+        (Type::Float16Vector, Packed::Float16, 1, Vector::Float16Vector(vec![1, 2, 3, 4])),
+        (Type::BFloat16Vector, Packed::BFloat16, 1, Vector::Bfloat16Vector(vec![1, 2, 3, 4])),
+        (Type::Int8Vector, Packed::Int8, 2, Vector::Int8Vector(vec![1, 2, 3, 4])),
+    ];
+    for (data_type, kind, dim, data) in sent {
+        let field = bytes("v", data_type, dim, data);
+        let rows = one(field.clone(), 2).unwrap();
+        let column = rows.column("v").unwrap().clone();
+        assert_eq!(column.data, ColumnData::PackedVector { kind, dim: dim as u32, bytes: vec![1, 2, 3, 4] });
+        assert_eq!(field_data("v", column, &Default::default()), field);
+    }
+}
+
+#[test]
+fn vectors_of_bytes_have_a_length_and_a_kind() {
+    let bits = |dim, length| bytes("v", Type::BinaryVector, dim, Vector::BinaryVector(vec![0; length]));
+    refused(
+        one(bits(16, 5), 2),
+        1100,
+        &["v", "5 bytes", "2 rows", "BinaryVector", "dimension 16", "2 bytes each"],
+    );
+    refused(one(bits(12, 2), 1), 1100, &["v", "12", "multiple of 8"]);
+    refused(one(bits(0, 0), 1), 1100, &["no dimension"]);
+    refused(one(bits(-8, 1), 1), 1100, &["no dimension"]);
+    let halves = bytes("v", Type::Float16Vector, 2, Vector::Float16Vector(vec![0; 7]));
+    refused(one(halves, 2), 1100, &["7 bytes", "Float16Vector", "4 bytes each"]);
+    let other = bytes("v", Type::Int8Vector, 4, Vector::BinaryVector(vec![0; 4]));
+    refused(one(other, 1), 1100, &["Int8Vector", "another kind of vector"]);
+    let longs = scalars("v", Type::BinaryVector, longs(&[1]), &[]);
+    refused(one(longs, 1), 1100, &["BinaryVector", "not vectors"]);
 }
 
 #[test]
@@ -136,16 +182,8 @@ fn types_that_are_not_built_are_named() {
             &["x", data_type.as_str_name(), "not supported"],
         );
     }
-    for data_type in [Type::BinaryVector, Type::Float16Vector, Type::SparseFloatVector, Type::Int8Vector] {
-        let mut field = vectors("x", 8, &[]);
-        field.data_type = data_type.into();
-        field.field = Some(Field::Vectors(wire::VectorField {
-            dim: 8,
-            data: Some(Vector::BinaryVector(vec![1])),
-            ..Default::default()
-        }));
-        refused(one(field, 1), 1100, &["x", data_type.as_str_name(), "not supported"]);
-    }
+    let sparse = bytes("x", Type::SparseFloatVector, 8, Vector::SparseFloatVector(wire::Opaque {}));
+    refused(one(sparse, 1), 1100, &["x", "SparseFloatVector", "not supported"]);
     let mut field = vectors("x", 2, &[1.0, 2.0]);
     field.valid_data = vec![true, false];
     refused(one(field, 2), 1100, &["null vector"]);

@@ -194,7 +194,9 @@ impl Database for Fake {
             primary_field: "id".to_owned(),
             rows: two_rows(),
             output_fields,
+            groups: None,
             timestamp: Timestamp(77),
+            seen: Vec::new(),
         })
     }
     async fn query(&self, call: Call, request: QueryRequest) -> Result<QueryReply> {
@@ -204,7 +206,8 @@ impl Database for Fake {
         *self.queried.lock() = Some(request);
         let rows = if count.is_some() { NamedRows::default() } else { two_rows() };
         let primary_field = "id".to_owned();
-        Ok(QueryReply { count, rows, primary_field, output_fields, timestamp: Timestamp(77) })
+        let (timestamp, seen) = (Timestamp(77), Vec::new());
+        Ok(QueryReply { count, rows, primary_field, output_fields, timestamp, seen })
     }
     async fn flush(&self, call: Call, collections: Vec<String>) -> Result<Vec<FlushInfo>> {
         self.note("flush", call);

@@ -12,8 +12,8 @@ use crate::proto::schema::{DataType as Type, scalar_field::Data as Scalar};
 use crate::{dml, query, search};
 use prost::Message;
 use std::sync::Arc;
-use vecraft_types::api::{Consistency, DeleteRows};
-use vecraft_types::{Metric, Timestamp};
+use vecraft_types::api::{Consistency, DeleteRows, GroupBy};
+use vecraft_types::{Metric, Packed, QueryVectors, Timestamp};
 
 fn placeholder(vector_type: i32, queries: &[&[f32]]) -> Option<SearchInput> {
     let bytes = |query: &&[f32]| query.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into();
@@ -24,6 +24,39 @@ fn placeholder(vector_type: i32, queries: &[&[f32]]) -> Option<SearchInput> {
         element_level: false,
     };
     Some(SearchInput::PlaceholderGroup(PlaceholderGroup { placeholders: vec![value] }.encode_to_vec().into()))
+}
+
+fn packed(vector_type: i32, queries: &[&[u8]]) -> Option<SearchInput> {
+    let value = PlaceholderValue {
+        tag: "$0".to_owned(),
+        vector_type,
+        values: queries.iter().map(|query| query.to_vec().into()).collect(),
+        element_level: false,
+    };
+    Some(SearchInput::PlaceholderGroup(PlaceholderGroup { placeholders: vec![value] }.encode_to_vec().into()))
+}
+
+#[tokio::test]
+async fn queries_of_every_vector_type_arrive() {
+    let cases = [
+        (100, Packed::Bit, 16),
+        (102, Packed::Float16, 1),
+        (103, Packed::BFloat16, 1),
+        (105, Packed::Int8, 2),
+    ];
+    for (number, kind, dim) in cases {
+        let fake = Arc::new(Fake::default());
+        let mut request = search_request(&[]);
+        (request.search_input, request.nq) = (packed(number, &[&[1, 2], &[3, 4]]), 2);
+        let _ = search::search(context(&fake), request).await;
+        let asked = fake.searched.lock().take().unwrap();
+        assert_eq!((asked.dim, asked.vectors), (dim, QueryVectors::Packed { kind, bytes: vec![1, 2, 3, 4] }));
+    }
+    let with = |input| pb::SearchRequest { search_input: input, nq: 0, ..search_request(&[]) };
+    refuses(&["3 bytes", "BFloat16Vector"], with(packed(103, &[&[1, 2, 3]]))).await;
+    refuses(&["0 bytes", "BinaryVector"], with(packed(100, &[&[]]))).await;
+    refuses(&["query vector 1", "24", "16"], with(packed(100, &[&[1, 2], &[1, 2, 3]]))).await;
+    refuses(&["query vectors", "16384"], with(packed(105, &[]))).await;
 }
 
 /// As pymilvus sends it: its own keys again inside `params`.
@@ -59,7 +92,7 @@ async fn a_search_arrives_whole() {
     request.partition_names = vec!["old".to_owned()];
     search::search(context(&fake), request).await.unwrap();
     let asked = fake.searched.lock().take().unwrap();
-    assert_eq!((asked.field.as_str(), asked.dim, asked.vectors), ("vector", 2, vec![1.0, 2.0]));
+    assert_eq!((asked.field.as_str(), asked.dim, asked.vectors), ("vector", 2, vec![1.0, 2.0].into()));
     assert_eq!((asked.limit, asked.offset, asked.metric), (3, 5, Some(Metric::L2)));
     assert_eq!((asked.filter.as_str(), asked.partitions), ("id > 1", vec!["old".to_owned()]));
     assert_eq!(asked.params.into_iter().collect::<Vec<_>>(), [("nprobe".to_owned(), "10".to_owned())]);
@@ -107,13 +140,32 @@ async fn refuses(names: &[&str], request: pb::SearchRequest) {
 }
 
 #[tokio::test]
+async fn groups_are_read_from_beside_the_parameters_or_among_them() {
+    let given = [pair("group_by_field", "title"), pair("group_size", 3), pair("strict_group_size", "True")];
+    for (pairs, size, is_strict) in [
+        (&given[..], 3, true),
+        (&given[..1], 1, false),
+        (&[pair("params", "{\"group_by_field\": \"title\", \"group_size\": 2}")], 2, false),
+        (&[pair("group_by_fields", "title")], 1, false),
+    ] {
+        let fake = Arc::new(Fake::default());
+        search::search(context(&fake), search_request(pairs)).await.unwrap();
+        let wanted = GroupBy { field: "title".to_owned(), size, is_strict };
+        assert_eq!(fake.searched.lock().take().unwrap().group_by, Some(wanted));
+    }
+    refuses(&["group_size", "group_by_field"], search_request(&given[1..])).await;
+    refuses(&["strict_group_size", "perhaps"], search_request(&[pair("strict_group_size", "perhaps")])).await;
+    let size = [pair("group_by_field", "title"), pair("group_size", -1)];
+    refuses(&["group_size", "-1"], search_request(&size)).await;
+}
+
+#[tokio::test]
 async fn search_parameters_that_are_not_built_are_named() {
     for (key, value) in [
         ("ignore_growing", "True"),
         ("iterator", "True"),
         ("search_iter_v2", "True"),
-        ("group_by_field", "title"),
-        ("group_size", "2"),
+        ("group_by_fields", "title,year"),
         ("order_by_fields", "year:desc"),
         ("hints", "iterative_filter"),
         ("never_heard_of", "1"),
@@ -125,7 +177,7 @@ async fn search_parameters_that_are_not_built_are_named() {
     // Asked for with nothing: as good as not asked.
     let fake = Arc::new(Fake::default());
     search::search(context(&fake), search_request(&[pair("group_by_field", "")])).await.unwrap();
-    for inside in ["{\"group_size\": 2}", "{\"page_retain_order\": true}"] {
+    for inside in ["{\"hints\": 2}", "{\"page_retain_order\": true}"] {
         let name = inside.split('"').nth(1).unwrap();
         refuses(&[name], search_request(&[pair("params", inside)])).await;
     }
@@ -154,7 +206,7 @@ async fn bad_searches_say_the_limit() {
     refuses(&["16385", "1 to 16384"], search_request(&[pair("topk", 16_385)])).await;
     refuses(&["offset", "16384"], search_request(&[pair("topk", 16_000), pair("offset", 385)])).await;
     refuses(&["topk", "three"], search_request(&[pair("topk", "three")])).await;
-    refuses(&["HAMMING"], search_request(&[pair("metric_type", "HAMMING"), pair("params", "{}")])).await;
+    refuses(&["BM25", "HAMMING"], search_request(&[pair("metric_type", "BM25"), pair("params", "{}")])).await;
     refuses(&["metric_type", "twice"], search_request(&[pair("metric_type", "IP")])).await;
     refuses(&["params", "JSON"], search_request(&[pair("params", "{nprobe}")])).await;
     // A long text is not sent back.

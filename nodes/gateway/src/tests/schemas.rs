@@ -83,10 +83,27 @@ async fn a_schema_arrives_whole() {
 }
 
 #[tokio::test]
+async fn every_vector_type_arrives_and_is_described() {
+    let fake = Arc::new(Fake::default());
+    let types = [Type::BinaryVector, Type::Float16Vector, Type::BFloat16Vector, Type::Int8Vector];
+    let mut wire = schema();
+    wire.fields.truncate(1);
+    wire.fields.extend(types.map(|data_type| field(data_type.as_str_name(), data_type, &[("dim", "16")])));
+    collection::create(context(&fake), request(&wire)).await.unwrap();
+    let created = fake.created.lock().take().unwrap().schema;
+    created.check().unwrap();
+    let described = crate::schema::to_wire("c", &created);
+    for (sent, told) in wire.fields.iter().zip(&described.fields) {
+        assert_eq!((sent.data_type, &sent.type_params), (told.data_type, &told.type_params));
+    }
+    for data_type in types {
+        refuses(&["x", "dim"], |s, _| s.fields.push(field("x", data_type, &[]))).await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_built_is_refused_by_name() {
-    for data_type in
-        [Type::Array, Type::SparseFloatVector, Type::BinaryVector, Type::Geometry, Type::Timestamptz]
-    {
+    for data_type in [Type::Array, Type::SparseFloatVector, Type::Geometry, Type::Timestamptz] {
         refuses(&["x", data_type.as_str_name()], |s, _| s.fields.push(field("x", data_type, &[]))).await;
     }
     refuses(&["functions"], |s, _| s.functions.push(wire::FunctionSchema { name: "bm25".to_owned() })).await;
@@ -144,9 +161,10 @@ async fn index_parameters_come_nested_or_flat() {
         assert_eq!((created.index_type.as_str(), created.metric), ("IVF_FLAT", Some(Metric::L2)));
         assert_eq!(created.params.into_iter().collect::<Vec<_>>(), [("nlist".to_owned(), "128".to_owned())]);
     }
-    let hamming =
-        pb::CreateIndexRequest { extra_params: vec![pair("metric_type", "HAMMING")], ..Default::default() };
-    refused(index::create(context(&fake), hamming).await, 1100, &["HAMMING", "L2, IP, COSINE"]);
+    let unknown =
+        pb::CreateIndexRequest { extra_params: vec![pair("metric_type", "BM25")], ..Default::default() };
+    let words = ["BM25", "L2, IP, COSINE, HAMMING, JACCARD"];
+    refused(index::create(context(&fake), unknown).await, 1100, &words);
 }
 
 #[tokio::test]

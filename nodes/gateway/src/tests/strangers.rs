@@ -2,14 +2,16 @@
 
 use super::fake::Fake;
 use super::port::{client, plain_http, start};
-use crate::Options;
 use crate::proto::milvus as pb;
+use crate::server::CONNECTIONS_MAX;
+use crate::{Health, Options, serve_http};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -143,4 +145,51 @@ async fn a_full_port_lets_a_new_client_in_and_a_call_under_way_goes_on() {
     }
     assert!(!call.is_finished(), "a call under way lost its connection");
     call.abort();
+}
+
+#[tokio::test]
+async fn a_full_health_port_lets_the_next_one_in_and_says_so_once() {
+    let log = Log::default();
+    let _listening = tracing::subscriber::set_default(log.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = serve_http(listener, || Health::Healthy, String::new, async { _ = stopped.await });
+    let serving = tokio::spawn(serving);
+    let ask = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    // Twice as many as there is room for sit and say nothing.
+    let mut silent = Vec::new();
+    for _ in 0..2 * CONNECTIONS_MAX {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let reply = tokio::time::timeout(Duration::from_secs(30), async {
+        let mut late = TcpStream::connect(address).await.unwrap();
+        late.write_all(ask.as_bytes()).await.unwrap();
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"\r\n\r\nOK") {
+            assert_ne!(late.read_buf(&mut reply).await.unwrap(), 0, "closed after {reply:?}");
+        }
+        assert!(reply.starts_with(b"HTTP/1.1 200"));
+    });
+    reply.await.expect("kept out by those who say nothing");
+    let mut more = [0; 1];
+    let closed = async {
+        let mut closed = 0;
+        for stream in &mut silent {
+            match tokio::time::timeout(Duration::from_millis(1), stream.read(&mut more)).await {
+                Err(_) => {}
+                Ok(Ok(0) | Err(_)) => closed += 1,
+                Ok(Ok(_)) => panic!("an answer to nothing"),
+            }
+        }
+        closed
+    };
+    let closed = closed.await;
+    assert!(closed > CONNECTIONS_MAX, "{closed} of {} gave way", silent.len());
+    let lines = log.lines();
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("for another one")).collect();
+    assert_eq!(told.len(), 1, "{lines:#?}");
+    assert!(told[0].contains("128 are open") && told[0].contains("127.0.0.1"), "{told:?}");
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
 }

@@ -6,8 +6,8 @@ use crate::names::{field_not_found, primary_field};
 use vecraft_types::api::NamedRows;
 use vecraft_types::limits::META_FIELD;
 use vecraft_types::{
-    Bitmap, CollectionSchema, Column, ColumnData, DataType, Error, FieldSchema, Result, RowBatch, StrColumn,
-    Value,
+    Bitmap, CollectionSchema, Column, ColumnData, DataType, Error, FieldSchema, Packed, Result, RowBatch,
+    StrColumn, Value,
 };
 
 /// Checks the rows and gives them all columns of the schema, in its order. The column of a key that the server
@@ -114,6 +114,10 @@ fn check_shape(rows: &NamedRows) -> Result<()> {
         let found = column.data.rows();
         let is_whole = match &column.data {
             ColumnData::FloatVector { dim, values } => *dim > 0 && values.len() == found * *dim as usize,
+            ColumnData::PackedVector { kind, dim, bytes } => {
+                let width = kind.row_bytes(*dim);
+                width > 0 && bytes.len() == found * width
+            }
             _ => true,
         };
         let fits = column.validity.as_ref().is_none_or(|valid| valid.len() == count);
@@ -130,7 +134,12 @@ fn check_type(field: &FieldSchema, data: &ColumnData) -> Result<()> {
         return Ok(());
     }
     let text = match (data, field.data_type.dim()) {
-        (ColumnData::FloatVector { dim, .. }, Some(wanted)) => {
+        (ColumnData::FloatVector { dim, .. }, Some(wanted)) if field.data_type.packed().is_none() => {
+            format!("the vectors have {dim} dimensions, the field has {wanted}")
+        }
+        (ColumnData::PackedVector { kind, dim, .. }, Some(wanted))
+            if field.data_type.packed().is_some_and(|(of_field, _)| of_field == *kind) =>
+        {
             format!("the vectors have {dim} dimensions, the field has {wanted}")
         }
         _ => format!("the field is {}, the values are {}", field.data_type.name(), type_name(data)),
@@ -150,6 +159,7 @@ fn type_name(data: &ColumnData) -> &'static str {
         ColumnData::VarChar(_) => DataType::VarChar { max_length: 0 }.name(),
         ColumnData::Json(_) => DataType::Json.name(),
         ColumnData::FloatVector { .. } => DataType::FloatVector { dim: 0 }.name(),
+        ColumnData::PackedVector { kind, .. } => kind.type_name(),
     }
 }
 
@@ -221,5 +231,13 @@ fn constant(data_type: &DataType, value: &Value, rows: usize) -> ColumnData {
         DataType::FloatVector { dim } => {
             ColumnData::FloatVector { dim, values: vec![0.0; dim as usize * rows] }
         }
+        DataType::BinaryVector { dim } => zeros(Packed::Bit, dim, rows),
+        DataType::Float16Vector { dim } => zeros(Packed::Float16, dim, rows),
+        DataType::BFloat16Vector { dim } => zeros(Packed::BFloat16, dim, rows),
+        DataType::Int8Vector { dim } => zeros(Packed::Int8, dim, rows),
     }
+}
+
+fn zeros(kind: Packed, dim: u32, rows: usize) -> ColumnData {
+    ColumnData::PackedVector { kind, dim, bytes: vec![0; kind.row_bytes(dim) * rows] }
 }

@@ -30,6 +30,11 @@ pub(crate) fn check_values(schema: &CollectionSchema, field: &FieldSchema, colum
                 )),
             )
         }),
+        (ColumnData::PackedVector { kind, dim, bytes }, _) => kind.first_not_finite(bytes).map(|at| {
+            let (row, element) = (at / *dim as usize, at % *dim as usize);
+            let text = format!("element {element} of the vector is NaN or infinite, it must be finite");
+            (row, Error::invalid(text))
+        }),
         (ColumnData::VarChar(texts), DataType::VarChar { max_length }) => {
             let max = *max_length as usize;
             first_bad(column, texts, |text| {

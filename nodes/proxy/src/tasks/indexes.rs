@@ -6,7 +6,7 @@ use crate::names::{NameFreshness, field_not_found};
 use vecraft_index::IndexSpec;
 use vecraft_rpc::services::{DropTarget, ShardStats};
 use vecraft_types::api::{Call, CollectionName, CreateIndex, DropIndex, IndexInfo};
-use vecraft_types::schema::check_name;
+use vecraft_types::schema::{check_name, check_vector_index, is_scan};
 use vecraft_types::{Code, Error, Result};
 
 impl Proxy {
@@ -29,6 +29,11 @@ impl Proxy {
         IndexSpec::parse(&asked.index_type, &asked.params)
             .and_then(|spec| spec.check_dim(dim))
             .map_err(|error| Error::invalid(error.to_string()).with("field", &field.name))?;
+        let index_type = match asked.index_type.as_str() {
+            "" => "AUTOINDEX".to_owned(),
+            given => given.to_ascii_uppercase(),
+        };
+        check_vector_index(field, &index_type, asked.metric)?;
         // Under a name, and on the collection of this id, as partitions are made.
         let attempt = || self.catalogue_writer.create_index(request, collection.id, asked.clone());
         deadline.retry(Ask::ddl("create index"), is_unavailable, attempt).await?;
@@ -44,13 +49,16 @@ impl Proxy {
         // Read again: the index is new.
         let found = self.collection_named(call, &deadline, &asked.collection, NameFreshness::Latest).await;
         let Ok(collection) = found else { return };
-        let field = collection.schema.field(&asked.field).map(|field| field.id);
-        let Some(index) = field.and_then(|field| collection.index_on(field)) else { return };
+        let Some(field) = collection.schema.field(&asked.field) else { return };
+        let Some(index) = collection.index_on(field.id) else { return };
+        if is_scan(&index.spec.index_type, &field.data_type) {
+            return;
+        }
         let Ok(stats) = self.shard_stats(call, &collection).await else { return };
         for (placement, shard) in collection.shards.iter().zip(stats) {
             let in_memory = self.growing_rows(&shard) > 0;
             let waiting = shard.pending_index_rows.get(&index.id).is_some_and(|rows| *rows > 0);
-            if index.spec.index_type != "FLAT" && (in_memory || waiting) {
+            if in_memory || waiting {
                 let attempt = || self.shard_writer.flush(placement.shard);
                 let _ = deadline
                     .retry(Ask::leader("flush for an index", placement.group), is_unavailable, attempt)

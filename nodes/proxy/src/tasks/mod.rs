@@ -3,6 +3,7 @@
 pub(crate) mod collections;
 pub(crate) mod delete;
 pub(crate) mod flush;
+mod grouping;
 pub(crate) mod indexes;
 pub(crate) mod insert;
 pub(crate) mod partitions;
@@ -10,4 +11,5 @@ pub(crate) mod query;
 pub(crate) mod reads;
 pub(crate) mod search;
 pub(crate) mod server;
+mod session;
 pub(crate) mod topology;

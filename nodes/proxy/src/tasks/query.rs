@@ -1,6 +1,7 @@
 //! Rows by filter, and exact counts.
 
 use super::reads::{check_loaded, check_window, lacks_names, shards_of};
+use super::session::{SessionSeen, latest, seen};
 use crate::Proxy;
 use crate::filter::parse_filter;
 use crate::merge::merge_rows;
@@ -20,6 +21,7 @@ struct Plan<'a> {
     output: Option<Output<'a>>,
     primary_field: String,
     shards: Vec<ShardId>,
+    session: SessionSeen,
     ask: ShardQuery,
 }
 
@@ -35,7 +37,9 @@ impl Proxy {
         let plan = plan(&collection, asked)?;
         let answers = self
             .ask_shards(&deadline, VERB, &plan.shards, |shard| {
-                let ask = ShardQuery { shard, deadline_ms: deadline.left_ms(), ..plan.ask.clone() };
+                let consistency = plan.session.level(plan.ask.consistency, shard);
+                let deadline_ms = deadline.left_ms();
+                let ask = ShardQuery { shard, consistency, deadline_ms, ..plan.ask.clone() };
                 self.shard_reader.query(ask)
             })
             .await?;
@@ -50,18 +54,19 @@ impl Proxy {
         limit: Option<usize>,
     ) -> Result<QueryReply> {
         self.check_reply_size(answers.iter().map(|shard| &shard.rows))?;
-        let timestamp = answers.iter().map(|shard| shard.timestamp).max().unwrap_or_default();
+        let seen = seen(&plan.shards, answers.iter().map(|shard| shard.timestamp));
+        let timestamp = latest(&seen);
         let primary_field = plan.primary_field;
         let Some(output) = plan.output else {
             let count = Some(answers.iter().map(|shard| shard.count).sum());
             let (rows, output_fields) = (NamedRows::default(), vec![COUNT.to_owned()]);
-            return Ok(QueryReply { count, rows, primary_field, output_fields, timestamp });
+            return Ok(QueryReply { count, rows, primary_field, output_fields, timestamp, seen });
         };
         let shards =
             answers.into_iter().map(|shard| output.arrange(shard.rows)).collect::<Result<Vec<_>>>()?;
         let merged = merge_rows(offset, limit, &shards)?;
         let rows = output.name(if merged.rows == 0 { output.empty() } else { merged })?;
-        Ok(QueryReply { count: None, rows, primary_field, output_fields: output.names, timestamp })
+        Ok(QueryReply { count: None, rows, primary_field, output_fields: output.names, timestamp, seen })
     }
 }
 
@@ -86,6 +91,7 @@ fn plan(collection: &CollectionDescriptor, asked: QueryRequest) -> Result<Plan<'
     if !wanted.names.contains(&primary_field) {
         wanted.names.insert(0, primary_field.clone());
     }
+    let session = SessionSeen::new(collection, &asked.seen);
     let ask = ShardQuery {
         shard: ShardId::default(),
         partitions: partition_ids(collection, &asked.partitions)?,
@@ -96,7 +102,7 @@ fn plan(collection: &CollectionDescriptor, asked: QueryRequest) -> Result<Plan<'
         deadline_ms: 0,
     };
     let shards = shards_of(collection, filter.keys.as_deref());
-    Ok(Plan { output: (!is_count).then_some(wanted), primary_field, shards, ask })
+    Ok(Plan { output: (!is_count).then_some(wanted), primary_field, shards, session, ask })
 }
 
 fn check_count(asked: &QueryRequest) -> Result<()> {

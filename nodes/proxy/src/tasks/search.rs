@@ -1,82 +1,111 @@
 //! Nearest rows.
 
+use super::grouping::{GroupPage, Grouping};
 use super::reads::{check_loaded, check_window, lacks_names, shards_of};
+use super::session::{SessionSeen, latest, seen};
 use crate::Proxy;
 use crate::deadline::Deadline;
 use crate::filter::parse_filter;
-use crate::merge::{Hits, merge_hits};
+use crate::merge::{Hits, Page, merge_hits};
 use crate::names::{field_not_found, partition_ids};
 use crate::output::Output;
 use crate::rows::first_not_finite;
 use std::sync::Arc;
 use vecraft_index::{IndexSpec, Range, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
-use vecraft_types::api::{Call, Consistency, SearchReply, SearchRequest};
+use vecraft_types::api::{Call, Consistency, SearchReply, SearchRequest, Seen};
 use vecraft_types::limits::NQ_MAX;
+use vecraft_types::schema::check_metric;
 use vecraft_types::{
-    Code, CollectionDescriptor, CollectionSchema, DataType, Error, FieldSchema, IndexDescriptor, Metric,
+    Code, CollectionDescriptor, CollectionSchema, Error, FieldSchema, IndexDescriptor, Metric, QueryVectors,
     Result, ShardId,
 };
 
-const VERB: &str = "search";
+pub(super) const VERB: &str = "search";
 
 /// A checked search.
-struct Plan<'a> {
-    output: Output<'a>,
-    shards: Vec<ShardId>,
+pub(super) struct Plan<'a> {
+    pub(super) output: Output<'a>,
+    pub(super) shards: Vec<ShardId>,
     queries: usize,
-    /// What each shard is asked; the shard and the time left are put in when it is sent.
-    ask: ShardSearch,
+    grouping: Option<Grouping<'a>>,
+    pub(super) session: SessionSeen,
+    /// What each shard is asked; the shard, what the session has seen of it and the time left are put in when it is sent.
+    pub(super) ask: ShardSearch,
 }
 
 impl Proxy {
     pub(crate) async fn search_rows(&self, call: Call, asked: SearchRequest) -> Result<SearchReply> {
         let deadline = self.deadline(&call);
-        let bytes = size_of_val(asked.vectors.as_slice()) + asked.filter.len();
+        let bytes = asked.vectors.bytes() + asked.filter.len();
         self.admission.check(bytes)?;
         let _room = self.admission.enter(bytes)?;
         let (name, level) = (&asked.collection, asked.consistency);
         let lacks = |found: &CollectionDescriptor| lacks(found, &asked);
         let collection = self.collection_to_read(&call, &deadline, name, level, lacks).await?;
         let (offset, limit) = (asked.offset, asked.limit);
-        let plan = plan(&collection, asked)?;
+        let mut plan = plan(&collection, asked)?;
         let answers = self
             .ask_shards(&deadline, VERB, &plan.shards, |shard| {
-                self.shard_reader.search(request(&plan, shard, &deadline))
+                self.shard_reader.search(request(&plan.session, &plan.ask, shard, &deadline))
             })
             .await?;
-        self.reply(plan, answers, offset, limit)
-    }
-
-    fn reply(
-        &self,
-        plan: Plan<'_>,
-        answers: Vec<ShardHits>,
-        offset: usize,
-        limit: usize,
-    ) -> Result<SearchReply> {
         self.check_reply_size(answers.iter().map(|hits| &hits.rows))?;
-        let timestamp = answers.iter().map(|hits| hits.timestamp).max().unwrap_or_default();
-        let mut shards = Vec::with_capacity(answers.len());
-        for hits in answers {
-            let rows = plan.output.arrange(hits.rows)?;
-            shards.push(Hits { counts: hits.counts, scores: hits.scores, rows });
-        }
-        let merged = merge_hits(plan.ask.metric, plan.queries, offset, limit, shards)?;
-        let rows = if merged.rows.rows == 0 { plan.output.empty() } else { merged.rows };
-        Ok(SearchReply {
-            counts: merged.counts,
-            scores: merged.scores,
-            primary_field: plan.output.primary().name.clone(),
-            rows: plan.output.name(rows)?,
-            output_fields: plan.output.names,
-            timestamp,
-        })
+        let seen = seen(&plan.shards, answers.iter().map(|hits| hits.timestamp));
+        let (metric, shards) = (plan.ask.metric, plan.arranged(answers)?);
+        let merged = match plan.grouping {
+            None => merge_hits(metric, plan.queries, &Page { offset, limit }, shards)?,
+            Some(by) => {
+                let page = GroupPage { by, offset, limit };
+                let found = merge_hits(metric, plan.queries, &page, shards)?;
+                let has_more = by.has_second_round();
+                if has_more {
+                    plan.session.raise(&seen);
+                    self.fill_groups(&deadline, &plan, &page, found).await?
+                } else {
+                    found
+                }
+            }
+        };
+        reply(plan, merged, seen)
     }
 }
 
-fn request(plan: &Plan<'_>, shard: ShardId, deadline: &Deadline) -> ShardSearch {
-    ShardSearch { shard, deadline_ms: deadline.left_ms(), ..plan.ask.clone() }
+impl Plan<'_> {
+    /// Shards' hits with our columns in our order.
+    pub(super) fn arranged(&self, answers: Vec<ShardHits>) -> Result<Vec<Hits>> {
+        let arrange = |hits: ShardHits| {
+            let rows = self.output.arrange(hits.rows)?;
+            Ok(Hits { counts: hits.counts, scores: hits.scores, rows })
+        };
+        answers.into_iter().map(arrange).collect()
+    }
+}
+
+fn reply(plan: Plan<'_>, merged: Hits, seen: Vec<Seen>) -> Result<SearchReply> {
+    let rows = if merged.rows.rows == 0 { plan.output.empty() } else { merged.rows };
+    let groups = plan.grouping.map(|by| by.values(&rows));
+    Ok(SearchReply {
+        counts: merged.counts,
+        scores: merged.scores,
+        primary_field: plan.output.primary().name.clone(),
+        rows: plan.output.name(rows)?,
+        output_fields: plan.output.names,
+        groups: groups.transpose()?,
+        timestamp: latest(&seen),
+        seen,
+    })
+}
+
+/// What one shard is asked.
+pub(super) fn request(
+    session: &SessionSeen,
+    ask: &ShardSearch,
+    shard: ShardId,
+    deadline: &Deadline,
+) -> ShardSearch {
+    let consistency = session.level(ask.consistency, shard);
+    ShardSearch { shard, consistency, deadline_ms: deadline.left_ms(), ..ask.clone() }
 }
 
 /// Whether something that a search relies on is not known. A metric that it leaves to the index is: a guess would rank
@@ -100,7 +129,12 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
     let k = asked.offset + asked.limit;
     check_params(index, metric, k, &asked)?;
     let filter = parse_filter(&asked.filter, schema)?;
-    let output = Output::resolve(schema, &asked.output_fields)?;
+    let mut output = Output::resolve(schema, &asked.output_fields)?;
+    let grouping = Grouping::check(schema, &asked)?;
+    if let Some(by) = grouping {
+        output.also(by.field);
+    }
+    let session = SessionSeen::new(collection, &asked.seen);
     let ask = ShardSearch {
         shard: ShardId::default(),
         partitions: partition_ids(collection, &asked.partitions)?,
@@ -112,10 +146,12 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
         filter: asked.filter,
         params: asked.params,
         output: output.ids(),
+        group_by: grouping.map(|by| by.ask()),
         consistency: asked.consistency,
         deadline_ms: 0,
     };
-    Ok(Plan { output, shards: shards_of(collection, filter.keys.as_deref()), queries, ask })
+    let shards = shards_of(collection, filter.keys.as_deref());
+    Ok(Plan { output, shards, queries, grouping, session, ask })
 }
 
 /// The vector field of a name; without a name the only one.
@@ -140,31 +176,48 @@ fn vector_field<'a>(schema: &'a CollectionSchema, name: &str) -> Result<&'a Fiel
 /// Checks the query vectors and counts them.
 fn check_vectors(field: &FieldSchema, asked: &SearchRequest) -> Result<usize> {
     let fail = |text: String| Err(Error::invalid(text).with("field", &field.name));
-    let DataType::FloatVector { dim } = field.data_type else {
+    let Some(dim) = field.data_type.dim() else {
         return fail("not a vector field".into());
     };
+    let kind = field.data_type.packed().map(|(kind, _)| kind);
+    if asked.vectors.packed() != kind {
+        let (field, search) = (field.data_type.name(), asked.vectors.type_name());
+        return fail(format!(
+            "vector type must be the same: the field is {field}, the query vectors are {search}"
+        ));
+    }
     if asked.dim != dim {
         return fail(format!("the query vectors have {} dimensions, the field has {dim}", asked.dim));
     }
-    let (values, dim) = (asked.vectors.len(), dim as usize);
-    if values % dim != 0 {
-        return fail(format!("the query vectors have {values} values, not a multiple of {dim} dimensions"));
-    }
-    let queries = values / dim;
+    let Some(queries) = asked.vectors.count(dim) else {
+        let bytes = asked.vectors.bytes();
+        return fail(format!("the query vectors have {bytes} bytes, not a multiple of {dim} dimensions"));
+    };
     if !(1..=NQ_MAX).contains(&queries) {
         return fail(format!("nq is {queries}, allowed is 1 to {NQ_MAX}"));
     }
-    if let Some(at) = first_not_finite(&asked.vectors) {
-        let (query, element, value) = (at / dim, at % dim, asked.vectors[at]);
+    let bad = match &asked.vectors {
+        QueryVectors::Float(values) => first_not_finite(values).map(|at| (at, values[at].to_string())),
+        QueryVectors::Packed { kind, bytes } => {
+            kind.first_not_finite(bytes).map(|at| (at, "NaN or infinite".to_owned()))
+        }
+    };
+    if let Some((at, value)) = bad {
+        let (query, element) = (at / dim as usize, at % dim as usize);
         return fail(format!("element {element} of query vector {query} is {value}, it must be finite"));
     }
     Ok(queries)
 }
 
-/// The index's metric, which the request may repeat but not change. Without an index any metric is served by a
-/// scan; COSINE, Milvus's default, when none is named.
+/// The index's metric, which the request may repeat but not change. Without an index any metric of the type is served by a
+/// scan; the type's default, as in Milvus, when none is named.
 fn metric(index: Option<&IndexDescriptor>, field: &FieldSchema, asked: Option<Metric>) -> Result<Metric> {
-    let Some(index) = index else { return Ok(asked.unwrap_or(Metric::Cosine)) };
+    let default = field.data_type.metrics().first().copied().unwrap_or(Metric::Cosine);
+    let Some(index) = index else {
+        let metric = asked.unwrap_or(default);
+        check_metric(field, metric)?;
+        return Ok(metric);
+    };
     match asked {
         Some(asked) if asked != index.spec.metric => {
             let (asked, built) = (asked.name(), index.spec.metric.name());

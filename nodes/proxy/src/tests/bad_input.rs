@@ -149,7 +149,7 @@ async fn a_request_may_have_so_many_bytes() {
     bench.insert(rows(0..4)).await.unwrap();
     let too_large = |error: Error| says(&error, Code::ParameterTooLarge, &["at most 600"]);
     too_large(bench.insert(rows(0..100)).await.unwrap_err());
-    too_large(bench.search(|r| r.vectors = vec![0.0; 2 * 100]).await.unwrap_err());
+    too_large(bench.search(|r| r.vectors = vec![0.0; 2 * 100].into()).await.unwrap_err());
     too_large(
         bench.query(|r| r.filter = format!("id in {:?}", (0..200).collect::<Vec<_>>())).await.unwrap_err(),
     );
@@ -192,10 +192,10 @@ async fn searches_are_checked() {
     bad(invalid, &["limit is 16385"], |r| r.limit = TOPK_MAX + 1).await;
     bad(invalid, &["offset + limit is 16385"], |r| r.offset = TOPK_MAX - 9).await;
     bad(invalid, &["3 dimensions", "has 2"], |r| r.dim = 3).await;
-    bad(invalid, &["not a multiple"], |r| r.vectors = vec![0.0; 3]).await;
-    bad(invalid, &["nq is 0"], |r| r.vectors = vec![]).await;
-    bad(invalid, &["nq is 16385"], |r| r.vectors = vec![0.0; 2 * (NQ_MAX + 1)]).await;
-    bad(invalid, &["query vector 1", "NaN"], |r| r.vectors = vec![0.0, 0.0, f32::NAN, 0.0]).await;
+    bad(invalid, &["not a multiple"], |r| r.vectors = vec![0.0; 3].into()).await;
+    bad(invalid, &["nq is 0"], |r| r.vectors = QueryVectors::Float(vec![])).await;
+    bad(invalid, &["nq is 16385"], |r| r.vectors = vec![0.0; 2 * (NQ_MAX + 1)].into()).await;
+    bad(invalid, &["query vector 1", "NaN"], |r| r.vectors = vec![0.0, 0.0, f32::NAN, 0.0].into()).await;
     bad(Code::FieldNotFound, &["nope"], |r| r.field = "nope".into()).await;
     bad(invalid, &["VarChar", "title"], |r| r.field = "title".into()).await;
     bad(invalid, &["nprobes"], |r| r.params = BTreeMap::from([("nprobes".into(), "8".into())])).await;

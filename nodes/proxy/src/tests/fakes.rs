@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use vecraft_rpc::services::*;
+use vecraft_types::api::Consistency;
 use vecraft_types::schema::IndexSpec;
 use vecraft_types::*;
 
@@ -59,6 +60,8 @@ pub(super) struct FakeCluster {
     /// Names of the requests of those that make something.
     pub(super) made_under: Mutex<Vec<RequestId>>,
     pub(super) asked_shards: Mutex<BTreeSet<ShardId>>,
+    /// The level at which each was read last.
+    pub(super) levels: Mutex<BTreeMap<ShardId, Consistency>>,
     /// What happens to the next calls of the metastore, barriers and DDL alike; none means they succeed.
     meta_trouble: Mutex<VecDeque<Trouble>>,
 }
@@ -96,6 +99,7 @@ impl FakeCluster {
             ddl: Mutex::default(),
             made_under: Mutex::default(),
             asked_shards: Mutex::default(),
+            levels: Mutex::default(),
             meta_trouble: Mutex::default(),
         }
     }
@@ -182,16 +186,16 @@ impl FakeCluster {
     ) -> Result<(RowBatch, Timestamp)> {
         self.asked_shards.lock().insert(shard);
         let schema = self.collection.lock().schema.clone();
-        let keys = crate::filter::parse_filter(filter, &schema)?.keys;
+        let filter = vecraft_expr::Filter::parse(filter, &schema)?;
         let shards = self.shards.lock();
         let shard = &shards[&shard];
         if let Some(error) = &shard.read_trouble {
             return Err(error.clone());
         }
         let mut rows = RowBatch::default();
-        for (key, row) in &shard.rows {
+        for row in shard.rows.values() {
             let in_partition = partitions.is_empty() || partitions.contains(&row.partition);
-            if in_partition && keys.as_ref().is_none_or(|keys| keys.contains(key)) {
+            if in_partition && (filter.matches_all() || filter.evaluate(&row.values, 1)?.get(0)) {
                 assert!(rows.extend(&row.values));
             }
         }

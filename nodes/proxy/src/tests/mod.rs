@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod fakes;
+mod grouping;
 mod names;
+mod packed;
 mod reading;
 mod refusing;
 mod topology;
@@ -107,6 +109,7 @@ fn query_request() -> QueryRequest {
         limit: Some(100),
         offset: 0,
         consistency: Consistency::Strong,
+        seen: Vec::new(),
     }
 }
 
@@ -116,14 +119,16 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         partitions: vec![],
         field: String::new(),
         dim: DIM,
-        vectors,
+        vectors: vectors.into(),
         metric: Some(Metric::L2),
         limit: 10,
         offset: 0,
         filter: String::new(),
         params: BTreeMap::new(),
         output_fields: vec![],
+        group_by: None,
         consistency: Consistency::Strong,
+        seen: Vec::new(),
     }
 }
 

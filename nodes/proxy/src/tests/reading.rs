@@ -14,7 +14,7 @@ async fn hits_of_all_shards_are_merged_nearest_first() {
     let bench = filled().await;
     let reply = bench
         .search(|r| {
-            r.vectors = vec![10.0, 0.0, 39.0, 0.0];
+            r.vectors = vec![10.0, 0.0, 39.0, 0.0].into();
             r.limit = 5;
             r.output_fields = vec!["title".into()];
         })
@@ -40,7 +40,7 @@ async fn larger_is_nearer_for_inner_product() {
     let bench = filled().await;
     let reply = bench
         .search(|r| {
-            r.vectors = vec![1.0, 0.0];
+            r.vectors = vec![1.0, 0.0].into();
             r.metric = Some(Metric::Ip);
             r.limit = 3;
         })
@@ -145,7 +145,7 @@ async fn a_get_by_key_asks_only_the_owners() {
 #[tokio::test]
 async fn an_empty_collection_answers_with_empty_columns() {
     let bench = Bench::new(schema(), 3);
-    let reply = bench.search(|r| r.vectors = vec![0.0; 4]).await.unwrap();
+    let reply = bench.search(|r| r.vectors = vec![0.0; 4].into()).await.unwrap();
     assert_eq!((reply.counts, reply.rows.names), (vec![0, 0], vec!["id".to_owned()]));
     let reply = bench.query(|r| r.output_fields = vec!["title".into()]).await.unwrap();
     assert_eq!((reply.rows.batch.rows, reply.rows.names.len()), (0, 2));
@@ -192,4 +192,38 @@ async fn a_reply_that_is_too_large_is_an_error() {
     let error = bench.query(|r| r.output_fields = vec!["vector".into()]).await.unwrap_err();
     assert_eq!(error.code, Code::ParameterTooLarge, "{error}");
     assert!(bench.query(|r| r.limit = Some(5)).await.is_ok());
+}
+
+#[tokio::test]
+async fn i20_each_shard_is_asked_for_what_the_session_has_seen_of_it() {
+    let bench = filled().await;
+    let shards: Vec<ShardId> = bench.cluster.collection.lock().shards.iter().map(|at| at.shard).collect();
+    let foreign = ShardId { collection: CollectionId(6), index: 0 };
+    let seen = |shard, at| Seen { shard, timestamp: Timestamp(at) };
+    let told = vec![seen(shards[0], 90), seen(shards[1], 5), seen(shards[0], 80), seen(foreign, 1_000)];
+    let level_of = |asked: Consistency, shard: ShardId| {
+        let own = if shard == shards[0] {
+            90
+        } else if shard == shards[1] {
+            5
+        } else {
+            0
+        };
+        asked.at_least(Timestamp(own))
+    };
+    let (session, bounded) = (Consistency::Session(Timestamp(7)), Consistency::Bounded(50, Timestamp::ZERO));
+    for level in [session, bounded, Consistency::Strong, Consistency::Eventually] {
+        let expected: BTreeMap<_, _> = shards.iter().map(|shard| (*shard, level_of(level, *shard))).collect();
+        let searched = bench.search(|r| (r.consistency, r.seen) = (level, told.clone())).await.unwrap();
+        assert_eq!(std::mem::take(&mut *bench.cluster.levels.lock()), expected, "search at {level:?}");
+        let queried = bench.query(|r| (r.consistency, r.seen) = (level, told.clone())).await.unwrap();
+        assert_eq!(*bench.cluster.levels.lock(), expected, "query at {level:?}");
+        assert_eq!(searched.seen, queried.seen);
+        assert_eq!(searched.seen.iter().map(|seen| seen.shard).collect::<Vec<_>>(), shards);
+        assert_eq!(searched.seen.iter().map(|seen| seen.timestamp).max(), Some(searched.timestamp));
+        assert!(searched.seen.iter().any(|seen| seen.timestamp < searched.timestamp), "each its own");
+    }
+    // A read by key shows nothing of the other shards.
+    let one = bench.query(|r| r.filter = "id == 1".into()).await.unwrap();
+    assert_eq!(one.seen.len(), 1);
 }

@@ -8,7 +8,7 @@ use vecraft_expr::Filter;
 use vecraft_index::{Range, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
 use vecraft_segment::ShardView;
-use vecraft_segment::exec::{self, Cancel, RowAddress, SearchPlan};
+use vecraft_segment::exec::{self, Cancel, GroupBy, RowAddress, SearchPlan};
 use vecraft_types::{Code, Error, Result};
 
 /// What one hit takes while hits are compared, in bytes.
@@ -22,7 +22,7 @@ pub(crate) fn run(
     room: &mut AnswerRoom,
 ) -> vecraft_segment::Result<Result<ShardHits>> {
     let checked = check(view, asked, hits_max)
-        .and_then(|checked| room.for_hits(most_hits(view, asked) as u64 * HIT_BYTES).map(|()| checked));
+        .and_then(|checked| room.for_hits(held_hits(view, asked) as u64 * HIT_BYTES).map(|()| checked));
     let Checked { filter, params, range } = match checked {
         Ok(checked) => checked,
         Err(error) => return Ok(Err(error)),
@@ -38,7 +38,11 @@ pub(crate) fn run(
         params,
     };
     let is_over = || watch.is_over();
-    let found = exec::search(view, &plan, Cancel::when(&is_over))?;
+    let cancel = Cancel::when(&is_over);
+    let found = match group_by(asked) {
+        Some(by) => exec::search_groups(view, &plan, &by, cancel)?,
+        None => exec::search(view, &plan, cancel)?,
+    };
     let counts = found.iter().map(Vec::len).collect();
     let addresses: Vec<RowAddress> = found.iter().flatten().map(|hit| hit.address).collect();
     let scores = found.iter().flatten().map(|hit| hit.score).collect();
@@ -57,7 +61,17 @@ struct Checked {
 }
 
 fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<Checked> {
-    let dim = view.schema.field_by_id(asked.field).and_then(|field| field.data_type.dim());
+    let data_type = view.schema.field_by_id(asked.field).map(|field| field.data_type);
+    let dim = data_type.and_then(|data_type| data_type.dim());
+    if data_type.and_then(|data_type| data_type.packed()).map(|(kind, _)| kind) != asked.vectors.packed() {
+        let text = format!(
+            "the queries are {}, field {} is {} here",
+            asked.vectors.type_name(),
+            asked.field,
+            data_type.map_or("missing", |data_type| data_type.name())
+        );
+        return Err(Error::new(Code::SchemaMismatch, text));
+    }
     if dim != Some(asked.dim) || asked.dim == 0 {
         // The proxy checked against the catalogue; the shard's schema is another one (I11).
         let text =
@@ -65,7 +79,7 @@ fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<Check
         return Err(Error::new(Code::SchemaMismatch, text));
     }
     if most_hits(view, asked) > hits_max {
-        let queries = asked.vectors.len() / asked.dim as usize;
+        let queries = asked.vectors.count(asked.dim).unwrap_or(0);
         let text = format!(
             "{queries} queries with up to {} hits each, at most {hits_max} hits are allowed in one search",
             asked.k
@@ -77,9 +91,25 @@ fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<Check
     Ok(Checked { filter, params, range })
 }
 
+fn group_by(asked: &ShardSearch) -> Option<GroupBy> {
+    let by = asked.group_by?;
+    Some(GroupBy { field: by.field, size: by.size, is_strict: by.is_strict })
+}
+
 /// Hits that the search may come to: not more a query than there are rows.
 fn most_hits(view: &ShardView, asked: &ShardSearch) -> usize {
-    let queries = asked.vectors.len() / asked.dim.max(1) as usize;
-    let rows: usize = view.segments.iter().map(|shown| shown.rows as usize).sum();
-    queries.saturating_mul(asked.k.min(rows))
+    // Those that are not whole are refused when they are read.
+    let queries = asked.vectors.count(asked.dim).unwrap_or(0);
+    let wanted = asked.k.saturating_mul(asked.group_by.map_or(1, |by| by.size));
+    queries.saturating_mul(wanted.min(rows(view)))
+}
+
+/// Hits held at once: for groups, one query of each segment looks at more than it keeps.
+fn held_hits(view: &ShardView, asked: &ShardSearch) -> usize {
+    let looked = group_by(asked).map_or(0, |by| by.held_max(asked.k).min(rows(view)));
+    most_hits(view, asked).saturating_add(looked)
+}
+
+fn rows(view: &ShardView) -> usize {
+    view.segments.iter().map(|shown| shown.rows as usize).sum()
 }

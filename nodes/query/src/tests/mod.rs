@@ -113,11 +113,12 @@ fn search(x: f32) -> ShardSearch {
         field: VECTOR,
         metric: Metric::L2,
         dim: 2,
-        vectors: Arc::new(vec![x, 0.0]),
+        vectors: Arc::new(vec![x, 0.0].into()),
         k: 3,
         filter: String::new(),
         params: BTreeMap::new(),
         output: vec![KEY, YEAR],
+        group_by: None,
         consistency: Consistency::Strong,
         deadline_ms: 10_000,
     }

@@ -19,7 +19,7 @@ async fn nearest_rows_come_with_their_columns() {
     assert_eq!(ints(&bench.node.search(filtered).await.unwrap().rows, KEY), [3, 2, 1]);
     let odd = ShardSearch {
         partitions: vec![PARTITIONS[1]],
-        vectors: Arc::new(vec![0.0, 0.0, 19.0, 0.0]),
+        vectors: Arc::new(vec![0.0, 0.0, 19.0, 0.0].into()),
         ..search(0.0)
     };
     let hits = bench.node.search(odd).await.unwrap();
@@ -103,7 +103,7 @@ async fn what_does_not_fit_the_view_is_refused() {
         Code::FieldNotFound
     );
     // Twenty rows: two queries for everything are forty hits, more than 39 were allowed.
-    let two = Arc::new(vec![0.0; 4]);
+    let two = Arc::new(QueryVectors::from(vec![0.0; 4]));
     let all = ShardSearch { vectors: two.clone(), k: 16_384, ..search(0.0) };
     let error = fails(all).await;
     assert_eq!(error.code, Code::ParameterTooLarge, "{error}");
@@ -146,7 +146,7 @@ async fn a_search_keeps_to_its_range() {
 async fn i21_hits_need_room_before_they_are_looked_for() {
     let bench = bench(20, QueryConfig { answer_bytes_max: 1 << 10, ..QueryConfig::default() });
     // Two queries for 20 rows each, 32 bytes a hit.
-    let two = ShardSearch { vectors: Arc::new(vec![0.0; 4]), k: 20, ..search(0.0) };
+    let two = ShardSearch { vectors: Arc::new(vec![0.0; 4].into()), k: 20, ..search(0.0) };
     let error = bench.node.search(two).await.unwrap_err();
     assert_eq!(error.code, Code::ParameterTooLarge, "{error}");
     assert!(error.detail.contains("query.answer_bytes_max"), "{error}");

@@ -28,8 +28,10 @@ fn group_zero(metastore: &Metastore) -> GroupFigures {
         is_leader: standing.part == Part::Leader,
         has_leader: standing.leader.is_some(),
         voters: standing.members.voters.len() as u64,
-        voters_heard: metastore.group().and_then(Group::voters_heard),
+        is_joint: standing.members.is_joint,
+        heard: metastore.group().and_then(Group::heard),
         lags: metastore.group().map(lags).unwrap_or_default(),
+        copies: metastore.group().map(Group::copies).unwrap_or_default(),
         unflushed_bytes: metastore.unflushed_bytes(),
         compared: None,
     }
@@ -44,7 +46,9 @@ fn memory(figures: &mut Figures, data: &DataFigures) {
     gauge("vecraft_memory_bytes", "bytes of growing rows, deletes and key indexes", data.memory_bytes);
     let help = "bytes of indexes in memory; mapped files do not count";
     gauge("vecraft_index_memory_bytes", help, data.index_bytes);
-    let help = "bytes of both and of writes in flight above which inserts are refused";
+    let help = "bytes of requests at the client port that are not all there yet";
+    gauge("vecraft_request_arriving_bytes", help, data.arriving_bytes);
+    let help = "bytes of all of these and of writes in flight above which inserts are refused";
     gauge("vecraft_memory_limit_bytes", help, data.memory_bytes_max);
     let help = "bytes of writes accepted and not yet applied";
     gauge("vecraft_write_in_flight_bytes", help, data.in_flight_bytes);
@@ -91,11 +95,19 @@ fn group(figures: &mut Figures, one: &GroupFigures) {
     figures.gauge("vecraft_group_has_leader", help, &labels, one.has_leader);
     let help = "members that count for a majority, as far as this replica knows";
     figures.gauge("vecraft_group_voters", help, &labels, one.voters);
+    let help = "1 while a change of the group's voters is under way, as far as this replica knows";
+    figures.gauge("vecraft_group_is_joint", help, &labels, one.is_joint);
     let help = "1 when this replica leads and hears a majority; a group where nobody says so takes no writes";
     figures.gauge("vecraft_group_has_quorum", help, &labels, one.has_quorum());
-    if let Some(heard) = one.voters_heard {
+    let help = "on the leader: attempts to give a copy to a replica too far behind for the log that failed, since the start";
+    figures.counter("vecraft_group_copy_failures_total", help, &labels, one.copies.failures);
+    let help = "on the leader: followers that have no copy after three attempts in a row";
+    figures.gauge("vecraft_group_copies_failing", help, &labels, one.copies.failing);
+    let help = "bytes of descriptions of copies in memory, given and taken";
+    figures.gauge("vecraft_group_description_bytes", help, &labels, one.copies.bytes);
+    if let Some(heard) = one.heard {
         let help = "on the leader: voters that answered within two seconds, itself included";
-        figures.gauge("vecraft_group_voters_heard", help, &labels, heard);
+        figures.gauge("vecraft_group_voters_heard", help, &labels, heard.voters);
     }
     for (node, lag) in &one.lags {
         let node = node.to_string();

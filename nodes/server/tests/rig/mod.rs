@@ -250,14 +250,16 @@ impl Rig {
             partitions: vec![],
             field: "v".into(),
             dim: DIM as u32,
-            vectors: query.to_vec(),
+            vectors: query.to_vec().into(),
             metric: Some(metric),
             limit,
             offset: 0,
             filter: filter.into(),
             params: params(given),
             output_fields: vec!["id".into()],
+            group_by: None,
             consistency: Consistency::Strong,
+            seen: Vec::new(),
         };
         let reply = self.db().search(Call::default(), request).await.unwrap();
         match &reply.rows.column("id").unwrap().data {

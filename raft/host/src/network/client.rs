@@ -1,9 +1,11 @@
 //! How a group's core asks a replica on another node.
 
-use super::message::{self, AppendHead, Ask, Question, Reply};
+use super::description::Shelf;
+use super::message::{self, AppendHead, Ask, Question, Refused, Reply};
 use super::pipeline::pipelined;
 use super::{Lanes, Network};
 use crate::Offer;
+use crate::copies::Copies;
 use crate::state_machine::SnapshotFiles;
 use bytes::Bytes;
 use futures::Stream;
@@ -25,6 +27,10 @@ use vecraft_types::{GroupId, NodeId, ReplicaId};
 
 /// For the answer to one append, from the moment it is sent. Above the longest sync that is still hoped for.
 const APPEND_WAIT: Duration = Duration::from_secs(5);
+/// A description is shown for so long after the connection broke by which it was offered.
+const HELD_AFTER: Duration = Duration::from_secs(60);
+/// For a follower to say whether it takes a snapshot now.
+const READY_WAIT: Duration = Duration::from_secs(5);
 /// For a follower to pull and install a checkpoint. Pulling is resumable: running out of time costs one more offer.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(1_800);
 
@@ -35,6 +41,9 @@ pub struct GroupNetwork {
     pub me: ReplicaId,
     /// See [`crate::Host::inline`].
     pub is_inline: bool,
+    /// Where followers find the descriptions of snapshots.
+    pub shelf: Shelf,
+    pub copies: Copies,
 }
 
 impl GroupNetwork {
@@ -42,7 +51,8 @@ impl GroupNetwork {
         let node = NodeId(peer.node);
         let lanes = self.network.lanes(node);
         let (from, to, is_inline) = (self.me, ReplicaId(replica), self.is_inline);
-        Target { lanes, group: self.group, from, to, node, is_urgent, is_inline }
+        let (shelf, copies) = (self.shelf.clone(), self.copies.clone());
+        Target { lanes, group: self.group, from, to, node, is_urgent, is_inline, shelf, copies }
     }
 }
 
@@ -68,6 +78,8 @@ pub struct Target {
     /// Appends of this client are heartbeats.
     is_urgent: bool,
     is_inline: bool,
+    shelf: Shelf,
+    copies: Copies,
 }
 
 type Rpc<T> = Result<T, RPCError<TypeConfig>>;
@@ -223,19 +235,67 @@ impl RaftNetworkV2<TypeConfig> for Target {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let copied = match self.may_offer().await {
+            Ok(true) => self.copy(vote, snapshot, cancel).await,
+            // The copy that it takes was offered before a connection broke, or by another leader.
+            Ok(false) => {
+                return Err(self.unreachable(format!("node {}: {}", self.node, Refused::Busy)).into());
+            }
+            Err(error) => Err(error.into()),
+        };
+        match &copied {
+            Ok(_) => self.copies.done(self.to),
+            // This replica leads no more: nothing is wrong with the copy.
+            Err(StreamingError::Closed(_)) => {}
+            Err(_) => self.copies.failed(self.to),
+        }
+        copied
+    }
+}
+
+impl Target {
+    /// Whether the follower would take a snapshot now; not while it takes one.
+    async fn may_offer(&self) -> Rpc<bool> {
+        let asked = self.lanes()?.bulk.call(self.frame(Ask::MayOffer, Vec::new())?, READY_WAIT).await;
+        let answer = asked.map_err(|e| self.failed(RPCTypes::InstallSnapshot, e))?;
+        match message::decode_reply(&answer).map_err(|why| self.unreachable(why))? {
+            Reply::Offer => Ok(true),
+            Reply::Refused(Refused::Busy) => Ok(false),
+            Reply::Refused(why) => Err(self.unreachable(format!("node {}: {why}", self.node))),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Offers a snapshot; returns when the follower has installed it.
+    async fn copy(
+        &self,
+        vote: Vote,
+        snapshot: SnapshotOf<TypeConfig, SnapshotFiles>,
+        cancel: impl Future<Output = ReplicationClosed>,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
         let meta = snapshot.meta;
         let offer = self.describe(snapshot.snapshot, meta.last_log_id).await.inspect_err(|why| {
             tracing::warn!(group = %self.group, replica = %self.to, why, "no snapshot for a replica that needs one");
         });
-        // Held until the follower has answered: its pin keeps the checkpoint's files where they are (I5).
-        let offer = offer.map_err(Unreachable::from_string)?;
+        // Held until the follower has answered: its pin keeps the checkpoint's files where they are (I5), and the
+        // shelf what it says of them.
+        let Offer { content, pin, .. } = offer.map_err(Unreachable::from_string)?;
+        let shown = self.shelf.show(content);
         let lanes = self.lanes()?;
         tracing::info!(group = %self.group, replica = %self.to, node = %self.node, at = ?meta.last_log_id, "offers a snapshot");
-        let frame = self.frame(Ask::Snapshot { vote, meta }, vec![offer.content.clone()])?;
+        let frame = self.frame(Ask::Snapshot { vote, meta, described: shown.described }, Vec::new())?;
+        let held = (shown, pin);
         let answered = tokio::select! {
             answered = lanes.bulk.call(frame, SNAPSHOT_WAIT) => answered,
             closed = cancel => return Err(closed.into()),
         };
+        if answered.is_err() {
+            // Only the connection may be gone: the follower asks for its parts by another, and may go on.
+            tokio::spawn(async move {
+                tokio::time::sleep(HELD_AFTER).await;
+                drop(held);
+            });
+        }
         let answer = answered.map_err(|e| self.failed(RPCTypes::InstallSnapshot, e))?;
         match self.reply(&answer)? {
             Reply::Snapshot(response) => Ok(response),

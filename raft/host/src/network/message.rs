@@ -1,12 +1,13 @@
 //! The bytes of questions and answers between replicas.
 //!
 //! ```text
-//! question   length of head u32 | head: codec of Question | payloads of entries, or a snapshot's description
+//! question   length of head u32 | head: codec of Question | payloads of entries
 //! answer     codec of Reply
 //! ```
 //! Payloads follow the head as they are: they are sent from the log's memory and, when large, kept as slices of the
 //! received frame. Small ones are copied, so that a few bytes do not keep a large frame alive.
 
+use super::description::Described;
 use crate::Location;
 use bytes::{Buf, Bytes};
 use openraft::raft::{
@@ -48,12 +49,23 @@ pub enum Ask {
     PreVote(VoteRequest<TypeConfig>),
     /// Become the leader.
     TransferLeader(TransferLeaderRequest<TypeConfig>),
-    /// Install the checkpoint that is described in the payload.
+    /// Would you take a snapshot now? Describing one is work that a replica which is away should not cost.
+    MayOffer,
+    /// Install the checkpoint that I describe, by [`Ask::Part`]s.
     Snapshot {
         /// The leader's vote.
         vote: Vote,
         /// Log id and membership of the checkpoint.
         meta: SnapshotMetaOf<TypeConfig>,
+        /// How long its description is.
+        described: Described,
+    },
+    /// The part of a description that you show, from this offset on.
+    Part {
+        /// Which.
+        described: Described,
+        /// From where.
+        offset: u64,
     },
     /// Up to where must I have published to have seen everything acknowledged (I16)?
     ReadIndex,
@@ -93,6 +105,10 @@ pub enum Reply {
     TransferLeader(TransferLeaderResponse<TypeConfig>),
     /// To a snapshot.
     Snapshot(SnapshotResponse<TypeConfig>),
+    /// To the question whether a snapshot may be offered: yes.
+    Offer,
+    /// To a part.
+    Part(Bytes),
     /// To a read index.
     ReadIndex(LogPosition),
     /// To a read index, by a replica that does not lead.
@@ -119,10 +135,14 @@ pub enum Refused {
     Malformed(String),
     /// The replica has stopped (I24).
     Stopped(String),
+    /// No such description is shown, or not any more: its snapshot has to be offered anew.
+    NotShown,
     /// A snapshot could not be taken; it may be offered again.
     Snapshot(String),
     /// The replica leads, and too few voters confirm it.
     NoMajority,
+    /// The replica is taking a snapshot already: nothing is wrong, and nothing has to be offered before it is done.
+    Busy,
 }
 
 impl fmt::Display for Refused {
@@ -134,7 +154,9 @@ impl fmt::Display for Refused {
             }
             Refused::Malformed(why) => write!(f, "malformed question: {why}"),
             Refused::Stopped(why) => write!(f, "the replica stopped: {why}"),
+            Refused::NotShown => f.write_str("it does not show that description of a snapshot any more"),
             Refused::Snapshot(why) => write!(f, "the snapshot was not taken: {why}"),
+            Refused::Busy => f.write_str("another snapshot is being taken"),
             Refused::NoMajority => f.write_str("it leads, and no majority of the voters answers it"),
         }
     }

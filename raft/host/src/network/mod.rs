@@ -11,6 +11,7 @@
 //! | module | the question it answers |
 //! |---|---|
 //! | [`message`] | what are the bytes of a question and of an answer? |
+//! | [`description`] | how does a description longer than a message get to a follower? |
 //! | [`client`] | how does a group's core ask a replica elsewhere? |
 //! | [`pipeline`] | how are several appends kept in flight? |
 //! | [`inbox`] | which group here does a question belong to, and is it for the replica that runs (I1)? |
@@ -19,13 +20,16 @@
 //! machine's description of one.
 
 pub mod client;
+pub mod description;
 pub mod inbox;
 pub mod message;
 mod pipeline;
 
 use crate::Error;
+use bytes::Bytes;
+use description::{Described, NoPart};
 use inbox::Inbox;
-use message::{Ask, Question, Reply};
+use message::{Ask, Question, Refused, Reply};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +41,8 @@ use vecraft_types::{GroupId, NodeId};
 /// Lane numbers, as told in the handshake.
 const URGENT: u8 = 0;
 const BULK: u8 = 1;
+/// For one part of a description. Short: no other snapshot is taken while a leader is asked that has gone away.
+const PART_WAIT: Duration = Duration::from_secs(5);
 /// Ends of connections that a busy group may overlook: one is enough.
 const GONE_MAX: usize = 64;
 
@@ -128,6 +134,32 @@ impl Network {
         let found =
             lanes.entry(node).or_insert_with(|| Arc::new(Lanes { urgent: lane(URGENT), bulk: lane(BULK) }));
         Some(found.clone())
+    }
+
+    /// Asks a replica for a part of the description that it shows.
+    pub(crate) async fn part(
+        &self,
+        group: GroupId,
+        from: vecraft_types::ReplicaId,
+        of: crate::Location,
+        described: Described,
+        offset: u64,
+    ) -> Result<Bytes, NoPart> {
+        let lanes =
+            self.lanes(of.node).ok_or_else(|| NoPart::NotShown("this node has no peers".to_owned()))?;
+        let question = Question { group, from, to: of.replica, ask: Ask::Part { described, offset } };
+        let frame = message::encode(&question, Vec::new()).map_err(NoPart::NotShown)?;
+        let answer = lanes.bulk.call(frame, PART_WAIT).await;
+        let answer = answer.map_err(|error| NoPart::Lost(format!("node {}: {error}", of.node)))?;
+        match message::decode_reply(&answer).map_err(NoPart::Lost)? {
+            Reply::Part(part) => Ok(part),
+            // I1: whoever runs there now, it is not who made the offer.
+            Reply::Refused(
+                why @ (Refused::NotShown | Refused::NoGroup(_) | Refused::WrongReplica { .. }),
+            ) => Err(NoPart::NotShown(format!("node {}: {why}", of.node))),
+            Reply::Refused(why) => Err(NoPart::Lost(format!("node {}: {why}", of.node))),
+            other => Err(NoPart::NotShown(format!("an answer to another question: {other:?}"))),
+        }
     }
 
     /// Asks the leader for its read index (I16).

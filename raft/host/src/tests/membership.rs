@@ -112,6 +112,28 @@ async fn changes_that_would_harm_are_refused_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i2_voters_of_whom_too_few_answer_are_refused_before_anything_is_written() {
+    let mut cluster = Cluster::new(3, 3).await;
+    cluster.write("a", "1").await;
+    let leader = cluster.leader().await;
+    let followers: Vec<u64> = (1..=3).filter(|id| *id != leader).collect();
+    let expected = cluster.membership(leader);
+    // Dead for less time than it takes to be missed: the change itself would never be decided.
+    cluster.kill(followers[0]).await;
+    let group = cluster.group(leader).clone();
+    let with_the_dead = ids(&[leader, followers[0]]);
+    let refused = group.change_voters(expected, &with_the_dead, WAIT).await;
+    let Err(Error::Refused { why, .. }) = refused else { panic!("{refused:?}") };
+    assert!(why.contains(&format!("replica {}", replica(followers[0]))), "{why}");
+    cluster.write_among(&[leader, followers[1]], "b", "2").await;
+    // Without the dead one two are left, and both answer.
+    let changed = group.change_voters(expected, &ids(&[leader, followers[1]]), WAIT).await.unwrap();
+    cluster.write_among(&[leader, followers[1]], "c", "3").await;
+    cluster.restart(followers[0]).await;
+    assert_eq!(group.members().id, Some(changed));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p9_one_voter_becomes_three_and_one_again() {
     let mut cluster = Cluster::new(3, 1).await;
     for n in 0..20 {

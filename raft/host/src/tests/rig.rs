@@ -43,6 +43,8 @@ pub struct Running {
 pub struct Cluster {
     pub nodes: Vec<Node>,
     pub links: Arc<Links>,
+    /// Of descriptions of snapshots.
+    part_bytes: usize,
 }
 
 pub fn replica(node: u64) -> ReplicaId {
@@ -77,6 +79,11 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 impl Cluster {
     /// `nodes` nodes, of which the first `forming` form the group and the others run nothing yet.
     pub async fn new(nodes: u64, forming: u64) -> Cluster {
+        Cluster::describing(nodes, forming, usize::MAX).await
+    }
+
+    /// The same; descriptions of snapshots travel in parts of so many bytes.
+    pub async fn describing(nodes: u64, forming: u64, part_bytes: usize) -> Cluster {
         let links = Arc::new(Links::default());
         let mut made = Vec::new();
         for id in 1..=nodes {
@@ -87,7 +94,7 @@ impl Cluster {
             let disk = SimDisk::new(id);
             made.push(Node { id, disk, shelf: Shelf::default(), addresses, running: None });
         }
-        let mut cluster = Cluster { nodes: made, links };
+        let mut cluster = Cluster { nodes: made, links, part_bytes };
         for id in 1..=forming {
             cluster.start(id, Birth::Form(voters(1..=forming))).await;
         }
@@ -126,7 +133,7 @@ impl Cluster {
         let options =
             LogOptions { segment_bytes: 4 << 20, preallocate_bytes: 1 << 18, ..LogOptions::default() };
         let (log, _) = NodeLog::open(Arc::new(node.disk.clone()), "log", options).unwrap();
-        let host = Host::with_network(log, network).unwrap();
+        let host = Host::with_network(log, network).unwrap().describing_in_parts_of(self.part_bytes);
         let machine = Arc::new(Mutex::new(Notebook::open(&node.shelf)));
         let spec = GroupSpec { group: GROUP, node: NodeId(id), replica: replica(id), birth };
         let group = host.start_group(spec, machine.clone()).await.unwrap();

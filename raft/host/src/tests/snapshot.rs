@@ -118,3 +118,64 @@ async fn a_member_that_lags_behind_the_purge_gets_a_snapshot() {
     cluster.agree(&[1, 2, 3], |pages| pages.len() == 102).await;
     assert_eq!(cluster.node(away).shelf.installed.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i5_a_description_of_thousands_of_parts_reaches_a_replica_that_dies_in_the_middle() {
+    let mut cluster = Cluster::describing(4, 3, 256).await;
+    let leader = cluster.leader().await;
+    let value = "x".repeat(LARGE);
+    for _ in 0..45 {
+        cluster.write("large", &value).await;
+    }
+    for n in 0..100 {
+        cluster.write(&format!("small{n}"), "v").await;
+    }
+    checkpoint(&cluster, leader).await;
+
+    cluster.start(4, Birth::Join).await;
+    let group = cluster.group(leader).clone();
+    let members = cluster.membership(leader);
+    let adding = group.clone();
+    let added = tokio::spawn(async move { adding.add_learner(members, location(4), WAIT).await });
+    until("some of it has come", async || {
+        let come = cluster.group(4).copies().bytes;
+        assert!(come < LARGE as u64, "it is not to be killed after the last part");
+        come > 0
+    })
+    .await;
+    assert!(group.copies().bytes > LARGE as u64, "what is shown is counted (I21)");
+    cluster.kill(4).await;
+    assert_eq!(cluster.node(4).shelf.installed.load(Ordering::SeqCst), 0);
+    until("somebody is told that copies fail", async || {
+        let copies = group.copies();
+        copies.failures >= 3 && copies.failing == 1
+    })
+    .await;
+
+    cluster.start(4, Birth::Join).await;
+    added.await.unwrap().unwrap();
+    cluster.agree(&[1, 2, 3, 4], |pages| pages.len() == 101).await;
+    assert_eq!(cluster.node(4).shelf.installed.load(Ordering::SeqCst), 1, "from its first byte again");
+    until("nothing is held for a copy any more", async || {
+        let (given, taken) = (group.copies(), cluster.group(4).copies());
+        (given.failing, given.bytes, taken.bytes) == (0, 0, 0)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i5_a_description_longer_than_any_message_arrives() {
+    let mut cluster = Cluster::new(2, 1).await;
+    let value = "x".repeat(LARGE);
+    for n in 0..70 {
+        cluster.write(&format!("large{n}"), &value).await;
+    }
+    for n in 0..100 {
+        cluster.write(&format!("small{n}"), "v").await;
+    }
+    checkpoint(&cluster, 1).await;
+    cluster.start(2, Birth::Join).await;
+    cluster.group(1).add_learner(cluster.membership(1), location(2), WAIT).await.unwrap();
+    cluster.agree(&[1, 2], |pages| pages.len() == 170).await;
+    assert_eq!(cluster.node(2).shelf.installed.load(Ordering::SeqCst), 1);
+}

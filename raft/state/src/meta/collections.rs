@@ -146,11 +146,14 @@ impl MetaState {
     }
 
     /// Whether a collection was made and dropped, whatever is left to do for that. It stays so: ids are never given twice
-    /// (I11). False of an id that was not given yet, as far as this state goes.
+    /// (I11). False of an id that was not given yet, as far as this state goes, and of one whose history was lost.
     pub fn is_dropped(&self, id: CollectionId) -> bool {
         match self.collections.get(&id) {
             Some(row) => row.phase == DdlPhase::Dropping,
-            None => id.0 < self.root.next.collection,
+            None => {
+                let passed_over = self.unseen.range(..=id).next_back();
+                id.0 < self.root.next.collection && passed_over.is_none_or(|(_, below)| id >= *below)
+            }
         }
     }
 

@@ -39,6 +39,7 @@ const GRAPH_SQ: &[Param] = &[
 /// vectors, is asked of the engine by the proxy.
 const TYPES: &[(&str, &[Param])] = &[
     ("FLAT", &[]),
+    ("BIN_FLAT", &[]),
     ("IVF_FLAT", LISTS),
     ("IVF_SQ8", LISTS_CODED),
     ("IVF_PQ", LISTS_PQ),

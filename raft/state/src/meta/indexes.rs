@@ -4,7 +4,7 @@ use super::cluster::used_up;
 use super::state::take;
 use super::{MetaOutcome, MetaState, index_rules};
 use std::collections::BTreeMap;
-use vecraft_types::schema::{IndexSpec, check_name};
+use vecraft_types::schema::{IndexSpec, check_name, check_vector_index};
 use vecraft_types::{
     Code, CollectionDescriptor, CollectionId, Error, FieldSchema, IndexDescriptor, IndexId, Metric, Result,
     Timestamp,
@@ -30,6 +30,8 @@ impl MetaState {
         let row = self.ready(collection)?;
         let field = vector_field(row, &wanted.field)?;
         let existing = row.index_on(field.id);
+        let index_type = index_rules::check_type(&wanted.index_type)?;
+        let metric = check_vector_index(field, &index_type, wanted.metric)?;
         let spec = IndexSpec {
             name: match (wanted.name.is_empty(), existing) {
                 (false, _) => wanted.name,
@@ -37,8 +39,8 @@ impl MetaState {
                 (true, None) => field.name.clone(),
             },
             field: field.id,
-            index_type: index_rules::check_type(&wanted.index_type)?,
-            metric: wanted.metric.unwrap_or(Metric::Cosine),
+            index_type,
+            metric,
             params: wanted.params,
         };
         check_name("index", &spec.name)?;

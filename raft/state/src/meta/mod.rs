@@ -35,4 +35,4 @@ pub use forming::{first_meta_voters, meta_replicas, meta_voters};
 pub use once::MetaRequests;
 pub use pending::Job;
 pub use placement::{NodeRecord, NodeState, Placement};
-pub use state::{ClusterId, Counters, GroupRow, MetaRoot, MetaState, NodeRow};
+pub use state::{ClusterId, Counters, GroupRow, MetaRoot, MetaState, NodeRow, Unseen};

@@ -2,10 +2,19 @@
 //!
 //! An operator who has lost the majority for good has this written into the log of the node that is left, while it is
 //! stopped. The others are removed for ever and their replicas are wanted no more; under the new id none of them, nor
-//! any other directory of the old cluster, is spoken to again. Ids of nodes, groups and replicas go on counting.
+//! any other directory of the old cluster, is spoken to again.
+//!
+//! The catalogue that is left may be older than the rows beside it: what was made last may be known to shards of the pool,
+//! and not to it. So ids go on counting far beyond those that it knows: under a new collection no rows of another one
+//! appear, and no row gets the key of another one. Shards of collections that it does not know are kept (I11).
 
 use super::{ClusterId, MetaOutcome, MetaState, NodeState};
-use vecraft_types::{Error, GroupId, NodeId, Result};
+use vecraft_types::{CollectionId, Error, GroupId, NodeId, Result};
+
+/// So many ids of each kind are passed over: more than any lost history gave.
+const PASSED_OVER: u64 = 1 << 24;
+/// Keys of rows are given in blocks, and many more of them.
+const ROWS_PASSED_OVER: u64 = 1 << 40;
 
 impl MetaState {
     /// The same cluster id again is a repeated attempt and succeeds without effect.
@@ -15,6 +24,7 @@ impl MetaState {
         }
         self.check_recovery(survivor)?;
         self.root.cluster = Some(cluster);
+        self.pass_over();
         let groups: Vec<GroupId> = self.root.groups.keys().copied().collect();
         for row in self.root.groups.values_mut() {
             row.replicas.retain(|_, node| *node == survivor);
@@ -31,6 +41,17 @@ impl MetaState {
             }
         }
         Ok(MetaOutcome::Done)
+    }
+
+    /// Gives no id that the lost history may have given.
+    fn pass_over(&mut self) {
+        let next = &mut self.root.next;
+        let from = CollectionId(next.collection);
+        for id in [&mut next.collection, &mut next.partition, &mut next.index, &mut next.replica] {
+            *id = id.saturating_add(PASSED_OVER);
+        }
+        next.row = next.row.saturating_add(ROWS_PASSED_OVER);
+        self.unseen.insert(from, CollectionId(next.collection));
     }
 
     /// Whether a node could go on alone: it belongs to the cluster, and every group has a replica there.
@@ -105,11 +126,26 @@ mod tests {
     #[test]
     fn i1_one_node_goes_on_under_a_new_id_and_the_others_are_gone_for_ever() {
         let mut state = formed(3, 3);
-        let next = state.root().next.replica;
+        let next = state.root().next.clone();
         apply(&mut state, recover(8, 2)).unwrap();
         let once = state.clone();
         apply(&mut state, recover(8, 2)).unwrap();
-        assert_eq!((state.root().cluster, state.root().next.replica), (Some(ClusterId(8)), next));
+        assert_eq!(state.root().cluster, Some(ClusterId(8)));
+        // What a lost history may have given is not given again, and its shards are not taken for dropped ones.
+        let now = &state.root().next;
+        for (now, then) in [
+            (now.collection, next.collection),
+            (now.partition, next.partition),
+            (now.index, next.index),
+            (now.replica, next.replica),
+        ] {
+            assert_eq!(now, then + PASSED_OVER, "once, not with each attempt");
+        }
+        assert_eq!(now.row, next.row + ROWS_PASSED_OVER);
+        let is_dropped = |id| state.is_dropped(CollectionId(id));
+        assert!(
+            !is_dropped(next.collection) && !is_dropped(now.collection - 1) && !is_dropped(now.collection)
+        );
         assert_eq!(state.root().groups, once.root().groups, "a repeated attempt changes nothing");
         for row in state.root().groups.values() {
             assert!(row.replicas.len() == 1 && row.replicas.values().all(|at| *at == NodeId(2)));

@@ -92,7 +92,12 @@ pub struct MetaState {
     pub(super) placement: Placement,
     /// What the last named requests did (I10).
     pub(super) requests: MetaRequests,
+    /// Ids that a lost history may have given ([`MetaState::unseen`]).
+    pub(super) unseen: Unseen,
 }
+
+/// Ids of collections that were passed over when a majority was lost, from the key up to below the value.
+pub type Unseen = BTreeMap<CollectionId, CollectionId>;
 
 /// Suggestions above this (the year 2500 and more) are a broken clock; taking them would use up the range.
 const SUGGESTED_MAX: Timestamp = Timestamp(1 << 62);
@@ -212,7 +217,17 @@ impl MetaState {
         let collections: BTreeMap<_, _> = rows.into_iter().map(|row| (row.id, Arc::new(row))).collect();
         let holds_name = |row: &&Arc<CollectionDescriptor>| row.phase != DdlPhase::Dropping;
         let names = collections.values().filter(holds_name).map(|row| (row.name.clone(), row.id)).collect();
-        MetaState { root, collections, names, placement, requests }
+        MetaState { root, collections, names, placement, requests, unseen: Unseen::new() }
+    }
+
+    /// The same state, with the ids that were passed over.
+    pub fn with_unseen(self, unseen: Unseen) -> MetaState {
+        MetaState { unseen, ..self }
+    }
+
+    /// Ids of collections that may have been given in a history that was lost with a majority, and are not given again.
+    pub fn unseen(&self) -> &Unseen {
+        &self.unseen
     }
 
     /// Everything but the collections.

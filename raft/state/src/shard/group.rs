@@ -52,8 +52,15 @@ impl GroupState {
     }
 
     fn create(&mut self, id: ShardId, schema: vecraft_types::CollectionSchema, applied: Applied) -> Outcome {
-        if self.shards.contains_key(&id) {
-            return Outcome { reply: Ok(applied), effects: Vec::new() };
+        if let Some(there) = self.shards.get(&id) {
+            // Made before: the same again. Of another collection under the same id nothing may ever be shown.
+            let is_same = there.schema == schema || there.schema.version > schema.version;
+            let reply = if is_same {
+                Ok(applied)
+            } else {
+                Err(Refusal::Malformed(format!("shard {id} has another schema")))
+            };
+            return Outcome { reply, effects: Vec::new() };
         }
         self.shards.insert(id, ShardState::new(id, schema.clone(), applied.position));
         Outcome { reply: Ok(applied), effects: vec![Effect::ShardCreated { shard: id, schema }] }

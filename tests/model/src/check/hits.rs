@@ -1,7 +1,7 @@
 //! Searches: exactly `min(k, matches)` hits (P5), each a matching row with its right score, once, nearest first.
 
 use super::{same_columns, shown, shows};
-use crate::cell::cells;
+use crate::cell::{Cell, cells};
 use crate::nearest::{Score, nearer};
 use crate::ops::ranges::Bounds;
 use crate::shape::Shape;
@@ -14,7 +14,7 @@ use vecraft_types::api::SearchReply;
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
     /// The query vectors.
-    pub queries: &'a [Vec<f32>],
+    pub queries: &'a [Cell],
     /// The place of the vector field.
     pub field: usize,
     /// How vectors are compared.
@@ -71,15 +71,15 @@ pub fn hits(
 fn one(
     places: &[usize],
     asked: &Asked<'_>,
-    query: &[f32],
+    query: &Cell,
     matching: &[&Row],
     scores: &[f32],
-    hits: &[Vec<crate::cell::Cell>],
+    hits: &[Vec<Cell>],
 ) -> Step<Found> {
     let metric = asked.metric;
     let mut ranked: Vec<(Score, &Row)> = matching
         .iter()
-        .map(|row| (Score::of(metric, query, row.cells[asked.field].vector()), *row))
+        .map(|row| (Score::of(metric, query, &row.cells[asked.field]), *row))
         .filter(|(score, _)| asked.bounds.contains(metric, score.value))
         .collect();
     ranked.sort_by(|a, b| nearer(metric, a.0.value, b.0.value));

@@ -1,8 +1,10 @@
 //! Comparing answers with the twin's.
 
+mod groups;
 mod hits;
 mod rows;
 
+pub use groups::{AskedGroups, groups};
 pub use hits::{Asked, Found, hits};
 pub use rows::{columns_of, rows};
 

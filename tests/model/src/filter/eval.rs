@@ -73,7 +73,7 @@ impl Operand {
                 Cell::Float(value) => Some(Lit::Float((*value).into())),
                 Cell::Double(value) => Some(Lit::Float(*value)),
                 Cell::Text(text) => Some(Lit::Text(text.clone())),
-                Cell::Null | Cell::Json(_) | Cell::Vector(_) => None,
+                Cell::Null | Cell::Json(_) | Cell::Vector(_) | Cell::Packed(..) => None,
             },
             Operand::Path(..) => scalar(&self.json(row)?),
             Operand::Arith(inner, op, by) => {

@@ -4,7 +4,7 @@ use super::COLLECTION;
 use crate::life::Life;
 use crate::{Step, broken};
 use vecraft_types::api::{Consistency, DeleteRequest, DeleteRows, QueryRequest, SearchRequest};
-use vecraft_types::{Code, ColumnData, Error};
+use vecraft_types::{Code, ColumnData, Error, Packed};
 
 impl Life {
     pub(crate) fn bad_input(&mut self) -> Step {
@@ -14,19 +14,43 @@ impl Life {
                 "another dimension",
                 self.bad_insert(|columns| {
                     for column in columns {
-                        if let ColumnData::FloatVector { dim, values } = column {
-                            (*dim, *values) =
-                                (*dim + 1, vec![0.0; values.len() / *dim as usize * (*dim as usize + 1)]);
+                        let rows = column.rows();
+                        match column {
+                            ColumnData::FloatVector { dim, values } => {
+                                *dim += 1;
+                                *values = vec![0.0; rows * *dim as usize];
+                            }
+                            ColumnData::PackedVector { kind, dim, bytes } => {
+                                *dim += 8;
+                                *bytes = vec![0; rows * kind.row_bytes(*dim)];
+                            }
+                            _ => {}
                         }
                     }
                 })?,
             ),
             1 => (
-                "NaN in a vector",
+                "NaN in a vector, or one of another type",
                 self.bad_insert(|columns| {
                     for column in columns {
-                        if let ColumnData::FloatVector { values, .. } = column {
-                            values.iter_mut().take(1).for_each(|value| *value = f32::NAN);
+                        match column {
+                            ColumnData::FloatVector { values, .. } => {
+                                values.iter_mut().take(1).for_each(|value| *value = f32::NAN);
+                            }
+                            ColumnData::PackedVector {
+                                kind: Packed::Float16 | Packed::BFloat16,
+                                bytes,
+                                ..
+                            } => {
+                                bytes.iter_mut().take(2).for_each(|byte| *byte = 0xff);
+                            }
+                            ColumnData::PackedVector { kind, dim, bytes } => {
+                                (*dim, *kind) = match kind {
+                                    Packed::Bit => (*dim / 8, Packed::Int8),
+                                    _ => (bytes.len() as u32, Packed::Bit),
+                                };
+                            }
+                            _ => {}
                         }
                     }
                 })?,
@@ -72,6 +96,7 @@ impl Life {
             limit,
             offset: 0,
             consistency: Consistency::Strong,
+            seen: Vec::new(),
         };
         let reply = self.node.ask("the query", |db, call| async move { db.query(call, request).await })?;
         Ok(reply.err().map(|error| error.code))
@@ -96,14 +121,16 @@ impl Life {
             partitions: Vec::new(),
             field: "v".to_owned(),
             dim: 33,
-            vectors: vec![0.0; 33],
+            vectors: vec![0.0; 33].into(),
             metric: None,
             limit: 3,
             offset: 0,
             filter: String::new(),
             params: Default::default(),
             output_fields: Vec::new(),
+            group_by: None,
             consistency: Consistency::Strong,
+            seen: Vec::new(),
         };
         let reply = self.node.ask("the search", |db, call| async move { db.search(call, request).await })?;
         Ok(reply.err().map(|error| error.code))

@@ -5,8 +5,8 @@ use crate::life::Life;
 use crate::twin::Index;
 use crate::{Step, broken};
 use std::collections::BTreeMap;
-use vecraft_types::Metric;
 use vecraft_types::api::{CreateIndex, DropIndex};
+use vecraft_types::{Metric, Packed};
 
 const TYPES: [&str; 12] = [
     "HNSW",
@@ -22,7 +22,20 @@ const TYPES: [&str; 12] = [
     "AUTOINDEX",
     "FLAT",
 ];
-const METRICS: [Metric; 3] = [Metric::L2, Metric::Ip, Metric::Cosine];
+const BIT_TYPES: [&str; 2] = ["BIN_FLAT", "AUTOINDEX"];
+const PACKED_TYPES: [&str; 11] = [
+    "HNSW",
+    "HNSW_SQ",
+    "HNSW_SQ",
+    "HNSW_PQ",
+    "IVF_FLAT",
+    "IVF_SQ8",
+    "IVF_PQ",
+    "IVF_RABITQ",
+    "SCANN",
+    "AUTOINDEX",
+    "FLAT",
+];
 
 impl Life {
     pub(crate) fn index(&mut self) -> Step {
@@ -36,11 +49,17 @@ impl Life {
 
     fn create_index(&mut self, place: usize) -> Step {
         let field = &self.twin.shape.fields()[place];
+        let types = match field.data_type.packed() {
+            None => &TYPES[..],
+            Some((Packed::Bit, _)) => &BIT_TYPES,
+            Some(_) => &PACKED_TYPES,
+        };
+        let metrics = field.data_type.metrics();
         let (field, dim) = (field.name.clone(), u64::from(field.data_type.dim().unwrap_or(1)));
         let index = Index {
             name: format!("by_{field}"),
-            index_type: self.rng.pick(&TYPES).copied().unwrap_or("FLAT"),
-            metric: self.rng.pick(&METRICS).copied().unwrap_or(Metric::L2),
+            index_type: self.rng.pick(types).copied().unwrap_or("FLAT"),
+            metric: self.rng.pick(metrics).copied().unwrap_or(Metric::L2),
             lists: self.rng.between(1, 12),
         };
         let params = match index.index_type {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod ddl;
 mod deletes;
+mod groups;
 mod indexes;
 mod inserts;
 pub mod ranges;

@@ -33,6 +33,7 @@ impl Life {
             limit,
             offset,
             consistency: self.draw_consistency(),
+            seen: Vec::new(),
         };
         self.note(format!(
             "query {:?} where {} limit {limit:?} offset {offset} at {:?}: {:?}",
@@ -55,6 +56,7 @@ impl Life {
             limit: None,
             offset: 0,
             consistency: self.draw_consistency(),
+            seen: Vec::new(),
         };
         self.note(format!("count {:?} where {}", request.partitions, request.filter));
         let found = self.send_query(request)?.count;
@@ -85,6 +87,7 @@ impl Life {
             limit,
             offset: 0,
             consistency: Consistency::Strong,
+            seen: Vec::new(),
         };
         let rows = self.send_query(all("*", Some(TOPK_MAX)))?.rows;
         let shape = &self.twin.shape;
@@ -126,6 +129,7 @@ impl Life {
             limit: None,
             offset: 0,
             consistency: Consistency::Strong,
+            seen: Vec::new(),
         })?;
         let column = reply.rows.batch.columns.first();
         let key = |row| column.and_then(|column| column.data.key(row));

@@ -2,6 +2,7 @@
 
 use super::ranges::{self, Bounds};
 use super::{COLLECTION, text_of, unexpected};
+use crate::cell::Cell;
 use crate::check::{self, Asked};
 use crate::life::Life;
 use crate::make;
@@ -9,10 +10,9 @@ use crate::nearest::Score;
 use crate::twin::Row;
 use crate::{Broken, Step};
 use std::collections::BTreeMap;
-use vecraft_types::Metric;
 use vecraft_types::api::SearchRequest;
-
-const METRICS: [Metric; 3] = [Metric::L2, Metric::Ip, Metric::Cosine];
+use vecraft_types::schema::is_scan;
+use vecraft_types::{Metric, QueryVectors};
 
 impl Life {
     pub(crate) fn search(&mut self) -> Step {
@@ -30,7 +30,7 @@ impl Life {
         let mut bounds = Bounds::default();
         if self.rng.chance(25) {
             queries.truncate(1);
-            let score = |row: &&Row| Score::of(metric, &queries[0], row.cells[field].vector());
+            let score = |row: &&Row| Score::of(metric, &queries[0], &row.cells[field]);
             let scores = self.twin.matching(&selection).iter().map(score).collect();
             bounds = ranges::draw(&mut self.rng, metric, scores);
             for (name, bound) in [("radius", bounds.radius), ("range_filter", bounds.near)] {
@@ -42,8 +42,8 @@ impl Life {
             partitions: selection.partitions.clone(),
             // The only vector field need not be named.
             field: if vectors.len() == 1 && self.rng.chance(50) { String::new() } else { name },
-            dim: queries[0].len() as u32,
-            vectors: queries.concat(),
+            dim: self.twin.shape.fields()[field].data_type.dim().unwrap_or(0),
+            vectors: query_vectors(&queries),
             metric: if self.twin.indexes.contains_key(&field) && self.rng.chance(50) {
                 None
             } else {
@@ -54,9 +54,13 @@ impl Life {
             filter: text_of(&selection),
             params,
             output_fields: self.draw_output(),
+            group_by: None,
             consistency: self.draw_consistency(),
+            seen: Vec::new(),
         };
-        let is_exact = self.twin.indexes.get(&field).is_none_or(|index| index.index_type == "FLAT");
+        let data_type = self.twin.shape.fields()[field].data_type;
+        let is_exact =
+            self.twin.indexes.get(&field).is_none_or(|index| is_scan(index.index_type, &data_type));
         self.note(format!(
             "search field {field} by {} vectors, {metric:?} {}, limit {limit} offset {offset} {:?} in {:?} where {} at {:?}: {:?}",
             queries.len(),
@@ -82,25 +86,26 @@ impl Life {
     }
 
     /// Query vectors: random ones, and some that are stored.
-    fn draw_queries(&mut self, field: usize) -> Vec<Vec<f32>> {
-        let dim = self.twin.shape.fields()[field].data_type.dim().unwrap_or(0) as usize;
+    pub(super) fn draw_queries(&mut self, field: usize) -> Vec<Cell> {
+        let data_type = self.twin.shape.fields()[field].data_type;
         let mut queries = Vec::new();
         for _ in 0..self.rng.between(1, 3) {
             let at = self.rng.below(self.twin.len() as u64) as usize;
-            let stored = self.twin.iter().nth(at).map(|row| row.cells[field].vector().to_vec());
+            let stored = self.twin.iter().nth(at).map(|row| row.cells[field].clone());
             queries.push(match stored {
                 Some(vector) if self.rng.chance(40) => vector,
-                _ => make::vector(&mut self.rng, &self.twin.shape, dim),
+                _ => make::vector(&mut self.rng, &self.twin.shape, data_type),
             });
         }
         queries
     }
 
     /// The metric, and parameters that look hard enough to find nearly everything.
-    fn draw_effort(&mut self, field: usize, k: usize) -> (Metric, BTreeMap<String, String>) {
+    pub(super) fn draw_effort(&mut self, field: usize, k: usize) -> (Metric, BTreeMap<String, String>) {
         let mut params = BTreeMap::new();
         let Some(index) = self.twin.indexes.get(&field) else {
-            return (self.rng.pick(&METRICS).copied().unwrap_or(Metric::L2), params);
+            let metrics = self.twin.shape.fields()[field].data_type.metrics();
+            return (self.rng.pick(metrics).copied().unwrap_or(Metric::L2), params);
         };
         let (name, effort) = match index.index_type {
             "HNSW" | "HNSW_SQ" | "HNSW_PQ" | "HNSWLIB" => ("ef", self.rng.between(100, 200).max(k as u64)),
@@ -117,5 +122,16 @@ impl Life {
             params.insert("rbq_query_bits".to_owned(), self.rng.between(0, 8).to_string());
         }
         (index.metric, params)
+    }
+}
+
+/// The vectors as a request has them; they are of one type.
+pub(super) fn query_vectors(queries: &[Cell]) -> QueryVectors {
+    match queries.first() {
+        Some(Cell::Packed(kind, _)) => {
+            let bytes = queries.iter().flat_map(|query| query.bytes().iter().copied()).collect();
+            QueryVectors::Packed { kind: *kind, bytes }
+        }
+        _ => QueryVectors::Float(queries.iter().flat_map(|query| query.floats().iter().copied()).collect()),
     }
 }

@@ -99,6 +99,8 @@ pub struct Figures {
     pub snapshots: u64,
     /// Starts that a damaged log refused.
     pub refused: u64,
+    /// Groups of one voter that became groups of all.
+    pub grown: u64,
     /// Replicas replaced after a wipe.
     pub replaced: u64,
     /// Troubles made.

@@ -8,6 +8,7 @@ use super::seats::Front;
 use crate::node::GROUP;
 use crate::rng::Rng;
 use crate::rows::{self, Row};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -55,8 +56,10 @@ pub struct Client {
     pub id: ClientId,
     common: Common,
     sequence: u64,
-    /// The largest timestamp it was told.
+    /// The largest timestamp that its writes were told.
     token: Timestamp,
+    /// What its reads were shown of each shard: up to when, and the newest change (I20).
+    read: BTreeMap<ShardId, (Timestamp, LogPosition)>,
 }
 
 impl Client {
@@ -69,6 +72,7 @@ impl Client {
             common: common.clone(),
             sequence: 0,
             token: Timestamp::ZERO,
+            read: BTreeMap::new(),
         }
     }
 
@@ -103,7 +107,8 @@ impl Client {
             let Some((shard, _)) = self.rng.pick(&shards).cloned() else { return };
             let level = match self.rng.below(10) {
                 0..5 => Consistency::Strong,
-                5..8 => Consistency::Bounded(self.world.plan.bound_ms, Timestamp::ZERO),
+                5..7 => Consistency::Bounded(self.world.plan.bound_ms, Timestamp::ZERO),
+                7 => Consistency::Session(self.token),
                 _ => Consistency::Eventually,
             };
             self.read(shard, level).await;

@@ -5,6 +5,7 @@ mod healing;
 use super::book::Book;
 use super::bug::Bug;
 use super::client::{Client, Common};
+use super::growing::grow_twice;
 use super::machine::{Ailment, Machine, Started, World};
 use super::net::Net;
 use super::plan::Plan;
@@ -57,8 +58,13 @@ impl Life {
         let replica = |node: u64| ReplicaId(10 + node);
         let voters: BTreeMap<_, _> =
             (1..=world.plan.nodes).map(|node| (replica(node), NodeId(node))).collect();
+        let birth = |id| match world.plan.grows {
+            true if id == 1 => Birth::Form([(replica(1), NodeId(1))].into()),
+            true => Birth::Join,
+            false => Birth::Form(voters.clone()),
+        };
         let machines = (1..=world.plan.nodes)
-            .map(|id| Machine::new(id, replica(id), Birth::Form(voters.clone()), rng.fork(10 + id), &world))
+            .map(|id| Machine::new(id, replica(id), birth(id), rng.fork(10 + id), &world))
             .collect();
         Life {
             next_replica: 11 + world.plan.nodes,
@@ -92,6 +98,9 @@ impl Life {
         for number in 0..self.world.plan.readers {
             let client = self.client(200 + number);
             self.clients.push(tokio::spawn(client.read_on()));
+        }
+        if self.world.plan.grows {
+            self.grow();
         }
         self.is_troubled = true;
         for _ in 0..self.world.plan.steps {
@@ -251,6 +260,14 @@ impl Life {
             let (world, rng) = (self.world.clone(), self.rng.fork(new.0));
             self.replacing = Some(tokio::spawn(replace_twice(world, node, old, new, rng)));
         }
+    }
+
+    /// Everybody else joins the lone voter, while clients write and the trouble begins. Nobody is replaced meanwhile.
+    fn grow(&mut self) {
+        let others = self.machines.iter().filter(|machine| machine.id != 1);
+        let newcomers = others.map(|machine| (machine.replica, NodeId(machine.id))).collect();
+        let (world, rng) = (self.world.clone(), self.rng.fork(2_000));
+        self.replacing = Some(tokio::spawn(grow_twice(world, newcomers, rng)));
     }
 
     /// The node's replica, when it is a voter of a group that is formed.

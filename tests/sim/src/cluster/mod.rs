@@ -30,6 +30,7 @@ pub mod bug;
 pub mod client;
 pub mod clock;
 pub mod disk;
+pub mod growing;
 pub mod invariants;
 pub mod kv;
 pub mod life;

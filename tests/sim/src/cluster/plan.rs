@@ -12,8 +12,10 @@ use vecraft_types::PkConflict;
 /// The circumstances of one cluster.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Voters.
+    /// Nodes, all of them voters in the end.
     pub nodes: u64,
+    /// The group is formed by node 1 alone and grows to all nodes under load.
+    pub grows: bool,
     /// Looks of the fate at the cluster; between two of them some time passes.
     pub steps: u64,
     /// That time, at most.
@@ -63,6 +65,7 @@ impl Plan {
             .collect();
         Plan {
             nodes: if rng.chance(70) { 3 } else { 5 },
+            grows: rng.chance(25),
             steps: rng.between(40, 120),
             step_ms_max: rng.between(100, 400),
             trouble: rng.between(5, 35),

@@ -8,12 +8,12 @@ use super::seats::Front;
 use crate::rng::Rng;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use vecraft_raft_host::{Error, Location};
+use vecraft_raft_host::{Error, Group, Location, Progress};
 use vecraft_types::{NodeId, ReplicaId};
 
 /// Entries that a learner may lack when it becomes a voter.
 const LAG_MAX: u64 = 20;
-const DEADLINE: Duration = Duration::from_secs(3);
+pub(super) const DEADLINE: Duration = Duration::from_secs(3);
 /// Between looking and doing, with [`Bug::ReplaceUnguarded`].
 const DAWDLING: Duration = Duration::from_millis(300);
 
@@ -38,6 +38,12 @@ async fn replace(world: &World, node: u64, old: ReplicaId, new: ReplicaId, mut r
     }
 }
 
+/// Whether the leader sees a follower near the tip.
+pub(super) fn is_near(group: &Group, replica: ReplicaId) -> bool {
+    let is_near = |progress: &Progress| progress.follower.replica == replica && progress.lag <= LAG_MAX;
+    group.progress().iter().any(is_near)
+}
+
 /// The next step; true when nothing is left to be done.
 async fn step(
     world: &World,
@@ -50,14 +56,15 @@ async fn step(
     group.read_index().await?;
     let members = group.members();
     let Some(mut expected) = members.id else { return Ok(false) };
-    let newcomer = Some((new, world.seats.log_end(new)));
-    world.book.with(|pages| pages.replacements.asks(Asked { seen: expected, newcomer }));
+    let wanted: BTreeSet<ReplicaId> =
+        members.voters.keys().copied().filter(|id| *id != old).chain([new]).collect();
+    let newcomers = vec![(new, world.seats.log_end(new))];
+    let asked = Asked { seen: expected, newcomers, voters: wanted.len() };
+    world.book.with(|pages| pages.replacements.asks(asked));
     if world.bug == Some(Bug::ReplaceUnguarded) {
         tokio::time::sleep(DAWDLING).await;
         expected = group.members().id.unwrap_or(expected);
     }
-    let wanted: BTreeSet<ReplicaId> =
-        members.voters.keys().copied().filter(|id| *id != old).chain([new]).collect();
     if members.location(new).is_none() {
         let learner = Location { replica: new, node: NodeId(node) };
         group.add_learner(expected, learner, DEADLINE).await?;
@@ -68,10 +75,7 @@ async fn step(
         return Ok(false);
     }
     if !members.voters.contains_key(&new) {
-        let is_near = |progress: &vecraft_raft_host::Progress| {
-            progress.follower.replica == new && progress.lag <= LAG_MAX
-        };
-        if group.progress().iter().any(is_near) || world.bug == Some(Bug::ReplaceTooEarly) {
+        if is_near(group, new) || world.bug == Some(Bug::ReplaceTooEarly) {
             let first = match world.bug {
                 Some(Bug::ReplaceInTwoSteps) => members.voters.keys().copied().chain([new]).collect(),
                 _ => wanted,

@@ -84,7 +84,7 @@ impl Simulation {
         if (is_writing || self.is_in_doubt) && self.bug != Some(Bug::CleanUpUnderCheckpoint) {
             return Ok(());
         }
-        match remove_unnamed(&self.machine.disk, &life.shards.replica.named()) {
+        match remove_unnamed(&self.machine.disk, &life.shards.replica) {
             _ if self.machine.fuse.is_blown() => return Err(Stop::Died),
             Ok(names) => self.trace.note(format!("{names} unnamed files removed")),
             Err(error) => self.trace.note(format!("cannot clean up: {error}")),

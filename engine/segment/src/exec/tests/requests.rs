@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::exec::*;
-use crate::testing::{DIM, KEY, NAME, Row, VECTOR, batch, schema};
+use crate::testing::{DIM, KEY, NAME, PACKED, Row, VECTOR, batch, schema};
 use crate::{Error, GrowingSegment, SealedSegment, Segment, ShardView, ViewRegistry, write_segment};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,8 +10,8 @@ use vecraft_expr::Filter;
 use vecraft_index::{Flat, SearchParams, VectorRows};
 use vecraft_storage::{Disk, SimDisk};
 use vecraft_types::{
-    ColumnData, DataType, FieldId, FieldSchema, LogPosition, Metric, PartitionId, PrimaryKey, SegmentId,
-    ShardId, Timestamp, Value,
+    ColumnData, DataType, FieldId, FieldSchema, LogPosition, Metric, Packed, PartitionId, PrimaryKey,
+    QueryVectors, SegmentId, ShardId, Timestamp, Value,
 };
 
 fn filled(rows: u64) -> (Arc<GrowingSegment>, ShardView) {
@@ -23,7 +23,11 @@ fn filled(rows: u64) -> (Arc<GrowingSegment>, ShardView) {
     (growing, ShardView::of(ShardId::default(), LogPosition(1), Timestamp(1), schema, [segment]))
 }
 
-fn plan(queries: &[f32], k: usize) -> SearchPlan<'_> {
+fn floats(values: &[f32]) -> QueryVectors {
+    QueryVectors::Float(values.to_vec())
+}
+
+fn plan(queries: &QueryVectors, k: usize) -> SearchPlan<'_> {
     let params = SearchParams::default();
     SearchPlan {
         field: VECTOR,
@@ -42,17 +46,37 @@ fn wrong_requests_are_refused() {
     let (_, view) = filled(10);
     let never = Cancel::never();
     assert!(matches!(
-        search(&view, &plan(&[0.0; 5], 1), never),
+        search(&view, &plan(&floats(&[0.0; 5]), 1), never),
         Err(Error::Dimension { expected: 4, got: 5 })
     ));
-    let on_key = SearchPlan { field: KEY, ..plan(&[0.0; 4], 1) };
+    let four = floats(&[0.0; 4]);
+    let on_key = SearchPlan { field: KEY, ..plan(&four, 1) };
     assert!(matches!(search(&view, &on_key, never), Err(Error::Field { field: KEY, .. })));
+    let refusal = |plan: &SearchPlan<'_>| match search(&view, plan, never) {
+        Err(Error::Field { field, what }) => {
+            assert_eq!(field, plan.field);
+            what
+        }
+        other => panic!("{other:?}"),
+    };
+    let (bits, bytes) = ((PACKED[0].0, Metric::Hamming), (PACKED[3].0, Metric::L2));
+    let of = |kind: Packed, bytes: usize| QueryVectors::Packed { kind, bytes: vec![0; bytes] };
+    let two = of(Packed::Bit, 4);
+    let on = |(field, metric), queries| SearchPlan { field, metric, ..plan(queries, 1) };
+    assert_eq!(search(&view, &on(bits, &two), never).unwrap().len(), 2);
+    assert_eq!(refusal(&on(bits, &four)), "is BinaryVector, not FloatVector");
+    assert_eq!(refusal(&on(bytes, &two)), "is Int8Vector, not BinaryVector");
+    assert_eq!(refusal(&on((VECTOR, Metric::L2), &two)), "is FloatVector, not BinaryVector");
+    assert_eq!(refusal(&on((bits.0, Metric::L2), &two)), "is not compared by L2");
+    assert_eq!(refusal(&on((VECTOR, Metric::Hamming), &four)), "is not compared by HAMMING");
+    let torn = of(Packed::Bit, 3);
+    assert!(matches!(search(&view, &on(bits, &torn), never), Err(Error::Dimension { expected: 16, .. })));
     let row = |segment, row| [RowAddress { segment: SegmentId(segment), row }];
     assert!(matches!(fetch(&view, &row(2, 0), &[KEY]), Err(Error::UnknownSegment(SegmentId(2)))));
     assert!(matches!(fetch(&view, &row(1, 10), &[KEY]), Err(Error::UnknownRow { row: 10, rows: 10, .. })));
     assert!(fetch(&view, &row(1, 9), &[KEY, NAME]).is_ok());
-    assert_eq!(search(&view, &plan(&[], 5), never).unwrap().len(), 0);
-    assert_eq!(search(&view, &plan(&[0.0; 4], 0), never).unwrap(), vec![vec![]]);
+    assert_eq!(search(&view, &plan(&floats(&[]), 5), never).unwrap().len(), 0);
+    assert_eq!(search(&view, &plan(&floats(&[0.0; 4]), 0), never).unwrap(), vec![vec![]]);
 }
 
 #[test]
@@ -88,7 +112,7 @@ fn a_cancelled_read_ends_with_an_error_and_soon() {
     let asked = AtomicUsize::new(0);
     let is_cancelled = || asked.fetch_add(1, Ordering::Relaxed) >= 5;
     let cancel = Cancel::when(&is_cancelled);
-    assert!(matches!(search(&view, &plan(&[0.0; 4], 5), cancel), Err(Error::Cancelled)));
+    assert!(matches!(search(&view, &plan(&floats(&[0.0; 4]), 5), cancel), Err(Error::Cancelled)));
     assert_eq!(asked.load(Ordering::Relaxed), 6);
     assert!(matches!(count(&view, None, None, cancel), Err(Error::Cancelled)));
     assert!(matches!(scan(&view, &ScanPlan::default(), cancel), Err(Error::Cancelled)));
@@ -135,8 +159,9 @@ fn an_index_over_other_rows_is_refused_and_one_of_another_metric_not_used() {
     sealed.attach_index(VECTOR, Arc::new(Flat::new(Metric::L2, zeros))).unwrap();
     let sealed = Segment::Sealed(Arc::new(sealed));
     let view = ShardView::of(ShardId::default(), LogPosition(1), Timestamp(1), Arc::new(schema()), [sealed]);
-    let hits =
-        |metric| search(&view, &SearchPlan { metric, ..plan(&[1.0; 4], 300) }, Cancel::never()).unwrap();
+    let hits = |metric| {
+        search(&view, &SearchPlan { metric, ..plan(&floats(&[1.0; 4]), 300) }, Cancel::never()).unwrap()
+    };
     assert!(hits(Metric::L2)[0].iter().all(|hit| hit.distance == 4.0), "the index's own rows answer");
     assert!(hits(Metric::Ip)[0].iter().any(|hit| hit.distance != hits(Metric::Ip)[0][0].distance));
 }
@@ -164,7 +189,7 @@ fn readers_of_published_views_see_whole_entries_while_apply_writes() {
                     // Each entry adds two rows and deletes the first of them.
                     let rows = count(&view, None, None, Cancel::never()).unwrap();
                     assert_eq!(rows, view.position.0, "position {}", view.position);
-                    let hits = search(&view, &plan(&[1.0; 4], 1_000_000), Cancel::never()).unwrap();
+                    let hits = search(&view, &plan(&floats(&[1.0; 4]), 1_000_000), Cancel::never()).unwrap();
                     assert_eq!(hits[0].len() as u64, rows);
                 }
             });

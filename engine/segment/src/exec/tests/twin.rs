@@ -2,28 +2,31 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::exec::*;
-use crate::testing::{DIM, Row, VECTOR, batch, mix, schema};
+use crate::testing::{DIM, PACKED, Row, VECTOR, batch, mix, packed, schema};
 use crate::{GrowingOptions, GrowingSegment, SealedSegment, Segment, ShardView, write_segment};
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::sync::Arc;
 use vecraft_expr::Filter;
 use vecraft_index::{IndexSpec, Range, SearchParams, Unwatched};
+use vecraft_kernel::PackedQuery;
 use vecraft_storage::{Disk, SimDisk};
-use vecraft_types::{LogPosition, Metric, PartitionId, PrimaryKey, RowRef, SegmentId, ShardId, Timestamp};
+use vecraft_types::{
+    LogPosition, Metric, PartitionId, PrimaryKey, QueryVectors, RowRef, SegmentId, ShardId, Timestamp,
+};
 
 /// A row with its whole history.
 #[derive(Clone)]
-struct Naive {
-    row: Row,
+pub(super) struct Naive {
+    pub(super) row: Row,
     partition: u64,
-    address: RowAddress,
+    pub(super) address: RowAddress,
     inserted: u64,
     deleted: u64,
 }
 
 /// One shard and its twin.
-struct Shard {
+pub(super) struct Shard {
     disk: Arc<dyn Disk>,
     schema: Arc<vecraft_types::CollectionSchema>,
     segments: Vec<Segment>,
@@ -70,7 +73,7 @@ impl Shard {
         }
     }
 
-    fn below(&self, n: usize) -> usize {
+    pub(super) fn below(&self, n: usize) -> usize {
         self.random.set(mix(self.random.get()));
         (self.random.get() % n.max(1) as u64) as usize
     }
@@ -178,6 +181,8 @@ impl Shard {
                     assert_eq!(scan(view, &plan, never).unwrap(), cut.cloned().collect::<Vec<_>>());
                 }
                 self.check_search(view, partitions, &filter, &matching);
+                self.check_groups(view, partitions, &filter, &matching);
+                self.check_packed_search(view, partitions, &filter, &matching);
                 self.check_fetch(view, &matching);
             }
         }
@@ -201,10 +206,11 @@ impl Shard {
                 let below = bounds[from + 1 + self.below(bounds.len() - from - 1)];
                 Range { from: bounds[from], below }
             });
+            let vectors = QueryVectors::Float(queries.clone());
             let plan = SearchPlan {
                 field: VECTOR,
                 metric,
-                queries: &queries,
+                queries: &vectors,
                 k,
                 partitions,
                 filter: Some(filter),
@@ -214,21 +220,40 @@ impl Shard {
             let answers = search(view, &plan, Cancel::never()).unwrap();
             assert_eq!(answers.len(), 2);
             for (hits, query) in answers.iter().zip(queries.chunks(DIM)) {
-                let mut wanted: Vec<(f32, RowAddress)> = matching
-                    .iter()
-                    .map(|naive| (vecraft_kernel::distance(metric, query, &naive.row.vector), naive.address))
-                    .collect();
-                wanted.retain(|(distance, _)| range.is_none_or(|range| range.contains(*distance)));
-                wanted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                wanted.truncate(k);
-                let found: Vec<(f32, RowAddress)> =
-                    hits.iter().map(|hit| (hit.distance, hit.address)).collect();
-                assert_eq!(found, wanted, "P5: min(k, matches) hits, {metric:?}");
-                assert!(
-                    hits.iter()
-                        .all(|hit| vecraft_kernel::internal_distance(metric, hit.score) == hit.distance)
-                );
+                let distance = |row: &Row| vecraft_kernel::distance(metric, query, &row.vector);
+                check_hits(&plan, hits, matching, distance);
             }
+        }
+    }
+
+    fn check_packed_search(
+        &self,
+        view: &ShardView,
+        partitions: Option<&[PartitionId]>,
+        filter: &Filter,
+        matching: &[&Naive],
+    ) {
+        let (field, kind, dim) = PACKED[self.below(PACKED.len())];
+        let metrics = self.schema.field_by_id(field).unwrap().data_type.metrics();
+        let metric = metrics[self.below(metrics.len())];
+        let rows: Vec<Vec<u8>> = (0..3).map(|_| packed(self.below(50) as i64, kind, dim)).collect();
+        let queries = QueryVectors::Packed { kind, bytes: rows.concat() };
+        let range = (self.below(2) == 0).then(|| Range { from: 0.0, below: [0.5, 4.0, 9.0][self.below(3)] });
+        let plan = SearchPlan {
+            field,
+            metric,
+            queries: &queries,
+            k: [1, 10, 5000][self.below(3)],
+            partitions,
+            filter: Some(filter),
+            range,
+            params: SearchParams::default(),
+        };
+        let answers = search(view, &plan, Cancel::never()).unwrap();
+        assert_eq!(answers.len(), 3);
+        for (hits, query) in answers.iter().zip(&rows) {
+            let query = PackedQuery::new(metric, kind, query).unwrap();
+            check_hits(&plan, hits, matching, |row| query.distance(&packed(row.key, kind, dim)));
         }
     }
 
@@ -246,6 +271,19 @@ impl Shard {
         assert_eq!(fetch_bytes(view, &addresses, &fields).unwrap(), fetched.bytes() as u64);
         assert_eq!(fetched, wanted);
     }
+}
+
+/// P5: the nearest min(k, matches) of the rows that match, in order, with what Milvus reports.
+fn check_hits(plan: &SearchPlan<'_>, hits: &[Hit], matching: &[&Naive], distance: impl Fn(&Row) -> f32) {
+    let mut wanted: Vec<(f32, RowAddress)> =
+        matching.iter().map(|naive| (distance(&naive.row), naive.address)).collect();
+    wanted.retain(|(distance, _)| plan.range.is_none_or(|range| range.contains(*distance)));
+    wanted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    wanted.truncate(plan.k);
+    let found: Vec<(f32, RowAddress)> = hits.iter().map(|hit| (hit.distance, hit.address)).collect();
+    assert_eq!(found, wanted, "P5: min(k, matches) hits, {:?}", plan.metric);
+    let is_reported = |hit: &Hit| vecraft_kernel::internal_distance(plan.metric, hit.score) == hit.distance;
+    assert!(hits.iter().all(is_reported));
 }
 
 fn reference(naive: &Naive) -> (PrimaryKey, RowRef) {

@@ -1,6 +1,7 @@
 //! A node that offers, with a real group of one voter, and a replica that receives, without Raft. Their disks and
 //! stores forget what was not synced.
 
+use crate::checkpoint;
 use crate::snapshot::{DiskFiles, Source, Throttle};
 use crate::{
     DataGroup, DataMachine, DataNode, Failures, Pressure, Routes, Space, Surroundings, WriteLimits, restore,
@@ -227,6 +228,21 @@ impl Receiver {
         self.disk.crash();
         self.kv.crash();
         (self.machine, self.views, self.routes, _) = machine(&self.around);
+    }
+
+    /// Is killed and comes back: what was written is there, synced or not.
+    pub fn restart(&mut self) {
+        (self.machine, self.views, self.routes, _) = machine(&self.around);
+    }
+
+    /// Writes a checkpoint of an empty replica at this position, with the mark of another.
+    pub fn checkpoint_at(&self, position: LogPosition, mark: &Mark) {
+        let mut machine = self.machine.lock();
+        machine.replica.advance(position);
+        let capture = machine.replica.capture();
+        let written =
+            checkpoint::write(&self.around.disk, &self.kv, capture, &mark.encode().unwrap()).unwrap();
+        machine.replica.install(written);
     }
 
     pub async fn fetch(&self, snapshot: &Incoming) -> std::result::Result<(), Failed> {

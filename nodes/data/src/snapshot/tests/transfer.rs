@@ -168,11 +168,11 @@ async fn only_files_of_the_group_are_read_and_only_such_are_taken() {
 
     // A snapshot of another group, and one with a path that leads away.
     let (snapshot, _offer) = origin.offer();
-    let mut content: crate::snapshot::content::Content =
-        vecraft_rpc::codec::decode(&snapshot.content).unwrap();
+    let read = crate::snapshot::content::Content::decode;
+    let mut content = read(&snapshot.content, GROUP, snapshot.mark.position()).unwrap();
     content.files_mut().for_each(|file| file.path = "groups/1/../../kv/CURRENT".to_owned());
     let mut evil = snapshot.clone();
-    evil.content = vecraft_rpc::codec::encode(&content).unwrap().into();
+    evil.content = content.encode().unwrap();
     let receiver = Receiver::new(&origin);
     let refused = receiver.fetch(&evil).await.unwrap_err().to_string();
     assert!(refused.contains("no file of this group"), "{refused}");

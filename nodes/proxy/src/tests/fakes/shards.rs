@@ -89,10 +89,12 @@ impl ShardWriter for FakeCluster {
 #[async_trait]
 impl ShardReader for FakeCluster {
     async fn search(&self, search: ShardSearch) -> Result<ShardHits> {
+        self.levels.lock().insert(search.shard, search.consistency);
         let (rows, timestamp) = self.matching(search.shard, &search.partitions, &search.filter)?;
         let mut hits = ShardHits { counts: vec![], scores: vec![], rows: RowBatch::default(), timestamp };
         let mut picked = vec![];
-        for query in search.vectors.chunks(search.dim as usize) {
+        let QueryVectors::Float(queries) = &*search.vectors else { panic!("only floats are compared here") };
+        for query in queries.chunks(search.dim as usize) {
             let mut scored: Vec<(f32, usize)> = (0..rows.rows)
                 .map(|row| {
                     let Some(ColumnData::FloatVector { values, dim }) =
@@ -110,7 +112,17 @@ impl ShardReader for FakeCluster {
                 })
                 .collect();
             scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            scored.truncate(search.k);
+            match search.group_by {
+                None => scored.truncate(search.k),
+                Some(by) => {
+                    let column = rows.column(by.field);
+                    let mut groups = Groups::new(search.k, by.size);
+                    for (score, row) in scored {
+                        groups.offer(column.unwrap().group_key(row).unwrap(), (score, row));
+                    }
+                    scored = groups.into_groups().concat();
+                }
+            }
             hits.counts.push(scored.len());
             let sign = if search.metric == Metric::L2 { 1.0 } else { -1.0 };
             hits.scores.extend(scored.iter().map(|(score, _)| score * sign));
@@ -121,6 +133,7 @@ impl ShardReader for FakeCluster {
     }
 
     async fn query(&self, query: ShardQuery) -> Result<ShardRows> {
+        self.levels.lock().insert(query.shard, query.consistency);
         let (mut rows, timestamp) = self.matching(query.shard, &query.partitions, &query.filter)?;
         let count = rows.rows as u64;
         if let Some(limit) = query.limit {

@@ -62,14 +62,16 @@ pub async fn search(
         partitions: Vec::new(),
         field: "vector".into(),
         dim: vectors.columns as u32,
-        vectors: vectors.row(query).to_vec(),
+        vectors: vectors.row(query).to_vec().into(),
         metric: None,
         limit: LIMIT,
         offset: 0,
         filter: filter.into(),
         params: BTreeMap::new(),
         output_fields: vec!["text".into(), "source".into()],
+        group_by: None,
         consistency: Consistency::Session(seen),
+        seen: Vec::new(),
     };
     let reply = db.search(Call::default(), request).await.map_err(|error| format!("search: {error}"))?;
     hits(&reply).ok_or_else(|| "search: the answer lacks a column that was asked for".to_owned())

@@ -20,6 +20,7 @@ impl Client {
         let fronts = self.world.seats.all();
         let Some(front) = self.rng.pick(&fronts).cloned() else { return false };
         let began = Instant::now();
+        let level = self.in_session(shard, level);
         let owed = self.owed(shard, level, began);
         let waited = match level {
             Consistency::Bounded(bound, _) if self.trusts_heartbeats(&front, bound) => Some(Ok(())),
@@ -43,14 +44,29 @@ impl Client {
             shown
         });
         self.judge(&front, level, owed, shown);
+        let read = self.read.entry(shard).or_default();
+        *read = (read.0.max(view.timestamp), read.1.max(shown));
         true
+    }
+
+    /// A session's reads carry what its earlier ones were shown, at whichever level and node, as `client/rust` does. Bounded
+    /// reads here are those of clients that have no session.
+    fn in_session(&self, shard: ShardId, level: Consistency) -> Consistency {
+        let (read, _) = self.read.get(&shard).copied().unwrap_or_default();
+        match level {
+            Consistency::Session(_) if self.world.bug != Some(Bug::SessionByWrites) => level.at_least(read),
+            _ => level,
+        }
     }
 
     /// Which rule says what the read owes, and the change it owes.
     fn owed(&self, shard: ShardId, level: Consistency, began: Instant) -> (&'static str, LogPosition) {
         self.world.book.with(|pages| match level {
             Consistency::Strong => ("I16", pages.owed(shard, began).max(pages.seen.before(shard, began))),
-            Consistency::Session(token) => ("I20", pages.owed_session(shard, token)),
+            Consistency::Session(token) => {
+                let (_, read) = self.read.get(&shard).copied().unwrap_or_default();
+                ("I20", pages.owed_session(shard, token).max(read))
+            }
             Consistency::Bounded(ms, _) => {
                 let moment =
                     began.checked_sub(Duration::from_millis(ms)).filter(|moment| *moment >= pages.began);

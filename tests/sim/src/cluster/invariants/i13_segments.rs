@@ -1,11 +1,13 @@
 //! I13, segments: the shard's log alone says which segments there are, on every replica; a start leaves only files of
-//! those that its checkpoint names.
+//! those that its checkpoint names, and of a snapshot that it still wants.
 
 use crate::cluster::book::Pages;
-use crate::invariants::{Check, ensure, i13_files};
+use crate::invariants::{Check, broken, ensure, i13_files};
+use crate::node::GROUP;
 use std::collections::BTreeSet;
+use vecraft_data::wanted_files;
 use vecraft_segment::{ShardView, ViewRegistry};
-use vecraft_storage::SimDisk;
+use vecraft_storage::{Kv, SimDisk};
 use vecraft_types::{LogPosition, SegmentId};
 
 const NAME: &str = "I13";
@@ -25,9 +27,12 @@ pub fn restored(
     node: u64,
     disk: &SimDisk,
     views: &ViewRegistry,
+    kv: &dyn Kv,
     at: Option<LogPosition>,
     pages: &Pages,
 ) -> Check {
-    i13_files::only_named(disk, views)?;
-    views.list().iter().try_for_each(|view| shown(node, view, at.unwrap_or_default(), pages))
+    let at = at.unwrap_or_default();
+    let wanted = wanted_files(kv, GROUP, at).map_err(|error| broken(NAME, error.to_string()))?;
+    i13_files::only_named(disk, views, &wanted)?;
+    views.list().iter().try_for_each(|view| shown(node, view, at, pages))
 }

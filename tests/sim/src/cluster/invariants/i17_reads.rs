@@ -1,7 +1,7 @@
 //! I15, I16, I17, I20, reads: each level sees what it promises, on any replica.
 //!
 //! Strong: every write acknowledged before the read began, and what any Strong read before it saw. Session: the client's own
-//! writes. Bounded: every write acknowledged longer ago than the bound. Eventually: some prefix of the log.
+//! writes, and what any read of the client before it was shown, on whichever replica. Bounded: every write acknowledged longer ago than the bound. Eventually: some prefix of the log.
 
 use crate::invariants::{Check, ensure};
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! I2, replacement: a replica is replaced by one joint change of the members that its author had seen, once the newcomer
-//! has caught up. There are never more voters than were formed, and never fewer.
+//! has caught up. There are never more voters than were formed, and never fewer; but one voter becomes as many as its
+//! author said, all at once, each of them caught up.
 
 use crate::invariants::{Check, broken, ensure};
 use std::collections::BTreeSet;
@@ -12,20 +13,23 @@ const NAME: &str = "I2";
 const LACKING_MAX: u64 = 100;
 
 /// A change that somebody asked the leader for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Asked {
     /// The members that it was decided on.
     pub seen: MembershipId,
-    /// The replica that is to become a voter, and where its log ended.
-    pub newcomer: Option<(ReplicaId, u64)>,
+    /// The replicas that are to become voters, and where their logs ended.
+    pub newcomers: Vec<(ReplicaId, u64)>,
+    /// How many voters there are to be.
+    pub voters: usize,
 }
 
 /// The members so far, in the order of the log.
 #[derive(Debug, Default)]
 pub struct Replacements {
     now: Members,
-    /// The voters before the joint change under way.
+    /// The voters before the joint change under way, and how many there must be after it.
     before: BTreeSet<ReplicaId>,
+    after: usize,
     asked: Vec<Asked>,
 }
 
@@ -43,7 +47,7 @@ impl Replacements {
         let (had, has) = (voters(&was), voters(members));
         match (was.is_joint, members.is_joint) {
             // The second half of a joint change, which the leader proposes by itself or somebody finishes.
-            (true, false) => ensure(has.len() == self.before.len() && has.is_subset(&had), NAME, || {
+            (true, false) => ensure(has.len() == self.after && has.is_subset(&had), NAME, || {
                 format!("{id}: {has:?} are the voters, there were {:?}", self.before)
             }),
             (true, true) => Err(broken(NAME, format!("{id}: {members:?} in the middle of {was:?}"))),
@@ -52,17 +56,24 @@ impl Replacements {
                 self.guarded(id, seen).map(drop)
             }
             (false, true) => {
-                self.before = had.clone();
                 let news: Vec<ReplicaId> = has.difference(&had).copied().collect();
-                let [newcomer] = news[..] else {
-                    return Err(broken(NAME, format!("{id}: {news:?} become voters at once beside {had:?}")));
-                };
-                ensure(was.learners.contains_key(&newcomer), NAME, || {
-                    format!("{id}: {newcomer} becomes a voter and was no learner")
+                // One in the place of one; a lone voter grows, and nobody leaves.
+                let grows = had.len() == 1 && news.len() > 1;
+                ensure(news.len() == 1 || grows, NAME, || {
+                    format!("{id}: {news:?} become voters at once beside {had:?}")
                 })?;
+                (self.after, self.before) = (if grows { has.len() } else { had.len() }, had);
+                for newcomer in &news {
+                    ensure(was.learners.contains_key(newcomer), NAME, || {
+                        format!("{id}: {newcomer} becomes a voter and was no learner")
+                    })?;
+                }
                 let asked = self.guarded(id, seen)?;
-                ensure(asked.iter().any(|asked| asked.is_near(newcomer, id.position())), NAME, || {
-                    format!("{id}: {newcomer} becomes a voter and has not caught up: {asked:?}")
+                let is_right = |asked: &Asked| {
+                    asked.voters == self.after && news.iter().all(|new| asked.is_near(*new, id.position()))
+                };
+                ensure(asked.iter().any(is_right), NAME, || {
+                    format!("{id}: {news:?} become voters and have not all caught up: {asked:?}")
                 })
             }
         }
@@ -70,7 +81,7 @@ impl Replacements {
 
     /// Those who asked for a change of just the members before it.
     fn guarded(&self, id: MembershipId, seen: MembershipId) -> Check<Vec<Asked>> {
-        let asked: Vec<Asked> = self.asked.iter().filter(|asked| asked.seen == seen).copied().collect();
+        let asked: Vec<Asked> = self.asked.iter().filter(|asked| asked.seen == seen).cloned().collect();
         ensure(!asked.is_empty(), NAME, || {
             format!("{id} changes {seen}, which nobody who asked for it had seen; asked: {:?}", self.asked)
         })?;
@@ -80,7 +91,8 @@ impl Replacements {
 
 impl Asked {
     fn is_near(&self, newcomer: ReplicaId, at: LogPosition) -> bool {
-        self.newcomer.is_some_and(|(replica, end)| replica == newcomer && end + LACKING_MAX >= at.0)
+        let is_it = |(replica, end): &(ReplicaId, u64)| *replica == newcomer && end + LACKING_MAX >= at.0;
+        self.newcomers.iter().any(is_it)
     }
 }
 

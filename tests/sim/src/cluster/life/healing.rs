@@ -11,7 +11,7 @@ use vecraft_types::LogPosition;
 use vecraft_types::api::Consistency;
 
 /// Without trouble a cluster is whole again within this.
-const HEAL_MAX: Duration = Duration::from_secs(90);
+const HEAL_MAX: Duration = Duration::from_secs(60);
 /// For a process to say how far its group is. One that has just died says nothing, and is only found dead by the look
 /// that comes after.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -21,6 +21,7 @@ impl Life {
     pub(super) async fn heal(&mut self) -> Lived {
         self.world.book.note("no trouble from here on");
         self.mend();
+        self.world.net.set_weather(self.world.plan.weather.without_loss());
         let began = Instant::now();
         for node in 1..=self.world.plan.nodes {
             self.machine(node).pace.recover();
@@ -40,7 +41,7 @@ impl Life {
     /// Says what is missing for a whole group: every node serves a voter, one leads, all have published what it has.
     async fn is_whole(&mut self) -> Result<(), String> {
         if self.replacing.as_ref().is_some_and(|replacing| !replacing.is_finished()) {
-            return Err("a wiped replica is not replaced".to_owned());
+            return Err("a wiped replica is not replaced, or a lone voter still alone".to_owned());
         }
         let fronts = self.world.seats.all();
         if fronts.len() as u64 != self.world.plan.nodes {

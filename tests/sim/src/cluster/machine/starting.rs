@@ -146,8 +146,9 @@ impl Machine {
         );
         // A start that dies on its way removes nothing any more.
         if !fuse.is_blown() {
-            let restored =
-                world.book.with(|pages| i13_segments::restored(self.id, &self.disk, &views, at, pages));
+            let restored = world.book.with(|pages| {
+                i13_segments::restored(self.id, &self.disk, &views, around.kv.as_ref(), at, pages)
+            });
             world.book.judge(restored);
         }
         views.list().iter().filter(|_| is_late).for_each(|view| shown.publish((**view).clone()));

@@ -1,0 +1,119 @@
+//! `scripts/cluster.sh` signals only processes that it started, whatever stands in its files.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_vecraft");
+
+/// A directory with the configuration of two nodes, on ports that are free.
+fn configured() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let doors: Vec<_> = (0..8).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let mut ports = doors.iter().map(|door| door.local_addr().unwrap().port());
+    let mut text = String::new();
+    for id in 1..=2 {
+        text +=
+            &format!("[[node]]\nid = {id}\ndata_dir = \"{}\"\n", dir.path().join(id.to_string()).display());
+        for door in ["milvus", "client", "node", "http"] {
+            text += &format!("{door}_port = {}\n", ports.next().unwrap());
+        }
+    }
+    let config = dir.path().join("cluster.toml");
+    fs::write(&config, text).unwrap();
+    fs::create_dir(dir.path().join("run")).unwrap();
+    (dir, config)
+}
+
+/// Whether it ended well, and what it said.
+fn cluster(dir: &Path, words: &[&str]) -> (bool, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/cluster.sh");
+    let mut command = Command::new("bash");
+    command.arg(script).args(words).env("VECRAFT_BIN", PROGRAM);
+    command.arg("--config").arg(dir.join("cluster.toml")).arg("--run").arg(dir.join("run"));
+    // To a file: a node that it starts would keep a pipe open.
+    let said = dir.join("said");
+    let file = fs::File::create(&said).unwrap();
+    let status = command.stdout(file.try_clone().unwrap()).stderr(file).status().unwrap();
+    (status.success(), fs::read_to_string(said).unwrap())
+}
+
+/// A program of somebody else.
+struct Stranger(Child);
+
+impl Stranger {
+    fn begin() -> Stranger {
+        Stranger(Command::new("sleep").arg("300").spawn().unwrap())
+    }
+
+    fn lives(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Ends what a failed test left.
+struct Down<'a>(&'a Path);
+
+impl Drop for Down<'_> {
+    fn drop(&mut self) {
+        cluster(self.0, &["down"]);
+    }
+}
+
+#[test]
+fn a_process_id_that_is_another_programs_by_now_is_never_signalled() {
+    let (dir, _config) = configured();
+    let dir = dir.path();
+    let mut stranger = Stranger::begin();
+    let pid = stranger.0.id();
+    // As an older script wrote it; with the start of a process that was there before; and what is no process at all.
+    for noted in
+        [format!("{pid}\n"), format!("{pid} 1\n"), "0\n".to_owned(), "-1\n".to_owned(), "x y\n".to_owned()]
+    {
+        fs::write(dir.join("run/node-2.pid"), &noted).unwrap();
+        let (is_done, said) = cluster(dir, &["kill", "2"]);
+        assert!(!is_done && said.contains("node 2 does not run"), "{noted}: {said}");
+        let (is_done, said) = cluster(dir, &["down", "2"]);
+        assert!(is_done && said.contains("node 2 does not run"), "{noted}: {said}");
+        let (is_done, said) = cluster(dir, &["status"]);
+        assert!(is_done && said.lines().all(|line| line.ends_with("not running")), "{noted}: {said}");
+        assert!(stranger.lives(), "{noted}");
+    }
+}
+
+#[test]
+fn what_it_started_is_known_again_and_stopped() {
+    let (dir, config) = configured();
+    let dir = dir.path();
+    // One node alone serves.
+    let text = fs::read_to_string(&config).unwrap();
+    let second = text.rfind("[[node]]").unwrap();
+    fs::write(&config, &text[..second]).unwrap();
+    let _down = Down(dir);
+    let (is_done, said) = cluster(dir, &["up"]);
+    assert!(is_done && said.contains("node 1 serves"), "{said}");
+    let noted = fs::read_to_string(dir.join("run/node-1.pid")).unwrap();
+    let pid = noted.split_whitespace().next().unwrap();
+    assert_eq!(noted.split_whitespace().count(), 2, "its start is noted: {noted}");
+    let (_, said) = cluster(dir, &["up"]);
+    assert!(said.contains(&format!("node 1 runs already (process {pid})")), "{said}");
+    // As an older script wrote it.
+    fs::write(dir.join("run/node-1.pid"), format!("{pid}\n")).unwrap();
+    let (_, said) = cluster(dir, &["status"]);
+    assert!(said.contains(pid) && said.trim_end().ends_with("OK"), "{said}");
+    let (is_done, said) = cluster(dir, &["restart", "1"]);
+    assert!(is_done && said.contains("node 1 stopped") && said.contains("node 1 serves"), "{said}");
+    let (is_done, said) = cluster(dir, &["kill", "1"]);
+    assert!(is_done && said.contains("node 1 killed"), "{said}");
+    let (_, said) = cluster(dir, &["status"]);
+    assert!(said.trim_end().ends_with("not running"), "{said}");
+}
