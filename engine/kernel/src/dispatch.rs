@@ -5,9 +5,9 @@ use crate::bytes::{self, ByteLoops};
 use crate::codes::{self, CodeLoops};
 use crate::columns::{self, ColumnLoops};
 use crate::halves::{self, HalfLoops};
-use crate::packed::{self, PackedLoops};
 use crate::scalar;
 use crate::shuffles::{self, ShuffleLoops};
+use crate::small_codes::{self, SmallCodeLoops};
 use std::sync::{LazyLock, OnceLock};
 
 type Pair = unsafe fn(&[f32], &[f32]) -> f32;
@@ -28,7 +28,7 @@ pub struct Kernels {
     pub(crate) bytes: &'static ByteLoops,
     pub(crate) halves: &'static HalfLoops,
     pub(crate) columns: &'static ColumnLoops,
-    pub(crate) packed: &'static PackedLoops,
+    pub(crate) small_codes: &'static SmallCodeLoops,
     pub(crate) shuffles: &'static ShuffleLoops,
 }
 
@@ -44,7 +44,7 @@ const SCALAR: Kernels = Kernels {
     bytes: &bytes::SCALAR,
     halves: &halves::SCALAR,
     columns: &columns::SCALAR,
-    packed: &packed::SCALAR,
+    small_codes: &small_codes::SCALAR,
     shuffles: &shuffles::SCALAR,
 };
 
@@ -63,7 +63,7 @@ const AVX2: Kernels = {
         bytes: &bytes::AVX2,
         halves: &halves::AVX2,
         columns: &columns::AVX2,
-        packed: &packed::AVX2,
+        small_codes: &small_codes::AVX2,
         shuffles: &shuffles::AVX2,
     }
 };
@@ -88,7 +88,7 @@ fn avx512() -> Kernels {
         bytes: if has_products && has_masks { &bytes::VNNI } else { &bytes::AVX2 },
         halves: if has_masks { &halves::AVX512 } else { &halves::AVX2 },
         columns: &columns::AVX512,
-        packed: if has_products { &packed::VNNI } else { &packed::AVX2 },
+        small_codes: if has_products { &small_codes::VNNI } else { &small_codes::AVX2 },
         shuffles: if has_bytes { &shuffles::AVX512 } else { &shuffles::AVX2 },
     }
 }

@@ -11,7 +11,7 @@ use super::Unasked;
 use super::linear::Coder;
 use crate::container::{Reader, Writer};
 use crate::{Result, SearchParams};
-use vecraft_kernel::{Kernels, PACKED_BLOCK, Packed};
+use vecraft_kernel::{Kernels, SMALL_CODES_BLOCK, SmallCodes};
 
 /// Step and low at the end of a code.
 const TAIL: usize = 8;
@@ -40,7 +40,7 @@ pub(crate) struct SmallQuery {
 }
 
 impl<const SIX: bool> SmallSq<SIX> {
-    const PACKED: Packed = if SIX { Packed::Six } else { Packed::Four };
+    const CODES: SmallCodes = if SIX { SmallCodes::Six } else { SmallCodes::Four };
 
     pub(crate) fn new(dim: usize) -> Self {
         SmallSq { dim, kernels: Kernels::active() }
@@ -80,12 +80,12 @@ impl<const SIX: bool> Coder for SmallSq<SIX> {
         if SIX { Unasked { times: 2, least: 20 } } else { Unasked { times: 4, least: 40 } };
 
     fn code_bytes(&self) -> usize {
-        Self::PACKED.row_bytes(self.dim) + TAIL
+        Self::CODES.row_bytes(self.dim) + TAIL
     }
 
     fn encode(&self, y: &mut [f32], out: &mut [u8]) -> f32 {
         let (low, high) = Self::range(y);
-        let largest = f32::from(Self::PACKED.largest());
+        let largest = f32::from(Self::CODES.largest());
         // Halves, so that the range of extreme values is still a number.
         let step = (high / largest - low / largest).max(0.0);
         let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
@@ -97,7 +97,7 @@ impl<const SIX: bool> Coder for SmallSq<SIX> {
             squared += f64::from(*y).powi(2);
         }
         let (packed, tail) = out.split_at_mut(out.len() - TAIL);
-        Self::PACKED.pack(&codes, packed);
+        Self::CODES.pack(&codes, packed);
         tail[..4].copy_from_slice(&step.to_le_bytes());
         tail[4..].copy_from_slice(&low.to_le_bytes());
         squared as f32
@@ -109,7 +109,7 @@ impl<const SIX: bool> Coder for SmallSq<SIX> {
         let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
         let mut factors: Vec<i8> = p.iter().map(|p| (p * inverse).round() as i8).collect();
         let sum: i32 = factors.iter().map(|factor| i32::from(*factor)).sum();
-        factors.resize(p.len().next_multiple_of(PACKED_BLOCK), 0);
+        factors.resize(p.len().next_multiple_of(SMALL_CODES_BLOCK), 0);
         let step = step * times;
         SmallQuery { factors, step, sum: step * sum as f32 }
     }
@@ -117,14 +117,14 @@ impl<const SIX: bool> Coder for SmallSq<SIX> {
     #[inline(always)]
     fn product(&self, query: &SmallQuery, codes: &[u8]) -> f32 {
         let (codes, step, low) = split(codes);
-        query.product(self.kernels.dot_packed(Self::PACKED, &query.factors, codes), step, low)
+        query.product(self.kernels.dot_small_codes(Self::CODES, &query.factors, codes), step, low)
     }
 
     #[inline(always)]
     fn products(&self, query: &SmallQuery, rows: [&[u8]; 4]) -> [f32; 4] {
         let rows = rows.map(split);
         let codes = rows.map(|(codes, _, _)| codes);
-        let sums = self.kernels.dot_packed4(Self::PACKED, &query.factors, codes);
+        let sums = self.kernels.dot_small_codes4(Self::CODES, &query.factors, codes);
         std::array::from_fn(|i| query.product(sums[i], rows[i].1, rows[i].2))
     }
 

@@ -19,21 +19,21 @@ mod vnni;
 use crate::{CODES_MAX, Kernels};
 
 /// Dimensions of a block.
-pub const PACKED_BLOCK: usize = 64;
+pub const SMALL_CODES_BLOCK: usize = 64;
 
 type One = unsafe fn(&[i8], &[u8]) -> i32;
 type Four = unsafe fn(&[i8], [&[u8]; 4]) -> [i32; 4];
 
 /// The loops of one instruction set.
 #[derive(Debug)]
-pub(crate) struct PackedLoops {
+pub(crate) struct SmallCodeLoops {
     four: One,
     four4: Four,
     six: One,
     six4: Four,
 }
 
-pub(crate) static SCALAR: PackedLoops = PackedLoops {
+pub(crate) static SCALAR: SmallCodeLoops = SmallCodeLoops {
     four: scalar::dot::<false>,
     four4: scalar::dot4::<false>,
     six: scalar::dot::<true>,
@@ -41,7 +41,7 @@ pub(crate) static SCALAR: PackedLoops = PackedLoops {
 };
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) static AVX2: PackedLoops = PackedLoops {
+pub(crate) static AVX2: SmallCodeLoops = SmallCodeLoops {
     four: avx2::dot::<false>,
     four4: avx2::dot4::<false>,
     six: avx2::dot::<true>,
@@ -49,7 +49,7 @@ pub(crate) static AVX2: PackedLoops = PackedLoops {
 };
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) static VNNI: PackedLoops = PackedLoops {
+pub(crate) static VNNI: SmallCodeLoops = SmallCodeLoops {
     four: vnni::dot::<false>,
     four4: vnni::dot4::<false>,
     six: vnni::dot::<true>,
@@ -58,42 +58,42 @@ pub(crate) static VNNI: PackedLoops = PackedLoops {
 
 /// Bits of a packed code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packed {
+pub enum SmallCodes {
     /// 0 to 15.
     Four,
     /// 0 to 63.
     Six,
 }
 
-impl Packed {
+impl SmallCodes {
     /// The largest code.
     pub fn largest(self) -> u8 {
         match self {
-            Packed::Four => 15,
-            Packed::Six => 63,
+            SmallCodes::Four => 15,
+            SmallCodes::Six => 63,
         }
     }
 
     /// Bytes of the codes of so many dimensions, which are padded to whole blocks.
     pub fn row_bytes(self, dim: usize) -> usize {
-        dim.div_ceil(PACKED_BLOCK) * self.block_bytes()
+        dim.div_ceil(SMALL_CODES_BLOCK) * self.block_bytes()
     }
 
     const fn block_bytes(self) -> usize {
         match self {
-            Packed::Four => 32,
-            Packed::Six => 48,
+            SmallCodes::Four => 32,
+            SmallCodes::Six => 48,
         }
     }
 
-    /// Packs one code a byte; what pads the last block is 0. Panics unless `out` has [`Packed::row_bytes`].
+    /// Packs one code a byte; what pads the last block is 0. Panics unless `out` has [`SmallCodes::row_bytes`].
     pub fn pack(self, codes: &[u8], out: &mut [u8]) {
         assert_eq!(out.len(), self.row_bytes(codes.len()), "dimensions differ");
         out.fill(0);
-        for (block, out) in codes.chunks(PACKED_BLOCK).zip(out.chunks_exact_mut(self.block_bytes())) {
+        for (block, out) in codes.chunks(SMALL_CODES_BLOCK).zip(out.chunks_exact_mut(self.block_bytes())) {
             for (i, code) in block.iter().enumerate() {
                 out[i % 32] |= (code & 15) << (i / 32 * 4);
-                if self == Packed::Six {
+                if self == SmallCodes::Six {
                     out[32 + i % 16] |= (code >> 4 & 3) << (i / 16 * 2);
                 }
             }
@@ -105,33 +105,33 @@ impl Kernels {
     /// Sum of codes times factors. Panics unless the factors fill whole blocks, are at most [`CODES_MAX`], and the row is
     /// as long as they are.
     #[inline]
-    pub fn dot_packed(&self, packed: Packed, factors: &[i8], row: &[u8]) -> i32 {
-        check(packed, factors, &[row]);
+    pub fn dot_small_codes(&self, kind: SmallCodes, factors: &[i8], row: &[u8]) -> i32 {
+        check(kind, factors, &[row]);
         // SAFETY (here and below): lengths are right, and the table exists only if the CPU has the features.
         unsafe {
-            match packed {
-                Packed::Four => (self.packed.four)(factors, row),
-                Packed::Six => (self.packed.six)(factors, row),
+            match kind {
+                SmallCodes::Four => (self.small_codes.four)(factors, row),
+                SmallCodes::Six => (self.small_codes.six)(factors, row),
             }
         }
     }
 
-    /// [`Kernels::dot_packed`] with four rows.
+    /// [`Kernels::dot_small_codes`] with four rows.
     #[inline]
-    pub fn dot_packed4(&self, packed: Packed, factors: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
-        check(packed, factors, &rows);
+    pub fn dot_small_codes4(&self, kind: SmallCodes, factors: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
+        check(kind, factors, &rows);
         unsafe {
-            match packed {
-                Packed::Four => (self.packed.four4)(factors, rows),
-                Packed::Six => (self.packed.six4)(factors, rows),
+            match kind {
+                SmallCodes::Four => (self.small_codes.four4)(factors, rows),
+                SmallCodes::Six => (self.small_codes.six4)(factors, rows),
             }
         }
     }
 }
 
 #[inline]
-fn check(packed: Packed, factors: &[i8], rows: &[&[u8]]) {
-    let wanted = factors.len() / PACKED_BLOCK * packed.block_bytes();
-    let is_right = factors.len().is_multiple_of(PACKED_BLOCK) && factors.len() <= CODES_MAX;
+fn check(kind: SmallCodes, factors: &[i8], rows: &[&[u8]]) {
+    let wanted = factors.len() / SMALL_CODES_BLOCK * kind.block_bytes();
+    let is_right = factors.len().is_multiple_of(SMALL_CODES_BLOCK) && factors.len() <= CODES_MAX;
     assert!(is_right && rows.iter().all(|row| row.len() == wanted), "dimensions differ");
 }

@@ -1,7 +1,7 @@
 //! The portable loops over packed codes: a block is unpacked, then summed. Integers: every instruction set gives the
 //! same number.
 
-const BLOCK: usize = super::PACKED_BLOCK;
+const BLOCK: usize = super::SMALL_CODES_BLOCK;
 
 #[inline(always)]
 fn unpack<const SIX: bool>(block: &[u8]) -> [u8; BLOCK] {
@@ -20,7 +20,7 @@ fn unpack<const SIX: bool>(block: &[u8]) -> [u8; BLOCK] {
     codes
 }
 
-/// Packed codes of `row` times factors; whole blocks.
+/// SmallCodes codes of `row` times factors; whole blocks.
 pub(crate) fn dot<const SIX: bool>(factors: &[i8], row: &[u8]) -> i32 {
     let bytes = if SIX { 48 } else { 32 };
     let (blocks, _) = factors.as_chunks::<BLOCK>();

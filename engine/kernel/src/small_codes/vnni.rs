@@ -7,7 +7,7 @@ use std::arch::x86_64::{
     _mm512_setzero_si512, _mm512_slli_epi16, _mm512_srlv_epi64,
 };
 
-const BLOCK: usize = super::PACKED_BLOCK;
+const BLOCK: usize = super::SMALL_CODES_BLOCK;
 
 /// The 64 codes of the block at `at`.
 ///
@@ -52,7 +52,7 @@ fn rows<const N: usize, const SIX: bool>(factors: &[i8], rows: [&[u8]; N]) -> [i
     out
 }
 
-/// Packed codes of `row` times factors; whole blocks.
+/// SmallCodes codes of `row` times factors; whole blocks.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx2")]
 pub(crate) fn dot<const SIX: bool>(factors: &[i8], row: &[u8]) -> i32 {
     let [sum] = rows::<1, SIX>(factors, [row]);

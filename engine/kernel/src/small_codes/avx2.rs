@@ -8,7 +8,7 @@ use std::arch::x86_64::{
     _mm256_srli_epi16,
 };
 
-const BLOCK: usize = super::PACKED_BLOCK;
+const BLOCK: usize = super::SMALL_CODES_BLOCK;
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -74,7 +74,7 @@ fn rows<const N: usize, const SIX: bool>(factors: &[i8], rows: [&[u8]; N]) -> [i
     out
 }
 
-/// Packed codes of `row` times factors; whole blocks.
+/// SmallCodes codes of `row` times factors; whole blocks.
 #[target_feature(enable = "avx2")]
 pub(crate) fn dot<const SIX: bool>(factors: &[i8], row: &[u8]) -> i32 {
     let [sum] = rows::<1, SIX>(factors, [row]);
