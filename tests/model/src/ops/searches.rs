@@ -109,7 +109,9 @@ impl Life {
         };
         let (name, effort) = match index.index_type {
             "HNSW" | "HNSW_SQ" | "HNSW_PQ" | "HNSWLIB" => ("ef", self.rng.between(100, 200).max(k as u64)),
-            "IVF_FLAT" | "IVF_SQ8" => ("nprobe", self.rng.between(index.lists.div_ceil(2), index.lists)),
+            "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" => {
+                ("nprobe", self.rng.between(index.lists.div_ceil(2), index.lists))
+            }
             "AUTOINDEX" => ("level", self.rng.between(3, 10)),
             _ => return (index.metric, params),
         };
