@@ -15,10 +15,22 @@ DENSE = "compat_narrow"
 DIM = 64
 ROWS = 500
 # Looking so hard that nothing is missed among so few rows.
+GRAPH, LISTS = {"M": 16, "efConstruction": 100}, {"nlist": 8}
 INDEXES = {
-    "COSINE": ("HNSW_SQ", {"M": 16, "efConstruction": 100}, {"ef": 400, "refine_k": 10}),
-    "L2": ("HNSW", {"M": 16, "efConstruction": 100}, {"ef": 400}),
-    "IP": ("IVF_FLAT", {"nlist": 8}, {"nprobe": 8}),
+    "COSINE": [
+        ("HNSW_SQ", GRAPH, {"ef": 400, "refine_k": 10}),
+        ("HNSW_PQ", GRAPH | {"m": 16, "nbits": 4}, {"ef": ROWS, "refine_k": 50}),
+        ("IVF_RABITQ", LISTS, {"nprobe": 8, "refine_k": 50}),
+    ],
+    "L2": [
+        ("HNSW", GRAPH, {"ef": 400}),
+        ("IVF_PQ", LISTS | {"m": 16, "nbits": 4}, {"nprobe": 8, "refine_k": 50}),
+    ],
+    "IP": [
+        ("IVF_FLAT", LISTS, {"nprobe": 8}),
+        ("IVF_SQ8", LISTS, {"nprobe": 8, "refine_k": 10}),
+        ("SCANN", LISTS, {"nprobe": 8, "reorder_k": ROWS}),
+    ],
 }
 KINDS = {
     "half": DataType.FLOAT16_VECTOR,
@@ -100,7 +112,7 @@ def bits(client):
 
 
 def dense(client):
-    """The other types, each field with each metric by FLAT in memory, and by an index of its own when flushed."""
+    """The other types, each field with each metric by FLAT in memory, and by indexes of each kind when flushed."""
     client.drop_collection(DENSE)
     schema = client.create_schema()
     schema.add_field("id", DataType.INT64, is_primary=True)
@@ -116,15 +128,16 @@ def dense(client):
             equal(bytes(row[name][0]), bytes(rows[name][row["id"]]), f"{name} comes back")
     step("float16, bfloat16, int8: schema, insert, query")
 
+    in_memory = {metric: [("FLAT", {}, {})] for metric in INDEXES}
     for flushed in (False, True):
         if flushed:
             client.flush(DENSE)
         for name in KINDS:
-            for metric in ("COSINE", "L2", "IP"):
+            tried = INDEXES if flushed else in_memory
+            for metric, (kind, build, look) in ((metric, how) for metric, hows in tried.items() for how in hows):
                 client.release_collection(DENSE)
                 client.drop_index(DENSE, name)
                 index = client.prepare_index_params()
-                kind, build, look = INDEXES[metric] if flushed else ("FLAT", {}, {})
                 index.add_index(name, index_type=kind, metric_type=metric, params=build)
                 client.create_index(DENSE, index)
                 equal(client.describe_index(DENSE, name)["state"], "Finished", "an index is built")
@@ -141,7 +154,8 @@ def dense(client):
                 best = sorted((score(row) for row in rows[name]), reverse=metric != "L2")
                 found = nearest(client, DENSE, query, metric, metric != "L2", score, rows[name], name, **look)
                 np.testing.assert_allclose(found, best[:10], rtol=2e-3, atol=1e-3)
-    step("COSINE, L2 and IP of each: FLAT in memory, HNSW_SQ, HNSW and IVF_FLAT flushed")
+    kinds = ", ".join(kind for hows in INDEXES.values() for kind, _, _ in hows)
+    step(f"COSINE, L2 and IP of each: FLAT in memory; flushed: {kinds}")
     client.drop_collection(DENSE)
 
 

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! recall INDEX METRIC DIM BASE.f32 QUERIES.f32 [KEY=VALUE ...]
-//!   INDEX    FLAT | HNSW | HNSW_SQ | IVF_FLAT | HNSWLIB      METRIC   L2 | IP | COSINE
+//!   INDEX    a type by its Milvus name (HNSW_SQ, IVF_RABITQ, ...)      METRIC   L2 | IP | COSINE
 //!   *.f32    little-endian f32, row after row, nothing else
 //!   KEY      build parameters (M, efConstruction, nlist), or
 //!            filter=0.1,0.5   shares of rows that pass a random filter; one table each
 //!            efforts=10,64    values of ef or nprobe to try
+//!            refine_k=4, reorder_k=100, rbq_query_bits=4   search parameters of indexes of codes
 //!            repeat=3         passes over the queries; the fastest counts
 //! ```
 //! The truth is the exact scan, so recall needs no third file. Queries a second are counted by the thread's CPU
@@ -106,6 +107,9 @@ fn main() {
         .collect();
     let shares: Vec<f64> = keys.remove("filter").map(|text| numbers(&text)).unwrap_or_default();
     let repeat: usize = keys.remove("repeat").and_then(|text| text.parse().ok()).unwrap_or(3);
+    let refine_k: Option<f32> = keys.remove("refine_k").and_then(|text| text.parse().ok());
+    let mut number = |name: &str| -> Option<usize> { keys.remove(name).and_then(|text| text.parse().ok()) };
+    let (reorder_k, rbq_query_bits) = (number("reorder_k"), number("rbq_query_bits"));
     let efforts = keys.remove("efforts").unwrap_or_else(|| "10,16,24,32,48,64,96,128,192,256".to_owned());
     let efforts: Vec<usize> = numbers(&efforts);
     let spec = IndexSpec::parse(index_type, &keys).unwrap();
@@ -131,7 +135,9 @@ fn main() {
             .collect();
         println!("share {:<6} effort recall@10       QPS  distances  strategy", share.unwrap_or(1.0));
         for &effort in &efforts {
-            let params = SearchParams { ef: Some(effort), nprobe: Some(effort), ..SearchParams::default() };
+            let given = Some(effort);
+            let coded = SearchParams { refine_k, reorder_k, rbq_query_bits, ..SearchParams::default() };
+            let params = SearchParams { ef: given, nprobe: given, ..coded };
             let (found, qps, distances, stats) =
                 measure(&*index, &queries, &truth, &params, filter.as_ref(), repeat);
             println!("{effort:>19} {found:>9.4} {qps:>9.0} {distances:>10}  {:?}", stats.strategy);

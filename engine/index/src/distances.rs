@@ -1,4 +1,4 @@
-//! What a graph is built and walked by: distances to rows, exact or from codes.
+//! What a graph is walked and built by: distances to rows, exact or from codes.
 
 use crate::scan::AHEAD;
 
@@ -14,9 +14,6 @@ pub(crate) trait Distances: Send + Sync {
     /// Number of rows.
     fn len(&self) -> usize;
 
-    /// A stored row as the query.
-    fn row_query(&self, row: u32) -> Self::Query<'_>;
-
     /// Distance of one row.
     fn one(&self, query: &Self::Query<'_>, row: u32) -> f32;
 
@@ -25,9 +22,6 @@ pub(crate) trait Distances: Send + Sync {
 
     /// Hints that a row will be read soon.
     fn prefetch(&self, row: u32);
-
-    /// True if a row, at `distance` from the stored row that `query` stands for, is as good as equal to it.
-    fn is_twin(&self, query: &Self::Query<'_>, distance: f32, row: u32) -> bool;
 
     /// Distances of `ids` into `out` (cleared first), rows ahead prefetched.
     #[inline]
@@ -41,4 +35,13 @@ pub(crate) trait Distances: Send + Sync {
         }
         out.extend(rest.iter().map(|&id| self.one(query, id)));
     }
+}
+
+/// Distances among the rows themselves: what a graph is built by.
+pub(crate) trait RowDistances: Distances {
+    /// A stored row as the query.
+    fn row_query(&self, row: u32) -> Self::Query<'_>;
+
+    /// True if a row, at `distance` from the stored row that `query` stands for, is as good as equal to it.
+    fn is_twin(&self, query: &Self::Query<'_>, distance: f32, row: u32) -> bool;
 }

@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 use vecraft_kernel::{Query, inverse_norm, packed_inverse_norm, prefetch_codes, prefetch_row, widened};
 use vecraft_types::{Metric, Packed};
@@ -200,6 +201,17 @@ impl VectorRows {
         match self.inner.packed {
             None => Cow::Borrowed(self.row(row)),
             Some(kind) => Cow::Owned(widened(kind, self.bytes(row))),
+        }
+    }
+
+    /// The values in a range of row `row`: in place, or widened. Panics if there are none such.
+    pub(crate) fn part(&self, row: u32, range: Range<usize>) -> Cow<'_, [f32]> {
+        match self.inner.packed {
+            None => Cow::Borrowed(&self.row(row)[range]),
+            Some(kind) => {
+                let width = self.inner.row_bytes / self.inner.dim;
+                Cow::Owned(widened(kind, &self.bytes(row)[range.start * width..range.end * width]))
+            }
         }
     }
 

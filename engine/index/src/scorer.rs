@@ -1,6 +1,6 @@
 //! Distances between a query and rows, and among rows, with the norms COSINE needs kept at hand.
 
-use crate::distances::Distances;
+use crate::distances::{Distances, RowDistances};
 use crate::{Rows, VectorRows, container};
 use rayon::prelude::*;
 use vecraft_kernel::Query;
@@ -60,6 +60,17 @@ impl Scorer {
     pub(crate) fn weight(&self, row: u32) -> f32 {
         if self.metric == Metric::Cosine { self.inverse_norm(row) } else { 1.0 }
     }
+
+    /// The mean of some rows (COSINE: of unit vectors); zero for none.
+    pub(crate) fn mean(&self, rows: &[u32]) -> Vec<f32> {
+        let mut sums = vec![0.0f64; self.rows.dim()];
+        for &row in rows {
+            let weight = f64::from(self.weight(row));
+            sums.iter_mut().zip(&*self.rows.values(row)).for_each(|(sum, x)| *sum += f64::from(*x) * weight);
+        }
+        let count = rows.len().max(1) as f64;
+        sums.into_iter().map(|sum| (sum / count) as f32).collect()
+    }
 }
 
 impl Distances for Scorer {
@@ -67,14 +78,6 @@ impl Distances for Scorer {
 
     fn len(&self) -> usize {
         self.rows.len()
-    }
-
-    #[inline]
-    fn row_query(&self, row: u32) -> Query<'_> {
-        match self.rows.packed() {
-            None => Query::of_row(self.metric, self.rows.row(row), self.inverse_norm(row)),
-            Some(kind) => Query::over_packed(self.metric, kind, self.rows.values(row)),
-        }
     }
 
     #[inline]
@@ -97,6 +100,16 @@ impl Distances for Scorer {
     #[inline(always)]
     fn prefetch(&self, row: u32) {
         self.rows.prefetch(row);
+    }
+}
+
+impl RowDistances for Scorer {
+    #[inline]
+    fn row_query(&self, row: u32) -> Query<'_> {
+        match self.rows.packed() {
+            None => Query::of_row(self.metric, self.rows.row(row), self.inverse_norm(row)),
+            Some(kind) => Query::over_packed(self.metric, kind, self.rows.values(row)),
+        }
     }
 
     fn is_twin(&self, _query: &Query<'_>, distance: f32, _row: u32) -> bool {

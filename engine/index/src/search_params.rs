@@ -1,6 +1,7 @@
 //! Search parameters: read against the declared index type, applied to whatever a segment has.
 
-use crate::spec::Params;
+use crate::params::Params;
+use crate::quant::Unasked;
 use crate::{Error, IndexSpec, Refine, Result};
 use std::collections::BTreeMap;
 
@@ -9,27 +10,30 @@ const EF_DEFAULT: usize = 64;
 /// Lists read when the user says nothing.
 const NPROBE_DEFAULT: usize = 8;
 
-/// Candidates refined when the user says nothing: a multiple of the limit, and at least so many.
-const REFINE_DEFAULT: usize = 2;
-const REFINE_LEAST: usize = 20;
-
 /// How hard to look. One value serves all segments of a collection, whatever index each has; what does not
 /// concern an index is not used by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SearchParams {
-    /// Breadth of the graph walk (HNSW, HNSW_SQ, HNSWLIB), in candidates.
+    /// Breadth of the graph walk (HNSW and its kin), in candidates.
     pub ef: Option<usize>,
-    /// Lists read (IVF_FLAT).
+    /// Lists read (IVF_FLAT and its kin).
     pub nprobe: Option<usize>,
     /// `AUTOINDEX`: effort from 1 (fast) to 10 (thorough).
     pub level: Option<usize>,
-    /// Candidates whose exact distance is taken, as a multiple of the limit (HNSW_SQ).
+    /// Candidates whose exact distance is taken, as a multiple of the limit (indexes of codes).
     pub refine_k: Option<f32>,
+    /// The same as a number (SCANN).
+    pub reorder_k: Option<usize>,
+    /// Bits of a query's numbers, 1 to 8; 0, the default, leaves them as they are (IVF_RABITQ).
+    pub rbq_query_bits: Option<usize>,
 }
+
+/// What Milvus 2.6 and its documentation call the bits of a query; either is taken.
+const QUERY_BITS: [&str; 2] = ["rbq_query_bits", "rbq_bits_query"];
 
 impl SearchParams {
     /// Reads the parameters of a search with limit `k` on a field whose index was declared as `spec`.
-    /// `ef` must be at least `k`, `nprobe` from 1 to `nlist`, `refine_k` at least 1; unknown keys are errors. The caller removes what
+    /// `ef` and `reorder_k` must be at least `k`, `nprobe` from 1 to `nlist`, `refine_k` at least 1; unknown keys are errors. The caller removes what
     /// belongs to the request (`metric_type`, `radius`, `offset`, ...).
     pub fn parse(spec: &IndexSpec, k: usize, params: &BTreeMap<String, String>) -> Result<SearchParams> {
         let mut keys = Params::new(params);
@@ -39,21 +43,36 @@ impl SearchParams {
             IndexSpec::Hnsw { .. } | IndexSpec::Hnswlib { .. } => {
                 out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
             }
-            IndexSpec::HnswSq { .. } => {
+            IndexSpec::HnswSq { .. } | IndexSpec::HnswPq { .. } => {
                 out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
                 out.refine_k = keys.at_least_one("refine_k")?;
             }
             IndexSpec::IvfFlat { nlist, .. } => out.nprobe = keys.integer("nprobe", 1..=*nlist)?,
+            IndexSpec::IvfSq8 { nlist, .. } | IndexSpec::IvfPq { nlist, .. } => {
+                out.nprobe = keys.integer("nprobe", 1..=*nlist)?;
+                out.refine_k = keys.at_least_one("refine_k")?;
+            }
+            IndexSpec::IvfRabitq { nlist, .. } => {
+                out.nprobe = keys.integer("nprobe", 1..=*nlist)?;
+                out.refine_k = keys.at_least_one("refine_k")?;
+                for name in QUERY_BITS {
+                    out.rbq_query_bits = keys.integer(name, 0..=8)?.or(out.rbq_query_bits);
+                }
+            }
+            IndexSpec::Scann { nlist, .. } => {
+                out.nprobe = keys.integer("nprobe", 1..=*nlist)?;
+                out.reorder_k = keys.integer("reorder_k", 1..=i32::MAX as usize)?;
+            }
             IndexSpec::Auto | IndexSpec::AutoGraph { .. } => {
                 out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
                 out.level = keys.integer("level", 1..=10)?;
             }
         }
-        if let Some(ef) = out.ef
-            && ef < k
-        {
-            let reason = format!("must be at least the limit, {k}, and at most {}", i32::MAX);
-            return Err(Error::parameter("ef", &ef.to_string(), reason));
+        for (name, given) in [("ef", out.ef), ("reorder_k", out.reorder_k)] {
+            if let Some(given) = given.filter(|given| *given < k) {
+                let reason = format!("must be at least the limit, {k}, and at most {}", i32::MAX);
+                return Err(Error::parameter(name, &given.to_string(), reason));
+            }
         }
         keys.finish(spec.type_name())?;
         Ok(out)
@@ -66,12 +85,15 @@ impl SearchParams {
         ef.max(k).min(rows.max(1))
     }
 
-    /// Candidates of a walk by codes, at breadth `ef`, whose exact distance is taken for `k` answers.
-    pub(crate) fn refined_for(&self, k: usize, ef: usize, refine: Refine) -> usize {
+    /// Candidates by codes, of at most `seen`, whose exact distance is taken for `k` answers.
+    pub(crate) fn refined_for(&self, k: usize, seen: usize, refine: Refine, unasked: Unasked) -> usize {
+        if let Some(reorder_k) = self.reorder_k {
+            return reorder_k;
+        }
         match (self.refine_k, refine) {
             (Some(times), _) => (k as f64 * f64::from(times)).ceil() as usize,
             (None, Refine::Off) => k,
-            (None, _) => ef.min(k.saturating_mul(REFINE_DEFAULT).max(REFINE_LEAST)),
+            (None, _) => seen.min(k.saturating_mul(unasked.times).max(unasked.least)),
         }
     }
 

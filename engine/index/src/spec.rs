@@ -1,56 +1,33 @@
 //! Milvus's index types and build parameters: read, checked, with errors that name the allowed range.
 
-use crate::{Error, Refine, Result, SqType};
+use crate::params::Params;
+use crate::{Error, PqShape, Refine, Result, SqType};
 use std::collections::BTreeMap;
 
 /// `AUTOINDEX` scans exactly below this many rows and builds a graph from there on.
 pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
 
 /// Index types a user can name, in the order errors list them.
-pub const SUPPORTED_TYPES: [&str; 7] =
-    ["AUTOINDEX", "BIN_FLAT", "FLAT", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT"];
+pub const SUPPORTED_TYPES: [&str; 12] = [
+    "AUTOINDEX",
+    "BIN_FLAT",
+    "FLAT",
+    "HNSW",
+    "HNSW_PQ",
+    "HNSW_SQ",
+    "HNSWLIB",
+    "IVF_FLAT",
+    "IVF_PQ",
+    "IVF_RABITQ",
+    "IVF_SQ8",
+    "SCANN",
+];
 
 /// Seed of builds; fixed, so that replicas and rebuilds give the same bytes.
 const SEED: u64 = 0x5EED_5EED_5EC7_0123;
 
 /// Milvus's upper limit of an integer parameter.
 const INT_MAX: usize = i32::MAX as usize;
-
-/// What an index is, once `AUTOINDEX` has been decided. The number is the one in the file header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u32)]
-pub enum IndexKind {
-    /// Exact scan.
-    Flat = 1,
-    /// Our graph.
-    Hnsw = 2,
-    /// Inverted lists around k-means centroids, vectors as they are.
-    IvfFlat = 3,
-    /// hnswlib-rs behind the same trait: the twin in tests and benches.
-    Hnswlib = 4,
-    /// Our graph over codes of one byte a dimension, with exact distances for the nearest.
-    HnswSq = 5,
-}
-
-impl IndexKind {
-    /// The name users write.
-    pub fn name(self) -> &'static str {
-        match self {
-            IndexKind::Flat => "FLAT",
-            IndexKind::Hnsw => "HNSW",
-            IndexKind::IvfFlat => "IVF_FLAT",
-            IndexKind::Hnswlib => "HNSWLIB",
-            IndexKind::HnswSq => "HNSW_SQ",
-        }
-    }
-
-    /// The kind of a file header's number.
-    pub(crate) fn from_number(number: u32) -> Option<IndexKind> {
-        [IndexKind::Flat, IndexKind::Hnsw, IndexKind::IvfFlat, IndexKind::Hnswlib, IndexKind::HnswSq]
-            .into_iter()
-            .find(|kind| *kind as u32 == number)
-    }
-}
 
 /// An index type with its build parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -79,10 +56,61 @@ pub enum IndexSpec {
         /// Seed of levels and insertion order.
         seed: u64,
     },
+    /// Our graph over product codes.
+    HnswPq {
+        /// As for HNSW.
+        m: usize,
+        /// As for HNSW.
+        ef_construction: usize,
+        /// How vectors are cut; default 32 parts of 8 bits.
+        shape: PqShape,
+        /// Which distances the answers are chosen by; default FP32.
+        refine: Refine,
+        /// Seed of levels, insertion order and codebooks.
+        seed: u64,
+    },
     /// Inverted lists.
     IvfFlat {
         /// Number of lists. 1..=65536, default 128; never more than there are rows.
         nlist: usize,
+        /// Seed of the k-means.
+        seed: u64,
+    },
+    /// Inverted lists of codes of one byte a dimension.
+    IvfSq8 {
+        /// As for IVF_FLAT.
+        nlist: usize,
+        /// Which distances the answers are chosen by; default FP32.
+        refine: Refine,
+        /// Seed of the k-means.
+        seed: u64,
+    },
+    /// Inverted lists of product codes.
+    IvfPq {
+        /// As for IVF_FLAT.
+        nlist: usize,
+        /// How vectors are cut; `m` has no default.
+        shape: PqShape,
+        /// Which distances the answers are chosen by; default FP32.
+        refine: Refine,
+        /// Seed of the k-means.
+        seed: u64,
+    },
+    /// Inverted lists of one bit a dimension.
+    IvfRabitq {
+        /// As for IVF_FLAT.
+        nlist: usize,
+        /// Which distances the answers are chosen by; default FP32.
+        refine: Refine,
+        /// Seed of the k-means and the rotation.
+        seed: u64,
+    },
+    /// Inverted lists of product codes of four bits for two dimensions.
+    Scann {
+        /// As for IVF_FLAT.
+        nlist: usize,
+        /// Whether more than `limit` candidates get exact distances unasked; default true. Rows are there anyway.
+        with_raw_data: bool,
         /// Seed of the k-means.
         seed: u64,
     },
@@ -120,21 +148,38 @@ impl IndexSpec {
             "" | "AUTOINDEX" => IndexSpec::Auto,
             // The same scan, of bits: which of the names a field takes is the schema's rule.
             "FLAT" | "BIN_FLAT" => IndexSpec::Flat,
-            "HNSW" | "HNSW_SQ" | "HNSWLIB" => {
+            "HNSW" | "HNSW_SQ" | "HNSW_PQ" | "HNSWLIB" => {
                 let m = keys.integer("M", 2..=2048)?.unwrap_or(30);
                 let ef_construction = keys.integer("efConstruction", 1..=INT_MAX)?.unwrap_or(360);
                 let seed = SEED;
                 match asked.as_str() {
                     "HNSW" => IndexSpec::Hnsw { m, ef_construction, seed },
                     "HNSWLIB" => IndexSpec::Hnswlib { m, ef_construction, seed },
+                    "HNSW_PQ" => {
+                        let (shape, refine) = (PqShape::take(&mut keys, Some(32))?, Refine::take(&mut keys)?);
+                        IndexSpec::HnswPq { m, ef_construction, shape, refine, seed }
+                    }
                     _ => {
                         let (sq_type, refine) = (SqType::take(&mut keys)?, Refine::take(&mut keys)?);
                         IndexSpec::HnswSq { m, ef_construction, sq_type, refine, seed }
                     }
                 }
             }
-            "IVF_FLAT" => {
-                IndexSpec::IvfFlat { nlist: keys.integer("nlist", 1..=65_536)?.unwrap_or(128), seed: SEED }
+            "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" => {
+                let (nlist, seed) = (keys.integer("nlist", 1..=65_536)?.unwrap_or(128), SEED);
+                match asked.as_str() {
+                    "IVF_FLAT" => IndexSpec::IvfFlat { nlist, seed },
+                    "IVF_PQ" => {
+                        let (shape, refine) = (PqShape::take(&mut keys, None)?, Refine::take(&mut keys)?);
+                        IndexSpec::IvfPq { nlist, shape, refine, seed }
+                    }
+                    "IVF_RABITQ" => IndexSpec::IvfRabitq { nlist, refine: Refine::take(&mut keys)?, seed },
+                    "SCANN" => {
+                        let with_raw_data = keys.flag("with_raw_data")?.unwrap_or(true);
+                        IndexSpec::Scann { nlist, with_raw_data, seed }
+                    }
+                    _ => IndexSpec::IvfSq8 { nlist, refine: Refine::take(&mut keys)?, seed },
+                }
             }
             _ => {
                 return Err(Error::UnsupportedType {
@@ -154,8 +199,13 @@ impl IndexSpec {
             IndexSpec::Flat => "FLAT",
             IndexSpec::Hnsw { .. } => "HNSW",
             IndexSpec::HnswSq { .. } => "HNSW_SQ",
+            IndexSpec::HnswPq { .. } => "HNSW_PQ",
             IndexSpec::Hnswlib { .. } => "HNSWLIB",
             IndexSpec::IvfFlat { .. } => "IVF_FLAT",
+            IndexSpec::IvfSq8 { .. } => "IVF_SQ8",
+            IndexSpec::IvfPq { .. } => "IVF_PQ",
+            IndexSpec::IvfRabitq { .. } => "IVF_RABITQ",
+            IndexSpec::Scann { .. } => "SCANN",
         }
     }
 
@@ -169,85 +219,48 @@ impl IndexSpec {
         }
     }
 
+    /// Refuses parameters that do not go with vectors of `dim` dimensions. [`crate::build`] takes them all the same and
+    /// cuts unevenly; Milvus's rule is that `m` divides the dimension.
+    pub fn check_dim(&self, dim: usize) -> Result<()> {
+        match self {
+            IndexSpec::IvfPq { shape, .. } | IndexSpec::HnswPq { shape, .. }
+                if !dim.is_multiple_of(shape.m) =>
+            {
+                let reason = format!("must divide the dimension of the vectors, {dim}");
+                Err(Error::parameter("m", &shape.m.to_string(), reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The effective build parameters, for describe-index answers.
     pub fn params(&self) -> BTreeMap<String, String> {
+        let graph = |m: usize, ef: usize| vec![("M", m.to_string()), ("efConstruction", ef.to_string())];
+        let lists = |nlist: usize| vec![("nlist", nlist.to_string())];
+        let cut = |shape: &PqShape| vec![("m", shape.m.to_string()), ("nbits", shape.nbits.to_string())];
         let pairs = match self {
             IndexSpec::Flat | IndexSpec::Auto | IndexSpec::AutoGraph { .. } => vec![],
             IndexSpec::Hnsw { m, ef_construction, .. } | IndexSpec::Hnswlib { m, ef_construction, .. } => {
-                vec![("M", *m), ("efConstruction", *ef_construction)]
+                graph(*m, *ef_construction)
             }
-            IndexSpec::HnswSq { m, ef_construction, .. } => {
-                vec![("M", *m), ("efConstruction", *ef_construction)]
+            IndexSpec::HnswSq { m, ef_construction, sq_type, refine, .. } => {
+                let sq_type = vec![("sq_type", sq_type.name().to_owned())];
+                [graph(*m, *ef_construction), sq_type, refine.params()].concat()
             }
-            IndexSpec::IvfFlat { nlist, .. } => vec![("nlist", *nlist)],
+            IndexSpec::HnswPq { m, ef_construction, shape, refine, .. } => {
+                [graph(*m, *ef_construction), cut(shape), refine.params()].concat()
+            }
+            IndexSpec::IvfFlat { nlist, .. } => lists(*nlist),
+            IndexSpec::Scann { nlist, with_raw_data, .. } => {
+                [lists(*nlist), vec![("with_raw_data", with_raw_data.to_string())]].concat()
+            }
+            IndexSpec::IvfSq8 { nlist, refine, .. } | IndexSpec::IvfRabitq { nlist, refine, .. } => {
+                [lists(*nlist), refine.params()].concat()
+            }
+            IndexSpec::IvfPq { nlist, shape, refine, .. } => {
+                [lists(*nlist), cut(shape), refine.params()].concat()
+            }
         };
-        let words = match self {
-            IndexSpec::HnswSq { sq_type, refine, .. } => {
-                [vec![("sq_type", sq_type.name())], refine.params()].concat()
-            }
-            _ => vec![],
-        };
-        let numbers = pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_string()));
-        numbers.chain(words.into_iter().map(|(key, word)| (key.to_owned(), word.to_owned()))).collect()
-    }
-}
-
-/// User parameters, of which every one must be taken.
-pub(crate) struct Params<'a> {
-    all: &'a BTreeMap<String, String>,
-    known: Vec<&'static str>,
-}
-
-impl<'a> Params<'a> {
-    pub(crate) fn new(all: &'a BTreeMap<String, String>) -> Self {
-        Params { all, known: Vec::new() }
-    }
-
-    /// An optional whole number within `range`.
-    pub(crate) fn integer(
-        &mut self,
-        name: &'static str,
-        range: std::ops::RangeInclusive<usize>,
-    ) -> Result<Option<usize>> {
-        self.known.push(name);
-        let Some(text) = self.all.get(name) else { return Ok(None) };
-        match text.trim().parse::<usize>() {
-            Ok(value) if range.contains(&value) => Ok(Some(value)),
-            _ => {
-                let reason = format!("must be a whole number from {} to {}", range.start(), range.end());
-                Err(Error::parameter(name, text, reason))
-            }
-        }
-    }
-
-    /// An optional number of at least 1, fractions allowed.
-    pub(crate) fn at_least_one(&mut self, name: &'static str) -> Result<Option<f32>> {
-        self.known.push(name);
-        let Some(text) = self.all.get(name) else { return Ok(None) };
-        match text.trim().parse::<f32>() {
-            Ok(value) if value >= 1.0 && value.is_finite() => Ok(Some(value)),
-            _ => Err(Error::parameter(name, text, "must be a number of at least 1")),
-        }
-    }
-
-    /// An optional word of a list, in any case; its place in the list.
-    pub(crate) fn word(&mut self, name: &'static str, words: &[&str]) -> Result<Option<usize>> {
-        self.known.push(name);
-        let Some(text) = self.all.get(name) else { return Ok(None) };
-        match words.iter().position(|word| word.eq_ignore_ascii_case(text.trim())) {
-            Some(at) => Ok(Some(at)),
-            None => Err(Error::parameter(name, text, format!("must be one of {}", words.join(", ")))),
-        }
-    }
-
-    /// Refuses what was not asked for.
-    pub(crate) fn finish(self, type_name: &str) -> Result<()> {
-        match self.all.iter().find(|(key, _)| !self.known.contains(&key.as_str())) {
-            None => Ok(()),
-            Some((key, value)) => {
-                let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
-                Err(Error::parameter(key, value, format!("unknown for {type_name}; known: {known}")))
-            }
-        }
+        pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 }

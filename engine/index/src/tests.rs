@@ -34,7 +34,11 @@ fn build_parameters() {
         Ok(&sq(&[("refine", "true"), ("refine_type", "BF16")])),
     );
     check("HNSW_SQ", &[("refine", "false"), ("refine_type", "SQ8")], Ok(&sq(&[("refine", "false")])));
-    check("HNSW_SQ", &[("sq_type", "SQ6")], Err("parameter sq_type = SQ6: must be one of SQ8"));
+    check(
+        "HNSW_SQ",
+        &[("sq_type", "SQ7")],
+        Err("parameter sq_type = SQ7: must be one of SQ4, SQ6, SQ8, BF16, FP16"),
+    );
     check("HNSW_SQ", &[("refine", "1")], Err("refine = 1: must be one of true, false"));
     check("HNSW_SQ", &[("refine_type", "FP64")], Err("must be one of SQ6, SQ8, FP16, BF16, FP32"));
     check("HNSW_SQ", &[("M", "1")], Err("parameter M = 1: must be a whole number from 2 to 2048"));
@@ -45,6 +49,38 @@ fn build_parameters() {
     );
     check("HNSW", &[("sq_type", "SQ8")], Err("unknown for HNSW; known: M, efConstruction"));
     check("IVF_FLAT", &[], Ok(&[("nlist", "128")]));
+    let list_sq8 = [("nlist", "128"), ("refine", "true"), ("refine_type", "FP32")];
+    check("IVF_SQ8", &[], Ok(&list_sq8));
+    check("ivf_sq8", &[("nlist", "4"), ("refine", "false")], Ok(&[("nlist", "4"), ("refine", "false")]));
+    check("IVF_SQ8", &[("nlist", "0")], Err("nlist = 0: must be a whole number from 1 to 65536"));
+    check("IVF_SQ8", &[("sq_type", "SQ8")], Err("unknown for IVF_SQ8; known: nlist, refine, refine_type"));
+    check("IVF_RABITQ", &[], Ok(&list_sq8));
+    check("IVF_RABITQ", &[("rbq_query_bits", "4")], Err("unknown for IVF_RABITQ; known: nlist, refine"));
+    check("SCANN", &[], Ok(&[("nlist", "128"), ("with_raw_data", "true")]));
+    check(
+        "scann",
+        &[("nlist", "4"), ("with_raw_data", "False")],
+        Ok(&[("nlist", "4"), ("with_raw_data", "false")]),
+    );
+    check("SCANN", &[("with_raw_data", "1")], Err("with_raw_data = 1: must be one of true, false"));
+    for sq_type in SQ_TYPES {
+        let spec = IndexSpec::parse("HNSW_SQ", &params(&[("sq_type", sq_type)])).unwrap();
+        assert_eq!(spec.params()["sq_type"], sq_type);
+    }
+    let cut = [("nlist", "128"), ("m", "8"), ("nbits", "8"), ("refine", "true"), ("refine_type", "FP32")];
+    check("IVF_PQ", &[("m", "8")], Ok(&cut));
+    check("IVF_PQ", &[], Err("parameter m = (not given): must be a whole number from 1 to 65536"));
+    check("IVF_PQ", &[("m", "65537")], Err("m = 65537: must be a whole number from 1 to 65536"));
+    check("IVF_PQ", &[("m", "8"), ("nbits", "25")], Err("nbits = 25: must be a whole number from 1 to 24"));
+    check(
+        "hnsw_pq",
+        &[("M", "8"), ("efConstruction", "80"), ("m", "4"), ("nbits", "4"), ("refine", "false")],
+        Ok(&[("M", "8"), ("efConstruction", "80"), ("m", "4"), ("nbits", "4"), ("refine", "false")]),
+    );
+    let pq = IndexSpec::parse("HNSW_PQ", &params(&[])).unwrap();
+    assert!(pq.check_dim(64).is_ok());
+    let error = pq.check_dim(48).unwrap_err().to_string();
+    assert_eq!(error, "parameter m = 32: must divide the dimension of the vectors, 48");
     check("", &[], Ok(&[]));
     check("AUTOINDEX", &[], Ok(&[]));
     check("FLAT", &[], Ok(&[]));
@@ -96,6 +132,29 @@ fn search_parameters() {
     check(&ivf, &[("nprobe", "64")], Ok(SearchParams { nprobe: Some(64), ..none }));
     check(&ivf, &[("nprobe", "65")], Err("nprobe = 65: must be a whole number from 1 to 64"));
     check(&ivf, &[("nprobe", "0")], Err("from 1 to 64"));
+    let ivf_sq8 = IndexSpec::parse("IVF_SQ8", &params(&[("nlist", "64")])).unwrap();
+    check(
+        &ivf_sq8,
+        &[("nprobe", "64"), ("refine_k", "4")],
+        Ok(SearchParams { nprobe: Some(64), refine_k: Some(4.0), ..none }),
+    );
+    check(&ivf_sq8, &[("nprobe", "65")], Err("nprobe = 65: must be a whole number from 1 to 64"));
+    check(&ivf_sq8, &[("ef", "64")], Err("ef = 64: unknown for IVF_SQ8; known: nprobe, refine_k"));
+    check(&ivf, &[("refine_k", "2")], Err("refine_k = 2: unknown for IVF_FLAT; known: nprobe"));
+    let rabitq = IndexSpec::parse("IVF_RABITQ", &params(&[("nlist", "64")])).unwrap();
+    let four_bits = SearchParams { rbq_query_bits: Some(4), ..none };
+    check(&rabitq, &[("rbq_query_bits", "4")], Ok(four_bits));
+    check(&rabitq, &[("rbq_bits_query", "4")], Ok(four_bits));
+    check(&rabitq, &[("rbq_query_bits", "9")], Err("rbq_query_bits = 9: must be a whole number from 0 to 8"));
+    check(
+        &rabitq,
+        &[("reorder_k", "50")],
+        Err("reorder_k = 50: unknown for IVF_RABITQ; known: nprobe, refine_k"),
+    );
+    let scann = IndexSpec::parse("SCANN", &params(&[("nlist", "64")])).unwrap();
+    check(&scann, &[("reorder_k", "50")], Ok(SearchParams { reorder_k: Some(50), ..none }));
+    check(&scann, &[("reorder_k", "9")], Err("parameter reorder_k = 9: must be at least the limit, 10"));
+    check(&scann, &[("refine_k", "2")], Err("refine_k = 2: unknown for SCANN; known: nprobe, reorder_k"));
     check(&IndexSpec::Auto, &[("level", "3")], Ok(SearchParams { level: Some(3), ..none }));
     check(&IndexSpec::Auto, &[("level", "11")], Err("from 1 to 10"));
     check(&IndexSpec::Flat, &[("ef", "64")], Err("unknown for FLAT"));

@@ -1,9 +1,11 @@
 //! The seam: what an index of vectors is, how one is built and opened.
 
 use crate::container::Reader;
+use crate::hnsw;
+use crate::ivf::{IvfPq, IvfRabitq, IvfSq8, Scann};
 use crate::{
-    BuildMonitor, Error, Flat, Hit, Hnsw, HnswSq, Hnswlib, IndexKind, IndexSpec, IvfFlat, Result,
-    SearchParams, SqType, VectorRows,
+    BuildMonitor, Error, Flat, Hit, Hnsw, Hnswlib, IndexKind, IndexSpec, IvfFlat, Result, SearchParams,
+    VectorRows,
 };
 use std::io::Write;
 use std::sync::Arc;
@@ -110,22 +112,44 @@ pub fn build(
     rows: VectorRows,
     monitor: &dyn BuildMonitor,
 ) -> Result<Arc<dyn VectorIndex>> {
+    let graph = |m: usize, ef_construction: usize, seed: u64| hnsw::Wanted {
+        metric,
+        rows: rows.clone(),
+        m,
+        ef_construction,
+        seed,
+        monitor,
+    };
     Ok(match spec.resolve(rows.len()) {
         IndexSpec::Flat | IndexSpec::Auto => Arc::new(Flat::new(metric, rows)),
         IndexSpec::Hnsw { m, ef_construction, seed } => {
             Arc::new(Hnsw::build(metric, rows, m, ef_construction, seed, monitor)?)
         }
         IndexSpec::AutoGraph { m, ef_construction, seed } => {
-            match HnswSq::build_if_fit(metric, rows.clone(), (m, ef_construction), seed, monitor)? {
-                Some(index) => Arc::new(index),
+            match graph(m, ef_construction, seed).build_sq8_if_fit()? {
+                Some(index) => index,
                 None => Arc::new(Hnsw::build(metric, rows, m, ef_construction, seed, monitor)?),
             }
         }
-        // One way of coding so far: `SqType` has one value.
-        IndexSpec::HnswSq { m, ef_construction, sq_type: SqType::Sq8, refine, seed } => {
-            Arc::new(HnswSq::build(metric, rows, (m, ef_construction), refine, seed, monitor)?)
+        IndexSpec::HnswSq { m, ef_construction, sq_type, refine, seed } => {
+            graph(m, ef_construction, seed).build_sq(sq_type, refine)?
+        }
+        IndexSpec::HnswPq { m, ef_construction, shape, refine, seed } => {
+            graph(m, ef_construction, seed).build_pq(shape, refine)?
         }
         IndexSpec::IvfFlat { nlist, seed } => Arc::new(IvfFlat::build(metric, rows, nlist, seed, monitor)?),
+        IndexSpec::IvfSq8 { nlist, refine, seed } => {
+            Arc::new(IvfSq8::build(metric, rows, (nlist, seed), refine, monitor)?)
+        }
+        IndexSpec::IvfPq { nlist, shape, refine, seed } => {
+            Arc::new(IvfPq::build(metric, rows, (nlist, seed), shape, refine, monitor)?)
+        }
+        IndexSpec::IvfRabitq { nlist, refine, seed } => {
+            Arc::new(IvfRabitq::build(metric, rows, (nlist, seed), refine, monitor)?)
+        }
+        IndexSpec::Scann { nlist, with_raw_data, seed } => {
+            Arc::new(Scann::build(metric, rows, (nlist, seed), with_raw_data, monitor)?)
+        }
         IndexSpec::Hnswlib { m, ef_construction, seed } => {
             Arc::new(Hnswlib::build(metric, rows, m, ef_construction, seed, monitor)?)
         }
@@ -139,8 +163,12 @@ pub fn open(file: &[u8], rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
     Ok(match kind {
         IndexKind::Flat => Arc::new(Flat::read(reader, rows)?),
         IndexKind::Hnsw => Arc::new(Hnsw::read(reader, rows)?),
-        IndexKind::HnswSq => Arc::new(HnswSq::read(reader, rows)?),
+        IndexKind::HnswSq | IndexKind::HnswPq => hnsw::open(kind, reader, rows)?,
         IndexKind::IvfFlat => Arc::new(IvfFlat::read(reader, rows)?),
+        IndexKind::IvfSq8 => Arc::new(IvfSq8::read(reader, rows)?),
+        IndexKind::IvfPq => Arc::new(IvfPq::read(reader, rows)?),
+        IndexKind::IvfRabitq => Arc::new(IvfRabitq::read(reader, rows)?),
+        IndexKind::Scann => Arc::new(Scann::read(reader, rows)?),
         IndexKind::Hnswlib => Arc::new(Hnswlib::read(reader, rows)?),
     })
 }

@@ -3,8 +3,11 @@
 use crate::bits::{self, BitLoops};
 use crate::bytes::{self, ByteLoops};
 use crate::codes::{self, CodeLoops};
+use crate::columns::{self, ColumnLoops};
 use crate::halves::{self, HalfLoops};
 use crate::scalar;
+use crate::shuffles::{self, ShuffleLoops};
+use crate::small_codes::{self, SmallCodeLoops};
 use std::sync::{LazyLock, OnceLock};
 
 type Pair = unsafe fn(&[f32], &[f32]) -> f32;
@@ -24,6 +27,9 @@ pub struct Kernels {
     pub(crate) bits: &'static BitLoops,
     pub(crate) bytes: &'static ByteLoops,
     pub(crate) halves: &'static HalfLoops,
+    pub(crate) columns: &'static ColumnLoops,
+    pub(crate) small_codes: &'static SmallCodeLoops,
+    pub(crate) shuffles: &'static ShuffleLoops,
 }
 
 const SCALAR: Kernels = Kernels {
@@ -37,6 +43,9 @@ const SCALAR: Kernels = Kernels {
     bits: &bits::SCALAR,
     bytes: &bytes::SCALAR,
     halves: &halves::SCALAR,
+    columns: &columns::SCALAR,
+    small_codes: &small_codes::SCALAR,
+    shuffles: &shuffles::SCALAR,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -53,6 +62,9 @@ const AVX2: Kernels = {
         bits: &bits::AVX2,
         bytes: &bytes::AVX2,
         halves: &halves::AVX2,
+        columns: &columns::AVX2,
+        small_codes: &small_codes::AVX2,
+        shuffles: &shuffles::AVX2,
     }
 };
 
@@ -75,6 +87,9 @@ fn avx512() -> Kernels {
         bits: if has_counts { &bits::VPOPCNT } else { &bits::AVX2 },
         bytes: if has_products && has_masks { &bytes::VNNI } else { &bytes::AVX2 },
         halves: if has_masks { &halves::AVX512 } else { &halves::AVX2 },
+        columns: &columns::AVX512,
+        small_codes: if has_products { &small_codes::VNNI } else { &small_codes::AVX2 },
+        shuffles: if has_bytes { &shuffles::AVX512 } else { &shuffles::AVX2 },
     }
 }
 

@@ -16,8 +16,8 @@
 //! A zero vector has cosine 0 with everything. A sum that overflows into NaN counts as infinitely far, so a
 //! total order always exists. [`reported_score`] and [`internal_distance`] are the only places that convert.
 //!
-//! Byte codes ([`Kernels::dot_codes`]), int8 ([`Kernels::dot_bytes`]) and bits ([`Kernels::hamming`], [`Kernels::jaccard`]) are counted in integers, the
-//! same on every instruction set.
+//! Byte codes ([`Kernels::dot_codes`]), smaller ones ([`Kernels::dot_small_codes`]), int8 ([`Kernels::dot_bytes`]) and bits
+//! ([`Kernels::hamming`], [`Kernels::jaccard`]) are counted in integers, the same on every instruction set.
 //!
 //! What holds: a batch gives bit for bit what the single call gives, on every instruction set; the sets differ
 //! from one another by rounding of f32 only (`dim * f32::EPSILON` times the sum of the absolute terms, tested).
@@ -32,6 +32,7 @@ mod avx512;
 mod bits;
 mod bytes;
 mod codes;
+mod columns;
 mod dispatch;
 mod halves;
 mod norm;
@@ -41,6 +42,8 @@ mod prefetch;
 mod query;
 mod scalar;
 mod score;
+mod shuffles;
+mod small_codes;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +58,8 @@ pub use pages::advise_huge_pages;
 pub use prefetch::{prefetch_codes, prefetch_row, prefetch_words};
 pub use query::Query;
 pub use score::{internal_distance, reported_score};
+pub use shuffles::{SHUFFLE_PARTS, SHUFFLE_ROWS};
+pub use small_codes::{SMALL_CODES_BLOCK, SmallCodes};
 
 use vecraft_types::Metric;
 

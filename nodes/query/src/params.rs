@@ -22,9 +22,13 @@ pub(crate) fn read(
             "ef" => &mut read.ef,
             "nprobe" => &mut read.nprobe,
             "level" => &mut read.level,
+            "reorder_k" => &mut read.reorder_k,
+            // 0 is a value: the query as it is.
+            "rbq_query_bits" | "rbq_bits_query" if text.trim() == "0" => continue,
+            "rbq_query_bits" | "rbq_bits_query" => &mut read.rbq_query_bits,
             _ => {
                 return Err(Error::invalid(format!(
-                    "search parameter {name:?} is unknown, known are ef, nprobe, level, refine_k, radius, range_filter"
+                    "search parameter {name:?} is unknown, known are ef, nprobe, level, refine_k, reorder_k, rbq_query_bits, radius, range_filter"
                 )));
             }
         };

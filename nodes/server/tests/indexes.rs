@@ -20,12 +20,12 @@ async fn i13_an_index_is_built_kept_mended_and_dropped() {
     let files = rig.index_files();
     assert_eq!(files.len(), 1, "{files:?}");
     assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
-    rig.check_filters().await;
+    rig.check_filters(&[]).await;
 
     // Deletes after the build: neither found nor counted among the k.
     rig.delete_below(1_000).await;
     assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
-    rig.check_filters().await;
+    rig.check_filters(&[]).await;
 
     // The same file after a restart: not one byte is written again.
     rig.restart().await;
@@ -50,7 +50,7 @@ async fn i13_an_index_is_built_kept_mended_and_dropped() {
     rig.drop_index().await;
     rig.wait_until_no_files().await;
     assert!(rig.recall(&[]).await >= 0.999);
-    rig.check_filters().await;
+    rig.check_filters(&[]).await;
 
     // Another type over the same segment; then the collection goes, and its files with it.
     rig.create_index("IVF_FLAT", &[("nlist", "64")]).await;
@@ -63,7 +63,14 @@ async fn i13_an_index_is_built_kept_mended_and_dropped() {
     rig.wait_until_built().await;
     assert_eq!(rig.index_files().len(), 1);
     assert!(rig.recall(&[("ef", "64"), ("refine_k", "1.5")]).await >= 0.95);
-    rig.check_filters().await;
+    rig.check_filters(&[]).await;
+    rig.drop_index().await;
+    rig.wait_until_no_files().await;
+    rig.create_index("IVF_SQ8", &[("nlist", "64"), ("refine", "true")]).await;
+    rig.wait_until_built().await;
+    assert_eq!(rig.index_files().len(), 1);
+    assert!(rig.recall(&[("nprobe", "32"), ("refine_k", "2")]).await >= 0.95);
+    rig.check_filters(&[("nprobe", "64"), ("refine_k", "2")]).await;
     rig.drop_collection().await;
     rig.wait_until_no_files().await;
     rig.stop().await;

@@ -26,7 +26,7 @@ pub struct Index {
     pub index_type: &'static str,
     /// Its metric.
     pub metric: Metric,
-    /// Lists of an IVF_FLAT.
+    /// Lists of an index that has lists.
     pub lists: u64,
 }
 

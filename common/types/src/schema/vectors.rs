@@ -58,7 +58,19 @@ fn goes_with(index_type: &str, data_type: &DataType) -> bool {
         None => index_type != "BIN_FLAT",
         Some((Packed::Bit, _)) => matches!(index_type, "BIN_FLAT" | "AUTOINDEX"),
         // The library behind HNSWLIB reads f32 in place.
-        Some(_) => matches!(index_type, "FLAT" | "AUTOINDEX" | "HNSW" | "HNSW_SQ" | "IVF_FLAT"),
+        Some(_) => matches!(
+            index_type,
+            "FLAT"
+                | "AUTOINDEX"
+                | "HNSW"
+                | "HNSW_SQ"
+                | "HNSW_PQ"
+                | "IVF_FLAT"
+                | "IVF_SQ8"
+                | "IVF_PQ"
+                | "IVF_RABITQ"
+                | "SCANN"
+        ),
     }
 }
 
@@ -67,7 +79,7 @@ fn served(data_type: &DataType) -> &'static str {
     match data_type.packed() {
         None => "FLAT, HNSW, AUTOINDEX and others",
         Some((Packed::Bit, _)) => "BIN_FLAT, AUTOINDEX",
-        Some(_) => "FLAT, HNSW, HNSW_SQ, IVF_FLAT, AUTOINDEX",
+        Some(_) => "FLAT, HNSW, HNSW_SQ, HNSW_PQ, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, AUTOINDEX",
     }
 }
 
@@ -105,9 +117,20 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_few_bits_have_the_graphs_of_floats_but_not_the_library() {
+    fn numbers_of_few_bits_have_the_indexes_of_floats_but_not_the_library() {
         for narrow in [DataType::Float16Vector { dim: 8 }, DataType::Int8Vector { dim: 8 }] {
-            for index_type in ["FLAT", "HNSW", "HNSW_SQ", "IVF_FLAT", "AUTOINDEX"] {
+            for index_type in [
+                "FLAT",
+                "HNSW",
+                "HNSW_SQ",
+                "HNSW_PQ",
+                "IVF_FLAT",
+                "IVF_SQ8",
+                "IVF_PQ",
+                "IVF_RABITQ",
+                "SCANN",
+                "AUTOINDEX",
+            ] {
                 check_vector_index(&field(narrow), index_type, None).unwrap();
                 assert_eq!(is_scan(index_type, &narrow), index_type == "FLAT");
             }

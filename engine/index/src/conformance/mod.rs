@@ -9,7 +9,7 @@ mod packed;
 mod recall;
 
 use crate::{
-    Hit, IndexSpec, Refine, Rows, SearchParams, SqType, Unwatched, VectorIndex, VectorRows, build,
+    Hit, IndexSpec, PqShape, Refine, Rows, SearchParams, SqType, Unwatched, VectorIndex, VectorRows, build,
     flat_search,
 };
 use std::sync::Arc;
@@ -39,21 +39,35 @@ pub(crate) fn subjects() -> Vec<Subject> {
     let subject = |spec, search, finds| Subject { spec, search, finds };
     let ef = SearchParams { ef: Some(128), ..SearchParams::default() };
     let nprobe = SearchParams { nprobe: Some(24), ..SearchParams::default() };
+    let sq =
+        |sq_type| IndexSpec::HnswSq { m: 16, ef_construction: 120, sq_type, refine: Refine::Fp32, seed: 7 };
+    let (refine, shape) = (Refine::Fp32, PqShape { m: 8, nbits: 8 });
     vec![
         subject(IndexSpec::Flat, SearchParams::default(), Finds::Everything),
         subject(IndexSpec::Hnsw { m: 16, ef_construction: 120, seed: 7 }, ef, Finds::AsStated),
+        subject(sq(SqType::Sq8), ef, Finds::AsStated),
+        subject(sq(SqType::Sq6), SearchParams { refine_k: Some(6.0), ..ef }, Finds::AsStated),
+        subject(sq(SqType::Sq4), SearchParams { ef: Some(256), refine_k: Some(25.0), ..ef }, Finds::AsStated),
+        subject(sq(SqType::Fp16), ef, Finds::AsStated),
         subject(
-            IndexSpec::HnswSq {
-                m: 16,
-                ef_construction: 120,
-                sq_type: SqType::Sq8,
-                refine: Refine::Fp32,
-                seed: 7,
-            },
-            ef,
+            IndexSpec::HnswPq { m: 16, ef_construction: 120, shape, refine, seed: 7 },
+            SearchParams { ef: Some(256), refine_k: Some(20.0), ..ef },
             Finds::AsStated,
         ),
         subject(IndexSpec::IvfFlat { nlist: 40, seed: 7 }, nprobe, Finds::AsStated),
+        subject(IndexSpec::IvfSq8 { nlist: 40, refine, seed: 7 }, nprobe, Finds::AsStated),
+        subject(IndexSpec::IvfPq { nlist: 40, shape, refine, seed: 7 }, nprobe, Finds::AsStated),
+        // One bit of few dimensions says little: many candidates.
+        subject(
+            IndexSpec::IvfRabitq { nlist: 40, refine, seed: 7 },
+            SearchParams { refine_k: Some(80.0), ..nprobe },
+            Finds::AsStated,
+        ),
+        subject(
+            IndexSpec::Scann { nlist: 40, with_raw_data: true, seed: 7 },
+            SearchParams { reorder_k: Some(600), ..nprobe },
+            Finds::AsStated,
+        ),
         subject(IndexSpec::Hnswlib { m: 16, ef_construction: 120, seed: 7 }, ef, Finds::OnEasyData),
     ]
 }

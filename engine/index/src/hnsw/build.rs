@@ -16,7 +16,7 @@ use super::repair;
 use super::scratch::ScratchPool;
 use super::select::select;
 use super::walk::{Scratch, descend, place, walk};
-use crate::distances::Distances;
+use crate::distances::RowDistances;
 use crate::random::{mix, unit};
 use crate::{BuildMonitor, Error, Result};
 use rayon::prelude::*;
@@ -54,7 +54,7 @@ struct Reverse {
 type Chosen = Vec<Vec<(f32, u32)>>;
 
 /// Builds the graph over all rows.
-pub(crate) fn build<D: Distances>(
+pub(crate) fn build<D: RowDistances>(
     scorer: &D,
     params: BuildParams,
     scratches: &ScratchPool,
@@ -90,7 +90,7 @@ fn level_of(params: BuildParams, row: u64) -> u8 {
     (-unit(params.seed, row).ln() * scale).min(LEVEL_MAX as f64) as u8
 }
 
-fn insert<D: Distances>(
+fn insert<D: RowDistances>(
     graph: &mut Graph,
     scorer: &D,
     params: BuildParams,
@@ -142,7 +142,7 @@ fn insert<D: Distances>(
 }
 
 /// Walks the frozen graph for a new node and chooses its links on each of its levels.
-fn choose_links<D: Distances>(
+fn choose_links<D: RowDistances>(
     graph: &Graph,
     scorer: &D,
     params: BuildParams,
@@ -166,7 +166,7 @@ fn choose_links<D: Distances>(
 }
 
 /// The new list of a target: old links and new sources, chosen again if they do not all fit.
-fn merged_list<D: Distances>(
+fn merged_list<D: RowDistances>(
     graph: &Graph,
     scorer: &D,
     group: &[Reverse],

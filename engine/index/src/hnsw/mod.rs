@@ -1,4 +1,4 @@
-//! Our graph index: HNSW over rows read in place, or over codes of them (`sq`).
+//! Our graph index: HNSW over rows read in place, or over codes of them (`coded`).
 //!
 //! One search: descend the upper levels to a good entry, walk level 0 best first with a pool of `ef`, answer
 //! the best `k`. A cost model chooses the way under a filter (`plan`), and a guard finishes by comparing every
@@ -11,15 +11,16 @@
 
 mod build;
 mod codec;
+mod coded;
 mod filtered;
 mod graph;
+mod kinds;
 mod plan;
 mod pool;
 mod repair;
 mod scratch;
 mod search;
 mod select;
-mod sq;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -27,7 +28,7 @@ mod tests_sq;
 mod visited;
 mod walk;
 
-pub use sq::HnswSq;
+pub(crate) use kinds::{Wanted, open};
 
 use crate::scorer::Scorer;
 use crate::vector_index::check_dim;

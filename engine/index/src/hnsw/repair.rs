@@ -7,13 +7,13 @@
 use super::graph::{Graph, NONE};
 use super::scratch::ScratchPool;
 use super::walk::{Scratch, walk};
-use crate::distances::Distances;
+use crate::distances::RowDistances;
 
 /// Reachable neighbours looked at for one with room.
 const BREADTH: usize = 64;
 
 /// Adds links until all nodes are reachable. Deterministic and serial. Returns how many links were added.
-pub(crate) fn connect_unreachable<D: Distances>(
+pub(crate) fn connect_unreachable<D: RowDistances>(
     graph: &mut Graph,
     scorer: &D,
     scratches: &ScratchPool,
@@ -70,7 +70,12 @@ fn has_room(graph: &Graph, node: u32) -> bool {
 }
 
 /// A walk from the entry sees reachable nodes only.
-fn near_with_room<D: Distances>(graph: &Graph, scorer: &D, node: u32, scratch: &mut Scratch) -> Option<u32> {
+fn near_with_room<D: RowDistances>(
+    graph: &Graph,
+    scorer: &D,
+    node: u32,
+    scratch: &mut Scratch,
+) -> Option<u32> {
     let query = scorer.row_query(node);
     let entry = (scorer.one(&query, graph.entry), graph.entry);
     walk(graph, scorer, &query, 0, &[entry], BREADTH, scratch);

@@ -17,14 +17,14 @@ use vecraft_types::Bitmap;
 const SEEDS: usize = 32;
 
 /// One search over a graph.
-pub(super) struct Search<'a, D: Distances> {
+pub(super) struct Search<'a, 'q, D: Distances + 'q> {
     pub(super) graph: &'a Graph,
     /// What the walk goes by, and the query made ready for it.
     pub(super) walked: &'a D,
-    pub(super) walked_query: &'a D::Query<'a>,
+    pub(super) walked_query: &'a D::Query<'q>,
     /// The rows themselves, and the query made ready for them.
     pub(super) exact: &'a Scorer,
-    pub(super) exact_query: &'a Query<'a>,
+    pub(super) exact_query: &'a Query<'q>,
     /// Candidates whose exact distance is taken, when the walk does not go by exact ones.
     pub(super) refined: Option<usize>,
     pub(super) scratches: &'a ScratchPool,
@@ -32,7 +32,7 @@ pub(super) struct Search<'a, D: Distances> {
     pub(super) ef: usize,
 }
 
-impl<D: Distances> Search<'_, D> {
+impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
     /// Only rows whose bit is set; all rows without a filter.
     pub(super) fn run(&self, filter: Option<&Bitmap>) -> SearchOutcome {
         let rows = self.graph.len();

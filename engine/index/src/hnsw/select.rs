@@ -5,14 +5,14 @@
 //! Gaussian clusters (measured); the conformance suite holds a test for it.
 
 use super::graph::NONE;
-use crate::distances::Distances;
+use crate::distances::RowDistances;
 
 /// Twins of the node kept at most, as a share of the capacity: a crowd of equal vectors would otherwise link
 /// only to itself and become an island.
 const TWINS_SHARE: usize = 4;
 
 /// Chooses at most `capacity` of `candidates` (sorted by distance to `node`, without it) into `out`.
-pub(crate) fn select<D: Distances>(
+pub(crate) fn select<D: RowDistances>(
     scorer: &D,
     node: &D::Query<'_>,
     candidates: &[(f32, u32)],
@@ -39,7 +39,7 @@ pub(crate) fn select<D: Distances>(
 }
 
 /// True if a kept link is nearer to `row` than the node (at `distance`) is.
-fn is_occluded<D: Distances>(scorer: &D, distance: f32, row: u32, kept: &[u32]) -> bool {
+fn is_occluded<D: RowDistances>(scorer: &D, distance: f32, row: u32, kept: &[u32]) -> bool {
     let query = scorer.row_query(row);
     let (groups, rest) = kept.as_chunks::<4>();
     groups.iter().any(|ids| scorer.four(&query, *ids).iter().any(|d| *d < distance))

@@ -3,7 +3,7 @@
 use super::graph::{Graph, NONE};
 use super::pool::Pool;
 use super::visited::Visited;
-use crate::distances::Distances;
+use crate::distances::{Distances, RowDistances};
 
 /// What one walk needs; kept and reused, so that a search allocates nothing but its answer.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub(crate) fn descend<D: Distances>(
 
 /// Where a row lies: the nearest node found on each level from the top down to 1. Rows whose places begin alike
 /// are near each other.
-pub(crate) fn place<D: Distances>(graph: &Graph, scorer: &D, row: u32, scratch: &mut Scratch) -> Vec<u32> {
+pub(crate) fn place<D: RowDistances>(graph: &Graph, scorer: &D, row: u32, scratch: &mut Scratch) -> Vec<u32> {
     let mut path = Vec::with_capacity(graph.top());
     descend_noting(graph, scorer, &scorer.row_query(row), 0, scratch, |node| path.push(node));
     path

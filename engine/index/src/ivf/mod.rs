@@ -1,30 +1,35 @@
 //! Inverted lists: rows grouped by their nearest of `nlist` centroids; a search reads the `nprobe` nearest lists.
 //!
-//! Lists hold row numbers only (4 bytes a row, ascending), the vectors are read in place. Under a filter
-//! lists are read on until `min(k, matches)` answers are found (P5) and a fair share of the matches is seen; few
-//! matches are compared without lists.
+//! [`IvfFlat`] holds row numbers only (4 bytes a row) and reads the vectors in place; [`IvfCoded`] compares codes, kept
+//! in list order, and takes exact distances of the nearest. How many lists are read under a filter: `probe`.
+//!
+//! They hold no vectors, know no deletes (those are cleared filter bits) and are immutable once built.
 
+mod blocks;
 mod codec;
-mod kmeans;
+mod coded;
+mod kinds;
+mod lists;
+mod probe;
+mod store;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use kinds::{IvfPq, IvfRabitq, IvfSq8, Scann};
+
 use crate::distances::Distances;
-use crate::scan::matches_within;
 use crate::scorer::Scorer;
-use crate::top_k::{pack, row_of};
 use crate::vector_index::check_dim;
 use crate::{
-    BuildMonitor, Error, IndexKind, IndexSpec, Result, SearchOutcome, SearchParams, SearchStats, Strategy,
-    TopK, VectorIndex, VectorRows, flat,
+    BuildMonitor, IndexKind, IndexSpec, Result, SearchOutcome, SearchParams, SearchStats, Strategy, TopK,
+    VectorIndex, VectorRows, flat,
 };
-use rayon::prelude::*;
+use lists::Lists;
+use probe::Probe;
 use std::io::Write;
 use vecraft_kernel::Query;
 use vecraft_types::{Bitmap, Metric};
 
-/// Rows assigned between two looks at the monitor.
-const ASSIGN_BATCH: usize = 2_048;
 /// Rows compared at a time.
 const BLOCK: usize = 256;
 
@@ -32,11 +37,7 @@ const BLOCK: usize = 256;
 pub struct IvfFlat {
     scorer: Scorer,
     seed: u64,
-    /// `nlist * dim` values; unit vectors for IP and COSINE.
-    centroids: Vec<f32>,
-    /// List `i` is `members[starts[i]..starts[i + 1]]`.
-    starts: Vec<u32>,
-    members: Vec<u32>,
+    lists: Lists,
 }
 
 impl IvfFlat {
@@ -49,49 +50,10 @@ impl IvfFlat {
         seed: u64,
         monitor: &dyn BuildMonitor,
     ) -> Result<IvfFlat> {
-        let count = rows.len();
-        let nlist = nlist.min(count);
+        let nlist = nlist.min(rows.len());
         let scorer = Scorer::new(metric, rows);
-        let centroids = kmeans::train(&scorer, nlist, seed, monitor)?;
-        let mut lists: Vec<u32> = Vec::with_capacity(count);
-        while lists.len() < count {
-            if monitor.cancelled() {
-                return Err(Error::Cancelled { done: lists.len(), total: count });
-            }
-            let batch = lists.len()..(lists.len() + ASSIGN_BATCH).min(count);
-            lists.par_extend(
-                batch.into_par_iter().map(|row| kmeans::nearest(&scorer, row as u32, &centroids).0),
-            );
-            monitor.progress(lists.len(), count);
-        }
-        let mut starts = vec![0u32; nlist + 1];
-        lists.iter().for_each(|&list| starts[list as usize + 1] += 1);
-        (0..nlist).for_each(|list| starts[list + 1] += starts[list]);
-        let mut next = starts.clone();
-        let mut members = vec![0u32; count];
-        for (row, &list) in lists.iter().enumerate() {
-            members[next[list as usize] as usize] = row as u32;
-            next[list as usize] += 1;
-        }
-        Ok(IvfFlat { scorer, seed, centroids, starts, members })
-    }
-
-    fn nlist(&self) -> usize {
-        self.starts.len() - 1
-    }
-
-    fn list(&self, list: u32) -> &[u32] {
-        &self.members[self.starts[list as usize] as usize..self.starts[list as usize + 1] as usize]
-    }
-
-    /// All lists, nearest centroid first.
-    fn lists_by_distance(&self, query: &[f32]) -> Vec<u32> {
-        let mut distances = vec![0.0; self.nlist()];
-        kmeans::centroid_query(self.scorer.metric, query).batch(&self.centroids, &mut distances);
-        let mut keys: Vec<u64> =
-            distances.iter().zip(0..).map(|(&distance, list)| pack(distance, list)).collect();
-        keys.sort_unstable();
-        keys.into_iter().map(row_of).collect()
+        let lists = Lists::build(&scorer, nlist, seed, monitor)?;
+        Ok(IvfFlat { scorer, seed, lists })
     }
 
     /// Compares the matching rows of one list.
@@ -104,7 +66,7 @@ impl IvfFlat {
         top: &mut TopK,
     ) -> usize {
         let mut compared = 0;
-        for block in self.list(list).chunks(BLOCK) {
+        for block in self.lists.rows(list).chunks(BLOCK) {
             ids.clear();
             ids.extend(block.iter().filter(|row| filter.is_none_or(|filter| filter.get(**row as usize))));
             self.scorer.many(query, ids, distances);
@@ -121,7 +83,7 @@ impl VectorIndex for IvfFlat {
     }
 
     fn spec(&self) -> IndexSpec {
-        IndexSpec::IvfFlat { nlist: self.nlist(), seed: self.seed }
+        IndexSpec::IvfFlat { nlist: self.lists.len(), seed: self.seed }
     }
 
     fn metric(&self) -> Metric {
@@ -133,10 +95,7 @@ impl VectorIndex for IvfFlat {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.scorer.memory_bytes()
-            + size_of_val(self.centroids.as_slice())
-            + size_of_val(self.starts.as_slice())
-            + size_of_val(self.members.as_slice())
+        self.scorer.memory_bytes() + self.lists.memory_bytes()
     }
 
     fn search_explained(
@@ -146,30 +105,22 @@ impl VectorIndex for IvfFlat {
         params: &SearchParams,
         filter: Option<&Bitmap>,
     ) -> Result<SearchOutcome> {
-        let rows = &self.scorer.rows;
+        let (rows, metric) = (&self.scorer.rows, self.scorer.metric);
         check_dim(rows.dim(), query)?;
-        let matches = filter.map_or(rows.len(), |filter| matches_within(filter, rows.len()));
-        let wanted = k.min(matches);
-        let nprobe = params.nprobe_for(self.nlist());
-        // Reading lists looks at each row's bit and at the centroids; few matches are cheaper to compare all.
-        let looked_at = self.nlist() + nprobe * rows.len() / self.nlist().max(1) / 8;
-        if matches <= 2 * k || matches <= looked_at {
-            return flat::exact(rows, self.scorer.metric, query, k, filter);
-        }
+        let Some(probe) = Probe::plan(&self.lists, k, params, filter) else {
+            return flat::exact(rows, metric, query, k, filter);
+        };
         let prepared = self.scorer.query(query);
-        let mut top = TopK::new(wanted);
+        let mut top = TopK::new(probe.wanted);
         let (mut ids, mut distances) = (Vec::new(), Vec::new());
-        // Under a filter `nprobe` means the matching rows that as many average lists hold: where the nearest lists
-        // hold few matches, more lists are read for about the same price.
-        let fair = filter.map_or(0, |_| nprobe * matches / self.nlist().max(1));
         let mut compared = 0;
-        for (read, list) in self.lists_by_distance(query).into_iter().enumerate() {
-            if read >= nprobe && top.len() >= wanted && compared >= fair {
+        for (read, list) in self.lists.by_distance(metric, query).into_iter().enumerate() {
+            if probe.is_done(read, top.len(), compared) {
                 break;
             }
             compared += self.read_list(&prepared, list, filter, (&mut ids, &mut distances), &mut top);
         }
-        let stats = SearchStats { strategy: Strategy::Lists, distances: compared + self.nlist() };
+        let stats = SearchStats { strategy: Strategy::Lists, distances: compared + self.lists.len() };
         Ok(SearchOutcome { hits: top.into_hits(), stats })
     }
 
@@ -180,6 +131,6 @@ impl VectorIndex for IvfFlat {
 
 impl std::fmt::Debug for IvfFlat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "IvfFlat({:?}, {:?}, nlist {})", self.scorer.metric, self.scorer.rows, self.nlist())
+        write!(f, "IvfFlat({:?}, {:?}, nlist {})", self.scorer.metric, self.scorer.rows, self.lists.len())
     }
 }

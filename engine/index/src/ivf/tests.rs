@@ -2,18 +2,20 @@
 
 use super::*;
 use crate::conformance::data::{clustered_rows, queries_near, random_rows};
+use crate::kmeans::{Centroids, Values};
 use crate::{Unwatched, flat_search};
 
 #[test]
 fn every_row_is_in_the_list_of_its_nearest_centroid() {
     for metric in crate::conformance::METRICS {
         let index = IvfFlat::build(metric, clustered_rows(1, 3_000, 8, 30), 40, 5, &Unwatched).unwrap();
+        let near = Centroids::new(metric, &index.lists.centroids, 8, Values::Raw);
         let mut seen = vec![0; 3_000];
-        for list in 0..index.nlist() as u32 {
-            assert!(index.list(list).is_sorted());
-            for &row in index.list(list) {
+        for list in 0..index.lists.len() as u32 {
+            assert!(index.lists.rows(list).is_sorted());
+            for &row in index.lists.rows(list) {
                 seen[row as usize] += 1;
-                assert_eq!(kmeans::nearest(&index.scorer, row, &index.centroids).0, list);
+                assert_eq!(near.nearest(&index.scorer.rows.values(row)).0, list);
             }
         }
         assert!(seen.iter().all(|times| *times == 1), "{metric:?}");
@@ -52,8 +54,8 @@ fn no_list_stays_empty_on_repeated_rows() {
     let values: Vec<f32> = (0..2_000).flat_map(|i| [(i % 100) as f32, 1.0]).collect();
     let rows = VectorRows::from_vec(2, values).unwrap();
     let index = IvfFlat::build(Metric::L2, rows, 80, 5, &Unwatched).unwrap();
-    let empty = (0..80).filter(|list| index.list(*list).is_empty()).count();
+    let empty = (0..80).filter(|list| index.lists.rows(*list).is_empty()).count();
     assert!(empty <= 20, "{empty} of 80 lists are empty");
     let more_lists_than_rows = IvfFlat::build(Metric::Ip, random_rows(6, 7, 3), 128, 5, &Unwatched).unwrap();
-    assert_eq!(more_lists_than_rows.nlist(), 7);
+    assert_eq!(more_lists_than_rows.lists.len(), 7);
 }

@@ -1,19 +1,32 @@
-//! The code rows of a segment, each on a cache line of its own.
+//! The code rows of a segment, in the order of the rows or of the lists they stand in.
 
-use super::Quantizer;
+use super::{Quantizer, RowQuantizer};
 use crate::aligned::AlignedWords;
 use crate::container::{Reader, Writer};
-use crate::distances::Distances;
+use crate::distances::{Distances, RowDistances};
 use crate::scorer::Scorer;
 use crate::{Result, VectorRows};
 use rayon::prelude::*;
 use vecraft_kernel::prefetch_codes;
 use vecraft_types::Metric;
 
-/// Code rows start at multiples of this.
-const LINE: usize = 64;
+/// Where code rows start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Each on a cache line of its own: for walks, which jump.
+    Lines,
+    /// One after the other, at multiples of 4 bytes: for lists, which are read from front to back, and for codes so
+    /// short that lines would be mostly padding.
+    Packed,
+}
 
-/// All rows as codes.
+impl Layout {
+    fn stride(self, row_bytes: usize) -> usize {
+        row_bytes.next_multiple_of(if self == Layout::Lines { 64 } else { 4 })
+    }
+}
+
+/// All rows as codes. "Row" here is a place in the order they were built in.
 #[derive(Clone)]
 pub(crate) struct Codes<Q> {
     pub(crate) quantizer: Q,
@@ -24,22 +37,32 @@ pub(crate) struct Codes<Q> {
 }
 
 impl<Q: Quantizer> Codes<Q> {
-    /// Learns from the rows and codes them, in parallel on the current rayon pool; the outcome does not depend
-    /// on threads.
-    pub(crate) fn build(scorer: &Scorer) -> Result<Codes<Q>> {
-        let mut codes = Codes::blank(Q::train(scorer), scorer.rows.len())?;
+    /// Codes the rows in their order, in parallel on the current rayon pool; the outcome does not depend on threads.
+    pub(crate) fn build(quantizer: Q, scorer: &Scorer, layout: Layout) -> Result<Codes<Q>> {
+        Self::build_in_order(quantizer, scorer, layout, |place| (place, &[]))
+    }
+
+    /// Codes the rows in another order: `at` names the row at each place, and the centre it is coded relative to.
+    pub(crate) fn build_in_order<'c>(
+        quantizer: Q,
+        scorer: &Scorer,
+        layout: Layout,
+        at: impl Fn(u32) -> (u32, &'c [f32]) + Sync,
+    ) -> Result<Codes<Q>> {
+        let mut codes = Codes::blank(quantizer, scorer.rows.len(), layout)?;
         let (row_bytes, stride) = (codes.row_bytes, codes.stride);
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(codes.words.as_mut_slice());
-        bytes.par_chunks_exact_mut(stride).enumerate().for_each(|(row, out)| {
-            let row = row as u32;
-            codes.quantizer.encode(&scorer.rows.values(row), scorer.weight(row), &mut out[..row_bytes]);
+        bytes.par_chunks_exact_mut(stride).enumerate().for_each(|(place, out)| {
+            let (row, centre) = at(place as u32);
+            let values = scorer.rows.values(row);
+            codes.quantizer.encode(&values, scorer.weight(row), centre, &mut out[..row_bytes]);
         });
         Ok(codes)
     }
 
-    fn blank(quantizer: Q, len: usize) -> Result<Codes<Q>> {
+    fn blank(quantizer: Q, len: usize, layout: Layout) -> Result<Codes<Q>> {
         let row_bytes = quantizer.row_bytes();
-        let stride = row_bytes.next_multiple_of(LINE);
+        let stride = layout.stride(row_bytes);
         Ok(Codes { quantizer, len, row_bytes, stride, words: AlignedWords::new(len * stride / 4, 0)? })
     }
 
@@ -58,8 +81,13 @@ impl<Q: Quantizer> Codes<Q> {
         writer.slice(self.words.as_slice())
     }
 
-    pub(crate) fn read(reader: &mut Reader<'_>, metric: Metric, rows: &VectorRows) -> Result<Codes<Q>> {
-        let mut codes = Codes::blank(Q::read(reader, metric, rows)?, rows.len())?;
+    pub(crate) fn read(
+        reader: &mut Reader<'_>,
+        metric: Metric,
+        rows: &VectorRows,
+        layout: Layout,
+    ) -> Result<Codes<Q>> {
+        let mut codes = Codes::blank(Q::read(reader, metric, rows)?, rows.len(), layout)?;
         let words = codes.words.as_mut_slice();
         let bytes = reader.slice_bytes::<u32>(words.len(), "codes")?;
         bytemuck::cast_slice_mut(words).copy_from_slice(bytes);
@@ -78,11 +106,6 @@ impl<Q: Quantizer> Distances for Codes<Q> {
     }
 
     #[inline]
-    fn row_query(&self, row: u32) -> Q::Query<'_> {
-        self.quantizer.row_query(self.row(row))
-    }
-
-    #[inline]
     fn one(&self, query: &Q::Query<'_>, row: u32) -> f32 {
         self.quantizer.one(query, self.row(row))
     }
@@ -95,6 +118,13 @@ impl<Q: Quantizer> Distances for Codes<Q> {
     #[inline(always)]
     fn prefetch(&self, row: u32) {
         prefetch_codes(self.row(row));
+    }
+}
+
+impl<Q: RowQuantizer> RowDistances for Codes<Q> {
+    #[inline]
+    fn row_query(&self, row: u32) -> Q::Query<'_> {
+        self.quantizer.row_query(self.row(row))
     }
 
     fn is_twin(&self, query: &Q::Query<'_>, _distance: f32, row: u32) -> bool {

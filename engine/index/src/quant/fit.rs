@@ -36,8 +36,9 @@ fn found<Q: Quantizer>(exact: &Scorer, codes: &Codes<Q>, row: u32) -> usize {
     scan(&query, &exact.rows, None, &mut nearest);
     let Some(worst) = nearest.into_hits().last().copied() else { return 0 };
 
-    let by_codes = codes.quantizer.query(&values);
-    let mut candidates = TopK::new(SearchParams::default().refined_for(K, usize::MAX, Refine::Fp32));
+    let by_codes = codes.quantizer.query(&values, &SearchParams::default());
+    let mut candidates =
+        TopK::new(SearchParams::default().refined_for(K, usize::MAX, Refine::Fp32, Q::UNASKED));
     let (mut ids, mut distances) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
     for start in (0..codes.len() as u32).step_by(BLOCK) {
         ids.clear();

@@ -11,10 +11,10 @@
 //! low * sum(f))`. Both roundings are of values around the mean, where they are smallest. Of two rows, one
 //! stands for `p`, its codes less 128; what that takes away comes back through the sum of codes.
 
-use super::Quantizer;
+use super::{Quantizer, RowQuantizer, Unasked};
 use crate::container::{Reader, Writer};
 use crate::scorer::Scorer;
-use crate::{Result, VectorRows};
+use crate::{Result, SearchParams, VectorRows};
 use vecraft_kernel::{Factors, Kernels, inverse_norm};
 use vecraft_types::Metric;
 
@@ -91,6 +91,14 @@ impl Sq8 {
         Sq8 { metric, mean_squared: dot(&mean, &mean) as f32, mean, kernels: Kernels::active() }
     }
 
+    /// Learns the mean of the rows.
+    pub(crate) fn train(scorer: &Scorer) -> Sq8 {
+        let rows = scorer.rows.len();
+        let sample: Vec<u32> = (0..rows as u32).step_by(rows.div_ceil(SAMPLE).max(1)).collect();
+        let mean = scorer.mean(&sample);
+        Sq8::of_mean(scorer.metric, mean)
+    }
+
     /// How many times `p.y` counts.
     fn product_weight(&self) -> f32 {
         if self.metric == Metric::L2 { -2.0 } else { -1.0 }
@@ -100,24 +108,20 @@ impl Sq8 {
 impl Quantizer for Sq8 {
     type Query<'q> = Sq8Query<'q>;
 
-    fn train(scorer: &Scorer) -> Sq8 {
-        let rows = &scorer.rows;
-        let mut sums = vec![0.0f64; rows.dim()];
-        let mut taken = 0;
-        for row in (0..rows.len() as u32).step_by(rows.len().div_ceil(SAMPLE).max(1)) {
-            let weight = f64::from(scorer.weight(row));
-            sums.iter_mut().zip(&*rows.values(row)).for_each(|(sum, x)| *sum += f64::from(*x) * weight);
-            taken += 1;
-        }
-        let mean = sums.into_iter().map(|sum| (sum / f64::from(taken.max(1))) as f32).collect();
-        Sq8::of_mean(scorer.metric, mean)
-    }
+    const UNASKED: Unasked = Unasked { times: 2, least: 20 };
+
+    /// A row's own range is as fine around the mean of all rows as around its list's.
+    const IS_CENTRED: bool = false;
 
     fn row_bytes(&self) -> usize {
         self.mean.len() + TAIL
     }
 
-    fn encode(&self, values: &[f32], weight: f32, out: &mut [u8]) {
+    fn centre(&self, _mean: &[f32]) -> Vec<f32> {
+        Vec::new()
+    }
+
+    fn encode(&self, values: &[f32], weight: f32, _centre: &[f32], out: &mut [u8]) {
         let centred: Vec<f32> = values.iter().zip(&self.mean).map(|(x, mean)| x * weight - mean).collect();
         let low = centred.iter().copied().fold(f32::INFINITY, f32::min);
         let high = centred.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -138,7 +142,7 @@ impl Quantizer for Sq8 {
         }
     }
 
-    fn query<'q>(&self, values: &[f32]) -> Sq8Query<'q> {
+    fn query<'q>(&self, values: &[f32], _params: &SearchParams) -> Sq8Query<'q> {
         let weight = if self.metric == Metric::Cosine { inverse_norm(values) } else { 1.0 };
         let centred: Vec<f32> = values.iter().zip(&self.mean).map(|(x, mean)| x * weight - mean).collect();
         let largest = centred.iter().fold(0.0f32, |most, p| most.max(p.abs()));
@@ -160,6 +164,37 @@ impl Quantizer for Sq8 {
         }
     }
 
+    fn base(&self, _query: &Sq8Query<'_>, _centre: &[f32]) -> f32 {
+        0.0
+    }
+
+    #[inline(always)]
+    fn one(&self, query: &Sq8Query<'_>, codes: &[u8]) -> f32 {
+        let (codes, tail) = split(codes);
+        query.distance(self.kernels.dot_codes(query.factors(), codes), &tail)
+    }
+
+    #[inline(always)]
+    fn four(&self, query: &Sq8Query<'_>, rows: [&[u8]; 4]) -> [f32; 4] {
+        let rows = rows.map(split);
+        let sums = self.kernels.dot_codes4(query.factors(), [rows[0].0, rows[1].0, rows[2].0, rows[3].0]);
+        std::array::from_fn(|i| query.distance(sums[i], &rows[i].1))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        size_of_val(self.mean.as_slice())
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<()> {
+        writer.slice(&self.mean)
+    }
+
+    fn read(reader: &mut Reader<'_>, metric: Metric, rows: &VectorRows) -> Result<Sq8> {
+        Ok(Sq8::of_mean(metric, reader.slice(rows.dim(), "mean")?))
+    }
+}
+
+impl RowQuantizer for Sq8 {
     fn row_query<'q>(&self, codes: &'q [u8]) -> Sq8Query<'q> {
         let (values, tail) = split(codes);
         let dim = values.len() as f32;
@@ -179,32 +214,7 @@ impl Quantizer for Sq8 {
         }
     }
 
-    #[inline(always)]
-    fn one(&self, query: &Sq8Query<'_>, codes: &[u8]) -> f32 {
-        let (codes, tail) = split(codes);
-        query.distance(self.kernels.dot_codes(query.factors(), codes), &tail)
-    }
-
-    #[inline(always)]
-    fn four(&self, query: &Sq8Query<'_>, rows: [&[u8]; 4]) -> [f32; 4] {
-        let rows = rows.map(split);
-        let sums = self.kernels.dot_codes4(query.factors(), [rows[0].0, rows[1].0, rows[2].0, rows[3].0]);
-        std::array::from_fn(|i| query.distance(sums[i], &rows[i].1))
-    }
-
     fn is_twin(&self, query: &Sq8Query<'_>, codes: &[u8]) -> bool {
         matches!(query.factors, Owned::Row(row) if row == codes)
-    }
-
-    fn memory_bytes(&self) -> usize {
-        size_of_val(self.mean.as_slice())
-    }
-
-    fn write(&self, writer: &mut Writer<'_>) -> Result<()> {
-        writer.slice(&self.mean)
-    }
-
-    fn read(reader: &mut Reader<'_>, metric: Metric, rows: &VectorRows) -> Result<Sq8> {
-        Ok(Sq8::of_mean(metric, reader.slice(rows.dim(), "mean")?))
     }
 }

@@ -1,14 +1,21 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::SearchParams;
 use crate::conformance::METRICS;
 use crate::conformance::data::{clustered_rows, normal, queries_near, random_rows};
-use crate::distances::Distances;
+use crate::distances::{Distances, RowDistances};
+use crate::scorer::Scorer;
 use vecraft_kernel::distance;
+
+fn sq8(metric: Metric, rows: &VectorRows) -> Codes<Sq8> {
+    let scorer = Scorer::new(metric, rows.clone());
+    Codes::build(Sq8::train(&scorer), &scorer, Layout::Lines).unwrap()
+}
 
 /// Largest difference from the exact distances, as a share of their spread.
 fn worst_error(metric: Metric, rows: &VectorRows, queries: &[Vec<f32>]) -> f32 {
-    let codes: Codes<Sq8> = Codes::build(&Scorer::new(metric, rows.clone())).unwrap();
+    let codes = sq8(metric, rows);
     let ids: Vec<u32> = (0..rows.len() as u32).collect();
     let (mut got, mut worst) = (Vec::new(), 0.0f32);
     let mut compare = |prepared: &<Codes<Sq8> as Distances>::Query<'_>, query: &[f32]| {
@@ -22,7 +29,7 @@ fn worst_error(metric: Metric, rows: &VectorRows, queries: &[Vec<f32>]) -> f32 {
         }
     };
     for query in queries {
-        compare(&codes.quantizer.query(query), query);
+        compare(&codes.quantizer.query(query, &SearchParams::default()), query);
     }
     if metric != Metric::Cosine {
         for id in [0, 7, rows.len() as u32 - 1] {
@@ -58,7 +65,7 @@ fn data_far_from_the_origin_and_beside_extreme_rows_keeps_its_precision() {
     let mut values = normal(8, 4_000 * 32);
     values[32..64].iter_mut().for_each(|x| *x *= 1_000.0);
     let rows = VectorRows::from_vec(32, values).unwrap();
-    let codes: Codes<Sq8> = Codes::build(&Scorer::new(Metric::L2, rows.clone())).unwrap();
+    let codes = sq8(Metric::L2, &rows);
     let query = codes.row_query(0);
     for row in 2..100 {
         let exact = distance(Metric::L2, rows.row(0), rows.row(row));
@@ -74,7 +81,7 @@ fn a_row_is_the_twin_of_its_copy_and_of_no_other() {
     values[80..88].copy_from_slice(&copy);
     let rows = VectorRows::from_vec(8, values).unwrap();
     for metric in METRICS {
-        let codes: Codes<Sq8> = Codes::build(&Scorer::new(metric, rows.clone())).unwrap();
+        let codes = sq8(metric, &rows);
         let query = codes.row_query(0);
         for row in 1..40 {
             assert_eq!(codes.is_twin(&query, 0.0, row), row == 10, "{metric:?} {row}");
@@ -88,9 +95,9 @@ fn extreme_values_give_no_nan() {
     let values: Vec<f32> = (0..120).map(|i| extremes[i * i % 7 % 6]).collect();
     let rows = VectorRows::from_vec(4, values).unwrap();
     for metric in METRICS {
-        let codes: Codes<Sq8> = Codes::build(&Scorer::new(metric, rows.clone())).unwrap();
+        let codes = sq8(metric, &rows);
         for query in [[f32::MAX; 4], [-f32::MAX; 4], [0.0; 4], [1e-38; 4]] {
-            let prepared = codes.quantizer.query(&query);
+            let prepared = codes.quantizer.query(&query, &SearchParams::default());
             for row in 0..30 {
                 assert!(!codes.one(&prepared, row).is_nan(), "{metric:?} {query:?} {row}");
                 assert!(!codes.one(&codes.row_query(row), 29 - row).is_nan(), "{metric:?} {row}");

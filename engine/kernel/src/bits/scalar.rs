@@ -23,3 +23,16 @@ pub(crate) fn differ(a: &[u8], b: &[u8]) -> u32 {
 pub(crate) fn both(a: &[u8], b: &[u8]) -> u32 {
     fold(a, b, |x, y| x & y)
 }
+
+/// Sum of the values whose bit is set; eight values a byte.
+pub(crate) fn select(values: &[f32], bits: &[u8]) -> f32 {
+    let (blocks, _) = values.as_chunks::<8>();
+    let mut lanes = [0.0f32; 8];
+    for (values, byte) in blocks.iter().zip(bits) {
+        for i in 0..8 {
+            let mask = 0u32.wrapping_sub(u32::from(byte >> i & 1));
+            lanes[i] += f32::from_bits(values[i].to_bits() & mask);
+        }
+    }
+    lanes.iter().sum()
+}

@@ -25,7 +25,9 @@ impl Proxy {
             let text = format!("{kind} on a field of type {data_type} is not supported by this version");
             return Err(Error::invalid(text).with("field", &field.name));
         }
+        let dim = field.data_type.dim().unwrap_or(0) as usize;
         IndexSpec::parse(&asked.index_type, &asked.params)
+            .and_then(|spec| spec.check_dim(dim))
             .map_err(|error| Error::invalid(error.to_string()).with("field", &field.name))?;
         let index_type = match asked.index_type.as_str() {
             "" => "AUTOINDEX".to_owned(),

@@ -210,6 +210,14 @@ async fn bad_ddl_never_reaches_the_coordinator() {
     assert_eq!(make(index("nope", "FLAT")).await.unwrap_err().code, Code::FieldNotFound);
     assert!(make(index("title", "TRIE")).await.unwrap_err().detail.contains("TRIE"));
     assert!(make(index("vector", "DISKANN")).await.unwrap_err().detail.contains("HNSW"));
+    let parts = BTreeMap::from([("m".to_owned(), "3".to_owned())]);
+    for kind in ["IVF_PQ", "HNSW_PQ"] {
+        let uneven = CreateIndex { params: parts.clone(), ..index("vector", kind) };
+        let error = make(uneven).await.unwrap_err();
+        assert!(error.detail.contains("m = 3: must divide the dimension"), "{error}");
+        assert_eq!(error.code, Code::InvalidParameter);
+    }
+    assert!(make(index("vector", "IVF_PQ")).await.unwrap_err().detail.contains("m = (not given)"));
     assert_eq!(*bench.cluster.ddl.lock(), Vec::<String>::new());
 }
 

@@ -87,6 +87,16 @@ async fn what_does_not_fit_the_view_is_refused() {
     );
     let refined = ShardSearch { params: params("refine_k", "1.5"), ..search(0.0) };
     assert!(bench.node.search(refined).await.is_ok());
+    for (name, value) in [("reorder_k", "20"), ("rbq_query_bits", "0"), ("rbq_bits_query", "8")] {
+        let asked = ShardSearch { params: params(name, value), ..search(0.0) };
+        assert!(bench.node.search(asked).await.is_ok(), "{name} = {value}");
+    }
+    assert!(
+        fails(ShardSearch { params: params("reorder_k", "0"), ..search(0.0) })
+            .await
+            .detail
+            .contains("reorder_k")
+    );
     assert!(fails(ShardSearch { params: params("ef", "-9"), ..search(0.0) }).await.detail.contains("-9"));
     assert_eq!(
         fails(ShardSearch { output: vec![FieldId(999)], ..search(0.0) }).await.code,

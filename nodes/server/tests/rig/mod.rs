@@ -294,13 +294,13 @@ impl Rig {
         found as f64 / (QUERIES * K) as f64
     }
 
-    /// P5: a filtered search gives min(k, matches) rows, all of which match.
-    pub async fn check_filters(&self) {
+    /// P5: a filtered search gives min(k, matches) rows, all of which match; `given` is the effort asked for.
+    pub async fn check_filters(&self, given: &[(&str, &str)]) {
         let query = vector(4_321);
-        let few = self.search_one(&query, Metric::L2, K, "id in [1500, 2500, 19999]", &[]).await;
+        let few = self.search_one(&query, Metric::L2, K, "id in [1500, 2500, 19999]", given).await;
         assert_eq!(few.iter().collect::<BTreeSet<_>>(), BTreeSet::from([&1500, &2500, &19999]));
         for (filter, below) in [("tag < 3", 3), ("tag < 30", 30), ("tag < 90", 90)] {
-            let answer = self.search_one(&query, Metric::L2, K, filter, &[]).await;
+            let answer = self.search_one(&query, Metric::L2, K, filter, given).await;
             assert_eq!(answer.len(), K, "{filter}");
             assert!(answer.iter().all(|key| key % 100 < below && self.live.contains(key)), "{filter}");
             let exact = self.exact(&query, |key| key % 100 < below);

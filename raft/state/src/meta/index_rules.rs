@@ -14,25 +14,40 @@ enum Allowed {
     Words(&'static [&'static str]),
 }
 
-const NLIST: &[Param] = &[("nlist", Allowed::Whole(1..=65_536))];
+const NLIST: Param = ("nlist", Allowed::Whole(1..=65_536));
+const LISTS: &[Param] = &[NLIST];
+const LISTS_CODED: &[Param] = &[NLIST, REFINE, REFINE_TYPE];
+const LISTS_SCANN: &[Param] = &[NLIST, ("with_raw_data", Allowed::Words(&["true", "false"]))];
+const REFINE: Param = ("refine", Allowed::Words(&["true", "false"]));
+const REFINE_TYPE: Param = ("refine_type", Allowed::Words(&["SQ6", "SQ8", "FP16", "BF16", "FP32"]));
+const PARTS: Param = ("m", Allowed::Whole(1..=65_536));
+const PART_BITS: Param = ("nbits", Allowed::Whole(1..=24));
+const LISTS_PQ: &[Param] = &[NLIST, PARTS, PART_BITS, REFINE, REFINE_TYPE];
 const M: Param = ("M", Allowed::Whole(2..=2_048));
 const EF_CONSTRUCTION: Param = ("efConstruction", Allowed::Whole(1..=i32::MAX as u64));
 const GRAPH: &[Param] = &[M, EF_CONSTRUCTION];
+const GRAPH_PQ: &[Param] = &[M, EF_CONSTRUCTION, PARTS, PART_BITS, REFINE, REFINE_TYPE];
 const GRAPH_SQ: &[Param] = &[
     M,
     EF_CONSTRUCTION,
-    ("sq_type", Allowed::Words(&["SQ8"])),
-    ("refine", Allowed::Words(&["true", "false"])),
-    ("refine_type", Allowed::Words(&["SQ6", "SQ8", "FP16", "BF16", "FP32"])),
+    ("sq_type", Allowed::Words(&["SQ4", "SQ6", "SQ8", "BF16", "FP16"])),
+    REFINE,
+    REFINE_TYPE,
 ];
 
-/// The types we serve with their build parameters; all parameters may be left out.
+/// The types we serve with their build parameters. Which of them are needed, and what goes with the dimension of the
+/// vectors, is asked of the engine by the proxy.
 const TYPES: &[(&str, &[Param])] = &[
     ("FLAT", &[]),
     ("BIN_FLAT", &[]),
-    ("IVF_FLAT", NLIST),
+    ("IVF_FLAT", LISTS),
+    ("IVF_SQ8", LISTS_CODED),
+    ("IVF_PQ", LISTS_PQ),
+    ("IVF_RABITQ", LISTS_CODED),
+    ("SCANN", LISTS_SCANN),
     ("HNSW", GRAPH),
     ("HNSW_SQ", GRAPH_SQ),
+    ("HNSW_PQ", GRAPH_PQ),
     ("HNSWLIB", GRAPH),
     ("AUTOINDEX", &[]),
 ];

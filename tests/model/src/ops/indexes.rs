@@ -8,9 +8,34 @@ use std::collections::BTreeMap;
 use vecraft_types::api::{CreateIndex, DropIndex};
 use vecraft_types::{Metric, Packed};
 
-const TYPES: [&str; 7] = ["HNSW", "HNSW", "HNSW_SQ", "HNSWLIB", "IVF_FLAT", "AUTOINDEX", "FLAT"];
+const TYPES: [&str; 12] = [
+    "HNSW",
+    "HNSW",
+    "HNSW_SQ",
+    "HNSW_PQ",
+    "HNSWLIB",
+    "IVF_FLAT",
+    "IVF_SQ8",
+    "IVF_PQ",
+    "IVF_RABITQ",
+    "SCANN",
+    "AUTOINDEX",
+    "FLAT",
+];
 const BIT_TYPES: [&str; 2] = ["BIN_FLAT", "AUTOINDEX"];
-const PACKED_TYPES: [&str; 6] = ["HNSW", "HNSW_SQ", "HNSW_SQ", "IVF_FLAT", "AUTOINDEX", "FLAT"];
+const PACKED_TYPES: [&str; 11] = [
+    "HNSW",
+    "HNSW_SQ",
+    "HNSW_SQ",
+    "HNSW_PQ",
+    "IVF_FLAT",
+    "IVF_SQ8",
+    "IVF_PQ",
+    "IVF_RABITQ",
+    "SCANN",
+    "AUTOINDEX",
+    "FLAT",
+];
 
 impl Life {
     pub(crate) fn index(&mut self) -> Step {
@@ -29,7 +54,8 @@ impl Life {
             Some((Packed::Bit, _)) => &BIT_TYPES,
             Some(_) => &PACKED_TYPES,
         };
-        let (field, metrics) = (field.name.clone(), field.data_type.metrics());
+        let metrics = field.data_type.metrics();
+        let (field, dim) = (field.name.clone(), u64::from(field.data_type.dim().unwrap_or(1)));
         let index = Index {
             name: format!("by_{field}"),
             index_type: self.rng.pick(types).copied().unwrap_or("FLAT"),
@@ -40,7 +66,9 @@ impl Life {
             "HNSW" | "HNSW_SQ" | "HNSWLIB" => {
                 vec![("M", self.rng.between(4, 16)), ("efConstruction", self.rng.between(60, 120))]
             }
-            "IVF_FLAT" => vec![("nlist", index.lists)],
+            "HNSW_PQ" => vec![("M", self.rng.between(4, 16)), ("m", dim), ("nbits", self.rng.between(4, 10))],
+            "IVF_FLAT" | "IVF_SQ8" | "IVF_RABITQ" | "SCANN" => vec![("nlist", index.lists)],
+            "IVF_PQ" => vec![("nlist", index.lists), ("m", dim), ("nbits", self.rng.between(4, 10))],
             _ => Vec::new(),
         };
         let params: BTreeMap<String, String> =

@@ -108,13 +108,20 @@ impl Life {
             return (self.rng.pick(metrics).copied().unwrap_or(Metric::L2), params);
         };
         let (name, effort) = match index.index_type {
-            "HNSW" | "HNSW_SQ" | "HNSWLIB" => ("ef", self.rng.between(100, 200).max(k as u64)),
-            "IVF_FLAT" => ("nprobe", self.rng.between(index.lists.div_ceil(2), index.lists)),
+            "HNSW" | "HNSW_SQ" | "HNSW_PQ" | "HNSWLIB" => ("ef", self.rng.between(100, 200).max(k as u64)),
+            "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" => {
+                ("nprobe", self.rng.between(index.lists.div_ceil(2), index.lists))
+            }
             "AUTOINDEX" => ("level", self.rng.between(3, 10)),
             _ => return (index.metric, params),
         };
-        if index.index_type == "IVF_FLAT" || self.rng.chance(70) {
+        if name == "nprobe" || self.rng.chance(70) {
             params.insert(name.to_owned(), effort.to_string());
+        }
+        // One bit of a few dimensions says little: more candidates are compared.
+        if index.index_type == "IVF_RABITQ" {
+            params.insert("refine_k".to_owned(), "40".to_owned());
+            params.insert("rbq_query_bits".to_owned(), self.rng.between(0, 8).to_string());
         }
         (index.metric, params)
     }

@@ -91,17 +91,31 @@ fn bad_indexes_say_what_is_allowed() {
         "vector",
         "DISKANN",
         &[],
-        Some("supported are FLAT, BIN_FLAT, IVF_FLAT, HNSW, HNSW_SQ, HNSWLIB, AUTOINDEX"),
+        Some("supported are FLAT, BIN_FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW"),
     );
     check("vector", "FLAT", &[("nlist", "1")], Some("which takes none"));
     check("vector", "IVF_FLAT", &[("nlist", "0")], Some("from 1 to 65536"));
     check("vector", "IVF_FLAT", &[("nlist", "65537")], Some("65537"));
     check("vector", "IVF_FLAT", &[("nlist", "many")], Some("\"many\""));
+    check("vector", "IVF_SQ8", &[("m", "8")], Some("takes nlist, refine, refine_type"));
+    check("vector", "ivf_sq8", &[("nlist", "65536"), ("refine", "false")], None);
+    check("vector", "IVF_RABITQ", &[("m", "8")], Some("takes nlist, refine, refine_type"));
+    check("vector", "ivf_rabitq", &[("nlist", "8"), ("refine_type", "SQ8")], None);
+    check("vector", "SCANN", &[("with_raw_data", "1")], Some("allowed are true, false"));
+    check("vector", "scann", &[("nlist", "8"), ("with_raw_data", "True")], None);
+    check("vector", "IVF_PQ", &[("m", "0")], Some("from 1 to 65536"));
+    check("vector", "HNSW_PQ", &[("nbits", "25")], Some("from 1 to 24"));
+    check("vector", "hnsw_pq", &[("M", "8"), ("m", "4"), ("nbits", "4")], None);
     check("vector", "HNSW", &[("M", "1")], Some("from 2 to 2048"));
     check("vector", "HNSW", &[("M", "30"), ("efconstruction", "9")], Some("M, efConstruction"));
     check("vector", "HNSW", &[("M", "30"), ("efConstruction", "360")], None);
     check("vector", "HNSW", &[("sq_type", "SQ8")], Some("takes M, efConstruction"));
-    check("vector", "HNSW_SQ", &[("sq_type", "SQ7")], Some("sq_type is \"SQ7\", allowed are SQ8"));
+    check(
+        "vector",
+        "HNSW_SQ",
+        &[("sq_type", "SQ7")],
+        Some("sq_type is \"SQ7\", allowed are SQ4, SQ6, SQ8, BF16, FP16"),
+    );
     check("vector", "HNSW_SQ", &[("refine", "yes")], Some("allowed are true, false"));
     check("vector", "HNSW_SQ", &[("refine_type", "FP8")], Some("SQ6, SQ8, FP16, BF16, FP32"));
     check("vector", "HNSW_SQ", &[("M", "1")], Some("from 2 to 2048"));
