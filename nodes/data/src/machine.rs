@@ -173,6 +173,11 @@ impl Machine for DataMachine {
         self.mark = Some(mark);
     }
 
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed> {
+        self.broken = Some(why.to_owned());
+        self.condemn(why).map_err(|e| Failed(e.to_string()))
+    }
+
     fn checkpoint(&self) -> Option<Mark> {
         self.checkpoint.clone()
     }

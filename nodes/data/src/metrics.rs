@@ -77,6 +77,8 @@ pub struct GroupFigures {
     pub heard: Option<Heard>,
     /// On the leader: the entries that each follower lacks, by its node.
     pub lags: Vec<(NodeId, u64)>,
+    /// On the leader: followers that lack what they had acknowledged (I1).
+    pub gone_back: u64,
     /// How copies for replicas that are too far behind go.
     pub copies: CopyFigures,
     /// Bytes that only the log holds.
@@ -154,6 +156,7 @@ impl DataGroup {
             is_joint: standing.members.is_joint,
             heard: self.raft.heard(),
             lags: self.raft.progress().iter().map(|p| (p.follower.node, p.lag)).collect(),
+            gone_back: self.raft.gone_back(),
             copies: self.raft.copies(),
             unflushed_bytes: self.pressure.unflushed_bytes.load(Ordering::Relaxed),
             compared: Some(LogPosition(self.compared.load(Ordering::Relaxed))),

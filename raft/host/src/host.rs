@@ -1,5 +1,6 @@
 //! Starting groups.
 
+use crate::acknowledged::Acknowledged;
 use crate::copies::Copies;
 use crate::early_vote::EarlyVote;
 use crate::group::{Group, Raft};
@@ -186,6 +187,7 @@ impl Host {
         let driver = Driver::new(group, machine.clone(), checkpoint.clone(), publish);
         let shelf = Shelf::new(self.part_bytes);
         let copies = Copies::new(shelf.clone());
+        let acknowledged = Acknowledged::new(group);
         let network = GroupNetwork {
             network: self.network.clone(),
             group,
@@ -193,6 +195,7 @@ impl Host {
             is_inline: self.is_inline,
             shelf: shelf.clone(),
             copies: copies.clone(),
+            acknowledged: acknowledged.clone(),
         };
         let raft: Raft<M> = openraft::Raft::new(me.0, self.config.clone(), network, log.clone(), driver)
             .await
@@ -212,6 +215,7 @@ impl Host {
             reads: reads.clone(),
             machine,
             taking,
+            is_inline: self.is_inline,
         };
         self.network.inbox().open(group, me, Arc::new(member));
         let early = EarlyVote {
@@ -225,7 +229,14 @@ impl Host {
         let started = Group {
             id: group,
             me,
-            raft: Arc::new(Handle { group, me, raft: raft.clone(), log, followers_reserve_bytes }),
+            raft: Arc::new(Handle {
+                group,
+                me,
+                raft: raft.clone(),
+                log,
+                acknowledged,
+                followers_reserve_bytes,
+            }),
             network: self.network.clone(),
             read_index: reads,
             published,

@@ -33,6 +33,13 @@ pub trait Machine: Send + 'static {
     /// The mark of the durable checkpoint the machine was restored from; `None` when it starts empty (I3).
     fn checkpoint(&self) -> Option<Mark>;
 
+    /// This replica's log lacks entries that it had acknowledged (I1): it is about to stop, and its node must not start it
+    /// again. Remembered, synced, when this returns.
+    ///
+    /// # Errors
+    /// [`Failed`] when that cannot be written down. The replica stops all the same.
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed>;
+
     /// Describes the newest durable checkpoint for a replica that is too far behind. `None`: this machine cannot, and
     /// such a replica stays behind.
     fn offer(&self) -> Option<Offer> {

@@ -31,6 +31,7 @@ fn group_zero(metastore: &Metastore) -> GroupFigures {
         is_joint: standing.members.is_joint,
         heard: metastore.group().and_then(Group::heard),
         lags: metastore.group().map(lags).unwrap_or_default(),
+        gone_back: metastore.group().map(Group::gone_back).unwrap_or_default(),
         copies: metastore.group().map(Group::copies).unwrap_or_default(),
         unflushed_bytes: metastore.unflushed_bytes(),
         compared: None,
@@ -103,6 +104,8 @@ fn group(figures: &mut Figures, one: &GroupFigures) {
     figures.counter("vecraft_group_copy_failures_total", help, &labels, one.copies.failures);
     let help = "on the leader: followers that have no copy after three attempts in a row";
     figures.gauge("vecraft_group_copies_failing", help, &labels, one.copies.failing);
+    let help = "on the leader: followers whose log went back behind what they had acknowledged";
+    figures.gauge("vecraft_group_followers_gone_back", help, &labels, one.gone_back);
     let help = "bytes of descriptions of copies in memory, given and taken";
     figures.gauge("vecraft_group_description_bytes", help, &labels, one.copies.bytes);
     if let Some(heard) = one.heard {

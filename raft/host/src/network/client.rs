@@ -5,6 +5,7 @@ use super::message::{self, AppendHead, Ask, Question, Refused, Reply};
 use super::pipeline::pipelined;
 use super::{Lanes, Network};
 use crate::Offer;
+use crate::acknowledged::Acknowledged;
 use crate::copies::Copies;
 use crate::state_machine::SnapshotFiles;
 use bytes::Bytes;
@@ -42,6 +43,7 @@ pub struct GroupNetwork {
     /// Where followers find the descriptions of snapshots.
     pub shelf: Shelf,
     pub copies: Copies,
+    pub acknowledged: Acknowledged,
 }
 
 impl GroupNetwork {
@@ -50,7 +52,8 @@ impl GroupNetwork {
         let lanes = self.network.lanes(node);
         let (from, to, is_inline) = (self.me, ReplicaId(replica), self.is_inline);
         let (shelf, copies) = (self.shelf.clone(), self.copies.clone());
-        Target { lanes, group: self.group, from, to, node, is_urgent, is_inline, shelf, copies }
+        let acknowledged = self.acknowledged.clone();
+        Target { lanes, group: self.group, from, to, node, is_urgent, is_inline, shelf, copies, acknowledged }
     }
 }
 
@@ -78,27 +81,75 @@ pub struct Target {
     is_inline: bool,
     shelf: Shelf,
     copies: Copies,
+    acknowledged: Acknowledged,
+}
+
+/// An append on its way.
+pub struct Sent {
+    call: Call,
+    vote: Vote,
+    prev: Option<LogId>,
+    last: Option<LogId>,
+    /// What the follower had acknowledged when it was sent.
+    had: Option<LogId>,
 }
 
 type Rpc<T> = Result<T, RPCError<TypeConfig>>;
 
 impl Target {
     /// Sends an append; the answer is waited for at the call.
-    pub async fn start_append(&self, rpc: AppendEntriesRequest<TypeConfig>, option: &RPCOption) -> Rpc<Call> {
+    pub async fn start_append(&self, rpc: AppendEntriesRequest<TypeConfig>, option: &RPCOption) -> Rpc<Sent> {
+        let (vote, prev) = (rpc.vote, rpc.prev_log_id);
+        let last = rpc.entries.last().map(|entry| entry.log_id).or(prev);
+        let had = self.acknowledged.upto(self.to, vote);
         let wait = if self.is_urgent { option.soft_ttl() } else { APPEND_WAIT };
         let lanes = self.lanes()?;
         let lane = if self.is_urgent { &lanes.urgent } else { &lanes.bulk };
         let (head, payloads) = AppendHead::split(rpc);
         let frame = self.frame(Ask::Append(head), payloads)?;
-        lane.start(frame, wait).await.map_err(|e| self.failed(RPCTypes::AppendEntries, e))
+        let call = lane.start(frame, wait).await.map_err(|e| self.failed(RPCTypes::AppendEntries, e))?;
+        Ok(Sent { call, vote, prev, last, had })
     }
 
-    /// Waits for an append's answer.
-    pub async fn finish_append(&self, call: Call) -> Rpc<AppendEntriesResponse<TypeConfig>> {
+    /// Waits for an append's answer. Of a follower that lacks what it had acknowledged the core hears nothing but silence
+    /// (I1): it does not count as heard, and nothing is sent to fill it up again.
+    pub async fn finish_append(&self, sent: Sent) -> Rpc<AppendEntriesResponse<TypeConfig>> {
+        let Sent { call, vote, prev, last, had } = sent;
         let answer = call.answer().await.map_err(|e| self.failed(RPCTypes::AppendEntries, e))?;
-        match self.reply(&answer)? {
-            Reply::Append(response) => Ok(response),
-            other => Err(self.unexpected(other)),
+        let response = match self.reply(&answer)? {
+            Reply::Append(response) => response,
+            other => return Err(self.unexpected(other)),
+        };
+        let took = match (&response, prev, had) {
+            (AppendEntriesResponse::Conflict, Some(lacks), Some(had)) if lacks <= had => {
+                self.acknowledged.went_back(self.to, self.node, lacks);
+                let told = self.tell_gone_back(vote, had).await;
+                return Err(self.unreachable(format!("its log went back (I1), and it was told: {told}")));
+            }
+            (AppendEntriesResponse::Success, ..) => last,
+            (AppendEntriesResponse::PartialSuccess(upto), ..) => *upto,
+            _ => None,
+        };
+        if let Some(upto) = took {
+            self.acknowledged.took(self.to, vote, upto);
+        }
+        Ok(response)
+    }
+
+    /// Tells a follower that it lacks what it had acknowledged: it must not vote. Returns what came of it, for people.
+    async fn tell_gone_back(&self, vote: Vote, acknowledged: LogId) -> String {
+        let told = async {
+            let frame = self.frame(Ask::WentBack { vote, acknowledged }, Vec::new())?;
+            let answer = self.lanes()?.urgent.call(frame, READY_WAIT).await;
+            let answer = answer.map_err(|e| self.failed(RPCTypes::AppendEntries, e))?;
+            message::decode_reply(&answer).map_err(|why| self.unreachable(why))
+        };
+        match told.await {
+            Ok(Reply::WentBack(true)) => "it leaves service".to_owned(),
+            Ok(Reply::WentBack(false)) => "it does not agree".to_owned(),
+            Ok(Reply::Refused(why)) => why.to_string(),
+            Ok(other) => self.unexpected(other).to_string(),
+            Err(error) => error.to_string(),
         }
     }
 
@@ -178,8 +229,8 @@ impl RaftNetworkV2<TypeConfig> for Target {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Rpc<AppendEntriesResponse<TypeConfig>> {
-        let call = self.start_append(rpc, &option).await?;
-        self.finish_append(call).await
+        let sent = self.start_append(rpc, &option).await?;
+        self.finish_append(sent).await
     }
 
     fn stream_append<'s, S>(

@@ -19,6 +19,8 @@ pub struct Shelf {
     /// How many fetches are to fail yet, and how many snapshots were installed.
     pub failing_fetches: Arc<AtomicU32>,
     pub installed: Arc<AtomicU32>,
+    /// Why the replica may not be started again.
+    pub forfeited: Arc<Mutex<Option<String>>>,
     /// A disk that loses power the moment a snapshot is durable.
     pub dies_installed: Arc<Mutex<Option<SimDisk>>>,
 }
@@ -64,6 +66,11 @@ impl Machine for Notebook {
 
     fn checkpoint(&self) -> Option<Mark> {
         self.restored.clone()
+    }
+
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed> {
+        *self.shelf.forfeited.lock() = Some(why.to_owned());
+        Ok(())
     }
 
     fn offer(&self) -> Option<Offer> {

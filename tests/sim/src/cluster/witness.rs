@@ -128,6 +128,10 @@ impl Machine for Witness {
         self.inner.lock().checkpoint()
     }
 
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed> {
+        self.inner.lock().forfeit(why)
+    }
+
     fn offer(&self) -> Option<Offer> {
         self.kv.set_forgetful(self.bug == Some(Bug::SnapshotWithoutDeletes));
         let offer = self.inner.lock().offer();
