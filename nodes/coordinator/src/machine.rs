@@ -217,8 +217,9 @@ impl Machine for MetaMachine {
         self.restored.clone()
     }
 
-    fn offer(&self) -> Option<Offer> {
-        snapshot::offer(&*self.kv).unwrap_or_else(|error| {
+    fn offer(machine: &Arc<Mutex<MetaMachine>>) -> Option<Offer> {
+        let kv = machine.lock().kv.clone();
+        snapshot::offer(&*kv).unwrap_or_else(|error| {
             tracing::error!(%error, "no snapshot for replicas that the log does not reach");
             None
         })

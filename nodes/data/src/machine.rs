@@ -182,9 +182,12 @@ impl Machine for DataMachine {
         self.checkpoint.clone()
     }
 
-    fn offer(&self) -> Option<Offer> {
-        let group = self.replica.group;
-        content::offer(self.around.kv.as_ref(), group, &self.replica.pins).unwrap_or_else(|error| {
+    fn offer(machine: &Arc<Mutex<DataMachine>>) -> Option<Offer> {
+        let (kv, group, pins) = {
+            let machine = machine.lock();
+            (machine.around.kv.clone(), machine.replica.group, machine.replica.pins.clone())
+        };
+        content::offer(kv.as_ref(), group, &pins).unwrap_or_else(|error| {
             tracing::error!(%group, %error, "no snapshot for replicas that the log does not reach");
             None
         })

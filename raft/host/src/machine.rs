@@ -41,8 +41,13 @@ pub trait Machine: Send + 'static {
     fn forfeit(&mut self, why: &str) -> Result<(), Failed>;
 
     /// Describes the newest durable checkpoint for a replica that is too far behind. `None`: this machine cannot, and
-    /// such a replica stays behind.
-    fn offer(&self) -> Option<Offer> {
+    /// such a replica stays behind. Called where it may block, and it may take long: of a large group it reads and writes
+    /// hundreds of megabytes, so the lock is not held meanwhile, or nothing would be applied.
+    fn offer(machine: &Arc<Mutex<Self>>) -> Option<Offer>
+    where
+        Self: Sized,
+    {
+        drop(machine.lock());
         None
     }
 

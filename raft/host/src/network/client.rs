@@ -1,6 +1,6 @@
 //! How a group's core asks a replica on another node.
 
-use super::description::Shelf;
+use super::description::{Shelf, Shown};
 use super::message::{self, AppendHead, Ask, Question, Refused, Reply};
 use super::pipeline::pipelined;
 use super::{Lanes, Network};
@@ -179,19 +179,26 @@ impl Target {
 
     /// The machine's words for its checkpoint. That may have moved on since openraft asked which it is; then the core
     /// must ask again, because what it believes the follower has is the position it knows.
-    async fn describe(&self, snapshot: SnapshotFiles, at: Option<LogId>) -> Result<Offer, String> {
+    /// Shown as soon as it is there: its checksum takes a while, too.
+    async fn describe(&self, snapshot: SnapshotFiles, at: Option<LogId>) -> Result<(Offer, Shown), String> {
         let SnapshotFiles::Here(offer) = snapshot else {
             return Err(format!("group {}: a snapshot of another node", self.group));
         };
-        let offer = if self.is_inline {
-            offer()
-        } else {
-            let offer = tokio::task::spawn_blocking(move || offer()).await;
-            offer.map_err(|e| format!("group {}: describing its checkpoint: {e}", self.group))?
+        let shelf = self.shelf.clone();
+        let describing = move || {
+            let offer = offer()?;
+            let shown = shelf.show(offer.content.clone());
+            Some((offer, shown))
         };
-        match offer {
-            Some(offer) if Some(offer.mark.log_id) == at => Ok(offer),
-            Some(offer) => {
+        let described = if self.is_inline {
+            describing()
+        } else {
+            let described = tokio::task::spawn_blocking(describing).await;
+            described.map_err(|e| format!("group {}: describing its checkpoint: {e}", self.group))?
+        };
+        match described {
+            Some((offer, shown)) if Some(offer.mark.log_id) == at => Ok((offer, shown)),
+            Some((offer, _)) => {
                 Err(format!("group {}: its checkpoint is at {} by now", self.group, offer.mark.position()))
             }
             None => Err(format!("group {}: its machine offers no checkpoint", self.group)),
@@ -328,8 +335,7 @@ impl Target {
         });
         // Held until the follower has answered: its pin keeps the checkpoint's files where they are (I5), and the
         // shelf what it says of them.
-        let Offer { content, pin: _pin, .. } = offer.map_err(Unreachable::from_string)?;
-        let shown = self.shelf.show(content);
+        let (Offer { pin: _pin, .. }, shown) = offer.map_err(Unreachable::from_string)?;
         let lanes = self.lanes()?;
         tracing::info!(group = %self.group, replica = %self.to, node = %self.node, at = ?meta.last_log_id, "offers a snapshot");
         let frame = self.frame(Ask::Snapshot { vote, meta, described: shown.described }, Vec::new())?;

@@ -73,8 +73,9 @@ impl Machine for Notebook {
         Ok(())
     }
 
-    fn offer(&self) -> Option<Offer> {
-        let (mark, content) = self.shelf.checkpoint.lock().clone()?;
+    fn offer(machine: &Arc<Mutex<Notebook>>) -> Option<Offer> {
+        let shelf = machine.lock().shelf.clone();
+        let (mark, content) = shelf.checkpoint.lock().clone()?;
         Some(Offer { mark, content, pin: None })
     }
 
