@@ -149,11 +149,13 @@ impl Server {
         let metrics = Metrics::new().map_err(Error::other("set up metrics"))?;
         metrics::observe(&metrics, parts_of(config, &directory, &roles));
         let message_bytes_max = config.proxy.message_bytes_max as usize;
-        let options = Options { message_bytes_max, drain_max: DRAIN, ..Options::default() };
+        let arriving = roles.data.governor().arriving();
+        let options =
+            Options { message_bytes_max, arriving: arriving.clone(), drain_max: DRAIN, ..Options::default() };
         let serve_options = ServeOptions {
             message_bytes_max,
             arriving_bytes_max: config.data.inflight_bytes_max as usize,
-            arriving: roles.data.governor().arriving(),
+            arriving,
             drain_max: DRAIN,
             ..ServeOptions::default()
         };

@@ -47,7 +47,7 @@ fn memory(figures: &mut Figures, data: &DataFigures) {
     gauge("vecraft_memory_bytes", "bytes of growing rows, deletes and key indexes", data.memory_bytes);
     let help = "bytes of indexes in memory; mapped files do not count";
     gauge("vecraft_index_memory_bytes", help, data.index_bytes);
-    let help = "bytes of requests at the client port that are not all there yet";
+    let help = "bytes of requests at the client port and the Milvus port that are not all there yet";
     gauge("vecraft_request_arriving_bytes", help, data.arriving_bytes);
     let help = "bytes of all of these and of writes in flight above which inserts are refused";
     gauge("vecraft_memory_limit_bytes", help, data.memory_bytes_max);
