@@ -39,6 +39,8 @@ pub struct DataFigures {
     pub groups: Vec<GroupFigures>,
     /// Groups out of service here (I24).
     pub outages: u64,
+    /// How often a replica left service here since the start.
+    pub left_service: u64,
     /// Replicas elsewhere that differ from the majority of their group (I22).
     pub differing: u64,
 }
@@ -117,6 +119,7 @@ impl DataNode {
             file_bytes: groups.iter().map(|group| group.pressure.file_bytes.load(Ordering::Relaxed)).sum(),
             differing: self.differing(),
             outages: self.outages().len() as u64,
+            left_service: self.left_service(),
             groups: groups.iter().map(|group| group.figures()).collect(),
             ..DataFigures::default()
         };

@@ -12,6 +12,8 @@ pub fn tell(figures: &mut Figures, data: &DataFigures, metastore: &Metastore) {
     std::iter::once(&group_zero(metastore)).chain(&data.groups).for_each(|one| group(figures, one));
     let help = "groups out of service on this node; /healthz says why";
     figures.gauge("vecraft_groups_out_of_service", help, &[], data.outages);
+    let help = "replicas that left service on this node since it started, made anew since or not; not for a full disk";
+    figures.counter("vecraft_replicas_left_service_total", help, &[], data.left_service);
     let help = "replicas on other nodes that differ from the majority of their group; any is an alarm";
     figures.gauge("vecraft_replicas_differing", help, &[], data.differing);
 }
