@@ -13,6 +13,7 @@
 //! docs/internals/replication.md follows an entry on its way.
 
 mod acknowledged;
+mod begin;
 mod copies;
 mod early_vote;
 mod error;

@@ -1,7 +1,7 @@
 //! How a group's core asks a replica on another node.
 
 use super::description::{Shelf, Shown};
-use super::message::{self, AppendHead, Ask, Question, Refused, Reply};
+use super::message::{self, Ask, Question, Refused, Reply};
 use super::pipeline::pipelined;
 use super::{Lanes, Network};
 use crate::Offer;
@@ -23,11 +23,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use vecraft_log_store::{LogId, Peer, TypeConfig, Vote};
-use vecraft_rpc::peer::{self, Call, Frame};
+use vecraft_rpc::peer::{self, Frame};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
-/// For the answer to one append, from the moment it is sent. Above the longest sync that is still hoped for.
-const APPEND_WAIT: Duration = Duration::from_secs(5);
 /// For a follower to say whether it takes a snapshot now.
 const READY_WAIT: Duration = Duration::from_secs(5);
 /// For a follower to pull and install a checkpoint. Pulling is resumable: running out of time costs one more offer.
@@ -74,103 +72,37 @@ pub struct Target {
     lanes: Option<Arc<Lanes>>,
     group: GroupId,
     from: ReplicaId,
-    to: ReplicaId,
-    node: NodeId,
+    pub(super) to: ReplicaId,
+    pub(super) node: NodeId,
     /// Appends of this client are heartbeats.
-    is_urgent: bool,
+    pub(super) is_urgent: bool,
     is_inline: bool,
     shelf: Shelf,
     copies: Copies,
-    acknowledged: Acknowledged,
+    pub(super) acknowledged: Acknowledged,
 }
 
-/// An append on its way.
-pub struct Sent {
-    call: Call,
-    vote: Vote,
-    prev: Option<LogId>,
-    last: Option<LogId>,
-    /// What the follower had acknowledged when it was sent.
-    had: Option<LogId>,
-}
-
-type Rpc<T> = Result<T, RPCError<TypeConfig>>;
+pub(super) type Rpc<T> = Result<T, RPCError<TypeConfig>>;
 
 impl Target {
-    /// Sends an append; the answer is waited for at the call.
-    pub async fn start_append(&self, rpc: AppendEntriesRequest<TypeConfig>, option: &RPCOption) -> Rpc<Sent> {
-        let (vote, prev) = (rpc.vote, rpc.prev_log_id);
-        let last = rpc.entries.last().map(|entry| entry.log_id).or(prev);
-        let had = self.acknowledged.upto(self.to, vote);
-        let wait = if self.is_urgent { option.soft_ttl() } else { APPEND_WAIT };
-        let lanes = self.lanes()?;
-        let lane = if self.is_urgent { &lanes.urgent } else { &lanes.bulk };
-        let (head, payloads) = AppendHead::split(rpc);
-        let frame = self.frame(Ask::Append(head), payloads)?;
-        let call = lane.start(frame, wait).await.map_err(|e| self.failed(RPCTypes::AppendEntries, e))?;
-        Ok(Sent { call, vote, prev, last, had })
-    }
-
-    /// Waits for an append's answer. Of a follower that lacks what it had acknowledged the core hears nothing but silence
-    /// (I1): it does not count as heard, and nothing is sent to fill it up again.
-    pub async fn finish_append(&self, sent: Sent) -> Rpc<AppendEntriesResponse<TypeConfig>> {
-        let Sent { call, vote, prev, last, had } = sent;
-        let answer = call.answer().await.map_err(|e| self.failed(RPCTypes::AppendEntries, e))?;
-        let response = match self.reply(&answer)? {
-            Reply::Append(response) => response,
-            other => return Err(self.unexpected(other)),
-        };
-        let took = match (&response, prev, had) {
-            (AppendEntriesResponse::Conflict, Some(lacks), Some(had)) if lacks <= had => {
-                self.acknowledged.went_back(self.to, self.node, lacks);
-                let told = self.tell_gone_back(vote, had).await;
-                return Err(self.unreachable(format!("its log went back (I1), and it was told: {told}")));
-            }
-            (AppendEntriesResponse::Success, ..) => last,
-            (AppendEntriesResponse::PartialSuccess(upto), ..) => *upto,
-            _ => None,
-        };
-        if let Some(upto) = took {
-            self.acknowledged.took(self.to, vote, upto);
-        }
-        Ok(response)
-    }
-
-    /// Tells a follower that it lacks what it had acknowledged: it must not vote. Returns what came of it, for people.
-    async fn tell_gone_back(&self, vote: Vote, acknowledged: LogId) -> String {
-        let told = async {
-            let frame = self.frame(Ask::WentBack { vote, acknowledged }, Vec::new())?;
-            let answer = self.lanes()?.urgent.call(frame, READY_WAIT).await;
-            let answer = answer.map_err(|e| self.failed(RPCTypes::AppendEntries, e))?;
-            message::decode_reply(&answer).map_err(|why| self.unreachable(why))
-        };
-        match told.await {
-            Ok(Reply::WentBack(true)) => "it leaves service".to_owned(),
-            Ok(Reply::WentBack(false)) => "it does not agree".to_owned(),
-            Ok(Reply::Refused(why)) => why.to_string(),
-            Ok(other) => self.unexpected(other).to_string(),
-            Err(error) => error.to_string(),
-        }
-    }
-
     async fn ask_urgently(&self, kind: RPCTypes, ask: Ask, option: &RPCOption) -> Rpc<Reply> {
         let frame = self.frame(ask, Vec::new())?;
         let answer = self.lanes()?.urgent.call(frame, option.soft_ttl()).await;
         self.reply(&answer.map_err(|e| self.failed(kind, e))?)
     }
 
-    fn lanes(&self) -> Rpc<&Lanes> {
+    pub(super) fn lanes(&self) -> Rpc<&Lanes> {
         let alone =
             || self.unreachable(format!("replica {} is elsewhere, and this node has no peers", self.to));
         self.lanes.as_deref().ok_or_else(alone)
     }
 
-    fn frame(&self, ask: Ask, payloads: Vec<Bytes>) -> Rpc<Frame> {
+    pub(super) fn frame(&self, ask: Ask, payloads: Vec<Bytes>) -> Rpc<Frame> {
         let question = Question { group: self.group, from: self.from, to: self.to, ask };
         message::encode(&question, payloads).map_err(|why| self.unreachable(why))
     }
 
-    fn reply(&self, answer: &[u8]) -> Rpc<Reply> {
+    pub(super) fn reply(&self, answer: &[u8]) -> Rpc<Reply> {
         match message::decode_reply(answer).map_err(|why| self.unreachable(why))? {
             Reply::Refused(why) => Err(self.unreachable(format!("node {}: {why}", self.node))),
             reply => Ok(reply),
@@ -205,16 +137,16 @@ impl Target {
         }
     }
 
-    fn unexpected(&self, reply: Reply) -> RPCError<TypeConfig> {
+    pub(super) fn unexpected(&self, reply: Reply) -> RPCError<TypeConfig> {
         self.unreachable(format!("node {} answered another question: {reply:?}", self.node))
     }
 
     /// Anything after which trying again at once is of no use.
-    fn unreachable(&self, why: String) -> RPCError<TypeConfig> {
+    pub(super) fn unreachable(&self, why: String) -> RPCError<TypeConfig> {
         RPCError::Unreachable(Unreachable::from_string(why))
     }
 
-    fn failed(&self, action: RPCTypes, error: peer::Error) -> RPCError<TypeConfig> {
+    pub(super) fn failed(&self, action: RPCTypes, error: peer::Error) -> RPCError<TypeConfig> {
         match error {
             peer::Error::Closed { .. } => RPCError::Network(NetworkError::new(&error)),
             peer::Error::TimedOut { waited_ms, .. } => RPCError::Timeout(Timeout {

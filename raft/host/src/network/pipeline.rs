@@ -4,7 +4,8 @@
 //! next batch waiting when a sync ends (1.9 times the entries, measured). Each batch is bounded by the log's read
 //! limit, so that what is in flight is bounded in bytes too.
 
-use super::client::{Sent, Target};
+use super::append::Sent;
+use super::client::Target;
 use futures::future::{Either, select};
 use futures::{Stream, StreamExt};
 use openraft::errors::{NetworkError, RPCError};
