@@ -43,7 +43,10 @@ impl Acknowledged {
         let mut followers = self.followers.lock();
         let known = followers.entry(follower).or_insert(Follower { vote, upto, has_gone_back: false });
         if known.vote != vote {
-            *known = Follower { vote, upto, has_gone_back: false };
+            // An answer from before, that comes late, says nothing of now.
+            if known.vote < vote {
+                *known = Follower { vote, upto, has_gone_back: false };
+            }
         } else if known.upto <= upto {
             // All that it ever had: whatever it was, it has it again.
             (known.upto, known.has_gone_back) = (upto, false);
@@ -114,6 +117,8 @@ mod tests {
         known.took(follower, vote(3), entry(3, 90));
         assert!(!known.has_gone_back(follower));
         known.went_back(follower, node, entry(3, 90));
+        known.took(follower, vote(2), entry(2, 200));
+        assert!(known.has_gone_back(follower), "an answer to an earlier leadership that comes late");
         known.took(follower, vote(5), entry(5, 10));
         assert!(!known.has_gone_back(follower));
     }
