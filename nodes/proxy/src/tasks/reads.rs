@@ -4,17 +4,19 @@ use crate::Proxy;
 use crate::deadline::{Ask, Deadline, is_unavailable};
 use futures::future::try_join_all;
 use std::future::Future;
+use vecraft_types::api::Consistency;
 use vecraft_types::limits::TOPK_MAX;
 use vecraft_types::{Code, CollectionDescriptor, Error, PrimaryKey, Result, RowBatch, ShardId};
 
 impl Proxy {
     /// Asks all these shards at once. Every one must answer (P5): the first that cannot within the deadline makes
-    /// the whole read an error that names it, and the others are no longer waited for.
+    /// the whole read an error that names it, and the others are no longer waited for. `level` is what the caller asked for.
     pub(crate) async fn ask_shards<T, F, Fut>(
         &self,
         deadline: &Deadline,
         verb: &'static str,
         shards: &[ShardId],
+        level: Consistency,
         ask: F,
     ) -> Result<Vec<T>>
     where
@@ -23,12 +25,7 @@ impl Proxy {
     {
         let ask = &ask;
         let asked = shards.iter().map(|&shard| async move {
-            let asking = Ask {
-                what: verb,
-                group: self.topology.group_of(shard),
-                is_change: false,
-                needs_leader: false,
-            };
+            let asking = Ask::read(verb, self.topology.group_of(shard), level);
             let answer = deadline.retry(asking, is_unavailable, || ask(shard)).await;
             answer.map_err(|error| named(error, shard))
         });

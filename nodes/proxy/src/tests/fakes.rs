@@ -64,6 +64,8 @@ pub(super) struct FakeCluster {
     pub(super) levels: Mutex<BTreeMap<ShardId, Consistency>>,
     /// What happens to the next calls of the metastore, barriers and DDL alike; none means they succeed.
     meta_trouble: Mutex<VecDeque<Trouble>>,
+    /// Nothing that needs a majority, of any group, is answered while it is set.
+    pub(super) lacks_majority: Mutex<bool>,
 }
 
 pub(super) const DEFAULT: PartitionId = PartitionId(1);
@@ -101,6 +103,7 @@ impl FakeCluster {
             asked_shards: Mutex::default(),
             levels: Mutex::default(),
             meta_trouble: Mutex::default(),
+            lacks_majority: Mutex::default(),
         }
     }
 
@@ -128,6 +131,13 @@ impl FakeCluster {
 
     pub(super) fn forget_meta_trouble(&self) {
         self.meta_trouble.lock().clear();
+    }
+
+    /// As the replicas of a group that has lost its majority say it.
+    fn check_majority(&self, group: u64) -> Result<()> {
+        let text = format!("group {group} is led by nobody");
+        let refusal = || Error::new(Code::ReplicaUnavailable, text).with("group", group);
+        if *self.lacks_majority.lock() { Err(refusal()) } else { Ok(()) }
     }
 
     pub(super) fn read_trouble(&self, index: u32, error: Option<Error>) {
@@ -183,7 +193,11 @@ impl FakeCluster {
         shard: ShardId,
         partitions: &[PartitionId],
         filter: &str,
+        level: Consistency,
     ) -> Result<(RowBatch, Timestamp)> {
+        if level != Consistency::Eventually {
+            self.check_majority(1)?;
+        }
         self.asked_shards.lock().insert(shard);
         let schema = self.collection.lock().schema.clone();
         let filter = vecraft_expr::Filter::parse(filter, &schema)?;
