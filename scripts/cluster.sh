@@ -2,7 +2,7 @@
 # A cluster on this machine, from a cluster.toml: every node is a process of its own.
 #
 #   scripts/cluster.sh up [ID...]     start the nodes (or these), wait until they serve
-#   scripts/cluster.sh status         who runs, and how it is
+#   scripts/cluster.sh status [ID...] who runs, and how it is; ends 0 when all (or these) run and are well, otherwise 3
 #   scripts/cluster.sh restart ID     stop one in order and start it again
 #   scripts/cluster.sh kill ID        end one with SIGKILL, as a crash would
 #   scripts/cluster.sh down [ID...]   stop all (or these) in order
@@ -90,6 +90,29 @@ health_of() {
     sed "1,/^\r*$/d" <&3' _ "$host" "$port" 2>/dev/null || true
 }
 
+# How a node that runs is, in a line: OK, or what it lacks. Ends 0 when it is well.
+standing_of() {
+  local health address said
+  health="$(health_of "$1")"
+  if [ "$health" != OK ]; then
+    echo "${health:-no answer from its health port}" | tr '\n' ' ' | sed 's/ *$//'
+    echo
+    return 1
+  fi
+  # A node without a majority still answers some reads, so its health port says OK: ask what the cluster can do.
+  address="$(value_of "$1" host):$(value_of "$1" client_port)"
+  if said="$("$program" status --connect "$address" 2>&1)"; then
+    echo OK
+    return
+  fi
+  # The state, and the reasons below it.
+  awk '/^state / { state = $2; next }
+    state != "" && /^ / { sub(/^ +/, ""); reasons = reasons (reasons == "" ? ": " : "; ") $0; next }
+    { if (state != "") exit; last = $0 }
+    END { print (state == "" ? last : state reasons) }' <<<"$said"
+  return 1
+}
+
 # Ends with a message when another program listens where the node is to listen: it would answer in the node's name.
 check_ports() {
   local id="$1" host key port
@@ -133,6 +156,19 @@ await() {
   echo "node $id serves http://$(value_of "$id" host):$(value_of "$id" milvus_port) (process $(pid_of "$id"))"
 }
 
+# A node's line of `status`. Ends 0 when it runs and is well.
+tell() {
+  local pid standing is_well=0
+  # Another program may answer on the port of a node that does not run.
+  if pid="$(pid_of "$1")"; then
+    standing="$(standing_of "$1")" || is_well=1
+    printf 'node %-3s %-15s %s\n' "$1" "$pid" "$standing"
+    return "$is_well"
+  fi
+  printf 'node %-3s %s\n' "$1" 'not running'
+  return 1
+}
+
 end() {
   local id="$1" pid waited=0
   pid="$(pid_of "$id")" || { echo "node $id does not run"; return; }
@@ -164,7 +200,7 @@ main() {
   [ -e "$config" ] || fail "there is no $config"
   local verb="${words[0]}" ids=("${words[@]:1}") known
   known=" $(all_ids | tr '\n' ' ')"
-  local id
+  local id pid
   for id in ${ids[@]+"${ids[@]}"}; do
     [[ "$known" == *" $id "* ]] || fail "there is no node '$id' in $config, there are:$known" 2
   done
@@ -182,16 +218,17 @@ main() {
       fi
       ;;
     status)
+      local answers waits=() is_well=1
+      answers="$(mktemp -d)"
+      # All at once: each that lacks a majority takes seconds to say so.
       for id in "${ids[@]}"; do
-        local health pid
-        # Another program may answer on the port of a node that does not run.
-        if pid="$(pid_of "$id")"; then
-          health="$(health_of "$id")"
-          printf 'node %-3s %-15s %s\n' "$id" "$pid" "${health:-no answer}"
-        else
-          printf 'node %-3s %s\n' "$id" 'not running'
-        fi
+        tell "$id" >"$answers/$id" &
+        waits+=($!)
       done
+      for pid in "${waits[@]}"; do wait "$pid" || is_well=0; done
+      for id in "${ids[@]}"; do cat "$answers/$id"; done
+      rm -r "$answers"
+      [ "$is_well" = 1 ] || exit 3
       ;;
     down)
       for id in "${ids[@]}"; do end "$id"; done
@@ -200,7 +237,6 @@ main() {
       [ "${#words[@]}" = 2 ] || fail "$verb needs one node's id" 2
       id="${ids[0]}"
       if [ "$verb" = kill ]; then
-        local pid
         pid="$(pid_of "$id")" || fail "node $id does not run"
         kill -KILL "$pid"
         rm -f "$run/node-$id.pid"
