@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A cluster on this machine, from a cluster.toml: every node is a process of its own.
 #
-#   scripts/cluster.sh up [ID...]     start the nodes (or these), wait until they serve
+#   scripts/cluster.sh up [ID...]     start the nodes (or these), wait until they serve; after 60 s it says what is missing,
+#                                     ends 1, and leaves them running (SERVE_SECONDS_MAX in the environment: another time)
 #   scripts/cluster.sh status [ID...] who runs, and how it is; ends 0 when all (or these) run and are well, otherwise 3
 #   scripts/cluster.sh restart ID     stop one in order and start it again
 #   scripts/cluster.sh kill ID        end one with SIGKILL, as a crash would
@@ -22,12 +23,16 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=scripts/env.sh
 . "$here/env.sh"
 
-SERVE_SECONDS_MAX=60
+SERVE_SECONDS_MAX="${SERVE_SECONDS_MAX:-60}"
 STOP_SECONDS_MAX=30
 config="$VECRAFT_ROOT/cluster.toml"
+# What the configuration means, with every default.
+effective=""
 # Set when a node waits for `vecraft cluster init`.
 waiting=""
 run="cluster-data/run"
+# Options that were given.
+again=()
 
 usage() {
   sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
@@ -40,15 +45,15 @@ fail() {
 
 # The value of a key of a node: the effective configuration has every key of every node.
 value_of() {
-  "$program" config print --config "$config" | awk -v id="$1" -v key="$2" '
+  awk -v id="$1" -v key="$2" '
     /^\[\[node\]\]/ { in_node = 1; this = "" }
     /^\[[^[]/ { in_node = 0 }
     in_node && $1 == "id" { this = $3 }
-    in_node && this == id && $1 == key { sub(/^[^=]*= */, ""); gsub(/"/, ""); sub(/ *#.*/, ""); print; exit }'
+    in_node && this == id && $1 == key { sub(/^[^=]*= */, ""); gsub(/"/, ""); sub(/ *#.*/, ""); print; exit }' <<<"$effective"
 }
 
 all_ids() {
-  "$program" config print --config "$config" | awk '/^\[\[node\]\]/ { n = 1 } /^\[[^[]/ { n = 0 } n && $1 == "id" { print $3 }'
+  awk '/^\[\[node\]\]/ { n = 1 } /^\[[^[]/ { n = 0 } n && $1 == "id" { print $3 }' <<<"$effective"
 }
 
 # When a process was started, in ticks since the machine was; nothing when it has ended.
@@ -95,8 +100,7 @@ standing_of() {
   local health address said
   health="$(health_of "$1")"
   if [ "$health" != OK ]; then
-    echo "${health:-no answer from its health port}" | tr '\n' ' ' | sed 's/ *$//'
-    echo
+    echo "${health:-no answer from its health port}" | awk '{ printf "%s%s", (NR > 1 ? "; " : ""), $0 } END { print "" }'
     return 1
   fi
   # A node without a majority still answers some reads, so its health port says OK: ask what the cluster can do.
@@ -138,8 +142,23 @@ begin() {
   echo "$pid $(start_of "$pid" || true)" >"$run/node-$id.pid"
 }
 
+# What a node leaves that does not serve in time: its process, which goes on, and the nodes that it may wait for.
+left_by() {
+  local other away=() script
+  # As this was called, to be copied.
+  script="$(printf '%q ' "$0" ${again[@]+"${again[@]}"})"
+  for other in $(all_ids); do
+    pid_of "$other" >/dev/null || away+=("$other")
+  done
+  if [ "${#away[@]}" -gt 0 ]; then
+    printf '\n  of the nodes of %s these do not run: %s; a cluster needs a majority of its nodes, a new one all of them: %sup %s' \
+      "$config" "${away[*]}" "$script" "${away[*]}"
+  fi
+  printf '\n  node %s goes on (process %s) and serves when they are there; to stop it: %sdown %s' "$1" "$(pid_of "$1")" "$script" "$1"
+}
+
 await() {
-  local id="$1" waited=0 health
+  local id="$1" health since=$SECONDS told=$SECONDS
   until health="$(health_of "$id")" && [ "$health" = OK ]; do
     if [[ "$health" == *"vecraft cluster init"* ]]; then
       echo "node $id waits for a person's word (forming = \"explicit\")"
@@ -147,10 +166,14 @@ await() {
       return
     fi
     pid_of "$id" >/dev/null || fail "node $id ended: $(tail -n 1 "$run/node-$id.log")"
-    [ "$waited" -lt $((SERVE_SECONDS_MAX * 5)) ] || fail "node $id does not serve after $SERVE_SECONDS_MAX s: ${health:-no answer from its health port}; see $run/node-$id.log"
-    waited=$((waited + 1))
+    if [ $((SECONDS - since)) -ge "$SERVE_SECONDS_MAX" ]; then
+      fail "node $id does not serve after $SERVE_SECONDS_MAX s: ${health:-no answer from its health port}; see $run/node-$id.log$(left_by "$id")"
+    fi
     # Every five seconds, why it takes so long.
-    [ $((waited % 25)) != 0 ] || echo "node $id does not serve yet: ${health:-no answer from its health port}"
+    if [ $((SECONDS - told)) -ge 5 ]; then
+      echo "node $id does not serve yet: ${health:-no answer from its health port}"
+      told=$SECONDS
+    fi
     sleep 0.2
   done
   echo "node $id serves http://$(value_of "$id" host):$(value_of "$id" milvus_port) (process $(pid_of "$id"))"
@@ -186,8 +209,8 @@ main() {
   local words=()
   while [ "$#" -gt 0 ]; do
     case "$1" in
-      --config) config="${2:?--config needs a file}"; shift ;;
-      --run) run="${2:?--run needs a directory}"; shift ;;
+      --config) config="${2:?--config needs a file}"; again+=(--config "$2"); shift ;;
+      --run) run="${2:?--run needs a directory}"; again+=(--run "$2"); shift ;;
       -h | --help) usage; exit 0 ;;
       -*) fail "there is no option '$1'; see scripts/cluster.sh --help" 2 ;;
       *) words+=("$1") ;;
@@ -198,6 +221,7 @@ main() {
   program="${VECRAFT_BIN:-$CARGO_TARGET_DIR/release/vecraft}"
   [ -x "$program" ] || fail "there is no program $program: build it with scripts/quickstart.sh, or set VECRAFT_BIN"
   [ -e "$config" ] || fail "there is no $config"
+  effective="$("$program" config print --config "$config")" || fail "$config cannot be read, see above"
   local verb="${words[0]}" ids=("${words[@]:1}") known
   known=" $(all_ids | tr '\n' ' ')"
   local id pid

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vecraft");
 
@@ -35,9 +36,14 @@ fn cluster(dir: &Path, words: &[&str]) -> (bool, String) {
 
 /// With which code it ended, and what it said.
 fn cluster_code(dir: &Path, words: &[&str]) -> (Option<i32>, String) {
+    cluster_within(dir, words, "60")
+}
+
+/// The same, waiting so many seconds for a node to serve.
+fn cluster_within(dir: &Path, words: &[&str], seconds: &str) -> (Option<i32>, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/cluster.sh");
     let mut command = Command::new("bash");
-    command.arg(script).args(words).env("VECRAFT_BIN", PROGRAM);
+    command.arg(script).args(words).env("VECRAFT_BIN", PROGRAM).env("SERVE_SECONDS_MAX", seconds);
     command.arg("--config").arg(dir.join("cluster.toml")).arg("--run").arg(dir.join("run"));
     // To a file: a node that it starts would keep a pipe open.
     let said = dir.join("said");
@@ -142,4 +148,25 @@ fn status_says_which_node_has_no_majority_and_ends_as_a_partial_answer() {
     assert!(code == Some(3) && said.lines().count() == 1, "{said}");
     let told = "degraded: group 0 (the metastore) has no majority";
     assert!(said.starts_with("node 1 ") && said.contains(told) && !said.contains("OK"), "{said}");
+}
+
+#[test]
+fn a_node_that_waits_for_others_is_given_up_in_time_and_told_with_those_that_are_missing() {
+    let (dir, _config) = configured(3);
+    let dir = dir.path();
+    let _down = Down(dir);
+    let began = Instant::now();
+    let (code, said) = cluster_within(dir, &["up", "1"], "3");
+    // Each look takes a moment; they are not what is counted.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}: {said}", began.elapsed());
+    assert_eq!(code, Some(1), "{said}");
+    for words in
+        ["does not serve after 3 s", "these do not run: 2 3;", "up 2 3", "node 1 goes on (process ", "down 1"]
+    {
+        assert!(said.contains(words), "{words:?} is missing: {said}");
+    }
+    let (is_done, said) = cluster(dir, &["up", "2", "3"]);
+    assert!(is_done, "{said}");
+    let (is_done, said) = cluster(dir, &["status"]);
+    assert!(is_done, "the first one went on: {said}");
 }
