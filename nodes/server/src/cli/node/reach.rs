@@ -1,6 +1,7 @@
 //! How a command reaches the cluster, and what it says when it does not.
 
 use super::super::failure::Failure;
+use super::super::patience::patiently;
 use super::table::is_missed;
 use clap::Args;
 use std::time::Duration;
@@ -9,13 +10,16 @@ use vecraft_client::Client;
 use vecraft_types::api::{Call, ClusterReply, ClusterRequest, Database, NodeInfo, TopologyRequest};
 use vecraft_types::{Code, Error};
 
-/// For each call.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// For each call: several elections. Whoever sits before a terminal hears the reason within ten seconds.
+const DEADLINE: Duration = Duration::from_secs(8);
 /// For the question whether a node serves at all: it answers from memory.
 const GREETING: Duration = Duration::from_secs(5);
 /// For what may be missing only for a moment: longer than an election.
 const SETTLE_MAX: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Who answers for the cluster, in the words of a command that waits.
+pub const COORDINATOR: &str = "the coordinator: it is where group 0 (the metastore) has its leader, and a majority of that \
+                               group's nodes must answer; an election takes up to 2 s";
 
 /// How the cluster is reached.
 #[derive(Debug, Args)]
@@ -31,6 +35,10 @@ pub struct Reach {
 impl Reach {
     /// A client that goes on through other nodes when this one goes away.
     pub async fn client(&self) -> Result<Client, Failure> {
+        patiently(&format!("an answer from {}", self.connect), self.reached()).await
+    }
+
+    async fn reached(&self) -> Result<Client, Failure> {
         let address = &self.connect;
         let options = || Client::builder().address(address).connect_timeout(GREETING);
         let words = |error: Error| Failure::from(nobody_at(address, &error));
@@ -42,6 +50,7 @@ impl Reach {
                 return Err(Failure::from(format!("{address}: {}", error.detail)));
             }
             Err(error) if error.code == Code::Unavailable => return Err(not_a_door(address, &error).into()),
+            Err(error) if error.code == Code::Deadline => return Err(silent(address).into()),
             _ => {}
         }
         options().deadline(DEADLINE).connect().await.map_err(words)
@@ -72,12 +81,12 @@ fn is_new(node: &NodeInfo) -> bool {
 
 /// As [`list`], for a command.
 pub async fn list_or_say(client: &Client) -> Result<ClusterReply, Failure> {
-    list(client).await.map_err(refused)
+    patiently(COORDINATOR, list(client)).await.map_err(refused)
 }
 
 /// Asks the coordinator.
 pub async fn ask(client: &Client, request: ClusterRequest) -> Result<ClusterReply, Failure> {
-    match client.cluster(Call::default(), request).await {
+    match patiently(COORDINATOR, client.cluster(Call::default(), request)).await {
         Err(error)
             if error.code == Code::InvalidParameter && error.detail.starts_with("there is no node") =>
         {
@@ -102,6 +111,15 @@ pub fn nobody_at(address: &str, error: &Error) -> String {
         "{}: no node has its client door at {address}; name that of any node that runs with --connect HOST:PORT (vecraft serve \
          prints it for Rust clients, in cluster.toml it is client_port)",
         error.detail
+    )
+}
+
+/// Somebody listens there and took the connection, and said nothing.
+fn silent(address: &str) -> String {
+    format!(
+        "{address} took the connection and did not answer within {} s: its process may be stopped, or its machine overloaded; \
+         look there, or name another node with --connect HOST:PORT",
+        GREETING.as_secs()
     )
 }
 
