@@ -58,8 +58,10 @@ fn a_node_that_waits_says_for_what_at_its_client_door() {
     let mut nodes = Nodes::cold(2, "forming = \"explicit\"");
     nodes.serve(1);
     let door = nodes.door(1);
+    // Whatever the file is called with which the nodes were started.
+    let init = format!("vecraft cluster init --config {}", nodes.config().display());
     let both = || [vecraft(&["status", "--connect", &door]), vecraft(&["node", "list", "--connect", &door])];
-    for wanted in ["waiting for node 2 to answer", "vecraft cluster init"] {
+    for wanted in ["waiting for node 2 to answer", init.as_str()] {
         eventually(wanted, || {
             let said = both();
             let is_told = said.iter().all(|said| said.code == 1 && format!("{said:?}").contains(wanted));
