@@ -5,6 +5,7 @@
 
 pub mod reach;
 mod recover;
+mod stranger;
 mod table;
 mod watch;
 

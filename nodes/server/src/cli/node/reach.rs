@@ -2,6 +2,7 @@
 
 use super::super::failure::Failure;
 use super::super::patience::patiently;
+use super::stranger;
 use super::table::is_missed;
 use clap::Args;
 use std::time::Duration;
@@ -40,20 +41,26 @@ impl Reach {
 
     async fn reached(&self) -> Result<Client, Failure> {
         let address = &self.connect;
-        let options = || Client::builder().address(address).connect_timeout(GREETING);
-        let words = |error: Error| Failure::from(nobody_at(address, &error));
-        // A node that waits says so at once; repeating the question until the deadline would only hide it.
-        let first = options().deadline(GREETING).follow_topology(false).retries(false);
-        let first = first.connect().await.map_err(words)?;
-        match first.topology(Call::default(), TopologyRequest::default()).await {
-            Err(error) if error.code == Code::NotReady => {
-                return Err(Failure::from(format!("{address}: {}", error.detail)));
-            }
-            Err(error) if error.code == Code::Unavailable => return Err(not_a_door(address, &error).into()),
-            Err(error) if error.code == Code::Deadline => return Err(silent(address).into()),
-            _ => {}
-        }
-        options().deadline(DEADLINE).connect().await.map_err(words)
+        greet(address).await?;
+        let client = Client::builder().address(address).connect_timeout(GREETING).deadline(DEADLINE);
+        client.connect().await.map_err(|error| nobody_at(address, &error).into())
+    }
+}
+
+/// Whether there is a client door that serves.
+///
+/// # Errors
+/// What is there instead, and what to name.
+pub async fn greet(address: &str) -> Result<(), Failure> {
+    // A node that waits says so at once; repeating the question until the deadline would only hide it.
+    let client = Client::builder().address(address).connect_timeout(GREETING).deadline(GREETING);
+    let client = client.follow_topology(false).retries(false).connect().await;
+    let client = client.map_err(|error| Failure::from(nobody_at(address, &error)))?;
+    match client.topology(Call::default(), TopologyRequest::default()).await {
+        Err(error) if error.code == Code::NotReady => Err(format!("{address}: {}", error.detail).into()),
+        Err(error) if error.code == Code::Unavailable => Err(not_a_door(address, &error).await.into()),
+        Err(error) if error.code == Code::Deadline => Err(silent(address).into()),
+        _ => Ok(()),
     }
 }
 
@@ -124,10 +131,14 @@ fn silent(address: &str) -> String {
 }
 
 /// Somebody listens there and took the connection, but did not answer as a client door does.
-pub fn not_a_door(address: &str, error: &Error) -> String {
+pub async fn not_a_door(address: &str, error: &Error) -> String {
+    let what = match stranger::speaks_grpc(address).await {
+        true => format!("{address} is no client door, it is the port for Milvus's clients"),
+        false => format!("{address} is no client door, or its node went away ({error})"),
+    };
     format!(
-        "{address} is no client door, or its node went away ({error}). The client door is the address that \
-         `vecraft serve` prints for Rust clients, port 19540 unless set otherwise; 19530 is for Milvus's clients"
+        "{what}. Name the client door with --connect HOST:PORT: `vecraft serve` prints it for Rust clients, its port is 19540 \
+         unless set otherwise (client_port in cluster.toml)"
     )
 }
 
