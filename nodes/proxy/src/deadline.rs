@@ -180,8 +180,7 @@ impl Deadline {
             may_be_done |= error.may_be_done;
             error.may_be_done = may_be_done;
             let wait = pause.max(Duration::from_millis(error.retry_after_ms.unwrap_or(0)));
-            let waited = self.clock.monotonic().saturating_sub(self.began);
-            let is_over = wait >= self.left() || outage.is_hopeless(waited);
+            let is_over = wait >= self.left() || self.is_hopeless(outage);
             if is_cut || !again(&error) || is_over {
                 return Err(self.refuse(ask, error, told, outage.own));
             }
@@ -191,11 +190,16 @@ impl Deadline {
         }
     }
 
+    /// Whether this request hopes in vain for a group that has been out for so long.
+    pub(crate) fn is_hopeless(&self, outage: OutFor) -> bool {
+        outage.is_hopeless(self.clock.monotonic().saturating_sub(self.began))
+    }
+
     /// What an attempt says about its group's leader; for how long that has been away, and those of groups on the same nodes:
     /// who lacks a majority there lacks it for all of them. An error that names another group
     /// comes from this one's leader, which could not reach that. Any other refusal shows nothing: this node may have given it
     /// without asking anybody.
-    fn note(&self, ask: Ask<'_>, error: Option<&Error>) -> OutFor {
+    pub(crate) fn note(&self, ask: Ask<'_>, error: Option<&Error>) -> OutFor {
         let Some(asked) = ask.group.filter(|_| ask.shows != Shows::Nothing) else { return OutFor::default() };
         let Some(error) = error else {
             match ask.shows {

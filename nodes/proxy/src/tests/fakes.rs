@@ -66,6 +66,8 @@ pub(super) struct FakeCluster {
     meta_trouble: Mutex<VecDeque<Trouble>>,
     /// Nothing that needs a majority, of any group, is answered while it is set.
     pub(super) lacks_majority: Mutex<bool>,
+    /// Reads above Eventually take so long, as on nodes that are stopped.
+    pub(super) reads_take: Mutex<std::time::Duration>,
 }
 
 pub(super) const DEFAULT: PartitionId = PartitionId(1);
@@ -104,6 +106,7 @@ impl FakeCluster {
             levels: Mutex::default(),
             meta_trouble: Mutex::default(),
             lacks_majority: Mutex::default(),
+            reads_take: Mutex::default(),
         }
     }
 
@@ -131,6 +134,13 @@ impl FakeCluster {
 
     pub(super) fn forget_meta_trouble(&self) {
         self.meta_trouble.lock().clear();
+    }
+
+    pub(super) async fn take_time(&self, level: Consistency) {
+        let time = *self.reads_take.lock();
+        if level != Consistency::Eventually && !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
     }
 
     /// As the replicas of a group that has lost its majority say it.

@@ -129,3 +129,21 @@ async fn statistics_are_not_given_their_time_twice() {
     answer.unwrap_err();
     assert!(waited <= Duration::from_secs(60), "{waited:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_hangs_at_stopped_nodes_is_given_up_as_soon_and_a_slow_one_is_not() {
+    let bench = lost().await;
+    *bench.cluster.reads_take.lock() = Duration::from_secs(600);
+    let (waited, first) = timed(query(&bench, BOUNDED)).await;
+    assert!(first.is_err() && waited > Duration::from_secs(50), "who was there before waits: {waited:?}");
+    check_refused("a query at Bounded", query(&bench, BOUNDED)).await;
+    check_refused("a search at Session", search(&bench, LATER)).await;
+    assert_eq!(query(&bench, Consistency::Eventually).await, Ok(7));
+    // The majority is back, and reads are slow: the outage is over, and nobody cuts them.
+    *bench.cluster.lacks_majority.lock() = false;
+    *bench.cluster.reads_take.lock() = Duration::from_secs(30);
+    for _ in 0..2 {
+        assert_eq!(query(&bench, BOUNDED).await, Ok(7));
+        search(&bench, Consistency::Strong).await.unwrap();
+    }
+}

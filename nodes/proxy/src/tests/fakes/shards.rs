@@ -92,6 +92,7 @@ impl ShardWriter for FakeCluster {
 impl ShardReader for FakeCluster {
     async fn search(&self, search: ShardSearch) -> Result<ShardHits> {
         self.levels.lock().insert(search.shard, search.consistency);
+        self.take_time(search.consistency).await;
         let (rows, timestamp) =
             self.matching(search.shard, &search.partitions, &search.filter, search.consistency)?;
         let mut hits = ShardHits { counts: vec![], scores: vec![], rows: RowBatch::default(), timestamp };
@@ -137,6 +138,7 @@ impl ShardReader for FakeCluster {
 
     async fn query(&self, query: ShardQuery) -> Result<ShardRows> {
         self.levels.lock().insert(query.shard, query.consistency);
+        self.take_time(query.consistency).await;
         let (mut rows, timestamp) =
             self.matching(query.shard, &query.partitions, &query.filter, query.consistency)?;
         let count = rows.rows as u64;
