@@ -208,7 +208,7 @@ impl Deadline {
             error = error.after(told);
         }
         // A read that only took too long says nothing about its group.
-        let is_about_group = is_unavailable(&error)
+        let is_about_group = (is_unavailable(&error) && !error.is_unknown_shard())
             || (error.code == Code::Deadline
                 && (ask.is_change || told.is_some() || ask.group == Some(GroupId::META)));
         if is_about_group {
@@ -221,9 +221,10 @@ impl Deadline {
     }
 }
 
-/// True when no leader answered, whatever became of what was asked.
+/// True when no leader answered, whatever became of what was asked. That a shard is not there is an answer.
 pub(crate) fn is_unanswered(error: &Error) -> bool {
-    is_unavailable(error) || matches!(error.code, Code::Deadline | Code::OutcomeUnknown)
+    (is_unavailable(error) && !error.is_unknown_shard())
+        || matches!(error.code, Code::Deadline | Code::OutcomeUnknown)
 }
 
 /// True when nobody could serve and asking again soon makes sense: starting up, no leader, no replica.

@@ -33,6 +33,7 @@
 mod admission;
 mod config;
 mod deadline;
+mod dropped;
 mod filter;
 mod ids;
 mod lanes;

@@ -8,12 +8,13 @@ use vecraft_types::limits::TOPK_MAX;
 use vecraft_types::{Code, CollectionDescriptor, Error, PrimaryKey, Result, RowBatch, ShardId};
 
 impl Proxy {
-    /// Asks all these shards at once. Every one must answer (P5): the first that cannot within the deadline makes
+    /// Asks all these shards of a collection at once. Every one must answer (P5): the first that cannot within the deadline makes
     /// the whole read an error that names it, and the others are no longer waited for.
     pub(crate) async fn ask_shards<T, F, Fut>(
         &self,
         deadline: &Deadline,
         verb: &'static str,
+        collection: &CollectionDescriptor,
         shards: &[ShardId],
         ask: F,
     ) -> Result<Vec<T>>
@@ -29,7 +30,7 @@ impl Proxy {
                 is_change: false,
                 needs_leader: false,
             };
-            let answer = deadline.retry(asking, is_unavailable, || ask(shard)).await;
+            let answer = self.retry_in(collection, deadline, asking, is_unavailable, || ask(shard)).await;
             answer.map_err(|error| named(error, shard))
         });
         try_join_all(asked).await
