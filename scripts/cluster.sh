@@ -77,7 +77,7 @@ pid_of() {
   echo "$pid"
 }
 
-# How a node is: OK, the reasons why not, or nothing when nobody answers.
+# How a node is: OK, DEGRADED with what it lacks, the reasons why it does not serve, or nothing when nobody answers.
 health_of() {
   local host port
   host="$(value_of "$1" host)"
@@ -117,7 +117,7 @@ begin() {
 
 await() {
   local id="$1" waited=0 health
-  until health="$(health_of "$id")" && [ "$health" = OK ]; do
+  until health="$(health_of "$id")" && { [ "$health" = OK ] || [[ "$health" == DEGRADED:* ]]; }; do
     if [[ "$health" == *"vecraft cluster init"* ]]; then
       echo "node $id waits for a person's word (forming = \"explicit\")"
       waiting=1
@@ -131,6 +131,7 @@ await() {
     sleep 0.2
   done
   echo "node $id serves http://$(value_of "$id" host):$(value_of "$id" milvus_port) (process $(pid_of "$id"))"
+  [ "$health" = OK ] || echo "node $id $health"
 }
 
 end() {

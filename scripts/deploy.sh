@@ -23,8 +23,9 @@
 #   data_dir of the node                  made, owned by the service user; its content is never touched
 #
 # Done again it changes only what differs, and restarts only nodes for which something differs. Before it begins it checks the
-# program, the configuration, and that every host can be reached. A node must be well (/healthz, asked on its host) within
-# HEALTHY_SECONDS_MAX (120) before the next is touched; if one is not, it stops there and says so: the others go on serving.
+# program, the configuration, and that every host can be reached. A node must serve (/healthz, asked on its host) within
+# HEALTHY_SECONDS_MAX (120) before the next is touched; if one does not, it stops there and says so: the others go on serving.
+# What a node that serves lacks all the same (DEGRADED: a full disk, a damaged file) is said.
 #
 # Examples:
 #   scripts/deploy.sh --binary vecraft --config cluster.toml --dry-run        look first
@@ -234,16 +235,29 @@ else systemctl restart vecraft@$id && echo $stamp >$note && echo changed; fi")" 
   fi
 }
 
-# By the host's own shell: a GET of one line needs no program that may be missing.
+# A command that says how a node is, on its host, by the shell there: OK, DEGRADED with what it lacks; or it fails.
+health_command() {
+  local host port
+  host="$(node_value "$1" host)"
+  port="$(node_value "$1" http_port)"
+  echo "timeout 2 bash -c 'exec 3<>/dev/tcp/$host/$port; printf \"GET /healthz HTTP/1.1\\r\\nHost: $host\\r\\nConnection: close\\r\\n\\r\\n\" >&3; \
+grep -E -A 50 \"^(OK|DEGRADED:)\" <&3' 2>/dev/null"
+}
+
 await_node() {
-  local id="$1" host port
-  host="$(node_value "$id" host)"
-  port="$(node_value "$id" http_port)"
-  on "$id" "for i in \$(seq $HEALTHY_SECONDS_MAX); do \
-timeout 2 bash -c 'exec 3<>/dev/tcp/$host/$port; printf \"GET /healthz HTTP/1.1\\r\\nHost: $host\\r\\nConnection: close\\r\\n\\r\\n\" >&3; grep -q \"^OK\" <&3' 2>/dev/null && exit 0; \
-systemctl is-failed --quiet vecraft@$id && break; sleep 1; done; journalctl -u vecraft@$id -n 5 --no-pager; exit 1" \
-    || fail "node $id is not well after $HEALTHY_SECONDS_MAX s, its last words are above. Nothing more was touched: the other nodes serve as before"
-  [ -n "$is_dry" ] || echo "node $id is well"
+  local id="$1" said
+  said="$(on "$id" "for i in \$(seq $HEALTHY_SECONDS_MAX); do $(health_command "$id") && exit 0; \
+systemctl is-failed --quiet vecraft@$id && break; sleep 1; done; journalctl -u vecraft@$id -n 5 --no-pager; exit 1")" || {
+    echo "$said"
+    fail "node $id does not serve after $HEALTHY_SECONDS_MAX s, its last words are above. Nothing more was touched: the other nodes serve as before"
+  }
+  if [ -n "$is_dry" ]; then
+    echo "$said"
+  elif [ "$said" = OK ]; then
+    echo "node $id is well"
+  else
+    echo "node $id $said"
+  fi
 }
 
 main() {

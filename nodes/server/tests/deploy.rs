@@ -169,7 +169,7 @@ async fn it_goes_on_only_when_a_node_is_well_and_a_second_time_changes_nothing()
     let output = deploy(&config, &["--ssh", &ssh]);
     let text = said(&output);
     assert!(!output.status.success() && text.contains("node 1 is well"), "{text}");
-    assert!(text.contains("node 2 is not well") && text.contains("Nothing more was touched"), "{text}");
+    assert!(text.contains("node 2 does not serve") && text.contains("Nothing more was touched"), "{text}");
     let commands = fs::read_to_string(&asked).unwrap();
     assert!(commands.contains("systemctl restart vecraft@1"), "{commands}");
     assert!(!commands.contains("/srv/vecraft/3"), "node 3 was touched:\n{commands}");
