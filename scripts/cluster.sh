@@ -3,7 +3,7 @@
 #
 #   scripts/cluster.sh up [ID...]     start the nodes (or these), wait until they serve
 #   scripts/cluster.sh status         who runs, and how it is
-#   scripts/cluster.sh restart ID     stop one in order and start it again
+#   scripts/cluster.sh restart ID     stop one in order and start it again, if the others are well
 #   scripts/cluster.sh kill ID        end one with SIGKILL, as a crash would
 #   scripts/cluster.sh down [ID...]   stop all (or these) in order
 #
@@ -12,6 +12,7 @@
 #
 #   --config FILE   the configuration, default cluster.toml of this repository
 #   --run DIR       where process ids and log lines are kept, default: cluster-data/run
+#   --anyway        restart a node although another one is not well
 #   --help          this text
 #
 # Data directories are those of the configuration, relative to the current directory. Only processes that `up` started
@@ -27,6 +28,7 @@ STOP_SECONDS_MAX=30
 config="$VECRAFT_ROOT/cluster.toml"
 # Set when a node waits for `vecraft cluster init`.
 waiting=""
+anyway=""
 run="cluster-data/run"
 
 usage() {
@@ -147,12 +149,30 @@ end() {
   echo "node $id stopped"
 }
 
+# Ends with a message when a node that runs would be taken down while another one is not well: the majority may need that one.
+check_others() {
+  local id="$1" other health unwell=""
+  [ -z "$anyway" ] && pid_of "$id" >/dev/null || return 0
+  for other in $(all_ids); do
+    [ "$other" != "$id" ] || continue
+    health="does not run"
+    ! pid_of "$other" >/dev/null || health="$(health_of "$other")"
+    case "$health" in
+      OK) ;;
+      DEGRADED:*) [[ "$health" != *"out of service"* ]] || unwell+="; node $other $health" ;;
+      *) unwell+="; node $other ${health:-does not answer}" ;;
+    esac
+  done
+  [ -z "$unwell" ] || fail "node $id is not taken down: ${unwell#; }; see to that first, or say --anyway"
+}
+
 main() {
   local words=()
   while [ "$#" -gt 0 ]; do
     case "$1" in
       --config) config="${2:?--config needs a file}"; shift ;;
       --run) run="${2:?--run needs a directory}"; shift ;;
+      --anyway) anyway=1 ;;
       -h | --help) usage; exit 0 ;;
       -*) fail "there is no option '$1'; see scripts/cluster.sh --help" 2 ;;
       *) words+=("$1") ;;
@@ -207,6 +227,7 @@ main() {
         rm -f "$run/node-$id.pid"
         echo "node $id killed (process $pid)"
       else
+        check_others "$id"
         end "$id"
         begin "$id"
         await "$id"
