@@ -155,7 +155,11 @@ impl Deadline {
             error.may_be_done = may_be_done;
             let wait = pause.max(Duration::from_millis(error.retry_after_ms.unwrap_or(0)));
             let waited = self.clock.monotonic().saturating_sub(self.began);
-            let is_over = wait >= self.left() || outages::is_hopeless(out_for, waited);
+            let stops = is_unavailable(&error) && self.outages.is_stopping(self.clock.monotonic());
+            if stops {
+                error.detail = format!("this node stops; {}", error.detail);
+            }
+            let is_over = stops || wait >= self.left() || outages::is_hopeless(out_for, waited);
             if is_cut || !again(&error) || is_over {
                 return Err(self.refuse(ask, error, told, out_for));
             }
