@@ -4,7 +4,7 @@
 #   scripts/cluster.sh up [ID...]     start the nodes (or these), wait until they serve; after 60 s it says what is missing,
 #                                     ends 1, and leaves them running (SERVE_SECONDS_MAX in the environment: another time)
 #   scripts/cluster.sh status [ID...] who runs, and how it is; ends 0 when all (or these) run and are well, otherwise 3
-#   scripts/cluster.sh restart ID     stop one in order and start it again
+#   scripts/cluster.sh restart ID     stop one in order and start it again, if the others are well
 #   scripts/cluster.sh kill ID        end one with SIGKILL, as a crash would
 #   scripts/cluster.sh down [ID...]   stop all (or these) in order
 #
@@ -13,6 +13,7 @@
 #
 #   --config FILE   the configuration, default cluster.toml of this repository
 #   --run DIR       where process ids and log lines are kept, default: cluster-data/run
+#   --anyway        restart a node although another one is not well
 #   --help          this text
 #
 # Data directories are those of the configuration, relative to the current directory. Only processes that `up` started
@@ -30,6 +31,7 @@ config="$VECRAFT_ROOT/cluster.toml"
 effective=""
 # Set when a node waits for `vecraft cluster init`.
 waiting=""
+anyway=""
 run="cluster-data/run"
 # Options that were given.
 again=()
@@ -82,7 +84,7 @@ pid_of() {
   echo "$pid"
 }
 
-# How a node is: OK, the reasons why not, or nothing when nobody answers.
+# How a node is: OK, DEGRADED with what it lacks, the reasons why it does not serve, or nothing when nobody answers.
 health_of() {
   local host port
   host="$(value_of "$1" host)"
@@ -159,7 +161,7 @@ left_by() {
 
 await() {
   local id="$1" health since=$SECONDS told=$SECONDS
-  until health="$(health_of "$id")" && [ "$health" = OK ]; do
+  until health="$(health_of "$id")" && { [ "$health" = OK ] || [[ "$health" == DEGRADED:* ]]; }; do
     if [[ "$health" == *"vecraft cluster init"* ]]; then
       echo "node $id waits for a person's word (forming = \"explicit\")"
       waiting=1
@@ -177,6 +179,7 @@ await() {
     sleep 0.2
   done
   echo "node $id serves http://$(value_of "$id" host):$(value_of "$id" milvus_port) (process $(pid_of "$id"))"
+  [ "$health" = OK ] || echo "node $id $health"
 }
 
 # A node's line of `status`. Ends 0 when it runs and is well.
@@ -205,12 +208,30 @@ end() {
   echo "node $id stopped"
 }
 
+# Ends with a message when a node that runs would be taken down while another one is not well: the majority may need that one.
+check_others() {
+  local id="$1" other health unwell=""
+  [ -z "$anyway" ] && pid_of "$id" >/dev/null || return 0
+  for other in $(all_ids); do
+    [ "$other" != "$id" ] || continue
+    health="does not run"
+    ! pid_of "$other" >/dev/null || health="$(health_of "$other")"
+    case "$health" in
+      OK) ;;
+      DEGRADED:*) [[ "$health" != *"out of service"* ]] || unwell+="; node $other $health" ;;
+      *) unwell+="; node $other ${health:-does not answer}" ;;
+    esac
+  done
+  [ -z "$unwell" ] || fail "node $id is not taken down: ${unwell#; }; see to that first, or say --anyway"
+}
+
 main() {
   local words=()
   while [ "$#" -gt 0 ]; do
     case "$1" in
       --config) config="${2:?--config needs a file}"; again+=(--config "$2"); shift ;;
       --run) run="${2:?--run needs a directory}"; again+=(--run "$2"); shift ;;
+      --anyway) anyway=1 ;;
       -h | --help) usage; exit 0 ;;
       -*) fail "there is no option '$1'; see scripts/cluster.sh --help" 2 ;;
       *) words+=("$1") ;;
@@ -266,6 +287,7 @@ main() {
         rm -f "$run/node-$id.pid"
         echo "node $id killed (process $pid)"
       else
+        check_others "$id"
         end "$id"
         begin "$id"
         await "$id"

@@ -13,6 +13,7 @@
 #                    forming = "explicit" it also says vecraft cluster init
 #   --together       all nodes at once, for a program of another protocol between nodes (vecraft --version says which): old and
 #                    new nodes refuse each other, so nobody serves from the restart of the first half until that of the second
+#   --anyway         take a node down although another one is not well (see below)
 #   --dry-run        print every command and every file with its content, and change nothing
 #   --help           this text
 #
@@ -23,8 +24,11 @@
 #   data_dir of the node                  made, owned by the service user; its content is never touched
 #
 # Done again it changes only what differs, and restarts only nodes for which something differs. Before it begins it checks the
-# program, the configuration, and that every host can be reached. A node must be well (/healthz, asked on its host) within
-# HEALTHY_SECONDS_MAX (120) before the next is touched; if one is not, it stops there and says so: the others go on serving.
+# program, the configuration, and that every host can be reached. A node must serve (/healthz, asked on its host) within
+# HEALTHY_SECONDS_MAX (120) before the next is touched; if one does not, it stops there and says so: the others go on serving.
+# Before a node that runs is taken down all others that are installed are asked the same: one that does not serve, or has groups or
+# shards out of service, may be the one that the majority needs meanwhile. Then nothing more is done, unless you say --anyway.
+# What a node that serves lacks all the same (DEGRADED: a full disk, a damaged file) is said.
 #
 # Examples:
 #   scripts/deploy.sh --binary vecraft --config cluster.toml --dry-run        look first
@@ -52,6 +56,7 @@ ssh_command="ssh -o BatchMode=yes -o ConnectTimeout=10"
 is_dry=""
 is_first=""
 is_together=""
+is_anyway=""
 
 usage() {
   sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
@@ -234,16 +239,57 @@ else systemctl restart vecraft@$id && echo $stamp >$note && echo changed; fi")" 
   fi
 }
 
-# By the host's own shell: a GET of one line needs no program that may be missing.
+# A command that says how a node is, on its host, by the shell there: OK, DEGRADED with what it lacks; or it fails.
+health_command() {
+  local host port
+  host="$(node_value "$1" host)"
+  port="$(node_value "$1" http_port)"
+  echo "timeout 2 bash -c 'exec 3<>/dev/tcp/$host/$port; printf \"GET /healthz HTTP/1.1\\r\\nHost: $host\\r\\nConnection: close\\r\\n\\r\\n\" >&3; \
+grep -E -A 50 \"^(OK|DEGRADED:)\" <&3' 2>/dev/null"
+}
+
+# Refuses to take a node down while another one is not well. One that does not run, or is not started anew, takes nothing away.
+check_others() {
+  local id="$1" other said unwell=""
+  [ -z "$is_together$is_anyway" ] || return 0
+  said="$(on "$id" "if ! systemctl is-active --quiet vecraft@$id; then echo down; elif [ \"\$(cat $ETC/started-$id 2>/dev/null)\" = $stamp ]; then echo same; fi")"
+  if [ -n "$is_dry" ]; then
+    echo "$said"
+  elif [ -n "$said" ]; then
+    return 0
+  fi
+  for other in $(all_ids); do
+    [ "$other" != "$id" ] || continue
+    if [ -n "$is_dry" ]; then
+      on "$other" "$(health_command "$other")"
+      continue
+    fi
+    # A node of the file that was never put on its host is none yet. A host that does not answer is.
+    said="$(on "$other" "systemctl is-enabled --quiet vecraft@$other || echo absent")" || said=""
+    [ "$said" != absent ] || continue
+    said="$(on "$other" "$(health_command "$other")")" || said="does not serve"
+    case "$said" in
+      OK) ;;
+      DEGRADED:*"out of service"* | "does not serve") unwell+="; node $other $said" ;;
+    esac
+  done
+  [ -z "$unwell" ] || fail "node $id is not taken down: ${unwell#; }. Nothing more was touched. See to that first, or say --anyway"
+}
+
 await_node() {
-  local id="$1" host port
-  host="$(node_value "$id" host)"
-  port="$(node_value "$id" http_port)"
-  on "$id" "for i in \$(seq $HEALTHY_SECONDS_MAX); do \
-timeout 2 bash -c 'exec 3<>/dev/tcp/$host/$port; printf \"GET /healthz HTTP/1.1\\r\\nHost: $host\\r\\nConnection: close\\r\\n\\r\\n\" >&3; grep -q \"^OK\" <&3' 2>/dev/null && exit 0; \
-systemctl is-failed --quiet vecraft@$id && break; sleep 1; done; journalctl -u vecraft@$id -n 5 --no-pager; exit 1" \
-    || fail "node $id is not well after $HEALTHY_SECONDS_MAX s, its last words are above. Nothing more was touched: the other nodes serve as before"
-  [ -n "$is_dry" ] || echo "node $id is well"
+  local id="$1" said
+  said="$(on "$id" "for i in \$(seq $HEALTHY_SECONDS_MAX); do $(health_command "$id") && exit 0; \
+systemctl is-failed --quiet vecraft@$id && break; sleep 1; done; journalctl -u vecraft@$id -n 5 --no-pager; exit 1")" || {
+    echo "$said"
+    fail "node $id does not serve after $HEALTHY_SECONDS_MAX s, its last words are above. Nothing more was touched: the other nodes serve as before"
+  }
+  if [ -n "$is_dry" ]; then
+    echo "$said"
+  elif [ "$said" = OK ]; then
+    echo "node $id is well"
+  else
+    echo "node $id $said"
+  fi
 }
 
 main() {
@@ -258,6 +304,7 @@ main() {
       --ssh) ssh_command="${2:?--ssh needs a command}"; shift ;;
       --first) is_first=1 is_together=1 ;;
       --together) is_together=1 ;;
+      --anyway) is_anyway=1 ;;
       --dry-run) is_dry=1 ;;
       -h | --help) usage; exit 0 ;;
       -*) fail "there is no option '$1'; see scripts/deploy.sh --help" 2 ;;
@@ -282,6 +329,7 @@ main() {
   local id
   for id in "${ids[@]}"; do
     echo "node $id on $(node_value "$id" host)"
+    check_others "$id"
     install_node "$id"
     # A cluster that forms waits for all of its nodes, so none is well before all are started.
     start_node "$id"

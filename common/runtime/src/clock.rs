@@ -6,7 +6,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use parking_lot::Mutex;
@@ -16,20 +16,22 @@ pub trait Clock: Send + Sync + 'static {
     /// Wall time in milliseconds since 1970-01-01 UTC. It may jump in both directions.
     fn now_ms(&self) -> u64;
 
-    /// Time since an arbitrary start. It never goes back; only differences mean something.
+    /// Time since an arbitrary start. It never goes back, and it goes on while the machine sleeps (I17): a reading that was
+    /// taken before a suspension is as old after it as it is for everybody else. Only differences mean something.
     fn monotonic(&self) -> Duration;
 }
 
 /// The machine's clocks.
 #[derive(Debug, Clone)]
 pub struct SystemClock {
-    started: Instant,
+    /// Since the machine was started.
+    started: Duration,
 }
 
 impl SystemClock {
     /// A clock whose monotonic time starts at zero now.
     pub fn new() -> Self {
-        Self { started: Instant::now() }
+        Self { started: since_boot() }
     }
 
     /// The same as a trait object, the form in which it is passed around.
@@ -52,8 +54,17 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.started.elapsed()
+        since_boot().saturating_sub(self.started)
     }
+}
+
+/// How long the machine has been up, asleep or awake. `Instant` stands still while it sleeps.
+fn since_boot() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes to `time` only, which is ours.
+    let status = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    assert_eq!(status, 0, "the kernel has no boot-time clock (CLOCK_BOOTTIME, Linux 2.6.39 and later)");
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// A clock that stands still until it is told to move. Clones share the same time.
@@ -118,5 +129,38 @@ mod tests {
         assert!(clock.now_ms() > 1_700_000_000_000);
         let first = clock.monotonic();
         assert!(clock.monotonic() >= first);
+    }
+
+    const SLEPT_S: &str = "VECRAFT_TEST_SLEPT_S";
+
+    /// In a time namespace the boot-time clock is moved, as a sleep would move it, and the monotonic one is not.
+    #[test]
+    fn i17_time_goes_on_while_the_machine_sleeps() {
+        if let Ok(slept) = std::env::var(SLEPT_S) {
+            let slept = Duration::from_secs(slept.parse().unwrap());
+            assert!(SystemClock::new().started >= slept, "{:?}", SystemClock::new().started);
+            return;
+        }
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let uptime = Duration::from_secs_f64(uptime.split(' ').next().unwrap().parse().unwrap());
+        let read = SystemClock::new().started;
+        assert!(read.abs_diff(uptime) < Duration::from_secs(60), "{read:?}, the machine says {uptime:?}");
+        // More than any machine is up.
+        let slept = "4000000000";
+        let asleep = ["--user", "--map-root-user", "--time", "--boottime", slept];
+        let may = std::process::Command::new("unshare").args(asleep).arg("true").status();
+        if !may.is_ok_and(|status| status.success()) {
+            eprintln!("not checked in a time namespace: this machine lets nobody make one");
+            return;
+        }
+        let again = std::process::Command::new("unshare")
+            .args(asleep)
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "clock::tests::i17_time_goes_on_while_the_machine_sleeps"])
+            .env(SLEPT_S, slept)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&again.stdout);
+        assert!(again.status.success() && said.contains("1 passed"), "{said}");
     }
 }

@@ -1,7 +1,11 @@
 //! Public errors: Milvus's codes and a message that says what, where and the limit.
 
+use crate::ShardId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// How an error names a shard that is not there. A thing of the context and no code of its own, for nodes of before know it.
+const UNKNOWN_SHARD: &str = "unknown_shard";
 
 /// A public result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -126,6 +130,16 @@ impl Error {
             self.context.push(thing);
         }
         self
+    }
+
+    /// Whoever was asked knows no such shard (503): it was dropped, or is not there yet. Nothing was done.
+    pub fn unknown_shard(detail: impl Into<String>, shard: ShardId) -> Error {
+        Error::new(Code::ReplicaUnavailable, detail).with(UNKNOWN_SHARD, shard)
+    }
+
+    /// True when it says that the shard is not there, which is an answer, and not that nobody could be asked.
+    pub fn is_unknown_shard(&self) -> bool {
+        self.code == Code::ReplicaUnavailable && self.context.iter().any(|(key, _)| key == UNKNOWN_SHARD)
     }
 
     /// Adds how long to wait before trying again.

@@ -250,9 +250,7 @@ pub(crate) fn remove_loose(machine: &Mutex<DataMachine>, disk: &dyn Disk) -> Res
 pub(crate) fn refused(shard: ShardId, refusal: Refusal) -> vecraft_types::Error {
     use vecraft_types::{Code, Error};
     match refusal {
-        Refusal::UnknownShard => {
-            Error::new(Code::ReplicaUnavailable, "the shard is not on this group").with("shard", shard)
-        }
+        Refusal::UnknownShard => Error::unknown_shard("the shard is not on this group", shard),
         Refusal::SchemaMismatch { current } => {
             Error::new(Code::SchemaMismatch, format!("the collection's schema is at version {current}"))
         }

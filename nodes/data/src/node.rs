@@ -140,8 +140,7 @@ impl DataNode {
 
     /// The group that holds a shard.
     pub(crate) fn group_of(&self, shard: ShardId) -> Result<Arc<DataGroup>> {
-        let missing =
-            || Error::new(Code::ReplicaUnavailable, "the shard is not on this node").with("shard", shard);
+        let missing = || Error::unknown_shard("the shard is not on this node", shard);
         self.group(self.routes.group_of(shard).ok_or_else(missing)?)
     }
 

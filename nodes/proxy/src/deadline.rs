@@ -180,7 +180,11 @@ impl Deadline {
             may_be_done |= error.may_be_done;
             error.may_be_done = may_be_done;
             let wait = pause.max(Duration::from_millis(error.retry_after_ms.unwrap_or(0)));
-            let is_over = wait >= self.left() || self.is_hopeless(outage);
+            let stops = is_unavailable(&error) && self.outages.is_stopping(self.clock.monotonic());
+            if stops {
+                error.detail = format!("this node stops; {}", error.detail);
+            }
+            let is_over = stops || wait >= self.left() || self.is_hopeless(outage);
             if is_cut || !again(&error) || is_over {
                 return Err(self.refuse(ask, error, told, outage.own));
             }
@@ -210,7 +214,7 @@ impl Deadline {
             return OutFor::default();
         };
         let is_silence = if ask.may_be_long { is_unavailable(error) } else { is_unanswered(error) };
-        if !is_silence {
+        if !is_silence || error.is_unknown_shard() {
             return OutFor::default();
         }
         let silent = refusal::group_in(error).unwrap_or(asked);
@@ -248,7 +252,7 @@ impl Deadline {
             error = error.after(told);
         }
         // A read that only took too long says nothing about its group.
-        let is_about_group = is_unavailable(&error)
+        let is_about_group = (is_unavailable(&error) && !error.is_unknown_shard())
             || (error.code == Code::Deadline
                 && (ask.is_change || told.is_some() || ask.group == Some(GroupId::META)));
         if is_about_group {
@@ -261,9 +265,10 @@ impl Deadline {
     }
 }
 
-/// True when no leader answered, whatever became of what was asked.
+/// True when no leader answered, whatever became of what was asked. That a shard is not there is an answer.
 pub(crate) fn is_unanswered(error: &Error) -> bool {
-    is_unavailable(error) || matches!(error.code, Code::Deadline | Code::OutcomeUnknown)
+    (is_unavailable(error) && !error.is_unknown_shard())
+        || matches!(error.code, Code::Deadline | Code::OutcomeUnknown)
 }
 
 /// True when nobody could serve and asking again soon makes sense: starting up, no leader, no replica.

@@ -83,7 +83,7 @@ impl Lanes<'_> {
         let group = self.proxy.topology.group_of(piece.shard);
         let asking = Ask::write(self.verb, group);
         // An earlier attempt may be done yet, whatever the last one was told (I10): then the outcome is unknown.
-        let written = self.deadline.retry(asking, again, || {
+        let written = self.proxy.retry_in(self.collection, self.deadline, asking, again, || {
             self.proxy.shard_writer.write(ShardWrite {
                 shard: piece.shard,
                 schema_version: self.collection.schema.version,

@@ -21,6 +21,7 @@
 //! | `merge` | how do shards' answers become one? |
 //! | [`routing`] | which node answers? |
 //! | `deadline`, `admission`, `ids` | how long, how much at once, which ids? |
+//! | `dropped` | what of a request whose collection is dropped under way? |
 //! | `refusal`, `outages` | what does a caller hear of a group that cannot serve, and how long is it waited for? |
 //!
 //! What holds at all times: bad input is refused before anything is written; a read is whole or an error that names
@@ -33,6 +34,7 @@
 mod admission;
 mod config;
 mod deadline;
+mod dropped;
 mod filter;
 mod ids;
 mod lanes;

@@ -19,6 +19,8 @@ use vecraft_types::GroupId;
 const LONG: Duration = Duration::from_secs(10);
 /// What a request waits then, all in all: more than an election.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A call that a stopping node has under way is asked again for so long: another node leads by then, or none will.
+const STOPPING: Duration = Duration::from_secs(2);
 /// Failures further apart than this are not one outage. Long, for a caller who comes once in minutes is to be refused as soon
 /// as others; and if the group was back unseen in between, [`PATIENCE`] still waits for an election.
 const APART_MAX: Duration = Duration::from_secs(600);
@@ -27,6 +29,8 @@ const APART_MAX: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub(crate) struct Outages {
     seen: Mutex<BTreeMap<Silence, Outage>>,
+    /// When this node began to stop.
+    stops_since: Mutex<Option<Duration>>,
 }
 
 /// Who was silent.
@@ -45,6 +49,16 @@ struct Outage {
 }
 
 impl Outages {
+    /// This node stops: from now on nobody is waited for much longer.
+    pub(crate) fn stop(&self, now: Duration) {
+        self.stops_since.lock().get_or_insert(now);
+    }
+
+    /// Whether this node has been stopping for longer than an election takes. Others may stop with it, and then nobody will lead.
+    pub(crate) fn is_stopping(&self, now: Duration) -> bool {
+        self.stops_since.lock().is_some_and(|since| now.saturating_sub(since) >= STOPPING)
+    }
+
     /// The group's leader answered.
     pub(crate) fn answered(&self, group: GroupId) {
         self.seen.lock().remove(&Silence { asked: group, silent: group });

@@ -120,6 +120,11 @@ impl Proxy {
         self.admission.in_flight_bytes()
     }
 
+    /// The node begins to stop: calls under way that nobody answers are refused soon, so that the doors can close.
+    pub fn stop_waiting(&self) {
+        self.outages.stop(self.clock.monotonic());
+    }
+
     pub(crate) fn deadline(&self, call: &Call) -> Deadline {
         let given = call.deadline_ms.map_or(self.config.deadline_default, Duration::from_millis);
         Deadline::new(&self.clock, &self.topology, &self.outages, given)

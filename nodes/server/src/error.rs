@@ -187,8 +187,9 @@ fn listen_advice(door: &str, source: &std::io::Error) -> String {
         format!("set {door} of this [[node]] in cluster.toml; without a cluster.toml: --listen HOST:PORT");
     match source.kind() {
         std::io::ErrorKind::AddrInUse => format!(
-            "; another program listens there, perhaps a node that runs already (vecraft status --data-dir DIR says so): stop \
-             it, or choose another port: {elsewhere}, which takes free ports for the other doors"
+            "; another program listens there, perhaps a node that runs already (vecraft status --data-dir DIR says so), or an \
+             outgoing connection has the port (Linux gives them those of net.ipv4.ip_local_port_range, 32768 to 60999): stop \
+             it, or choose another port below those: {elsewhere}, which takes free ports for the other doors"
         ),
         std::io::ErrorKind::AddrNotAvailable => "; this machine has no such address: set host of this \
             [[node]] in cluster.toml to one that it has; without a cluster.toml: --listen HOST:PORT"

@@ -30,7 +30,8 @@ pub fn parts_of(config: &Config, directory: &Directory, roles: &Roles) -> Parts 
     }
 }
 
-/// What `/healthz` looks at: the log, groups that still lack something, and shards with damaged files.
+/// What `/healthz` looks at: the log, groups that still lack something, and shards with damaged files. A node that others
+/// can do without for a while, because it cannot answer, is unhealthy; one that answers and lacks something is degraded.
 pub fn health_of(
     directory: &Directory,
     roles: &Roles,
@@ -38,21 +39,28 @@ pub fn health_of(
 ) -> impl Fn() -> Health + Send + Sync + 'static {
     let (log, query, data) = (directory.log.clone(), roles.query.clone(), roles.data.clone());
     move || {
-        let mut reasons = match log.health() {
-            LogHealth::Serving => Vec::new(),
-            LogHealth::Stalled => vec!["the disk is full: writes wait, reads go on".to_owned()],
-            LogHealth::Failed { reason } => vec![format!("the log failed: {reason}")],
+        let (mut down, mut lacking) = match log.health() {
+            LogHealth::Serving => (Vec::new(), Vec::new()),
+            LogHealth::Stalled => (Vec::new(), vec!["the disk is full: writes wait, reads go on".to_owned()]),
+            LogHealth::Failed { reason } => (vec![format!("the log failed: {reason}")], Vec::new()),
         };
-        reasons.extend(data.refusals().into_iter().map(|why| format!("inserts are refused: {why}")));
-        reasons.extend(catching_up.reason());
-        let outages = data.outages();
-        reasons.extend(
-            outages.into_iter().map(|(group, why)| format!("group {group} is out of service: {why}")),
-        );
-        let damaged = query.report().out_of_service;
-        reasons.extend(
-            damaged.into_iter().map(|(shard, why)| format!("shard {shard} is out of service: {why}")),
-        );
-        if reasons.is_empty() { Health::Healthy } else { Health::Unhealthy(reasons) }
+        down.extend(catching_up.reason());
+        lacking.extend(data.refusals().into_iter().map(|why| format!("inserts are refused: {why}")));
+        for (group, why) in data.outages() {
+            lacking.push(format!("group {group} is out of service: {why}"));
+        }
+        for (shard, why) in query.report().out_of_service {
+            lacking.push(format!("shard {shard} is out of service: {why}"));
+        }
+        judged(down, lacking)
+    }
+}
+
+/// Of what keeps it from answering, and of what it lacks.
+fn judged(down: Vec<String>, lacking: Vec<String>) -> Health {
+    match (down.is_empty(), lacking.is_empty()) {
+        (true, true) => Health::Healthy,
+        (true, false) => Health::Degraded(lacking),
+        (false, _) => Health::Unhealthy([down, lacking].concat()),
     }
 }

@@ -209,6 +209,7 @@ impl Server {
     pub async fn stop(self, reason: &str) {
         self.roles.hand_over().await;
         self.shutdown.trigger(reason);
+        self.roles.proxy.stop_waiting();
         for door in self.doors {
             if tokio::time::timeout(CLOSE, door).await.is_err() {
                 tracing::warn!("a door did not close within {} s", CLOSE.as_secs());

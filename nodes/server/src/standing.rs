@@ -53,7 +53,7 @@ impl Standing {
     pub fn reasons(&self) -> Vec<String> {
         match self.health() {
             Health::Healthy => Vec::new(),
-            Health::Unhealthy(reasons) => reasons,
+            Health::Degraded(reasons) | Health::Unhealthy(reasons) => reasons,
         }
     }
 

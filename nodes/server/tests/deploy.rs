@@ -51,6 +51,7 @@ fn fake_ssh(dir: &Path) -> (String, PathBuf) {
         "#!/usr/bin/env bash\n\
          printf '%s\\n' \"$2\" >>{asked}\n\
          case \"$2\" in\n\
+         *is-active*) ;;\n\
          *.new* | */started-*) cat >/dev/null\n\
            grep -qxF -- \"$2\" {asked}.before 2>/dev/null && echo same || {{ echo \"$2\" >>{asked}.before; echo changed; }} ;;\n\
          */dev/tcp/*) bash -c \"$2\" ;;\n\
@@ -148,7 +149,7 @@ fn nodes_that_would_refuse_each_other_are_not_replaced_one_after_another() {
         (&own, false),
     ] {
         fs::write(dir.path().join("installed"), installed).unwrap();
-        let rolling = said(&deploy(&config, &["--ssh", &ssh]));
+        let rolling = said(&deploy(&config, &["--anyway", "--ssh", &ssh]));
         assert_eq!(rolling.contains("nodes of both refuse each other"), is_other, "{installed}: {rolling}");
         assert_eq!(fs::read_to_string(&asked).unwrap().contains("systemctl restart"), !is_other, "{rolling}");
     }
@@ -166,16 +167,25 @@ async fn it_goes_on_only_when_a_node_is_well_and_a_second_time_changes_nothing()
     let (ssh, asked) = fake_ssh(dir.path());
     // Nobody listens at node 2's port: nodes 1 and 3 are the same real one.
     let config = configuration(dir.path(), [well, 1, well]);
+    // Nothing is taken down while another one is not well.
     let output = deploy(&config, &["--ssh", &ssh]);
     let text = said(&output);
+    assert!(
+        !output.status.success() && text.contains("node 1 is not taken down: node 2 does not serve"),
+        "{text}"
+    );
+    let commands = fs::read_to_string(&asked).unwrap();
+    assert!(!commands.contains("/srv/vecraft/1") && !commands.contains("systemctl restart"), "{commands}");
+    let output = deploy(&config, &["--anyway", "--ssh", &ssh]);
+    let text = said(&output);
     assert!(!output.status.success() && text.contains("node 1 is well"), "{text}");
-    assert!(text.contains("node 2 is not well") && text.contains("Nothing more was touched"), "{text}");
+    assert!(text.contains("node 2 does not serve") && text.contains("Nothing more was touched"), "{text}");
     let commands = fs::read_to_string(&asked).unwrap();
     assert!(commands.contains("systemctl restart vecraft@1"), "{commands}");
     assert!(!commands.contains("/srv/vecraft/3"), "node 3 was touched:\n{commands}");
 
     for wanted in ["started anew: 3", "nothing differs"] {
-        let output = deploy(&config, &["--ssh", &ssh, "3"]);
+        let output = deploy(&config, &["--anyway", "--ssh", &ssh, "3"]);
         let text = said(&output);
         assert!(output.status.success() && text.contains("node 3 is well"), "{text}");
         assert!(text.contains(wanted), "{wanted}: {text}");

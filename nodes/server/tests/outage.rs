@@ -84,11 +84,17 @@ impl Node {
         }
     }
 
+    /// Of everything that the node lacks.
     async fn health(&self) -> String {
+        self.get("/healthz?strict").await
+    }
+
+    async fn get(&self, path: &str) -> String {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let address = &self.server.as_ref().unwrap().addresses().http;
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();
         text
@@ -130,6 +136,9 @@ async fn i24_a_damaged_file_takes_one_group_out_and_says_which_file_and_where() 
     assert!(why.contains("out of service") && why.contains(name) && why.contains("at byte"), "{why}");
     let health = node.health().await;
     assert!(health.contains(" 503 ") && health.contains(name), "{health}");
+    // It serves the other group: no load balancer may take it away.
+    let health = node.get("/healthz").await;
+    assert!(health.contains(" 200 ") && health.contains("DEGRADED: ") && health.contains(name), "{health}");
     node.insert(serving, 1_000).await.unwrap();
     // New collections go where there is a group.
     let schema = CollectionSchema::new(vec![

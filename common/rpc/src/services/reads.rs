@@ -109,6 +109,6 @@ pub trait ReadBarrier: Send + Sync {
 
     /// Why this node shows no view of the shard: not here, or out of service with a reason (I24).
     fn absent(&self, shard: ShardId) -> Error {
-        Error::new(Code::ReplicaUnavailable, "this node does not show the shard").with("shard", shard)
+        Error::unknown_shard("this node does not show the shard", shard)
     }
 }

@@ -37,7 +37,7 @@ impl ReadBarrier for DataNode {
     }
 
     fn absent(&self, shard: ShardId) -> Error {
-        let dropped = || Error::new(Code::ReplicaUnavailable, "this node does not show the shard");
+        let dropped = || Error::unknown_shard("this node does not show the shard", shard);
         self.group_of(shard).err().unwrap_or_else(dropped).with("shard", shard)
     }
 }

@@ -164,5 +164,5 @@ async fn delete_rows(
 }
 
 fn gone(shard: ShardId) -> Error {
-    Error::new(Code::ReplicaUnavailable, "the shard was dropped").with("shard", shard)
+    Error::unknown_shard("the shard was dropped", shard)
 }

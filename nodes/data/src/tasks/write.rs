@@ -67,7 +67,7 @@ impl ShardWriter for DataNode {
         let group = self.group_of(shard)?;
         let at = group.raft.read_index().await?;
         group.raft.wait_published(at, STATS_DEADLINE).await?;
-        let gone = || Error::new(Code::ReplicaUnavailable, "the shard was dropped").with("shard", shard);
+        let gone = || Error::unknown_shard("the shard was dropped", shard);
         let view = self.views.get(shard).ok_or_else(gone)?;
         let mut stats = ShardStats {
             position: view.position,

@@ -3,6 +3,10 @@
 //! Whoever finds it full is let in within a moment, in the place of the connection that has been idle the longest: those
 //! that sit and ask nothing keep no scraper and no load balancer out. Nobody is asked who he is here, so nothing else
 //! bounds what they could make us hold.
+//!
+//! `/healthz` answers 200 as long as the node can answer its clients, for a load balancer takes those of 503 away: what one
+//! node lacks, a disk that is full, many lack at once, and each of them still reads and deletes. `/healthz?strict` answers
+//! 200 only to a node that lacks nothing.
 
 use super::listener::accept;
 use super::strangers::Stranger;
@@ -33,9 +37,14 @@ const GIVE_WAY: Duration = Duration::from_millis(200);
 pub enum Health {
     /// Every role can serve: 200 and `OK`.
     Healthy,
-    /// Why not, one line each: 503 and the lines.
+    /// It serves and lacks something, one line each: 200, `DEGRADED: ...` and the lines; 503 with the lines to a strict caller.
+    Degraded(Vec<String>),
+    /// It cannot serve. Why not, one line each: 503 and the lines.
     Unhealthy(Vec<String>),
 }
+
+/// The first line of a node that serves and lacks something.
+const DEGRADED: &str = "DEGRADED: this node serves, and lacks something:";
 
 /// Serves health and metrics until `shutdown` is ready; then every connection is closed, an idle one of a scraper
 /// included, so that nothing holds the callbacks any more. Both run for each request and must not block.
@@ -120,7 +129,12 @@ fn answer<B>(
     match request.uri().path() {
         "/healthz" => match health() {
             Health::Healthy => text(StatusCode::OK, "OK".to_owned()),
-            Health::Unhealthy(reasons) => text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n")),
+            Health::Degraded(reasons) if !is_strict(request) => {
+                text(StatusCode::OK, format!("{DEGRADED}\n{}", reasons.join("\n")))
+            }
+            Health::Degraded(reasons) | Health::Unhealthy(reasons) => {
+                text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n"))
+            }
         },
         "/metrics" => {
             let mut response = text(StatusCode::OK, metrics());
@@ -130,6 +144,11 @@ fn answer<B>(
         }
         _ => text(StatusCode::NOT_FOUND, "here are /healthz and /metrics\n".to_owned()),
     }
+}
+
+/// Whether only a node that lacks nothing is well.
+fn is_strict<B>(request: &Request<B>) -> bool {
+    request.uri().query().is_some_and(|query| query.split('&').any(|word| word == "strict"))
 }
 
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {

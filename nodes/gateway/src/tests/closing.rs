@@ -58,12 +58,9 @@ async fn a_call_that_does_not_end_is_cut_off_and_holds_nothing() {
 async fn the_health_port_has_two_pages() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let sick = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let sick = Arc::new(parking_lot::Mutex::new(Health::Healthy));
     let look = Arc::clone(&sick);
-    let health = move || match look.load(std::sync::atomic::Ordering::Relaxed) {
-        false => Health::Healthy,
-        true => Health::Unhealthy(vec!["data: no leader".to_owned()]),
-    };
+    let health = move || look.lock().clone();
     let (stop, stopped) = oneshot::channel::<()>();
     let task =
         tokio::spawn(serve_http(listener, health, || "rows 3\n".to_owned(), async { _ = stopped.await }));
@@ -72,9 +69,22 @@ async fn the_health_port_has_two_pages() {
     assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with("OK"), "{reply}");
     assert!(plain_http(address, &get("/metrics")).await.ends_with("rows 3\n"));
     assert!(plain_http(address, &get("/other")).await.starts_with("HTTP/1.1 404"));
-    sick.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(plain_http(address, &get("/healthz?strict")).await.starts_with("HTTP/1.1 200"));
+    // A load balancer must not take a node away that reads and deletes: all of a cluster may be full at once.
+    let lacks = vec!["inserts are refused: the disk is full".to_owned(), "shard 5/0 is damaged".to_owned()];
+    *sick.lock() = Health::Degraded(lacks);
     let reply = plain_http(address, &get("/healthz")).await;
-    assert!(reply.starts_with("HTTP/1.1 503") && reply.ends_with("no leader"), "{reply}");
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    let lines: Vec<&str> = body.lines().collect();
+    assert!(head.starts_with("HTTP/1.1 200") && lines[0].starts_with("DEGRADED: "), "{reply}");
+    assert_eq!(lines[1..], ["inserts are refused: the disk is full", "shard 5/0 is damaged"]);
+    let reply = plain_http(address, &get("/healthz?strict")).await;
+    assert!(reply.starts_with("HTTP/1.1 503") && reply.ends_with("5/0 is damaged"), "{reply}");
+    *sick.lock() = Health::Unhealthy(vec!["catching up".to_owned()]);
+    for path in ["/healthz", "/healthz?strict"] {
+        let reply = plain_http(address, &get(path)).await;
+        assert!(reply.starts_with("HTTP/1.1 503") && reply.ends_with("catching up"), "{reply}");
+    }
     // A scraper keeps its connection. When the port closes it must not keep what the callbacks hold.
     let mut scraper = TcpStream::connect(address).await.unwrap();
     scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

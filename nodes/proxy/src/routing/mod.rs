@@ -87,8 +87,7 @@ impl<S: ?Sized> Everywhere<S> {
     }
 
     fn group_of(&self, shard: ShardId) -> Result<GroupId> {
-        let unknown =
-            || Error::new(Code::ReplicaUnavailable, "no group is known for the shard").with("shard", shard);
+        let unknown = || Error::unknown_shard("no group is known for the shard", shard);
         self.topology.group_of(shard).ok_or_else(unknown)
     }
 
@@ -179,7 +178,7 @@ fn is_elsewhere(error: &Error) -> bool {
 }
 
 /// Refusals of several replicas in one: the last one's words, with the others' behind.
-fn all_refused(group: GroupId, refusals: BTreeMap<NodeId, Error>) -> Error {
+fn all_refused(shard: ShardId, group: GroupId, refusals: BTreeMap<NodeId, Error>) -> Error {
     let mut told: Vec<String> =
         refusals.iter().map(|(node, error)| format!("node {node}: {error}")).collect();
     told.sort();
@@ -188,5 +187,7 @@ fn all_refused(group: GroupId, refusals: BTreeMap<NodeId, Error>) -> Error {
     let code =
         [Code::Io, Code::Deadline].into_iter().find(|code| all(*code)).unwrap_or(Code::ReplicaUnavailable);
     let text = if told.is_empty() { "no node has a replica".to_owned() } else { told.join("; ") };
-    Error::new(code, text).with("group", group)
+    let is_unknown = !refusals.is_empty() && refusals.values().all(Error::is_unknown_shard);
+    let error = if is_unknown { Error::unknown_shard(text, shard) } else { Error::new(code, text) };
+    error.with("group", group)
 }

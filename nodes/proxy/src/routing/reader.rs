@@ -43,7 +43,7 @@ impl ReadRouter {
                     refusals.insert(node, error);
                 }
                 Ok(Some((_, answer))) => return answer,
-                Ok(None) if is_last => return Err(all_refused(group, refusals)),
+                Ok(None) if is_last => return Err(all_refused(shard, group, refusals)),
                 // The next is asked, and those asked before may still answer.
                 Ok(None) | Err(_) => {}
             }

@@ -142,7 +142,8 @@ impl Proxy {
     ) -> Result<Vec<ShardStats>> {
         let asked = collection.shards.iter().map(|placement| async move {
             let ask = Ask::leader("shard statistics", placement.group);
-            let stats = deadline.retry(ask, is_unavailable, || self.shard_writer.stats(placement.shard));
+            let attempt = || self.shard_writer.stats(placement.shard);
+            let stats = self.retry_in(collection, deadline, ask, is_unavailable, attempt);
             stats.await.map_err(|error| error.with("shard", placement.shard))
         });
         try_join_all(asked).await

@@ -20,10 +20,11 @@ impl Proxy {
         }
         let deadline = &deadline;
         let mut infos = Vec::with_capacity(names.len());
-        for (name, collection) in names.into_iter().zip(collections) {
+        for (name, collection) in names.into_iter().zip(&collections) {
             let asked = collection.shards.iter().map(|placement| async move {
                 let (shard, ask) = (placement.shard, Ask::leader("flush", placement.group));
-                let flushed = deadline.retry(ask, is_unavailable, || self.shard_writer.flush(shard)).await;
+                let attempt = || self.shard_writer.flush(shard);
+                let flushed = self.retry_in(collection, deadline, ask, is_unavailable, attempt).await;
                 flushed.map(|stats| (shard, stats)).map_err(|error| error.with("shard", shard))
             });
             let flushed = try_join_all(asked).await?;

@@ -60,9 +60,8 @@ impl Proxy {
             let waiting = shard.pending_index_rows.get(&index.id).is_some_and(|rows| *rows > 0);
             if in_memory || waiting {
                 let attempt = || self.shard_writer.flush(placement.shard);
-                let _ = deadline
-                    .retry(Ask::leader("flush for an index", placement.group), is_unavailable, attempt)
-                    .await;
+                let ask = Ask::leader("flush for an index", placement.group);
+                let _ = self.retry_in(&collection, &deadline, ask, is_unavailable, attempt).await;
             }
         }
     }

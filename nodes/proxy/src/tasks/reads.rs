@@ -13,12 +13,14 @@ use vecraft_types::{Code, CollectionDescriptor, Error, PrimaryKey, Result, RowBa
 const LOOK: Duration = Duration::from_secs(5);
 
 impl Proxy {
-    /// Asks all these shards at once. Every one must answer (P5): the first that cannot within the deadline makes
-    /// the whole read an error that names it, and the others are no longer waited for. `level` is what the caller asked for.
+    /// Asks all these shards of a collection at once. Every one must answer (P5): the first that cannot within the deadline makes
+    /// the whole read an error that names it, and the others are no longer waited for. `level` is what the
+    /// caller asked for.
     pub(crate) async fn ask_shards<T, F, Fut>(
         &self,
         deadline: &Deadline,
         verb: &'static str,
+        collection: &CollectionDescriptor,
         shards: &[ShardId],
         level: Consistency,
         ask: F,
@@ -31,7 +33,7 @@ impl Proxy {
         let asked = shards.iter().map(|&shard| async move {
             let asking = Ask::read(verb, self.topology.group_of(shard), level);
             let read = || self.watched(deadline, asking, shard, ask(shard));
-            let answer = deadline.retry(asking, is_unavailable, read).await;
+            let answer = self.retry_in(collection, deadline, asking, is_unavailable, read).await;
             answer.map_err(|error| named(error, shard))
         });
         try_join_all(asked).await

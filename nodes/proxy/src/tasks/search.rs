@@ -25,6 +25,7 @@ pub(super) const VERB: &str = "search";
 
 /// A checked search.
 pub(super) struct Plan<'a> {
+    pub(super) collection: &'a CollectionDescriptor,
     pub(super) output: Output<'a>,
     pub(super) shards: Vec<ShardId>,
     queries: usize,
@@ -46,7 +47,7 @@ impl Proxy {
         let (offset, limit) = (asked.offset, asked.limit);
         let mut plan = plan(&collection, asked)?;
         let answers = self
-            .ask_shards(&deadline, VERB, &plan.shards, plan.ask.consistency, |shard| {
+            .ask_shards(&deadline, VERB, &collection, &plan.shards, plan.ask.consistency, |shard| {
                 self.shard_reader.search(request(&plan.session, &plan.ask, shard, &deadline))
             })
             .await?;
@@ -151,7 +152,7 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
         deadline_ms: 0,
     };
     let shards = shards_of(collection, filter.keys.as_deref());
-    Ok(Plan { output, shards, queries, grouping, session, ask })
+    Ok(Plan { collection, output, shards, queries, grouping, session, ask })
 }
 
 /// The vector field of a name; without a name the only one.

@@ -46,6 +46,8 @@ pub(super) enum Trouble {
     Hang,
     /// The schema changes just before the write arrives.
     Alter(fn(&mut CollectionDescriptor)),
+    /// Refused, nothing done, while this node learns that the collection is gone.
+    Forget(Error),
 }
 
 pub(super) struct FakeCluster {
@@ -55,6 +57,7 @@ pub(super) struct FakeCluster {
     shards: Mutex<BTreeMap<ShardId, Shard>>,
     next_id: Mutex<i64>,
     pub(super) barriers: Mutex<usize>,
+    is_dropped_behind_names: Mutex<bool>,
     /// Names of DDL calls that reached the coordinator.
     pub(super) ddl: Mutex<Vec<String>>,
     /// Names of the requests of those that make something.
@@ -100,6 +103,7 @@ impl FakeCluster {
             shards: Mutex::new((0..shards).map(|index| (shard(index), Shard::default())).collect()),
             next_id: Mutex::new(1_000),
             barriers: Mutex::new(0),
+            is_dropped_behind_names: Mutex::new(false),
             ddl: Mutex::default(),
             made_under: Mutex::default(),
             asked_shards: Mutex::default(),
@@ -118,6 +122,11 @@ impl FakeCluster {
     /// The node forgets the collection until its next barrier.
     pub(super) fn forget(&self) {
         *self.known.lock() = None;
+    }
+
+    /// Dropped as soon as the name of a request was looked up: every other barrier shows it.
+    pub(super) fn drop_under_way(&self) {
+        *self.is_dropped_behind_names.lock() = true;
     }
 
     pub(super) fn shard_id(&self, index: u32) -> ShardId {

@@ -2,6 +2,7 @@
 //! The proxy over services that really store rows, in memory.
 
 mod bad_input;
+mod dropped;
 mod fakes;
 mod grouping;
 mod majority;

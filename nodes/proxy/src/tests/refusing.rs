@@ -173,3 +173,13 @@ async fn an_error_that_no_leader_gave_does_not_end_an_outage() {
     let (waited, error) = refused_after(&outages, &clock).await;
     assert!(waited < Duration::from_secs(7), "{waited:?}: {error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_stops_waits_for_an_election_and_no_longer() {
+    let (outages, clock): (Arc<Outages>, _) = (Arc::default(), Arc::new(SimClock::new(0)));
+    outages.stop(clock.monotonic());
+    let (waited, error) = refused_after(&outages, &clock).await;
+    assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&waited), "{waited:?}");
+    assert_eq!((error.code, error.may_be_done), (Code::ReplicaUnavailable, false), "{error}");
+    check_told(&error, "0", "this node stops; ");
+}

@@ -23,8 +23,13 @@ impl Catalogue for FakeCluster {
 
     async fn barrier(&self) -> Result<()> {
         self.meet_meta_trouble().await?;
-        *self.barriers.lock() += 1;
-        *self.known.lock() = Some(Arc::new(self.collection.lock().clone()));
+        let mut barriers = self.barriers.lock();
+        *barriers += 1;
+        let mut collection = self.collection.lock().clone();
+        if *self.is_dropped_behind_names.lock() && barriers.is_multiple_of(2) {
+            collection.phase = DdlPhase::Dropping;
+        }
+        *self.known.lock() = Some(Arc::new(collection));
         Ok(())
     }
 }

@@ -19,6 +19,10 @@ impl ShardWriter for FakeCluster {
             Some(Trouble::Refuse(error)) => return Err(error.clone()),
             Some(Trouble::Hang) => std::future::pending::<()>().await,
             Some(Trouble::Alter(change)) => self.alter(change),
+            Some(Trouble::Forget(error)) => {
+                self.forget();
+                return Err(error.clone());
+            }
             _ => {}
         }
         let version = self.collection.lock().schema.version;
@@ -78,6 +82,9 @@ impl ShardWriter for FakeCluster {
         self.check_majority(1)?;
         let shards = self.shards.lock();
         let shard = &shards[&id];
+        if let Some(error) = &shard.read_trouble {
+            return Err(error.clone());
+        }
         let mut stats = ShardStats { timestamp: Timestamp(shard.timestamp), ..ShardStats::default() };
         for row in shard.rows.values() {
             *stats.rows.entry(row.partition).or_default() += 1;

@@ -9,7 +9,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Bytes; reasons are a few lines.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// What `/healthz` said.
+/// What `/healthz?strict` said: a person hears of everything that a node lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// 200.
@@ -28,7 +28,7 @@ pub async fn ask(address: &str) -> Result<Answer, String> {
 
 async fn get(address: &str) -> Result<Answer, String> {
     let mut stream = TcpStream::connect(address).await.map_err(|e| e.to_string())?;
-    let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET /healthz?strict HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(|e| e.to_string())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await.map_err(|e| e.to_string())?;

@@ -160,17 +160,18 @@ impl Drop for Nodes {
     }
 }
 
-/// A node at the ports of the repository's cluster.toml.
+/// A node at the ports of the repository's cluster.toml: below those that Linux gives to outgoing connections, one of which
+/// may have a door's port when a node starts again.
 fn home(id: u64, directory: &Path) -> NodeConfig {
     // There are five at most.
     let number = id as u16;
-    let port = |last: u16| number * 10_000 + last;
+    let port = |last: u16| 18_000 + number * 1_000 + last;
     NodeConfig {
         id,
         data_dir: directory.join(format!("node-{id}")),
-        milvus_port: port(9_530),
-        client_port: port(9_540),
-        node_port: port(9_550),
+        milvus_port: port(530),
+        client_port: port(540),
+        node_port: port(550),
         http_port: 9_090 + number,
         ..NodeConfig::default()
     }
@@ -214,11 +215,13 @@ mod tests {
         let five =
             Config { nodes: (1..=5).map(|id| home(id, Path::new("d"))).collect(), ..Config::default() };
         five.validate().unwrap();
+        // Linux's first port for outgoing connections (net.ipv4.ip_local_port_range) is 32768.
+        assert!(five.nodes.iter().flat_map(NodeConfig::ports).all(|(_, port)| port < 32_768));
         let nodes = Nodes { config: five, file: PathBuf::new(), children: Vec::new() };
         assert!(
             nodes
                 .doors()
-                .contains("node 2: Milvus clients http://127.0.0.1:29530, Rust clients 127.0.0.1:29540")
+                .contains("node 2: Milvus clients http://127.0.0.1:20530, Rust clients 127.0.0.1:20540")
         );
     }
 }
