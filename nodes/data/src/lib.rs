@@ -17,6 +17,7 @@
 //! | `snapshot/` | a checkpoint for a replica that the log does not reach: offered, fetched, installed (I5) |
 //! | `removal` | what happens to a replica that its group has let go of |
 //! | `strays` | shards whose collection was dropped before they were made |
+//! | `stopped` | which shards and partitions a replica of a stopped node holds |
 //! | `outage` | groups out of service on this node, and why |
 //! | `metrics` | what is here, in figures |
 //! | `node`, `tasks/` | the services [`ShardWriter`], [`ShardAdmin`], [`ReadBarrier`], [`IndexLedger`] |
@@ -48,6 +49,7 @@ mod relief;
 mod removal;
 mod replica;
 mod snapshot;
+mod stopped;
 mod strays;
 mod tasks;
 #[cfg(test)]
@@ -72,6 +74,7 @@ pub use metrics::{DataFigures, GroupFigures, SegmentFigures};
 pub use node::{DataNode, Space, WriteLimits};
 pub use removal::erase;
 pub use replica::{GroupReplica, Routes};
-pub use snapshot::{DiskFiles, Source, Throttle, wanted_files};
+pub use snapshot::{DiskFiles, Source, Throttle, fetched_until, forget_fetch, wanted_files};
+pub use stopped::StoppedShards;
 pub use strays::remove_strays;
 pub use tasks::ShardLedger;

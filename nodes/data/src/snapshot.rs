@@ -37,7 +37,7 @@ mod whole;
 
 pub use files::DiskFiles;
 pub use throttle::Throttle;
-pub use wanted::wanted_files;
+pub use wanted::{fetched_until, forget_fetch, wanted_files};
 
 use std::sync::Arc;
 use vecraft_rpc::files::{FilesElsewhere, NobodyElse};

@@ -93,6 +93,7 @@ impl Directory {
             false => Err(Error::Torn { dir: path.to_owned(), missing: "the identity in kv/", present: data }),
         })?;
         Unfinished::check(kv.as_ref(), path)?;
+        crate::recover::announce(kv.as_ref())?;
         agreed::check_directory(kv.as_ref(), config)?;
         let names_itself = config.nodes.len() == 1 && config.cluster.forming == FormingMode::Automatic;
         if names_itself && identity.phase == Phase::Empty {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! vote:   a term above all that this replica knows, for itself
-//! log:    ... what it holds ... | members: this one | a command, if asked |
+//! log:    ... what it holds ... | members: this one | commands, if asked |
 //! ```
 //! What this does *not* do: it keeps no old member from coming back. Whoever calls it has given the node another cluster
 //! id first, durably, so that no old member can speak to this one (I1).
@@ -46,11 +46,11 @@ impl StoppedReplica {
         Ok(self.top().await?.map(|id| (id.committed_leader_id().term, LogPosition(id.index))))
     }
 
-    /// The members it knows last, and every command after its checkpoint, in order.
+    /// The members it knows last, and every command after its checkpoint with its position, in order.
     ///
     /// # Errors
     /// [`Error::Stopped`]: the log cannot be read.
-    pub async fn read(&self, mut command: impl FnMut(Bytes)) -> Result<Members, Error> {
+    pub async fn read(&self, mut command: impl FnMut(LogPosition, Bytes)) -> Result<Members, Error> {
         let mut members =
             self.checkpoint.as_ref().map(|mark| Members::new(&mark.membership)).unwrap_or_default();
         let mut log = self.log.clone();
@@ -63,7 +63,7 @@ impl StoppedReplica {
             for entry in entries {
                 match entry.payload {
                     EntryPayload::Blank => {}
-                    EntryPayload::Normal(Payload(bytes)) => command(bytes),
+                    EntryPayload::Normal(Payload(bytes)) => command(LogPosition(entry.log_id.index), bytes),
                     EntryPayload::Membership(set) => {
                         members = Members::new(&StoredMembership::new(Some(entry.log_id), set));
                     }
@@ -73,12 +73,12 @@ impl StoppedReplica {
         Ok(members)
     }
 
-    /// Makes this replica its group's only member, and then adds a command. Durable when it returns. Done again it does
+    /// Makes this replica its group's only member, and then adds commands. Durable when it returns. Done again it does
     /// the same once more, without harm.
     ///
     /// # Errors
     /// [`Error::Refused`] when it holds nothing; [`Error::Stopped`] when the log cannot be read or written.
-    pub async fn force(&self, command: Option<Bytes>) -> Result<(), Error> {
+    pub async fn force(&self, commands: Vec<Bytes>) -> Result<(), Error> {
         let nothing = || Error::Refused { group: self.group, why: "this replica holds nothing".to_owned() };
         let top = self.top().await?.ok_or_else(nothing)?;
         let mut log = self.log.clone();
@@ -94,11 +94,8 @@ impl StoppedReplica {
         log.save_vote(&Vote { leader_id: leader, committed: false }).await.map_err(|e| self.stopped(e))?;
         let nodes = BTreeMap::from([(me, Peer { node: self.at.node.0 })]);
         let alone = Membership::new(vec![BTreeSet::from([me])], nodes).map_err(|e| self.stopped(e))?;
-        let payloads = [
-            Some(EntryPayload::Membership(alone)),
-            command.map(|bytes| EntryPayload::Normal(Payload(bytes))),
-        ];
-        let entries = payloads.into_iter().flatten().zip(top.index + 1..);
+        let commands = commands.into_iter().map(|bytes| EntryPayload::Normal(Payload(bytes)));
+        let entries = std::iter::once(EntryPayload::Membership(alone)).chain(commands).zip(top.index + 1..);
         let entries: Vec<Entry> =
             entries.map(|(payload, index)| Entry { log_id: LogId::new(leader, index), payload }).collect();
         log.blocking_append(entries).await.map_err(|e| self.stopped(e))

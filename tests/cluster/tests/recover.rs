@@ -1,10 +1,12 @@
 //! The majority is lost for good, and an operator lets the node that is left go on alone.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+use std::path::Path;
+use std::time::{Duration, Instant};
 use vecraft_server::recover::Recovery;
 use vecraft_test_cluster::{Sandbox, create, eventually, found, rows};
 use vecraft_types::NodeId;
-use vecraft_types::api::{ClusterRequest, Consistency};
+use vecraft_types::api::{Call, ClusterRequest, Consistency, Database, InsertRequest, PartitionRequest};
 
 async fn survey(sandbox: &Sandbox, id: u64) -> Result<Recovery, String> {
     let dir = &sandbox.config.node(id).unwrap().data_dir;
@@ -40,6 +42,8 @@ async fn i1_the_last_of_three_goes_on_with_all_it_applied_grows_again_and_knows_
     for said in ["LOST", "Removed for ever: node 1, 2", "group 0 (metastore): voters on node 1, 2, 3", &was] {
         assert!(words.contains(said), "{said} is missing:\n{words}");
     }
+    // Shards that the checkpoint has count as well as those of the log.
+    assert!(!words.contains("INCOMPLETE") && recovery.amended().is_empty(), "{words}");
     let becomes = recovery.force().await.unwrap();
     assert_ne!(becomes, was);
     let why = survey(&sandbox, 3).await.err().expect("it is done");
@@ -141,5 +145,101 @@ async fn a_node_without_all_groups_cannot_stand_for_the_cluster() {
     let why = survey(&sandbox, 4).await.err().expect("it lacks a group");
     assert!(why.contains("has no replica of group"), "{why}");
     sandbox.start_all().await;
+    sandbox.stop_all().await;
+}
+
+/// Whether a file below a directory is on its way from another node.
+fn is_fetching(dir: &Path) -> bool {
+    std::fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| match entry.path() {
+        path if path.is_dir() => is_fetching(&path),
+        path => path.extension().is_some_and(|end| end == "part"),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i11_a_half_copied_node_says_so_and_its_collections_answer_although_their_shards_never_came() {
+    let mut sandbox = Sandbox::cold(3);
+    sandbox.config.data.follower_log_bytes = 0;
+    sandbox.config.data.fetch_bytes_per_s = 1 << 20;
+    sandbox.start_all().await;
+    let writer = sandbox.client(1);
+    let books = create(&writer, "books").await;
+    let old = PartitionRequest { collection: "books".to_owned(), partition: "old".to_owned() };
+    writer.create_partition(Call::default(), old.clone()).await.unwrap();
+    let into_old = InsertRequest {
+        collection: "books".to_owned(),
+        partition: Some("old".to_owned()),
+        rows: rows(5_000_000, 30).build().unwrap(),
+        schema_timestamp: None,
+        request: None,
+    };
+    writer.insert(Call::default(), into_old).await.unwrap();
+    books.insert(rows(0, 100)).await.unwrap();
+    let third = sandbox.client(3);
+    eventually("node 3 has what there is", async || {
+        found(&third, "books", Consistency::Eventually).await == Ok(130)
+    })
+    .await;
+    drop(third);
+    sandbox.stop(3).await;
+
+    writer.drop_partition(Call::default(), old).await.unwrap();
+    let late = ["late1", "late2", "late3"];
+    for name in late {
+        create(&writer, name).await.insert(rows(0, 100)).await.unwrap();
+    }
+    // As long as in the test of snapshots, and more than a fetch brings before it is stopped.
+    let (mut written, until) = (100, Instant::now() + Duration::from_secs(3));
+    while written < 250_000 || Instant::now() < until {
+        for _ in 0..20 {
+            books.insert(rows(written, 1_000)).await.unwrap();
+            written += 1_000;
+        }
+        books.flush().await.unwrap();
+    }
+    sandbox.try_start(3).await.unwrap();
+    let dir = sandbox.config.node(3).unwrap().data_dir.clone();
+    eventually("node 3 fetches a copy", async || is_fetching(&dir.join("groups"))).await;
+    let third = sandbox.client(3);
+    eventually("node 3 knows what was made last", async || {
+        third.collection("late3").describe().await.is_ok()
+    })
+    .await;
+    drop((third, writer, books));
+    sandbox.stop(3).await;
+    sandbox.stop_all().await;
+
+    let recovery = survey(&sandbox, 3).await.unwrap();
+    let words = recovery.to_string();
+    for said in [
+        "INCOMPLETE: a copy up to entry",
+        "THIS NODE IS THE WORST CHOICE",
+        "ALL ITS ROWS ARE LOST; it is made anew, empty",
+        "which was dropped; they are dropped again",
+    ] {
+        assert!(words.contains(said), "{said} is missing:\n{words}");
+    }
+    recovery.force().await.unwrap();
+
+    sandbox.try_start(3).await.unwrap();
+    assert!(!is_fetching(&dir.join("groups")), "what nobody offers any more stays");
+    let client = sandbox.client(3);
+    // The rows of the partition that was dropped do not come back.
+    let books = client.collection("books");
+    let again = books.query("id >= 5000000").output(["id"]).rows().await.unwrap();
+    assert_eq!(again.rows.batch.rows, 0);
+    // One of its two groups may have arrived.
+    let kept = books.count().await.unwrap();
+    assert!((100..written as u64).contains(&kept), "{kept} of {written}");
+    let mut lost = 0;
+    for name in late {
+        let collection = client.collection(name);
+        let kept = collection.count().await.unwrap();
+        lost += 100 - kept;
+        collection.insert(rows(1_000, 10)).await.unwrap();
+        assert_eq!(collection.count().await.unwrap(), kept + 10, "{name}");
+    }
+    assert!(lost > 0, "nothing was lost, so this tests nothing");
+    drop((client, books));
     sandbox.stop_all().await;
 }

@@ -78,6 +78,24 @@ pub fn wanted_files(kv: &dyn Kv, group: GroupId, checkpoint: LogPosition) -> Res
     Ok(wanted.iter().flat_map(Wanted::paths).collect())
 }
 
+/// Up to which entry a group's copy was being fetched when its node stopped, if one was.
+///
+/// # Errors
+/// Storage errors, a record that cannot be read.
+pub fn fetched_until(kv: &dyn Kv, group: GroupId) -> Result<Option<LogPosition>> {
+    Ok(Wanted::read(kv, group)?.map(|wanted| wanted.position))
+}
+
+/// Nobody offers that copy any more: its files go at the next start, as all that nothing names (I13).
+///
+/// # Errors
+/// Storage errors.
+pub fn forget_fetch(kv: &dyn Kv, group: GroupId) -> Result<()> {
+    let mut batch = WriteBatch::new();
+    batch.delete(Table::Group, fetch_key(group));
+    Ok(kv.write(&batch, true)?)
+}
+
 /// A checkpoint at this position is in the batch: a snapshot that reaches no further is not wanted any more.
 pub(crate) fn forget_reached(batch: &mut WriteBatch, kv: &dyn Kv, group: GroupId, position: LogPosition) {
     match Wanted::read(kv, group) {

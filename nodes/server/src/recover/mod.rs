@@ -4,7 +4,8 @@
 //! stopped node ── survey: every group has a replica here, with state ──> what would be lost, in words; nothing changed
 //!      │ force, in this order, each step durable before the next:
 //!      1. the directory's cluster id becomes a new one            no old node can speak to this one any more (I1)
-//!      2. each pool group's log: this replica is the only member
+//!      2. each pool group's log: this replica is the only member; then what makes the group fit the catalogue again
+//!         and what was being fetched for it is forgotten
 //!      3. group 0's log: likewise, and the other nodes are removed for ever
 //!      4. the record of 1 is crossed out                          until then the node does not start
 //! ```
@@ -12,30 +13,33 @@
 //! know whether the others are really gone. If enough of them start again where this node cannot be reached, the old cluster
 //! serves again beside this one; once they reach it, it tells them that they were let go.
 
+mod amends;
 mod ancestry;
+mod notice;
 #[cfg(test)]
 mod tests;
 mod unfinished;
+mod words;
 
 pub use ancestry::ancestors;
+pub use notice::announce;
 pub use unfinished::Unfinished;
 
 use crate::Error;
 use crate::directory::Offline;
 use crate::identity::{Identity, Phase};
 use crate::member_record;
+use amends::Amend;
 use bytes::Bytes;
-use std::collections::BTreeSet;
-use std::fmt;
 use std::path::Path;
 use vecraft_coordinator::recover as metastore;
-use vecraft_data::Failures;
+use vecraft_data::{Failures, StoppedShards};
 use vecraft_log_store::NodeLog;
 use vecraft_raft_host::{Location, Mark, Members, StoppedReplica};
 use vecraft_runtime::clock::{Clock, SystemClock};
 use vecraft_runtime::random::{OsRandom, Random};
 use vecraft_state::meta::{ClusterId, MetaState};
-use vecraft_types::{GroupId, LogPosition, NodeId, ReplicaId};
+use vecraft_types::{GroupId, LogPosition, NodeId, ReplicaId, Timestamp};
 
 /// A surveyed directory, locked. Dropping it changes nothing.
 pub struct Recovery {
@@ -57,6 +61,10 @@ struct Surveyed {
     /// Term and position.
     last: (u64, LogPosition),
     members: Members,
+    /// A copy of the group up to this entry was on its way here.
+    fetching: Option<LogPosition>,
+    /// What makes it fit the catalogue again.
+    amends: Vec<Amend>,
 }
 
 impl Recovery {
@@ -86,14 +94,24 @@ impl Recovery {
                 )));
             };
             // I22, I24: it is known to be wrong, or to never start again.
-            if let Some(why) = Failures::load(kv.clone(), *group)?.quarantine() {
+            let failures = Failures::load(kv.clone(), *group)?;
+            if let Some(why) = failures.quarantine() {
                 return Err(refused(format!(
                     "group {group} has a replica here that is out of service for good: {why}"
                 )));
             }
             let mark = vecraft_data::checkpoint_mark(kv.as_ref(), *group)?;
             let mark = mark.map(|bytes| Mark::decode(&bytes)).transpose()?;
-            groups.push(Surveyed::read(&log, *group, own, identity.node, mark, |_| ()).await?);
+            let mut shards = StoppedShards::checkpointed(kv.as_ref(), *group)?;
+            let apply = |at, command: Bytes| {
+                if !failures.is_skipped(at) {
+                    shards.apply(&command);
+                }
+            };
+            let mut surveyed = Surveyed::read(&log, *group, own, identity.node, mark, apply).await?;
+            surveyed.fetching = vecraft_data::fetched_until(kv.as_ref(), *group)?;
+            surveyed.amends = Amend::of_group(&state, *group, &shards);
+            groups.push(surveyed);
         }
         let is_alone = |surveyed: &Surveyed| surveyed.members.is_alone(surveyed.at.replica);
         if unfinished.is_none() && groups.iter().all(is_alone) {
@@ -113,6 +131,11 @@ impl Recovery {
         ClusterId(was).to_string()
     }
 
+    /// What is done to collections of which the catalogue here knows more than the groups, one sentence each.
+    pub fn amended(&self) -> Vec<String> {
+        self.groups.iter().flat_map(|surveyed| &surveyed.amends).map(ToString::to_string).collect()
+    }
+
     /// Does it. Returns the new cluster's id. After a failure, or a crash, the same again goes on.
     ///
     /// # Errors
@@ -122,16 +145,19 @@ impl Recovery {
             .unfinished
             .unwrap_or_else(|| Unfinished { was: self.identity.cluster_id, becomes: OsRandom.next_u128() });
         let kv = self.offline.kv.as_ref();
-        begun.begin(kv, &self.identity)?;
+        begun.begin(kv, &self.identity, &self.amended())?;
         let becomes = ClusterId(begun.becomes);
         let now = SystemClock::new().now_ms();
         // Group 0 last: as long as it names the old cluster, a survey finds everything as before.
         for surveyed in self.groups.iter().rev() {
-            let command = match surveyed.group {
-                GroupId::META => Some(metastore::recovery(now, becomes, self.identity.node)?),
-                _ => None,
-            };
-            surveyed.replica.force(command).await?;
+            if surveyed.group == GroupId::META {
+                let recovery = metastore::recovery(now, becomes, self.identity.node)?;
+                surveyed.replica.force(vec![recovery]).await?;
+                continue;
+            }
+            let entries = surveyed.amends.iter().map(|amend| amend.entry(Timestamp::from_millis(now)));
+            surveyed.replica.force(entries.collect::<Result<_, _>>()?).await?;
+            vecraft_data::forget_fetch(kv, surveyed.group)?;
         }
         Unfinished::end(kv)?;
         self.log.close();
@@ -146,7 +172,7 @@ impl Surveyed {
         replica: ReplicaId,
         node: NodeId,
         mark: Option<Mark>,
-        command: impl FnMut(Bytes),
+        command: impl FnMut(LogPosition, Bytes),
     ) -> Result<Surveyed, Error> {
         let at = Location { replica, node };
         let replica = StoppedReplica::new(log, group, at, mark);
@@ -157,26 +183,7 @@ impl Surveyed {
             ))
         };
         let last = replica.last().await?.filter(|_| members.id.is_some()).ok_or_else(nothing)?;
-        Ok(Surveyed { group, at, replica, last, members })
-    }
-
-    /// What the replica counts for, and who else does.
-    fn words(&self) -> String {
-        let own = match () {
-            () if self.members.voters.contains_key(&self.at.replica) => "a voter",
-            () if self.members.learners.contains_key(&self.at.replica) => "only a follower, it may lack much",
-            () => "no member, it may lack much",
-        };
-        let voters: BTreeSet<NodeId> = self.members.voters.values().copied().collect();
-        let voters: Vec<String> = voters.iter().map(ToString::to_string).collect();
-        let name = if self.group == GroupId::META { " (metastore)" } else { "" };
-        format!(
-            "  group {}{name}: voters on node {}; here up to term {} entry {}, {own}",
-            self.group,
-            voters.join(", "),
-            self.last.0,
-            self.last.1.0
-        )
+        Ok(Surveyed { group, at, replica, last, members, fetching: None, amends: Vec::new() })
     }
 }
 
@@ -191,7 +198,8 @@ async fn metastore_here(
     let (mark, mut state) = metastore::stored(offline.kv.as_ref())?;
     let mut commands = Vec::new();
     let surveyed =
-        Surveyed::read(log, GroupId::META, known.replica, node, mark, |bytes| commands.push(bytes)).await?;
+        Surveyed::read(log, GroupId::META, known.replica, node, mark, |_, bytes| commands.push(bytes))
+            .await?;
     metastore::replay(&mut state, &commands)?;
     Ok((surveyed, state))
 }
@@ -202,42 +210,4 @@ fn is_removed(state: &MetaState, node: NodeId) -> bool {
 
 fn refused(why: String) -> Error {
     Error::Other { what: "this node cannot be recovered", why }
-}
-
-impl fmt::Display for Recovery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let others: Vec<String> = self.others.iter().map(ToString::to_string).collect();
-        writeln!(
-            f,
-            "Node {} of cluster {} holds {} collections.",
-            self.identity.node,
-            self.cluster_id(),
-            self.collections
-        )?;
-        writeln!(f, "Each of these groups would be forced to this node as its only member:")?;
-        for surveyed in &self.groups {
-            writeln!(f, "{}", surveyed.words())?;
-        }
-        writeln!(f, "\nWHAT THIS MEANS")?;
-        writeln!(
-            f,
-            "  Acknowledged writes that only the other nodes have are LOST, and nobody can say how many."
-        )?;
-        writeln!(f, "  Writes that were never acknowledged, and are in this node's log, become valid.")?;
-        if !others.is_empty() {
-            writeln!(f, "  Removed for ever: node {}. Their ids are never used again.", others.join(", "))?;
-        }
-        writeln!(
-            f,
-            "  The cluster gets a new id, so that no old node can speak to this one. If the old nodes start again"
-        )?;
-        writeln!(
-            f,
-            "  all the same, and are a majority, the OLD cluster serves beside the new one: empty their disks first."
-        )?;
-        write!(
-            f,
-            "  If any of them can be brought back with its directory, bring it back instead of doing this."
-        )
-    }
 }

@@ -51,7 +51,7 @@ async fn a_recovery_that_was_cut_off_keeps_the_node_from_starting_and_goes_on_wh
     let offline = Offline::open(dir.path()).unwrap();
     let identity = Identity::read(offline.kv.as_ref()).unwrap().unwrap();
     let begun = Unfinished { was: identity.cluster_id, becomes: 0xabcd };
-    begun.begin(offline.kv.as_ref(), &identity).unwrap();
+    begun.begin(offline.kv.as_ref(), &identity, &[]).unwrap();
     drop(offline);
     let Err(why) = start(&config).await else { panic!("it started") };
     assert!(why.contains("vecraft node recover --data-dir") && why.contains(&was), "{why}");
@@ -63,7 +63,7 @@ async fn a_recovery_that_was_cut_off_keeps_the_node_from_starting_and_goes_on_wh
         assert_eq!(recovery.force().await.unwrap(), ClusterId(0xabcd).to_string());
         let offline = Offline::open(dir.path()).unwrap();
         let identity = Identity::read(offline.kv.as_ref()).unwrap().unwrap();
-        begun.begin(offline.kv.as_ref(), &identity).unwrap();
+        begun.begin(offline.kv.as_ref(), &identity, &[]).unwrap();
     }
     Recovery::survey(dir.path()).await.unwrap().force().await.unwrap();
     let offline = Offline::open(dir.path()).unwrap();

@@ -3,7 +3,7 @@
 //! A crash in between leaves a node of the new cluster whose groups still wait for the old members. Nobody speaks to it,
 //! so nothing is lost; it does not start, and the same command goes on where it was.
 
-use super::ancestry;
+use super::{ancestry, notice};
 use crate::Error;
 use crate::identity::Identity;
 use serde::{Deserialize, Serialize};
@@ -46,14 +46,16 @@ impl Unfinished {
         Err(Error::Other { what: "unfinished recovery", why })
     }
 
-    /// Writes it down together with the node's new identity and the old one's id, synced.
+    /// Writes it down together with the node's new identity, the old one's id and what is about to be done to collections,
+    /// synced.
     ///
     /// # Errors
     /// Storage errors.
-    pub fn begin(self, kv: &dyn Kv, identity: &Identity) -> Result<(), Error> {
+    pub fn begin(self, kv: &dyn Kv, identity: &Identity, done: &[String]) -> Result<(), Error> {
         let mut batch = WriteBatch::new();
         Identity { cluster_id: self.becomes, ..identity.clone() }.put(&mut batch)?;
         ancestry::put(kv, &mut batch, self.was)?;
+        notice::put(kv, &mut batch, done)?;
         batch.put(Table::Node, KEY, codec::encode(&self).map_err(|e| Error::Identity(e.to_string()))?);
         Ok(kv.write(&batch, true)?)
     }

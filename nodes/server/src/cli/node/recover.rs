@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 /// What `--help` teaches. Named where the command is: there its first line would take the place of this.
-pub const ABOUT: &str = "Let a stopped node go on alone, from what it holds, after the majority of its cluster was lost for good.\n\nTHIS LOSES DATA: acknowledged writes that only the lost nodes had are gone. While any of them can be brought back with its directory, bring it back instead: the cluster then goes on by itself and loses nothing.\n\nIt works on the directory of a stopped node and forces every group there to a membership of this node alone. The cluster gets a new id, and the other nodes are removed for ever: an old node that comes back is refused. Afterwards start the node, check what it holds, and add nodes with new ids and empty directories (vecraft node add).\n\nOf several nodes that are left, choose the one that holds most: run it on each without --unsafe, which changes nothing but says how far each group is: the later term holds more, in one term the later entry.";
+pub const ABOUT: &str = "Let a stopped node go on alone, from what it holds, after the majority of its cluster was lost for good.\n\nTHIS LOSES DATA: acknowledged writes that only the lost nodes had are gone. While any of them can be brought back with its directory, bring it back instead: the cluster then goes on by itself and loses nothing.\n\nIt works on the directory of a stopped node and forces every group there to a membership of this node alone. The cluster gets a new id, and the other nodes are removed for ever: an old node that comes back is refused. Afterwards start the node, check what it holds, and add nodes with new ids and empty directories (vecraft node add).\n\nOf several nodes that are left, choose the one that holds most: run it on each without --unsafe, which changes nothing but says how far each group is: the later term holds more, in one term the later entry. A node with an INCOMPLETE group comes last: its copy was still on its way.";
 
 /// Options of `vecraft node recover`.
 #[derive(Debug, Args)]
@@ -46,6 +46,7 @@ impl Recover {
                 recovery.cluster_id()
             ));
         }
+        let amended = recovery.amended();
         let becomes = recovery.force().await.map_err(|e| {
             format!("{e}; the node does not start before this command has ended well: run it again")
         })?;
@@ -53,6 +54,12 @@ impl Recover {
             "Done. This node is now the whole of cluster {becomes}. Start it, look at what it holds, then add nodes"
         );
         println!("with new ids and empty directories: vecraft node add NEW_ID HOST:NODE_PORT");
+        if !amended.is_empty() {
+            println!(
+                "\nTell those who use these collections (the log of the next start says it once more, at ERROR):"
+            );
+            amended.iter().for_each(|what| println!("  {what}"));
+        }
         Ok(())
     }
 }

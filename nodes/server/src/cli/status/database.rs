@@ -2,6 +2,7 @@
 
 use super::super::node::reach::{COORDINATOR, list, nobody_at, not_a_door};
 use super::super::patience::patiently;
+use futures::future::join_all;
 use serde::Serialize;
 use std::time::Duration;
 use vecraft_client::Client;
@@ -10,25 +11,37 @@ use vecraft_types::{Code, CollectionDescriptor, Error};
 
 /// For each call; a status that hangs is no answer.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// So many collections are asked at once, and so many may fail to answer before no more are asked.
+const SILENT_MAX: usize = 8;
 
 /// One line of the table of collections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CollectionLine {
     /// Its name.
     pub name: String,
-    /// Exact number of rows that can be read.
-    pub rows: u64,
+    /// Exact number of rows that can be read; left out when its shards did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
     /// Number of shards.
     pub shards: usize,
     /// `field type metric` of each index.
     pub indexes: Vec<String>,
 }
 
+/// All collections, and why the rows of some are not known.
+#[derive(Debug, Default)]
+pub struct Collections {
+    /// By name.
+    pub lines: Vec<CollectionLine>,
+    /// The first that did not say how many rows it has, and why.
+    pub first_silent: Option<(String, Error)>,
+}
+
 /// What a node answered.
 pub struct Asked {
     pub server: ServerInfo,
     /// What it holds; or why that could not be asked.
-    pub collections: Result<Vec<CollectionLine>, Error>,
+    pub collections: Result<Collections, Error>,
     /// How the cluster stands, as its coordinator says; or why that could not be asked.
     pub cluster: Result<ClusterReply, Error>,
 }
@@ -68,17 +81,35 @@ async fn no_door(address: &str, error: Error) -> Unasked {
     }
 }
 
-async fn collections_of(client: &Client) -> vecraft_types::Result<Vec<CollectionLine>> {
-    let mut collections = Vec::new();
-    for collection in client.list_collections(Call::default()).await? {
-        let count = RowCount { collection: collection.name.clone(), partition: None };
-        let rows = client.row_count(Call::default(), count).await?;
-        collections.push(line(&collection, rows));
+/// Asks each for its rows. One that does not say keeps no other from being shown; after [`SILENT_MAX`] of them no more are
+/// asked, for each takes its whole deadline.
+async fn collections_of(client: &Client) -> vecraft_types::Result<Collections> {
+    let mut listed = client.list_collections(Call::default()).await?.into_iter();
+    let mut found = Collections::default();
+    loop {
+        let together: Vec<_> = listed.by_ref().take(SILENT_MAX).collect();
+        if together.is_empty() {
+            return Ok(found);
+        }
+        let is_enough = found.lines.iter().filter(|line| line.rows.is_none()).count() >= SILENT_MAX;
+        let rows = together.iter().map(|collection| async {
+            let count = RowCount { collection: collection.name.clone(), partition: None };
+            match is_enough {
+                true => Ok(None),
+                false => client.row_count(Call::default(), count).await.map(Some),
+            }
+        });
+        for (collection, rows) in together.iter().zip(join_all(rows).await) {
+            let rows = rows.unwrap_or_else(|why| {
+                found.first_silent.get_or_insert_with(|| (collection.name.clone(), why));
+                None
+            });
+            found.lines.push(line(collection, rows));
+        }
     }
-    Ok(collections)
 }
 
-fn line(collection: &CollectionDescriptor, rows: u64) -> CollectionLine {
+fn line(collection: &CollectionDescriptor, rows: Option<u64>) -> CollectionLine {
     let indexes = collection.indexes.iter().map(|index| {
         let field = collection.schema.field_by_id(index.spec.field).map_or("?", |field| &field.name);
         format!("{field} {} {}", index.spec.index_type, index.spec.metric.name())

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// Options of `vecraft status`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Ends 0 when the node serves and is well; 3 when it serves and a group has no leader, be it that no majority\nof its nodes answers: it says which, and what to do; 1 otherwise.\n\nExamples:\n  vecraft status                             the node of ./data\n  vecraft status --data-dir DIR --json\n  vecraft status --connect 127.0.0.1:19540   any node, by its client door"
+    after_help = "Ends 0 when the node serves and is well; 3 when it serves and a group has no leader, be it that no majority\nof its nodes answers, or a collection does not answer: it says which; 1 otherwise.\n\nExamples:\n  vecraft status                             the node of ./data\n  vecraft status --data-dir DIR --json\n  vecraft status --connect 127.0.0.1:19540   any node, by its client door"
 )]
 pub struct Status {
     /// The directory that `vecraft serve --data-dir` was given.

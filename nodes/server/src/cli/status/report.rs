@@ -3,7 +3,7 @@
 use super::super::node::nodes_table;
 use super::super::node::reach::no_metastore;
 use super::beside::{ask_health, bytes_below, is_nameless, unserved};
-use super::database::{self, Asked, CollectionLine, Unasked};
+use super::database::{self, Asked, CollectionLine, Collections, Unasked};
 use crate::directory::check_content;
 use crate::{Addresses, RunFile};
 use serde::Serialize;
@@ -20,7 +20,7 @@ use vecraft_types::{Code, Error};
 pub enum State {
     /// It says it is well.
     Serving,
-    /// It serves, but a group has no leader; the reasons say which.
+    /// It serves, but a group has no leader, or a collection does not answer; the reasons say which.
     Degraded,
     /// It names reasons why not.
     Unhealthy,
@@ -123,27 +123,27 @@ impl Report {
     }
 
     /// What the cluster and its collections are; what is missing is a reason.
-    fn enter(
+    pub(super) fn enter(
         &mut self,
         cluster: Result<ClusterReply, Error>,
-        collections: Result<Vec<CollectionLine>, Error>,
+        collections: Result<Collections, Error>,
     ) {
-        let lacks = missing(&cluster);
+        let mut lacks = missing(&cluster);
+        // The same sentence again says nothing new.
+        let is_told = |why: &Error| cluster.is_err() && why.code == Code::ReplicaUnavailable;
+        let words =
+            |why: &Error| if is_told(why) { "for the same reason".to_owned() } else { why.to_string() };
+        match collections {
+            Ok(Collections { lines, first_silent }) => {
+                lacks.extend(first_silent.map(|(name, why)| silent(&lines, &name, &words(&why))));
+                self.collections = Some(lines);
+            }
+            Err(why) => lacks.push(format!("its collections could not be asked for: {}", words(&why))),
+        }
         if !lacks.is_empty() && self.state == State::Serving {
             self.state = State::Degraded;
         }
-        // The same sentence again says nothing new.
-        let is_told =
-            cluster.is_err() && collections.as_ref().is_err_and(|why| why.code == Code::ReplicaUnavailable);
         self.reasons.extend(lacks);
-        self.collections = match collections {
-            Ok(collections) => Some(collections),
-            Err(why) => {
-                let why = if is_told { "for the same reason".to_owned() } else { why.to_string() };
-                self.reasons.push(format!("its collections could not be asked for: {why}"));
-                None
-            }
-        };
         self.cluster = cluster.ok().filter(|reply| reply.nodes.len() > 1);
     }
 
@@ -264,6 +264,17 @@ fn missing(cluster: &Result<ClusterReply, Error>) -> Vec<String> {
     }
 }
 
+/// Some collections did not say how many rows they have.
+fn silent(lines: &[CollectionLine], first: &str, why: &str) -> String {
+    match lines.iter().filter(|line| line.rows.is_none()).count() {
+        ..=1 => format!("collection {first} does not answer: {why}"),
+        count => format!(
+            "{count} of {} collections do not answer or were not asked any more; the first, {first}: {why}",
+            lines.len()
+        ),
+    }
+}
+
 fn collections_table(collections: &[CollectionLine]) -> String {
     if collections.is_empty() {
         return format!("{:<16} none\n", "collections");
@@ -273,8 +284,9 @@ fn collections_table(collections: &[CollectionLine]) -> String {
     let mut text = format!("\n{:<width$} {:>12} {:>6}  indexes\n", "collection", "rows", "shards");
     for line in collections {
         let indexes = line.indexes.join(", ");
+        let rows = line.rows.map_or_else(|| "?".to_owned(), |rows| rows.to_string());
         // Writing to a String does not fail.
-        let _ = writeln!(text, "{:<width$} {:>12} {:>6}  {indexes}", line.name, line.rows, line.shards);
+        let _ = writeln!(text, "{:<width$} {rows:>12} {:>6}  {indexes}", line.name, line.shards);
     }
     text
 }

@@ -1,14 +1,14 @@
 #![allow(clippy::unwrap_used)]
 
-use super::database::CollectionLine;
+use super::database::{CollectionLine, Collections};
 use super::health::{Answer, parse};
 use super::report::{Report, State};
 use crate::{Addresses, RunFile, Server};
 use std::path::Path;
 use vecraft_config::Config;
 use vecraft_storage::RealDisk;
-use vecraft_types::api::{Call, CreateCollection};
-use vecraft_types::{CollectionSchema, DataType, FieldSchema};
+use vecraft_types::api::{Call, ClusterReply, CreateCollection};
+use vecraft_types::{Code, CollectionSchema, DataType, Error, FieldSchema};
 
 fn run_file(pid: u32, http: &str) -> RunFile {
     let addresses =
@@ -129,7 +129,7 @@ async fn a_running_node_is_serving_and_a_stopped_one_is_not() {
 
     server.database().create_collection(Call::default(), books()).await.unwrap();
     let by_door = Report::of_node(&server.addresses().client).await.unwrap();
-    let line = CollectionLine { name: "books".into(), rows: 0, shards: 1, indexes: vec![] };
+    let line = CollectionLine { name: "books".into(), rows: Some(0), shards: 1, indexes: vec![] };
     assert_eq!((by_door.state, by_door.collections.clone()), (State::Serving, Some(vec![line])));
     assert_eq!(by_door.cluster_id.as_deref(), Some(server.cluster_id()));
     assert_eq!(by_door.cluster_name.as_deref(), Some("kitchen"));
@@ -148,4 +148,45 @@ async fn a_running_node_is_serving_and_a_stopped_one_is_not() {
     assert_eq!(state(other.path()).await, State::Dead);
     server.stop("the test ends").await;
     assert_eq!(state(dir.path()).await, State::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_that_does_not_answer_hides_no_other_and_the_node_is_degraded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::embedded(dir.path()).with_free_ports();
+    config.data.groups_per_node = 2;
+    let server = Server::start(&config, 1).await.unwrap();
+    let mut groups = Vec::new();
+    for name in ["first", "second"] {
+        let asked = CreateCollection { name: name.into(), shards: 1, ..books() };
+        server.database().create_collection(Call::default(), asked).await.unwrap();
+        let listed = server.database().list_collections(Call::default()).await.unwrap();
+        groups.push(listed.iter().find(|row| row.name == name).unwrap().shards[0].group);
+    }
+    assert_ne!(groups[0], groups[1]);
+    server.stop("a group is to go out of service").await;
+    let offline = crate::directory::Offline::open(dir.path()).unwrap();
+    let mut failures = vecraft_data::Failures::load(offline.kv.clone(), groups[0]).unwrap();
+    failures.condemn("the test says so").unwrap();
+    drop((failures, offline));
+
+    let server = Server::start(&config, 1).await.unwrap();
+    let report = Report::of_node(&server.addresses().client).await.unwrap();
+    let rows: Vec<_> =
+        report.collections.iter().flatten().map(|line| (line.name.as_str(), line.rows)).collect();
+    assert_eq!(rows, [("first", None), ("second", Some(0))]);
+    assert_ne!(report.state, State::Serving);
+    let table = report.table();
+    assert!(table.contains("collection first does not answer: "), "{table}");
+    server.stop("the test ends").await;
+
+    // Nothing else is wrong: that alone is enough.
+    let mut report = Report { state: State::Serving, reasons: Vec::new(), collections: None, ..report };
+    let cluster = ClusterReply::default();
+    let line = |name: &str, rows| CollectionLine { name: name.into(), rows, shards: 1, indexes: Vec::new() };
+    let lines = vec![line("first", None), line("second", Some(7)), line("third", None)];
+    let first_silent = Some(("first".to_owned(), Error::new(Code::Deadline, "late")));
+    report.enter(Ok(cluster), Ok(Collections { lines, first_silent }));
+    assert_eq!((report.state, report.reasons.len()), (State::Degraded, 1), "{:?}", report.reasons);
+    assert!(report.reasons[0].starts_with("2 of 3 collections"), "{:?}", report.reasons);
 }
