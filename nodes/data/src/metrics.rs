@@ -164,7 +164,6 @@ impl DataGroup {
 impl GroupReplica {
     /// Bytes of the files that the newest checkpoint names.
     pub(crate) fn file_bytes(&self) -> u64 {
-        let held = self.shards.values().flat_map(|shard| shard.segments.values());
-        held.filter_map(|held| held.file.as_ref()).flat_map(|file| &file.files).map(|file| file.bytes).sum()
+        self.manifests().flat_map(|file| &file.files).map(|file| file.bytes).sum()
     }
 }

@@ -12,13 +12,16 @@ use crate::snapshot::pins::Pins;
 use crate::snapshot::wanted::Fetched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use vecraft_segment::{GrowingOptions, Segment, ViewRegistry};
+use vecraft_segment::{GrowingOptions, Segment, SegmentManifest, ViewRegistry};
 use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply};
 use vecraft_types::{GroupId, LogPosition, SegmentId, ShardId};
 
+mod compacting;
 mod routes;
 mod shard;
 
+pub(crate) use compacting::Compacting;
+use compacting::Decided;
 pub use routes::Routes;
 use shard::append;
 pub(crate) use shard::{Held, ShardReplica};
@@ -138,8 +141,14 @@ impl GroupReplica {
             Effect::SegmentsDropped { shard, segments } => {
                 self.is_index_work_due = true;
                 let shard = self.shard(shard)?;
-                let gone: Vec<Held> = segments.iter().filter_map(|id| shard.segments.remove(id)).collect();
-                self.vanished.extend(gone.into_iter().filter_map(|held| held.file).flat_map(paths));
+                let held = segments.iter().filter_map(|id| shard.segments.remove(id)?.file);
+                let mut gone: Vec<SegmentManifest> = held.collect();
+                let unread = segments.iter().filter_map(|id| shard.compacting.remove(id)?.file);
+                gone.extend(unread.map(|(manifest, _)| manifest));
+                self.vanished.extend(gone.into_iter().flat_map(paths));
+            }
+            Effect::Compacted { shard, inputs, output, partition, floor, rows } => {
+                self.compacted(shard, Decided { inputs, output, partition, floor, rows })?;
             }
         }
         Ok(())
@@ -176,11 +185,16 @@ impl GroupReplica {
         }
     }
 
+    /// What the newest checkpoint names of the segments here.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = &SegmentManifest> {
+        let held = self.shards.values().flat_map(|shard| shard.segments.values());
+        let unread = self.shards.values().flat_map(|shard| shard.compacting.values());
+        held.filter_map(|held| held.file.as_ref()).chain(unread.filter_map(Compacting::manifest))
+    }
+
     /// The files of the segments here.
     pub(crate) fn named_files(&self) -> BTreeSet<String> {
-        let held = self.shards.values().flat_map(|shard| shard.segments.values());
-        let manifests = held.filter_map(|held| held.file.as_ref());
-        manifests.flat_map(|manifest| manifest.files.iter().map(|file| file.path.clone())).collect()
+        self.manifests().flat_map(|manifest| manifest.files.iter().map(|file| file.path.clone())).collect()
     }
 
     /// The position of the last entry applied.
@@ -201,10 +215,10 @@ impl GroupReplica {
     /// True when a sealed segment has no file yet: whoever proposed the seal, each replica writes its own.
     pub fn lacks_files(&self) -> bool {
         self.state.shards.iter().any(|(id, state)| {
-            let held = self.shards.get(id).map(|shard| &shard.segments);
-            let is_in_memory = |id| {
-                held.and_then(|held| held.get(id))
-                    .is_some_and(|held| matches!(held.segment, Segment::Growing(_)))
+            let Some(shard) = self.shards.get(id) else { return false };
+            let is_in_memory = |id| match (shard.segments.get(id), shard.compacting.get(id)) {
+                (Some(held), _) => matches!(held.segment, Segment::Growing(_)),
+                (None, output) => output.is_some_and(|output| output.file.is_none()),
             };
             state.segments.iter().any(|(id, segment)| !segment.phase.is_growing() && is_in_memory(id))
         })

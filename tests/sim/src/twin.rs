@@ -4,7 +4,10 @@
 //! checkpoint, so it cannot share their mistakes; of segments it knows that the log names them, numbers their rows, and
 //! names index builds for sealed ones (I13).
 
+mod compact;
+
 use crate::rows::{self, Row};
+use compact::Lives;
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_state::shard::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
 use vecraft_types::{
@@ -35,6 +38,12 @@ pub struct TwinShard {
     last_segment: SegmentId,
     /// Segments that take no more rows, and their partitions.
     pub sealed: BTreeMap<SegmentId, PartitionId>,
+    /// The same in the order in which their rows were written.
+    order: BTreeMap<PartitionId, Vec<SegmentId>>,
+    /// What became of every row that a segment has.
+    lives: Lives,
+    /// The entry that is applied.
+    now: LogPosition,
     /// Index builds in force (I13).
     pub builds: BTreeMap<(SegmentId, IndexId), IndexBuild>,
     answers: BTreeMap<RequestId, ShardReply>,
@@ -84,12 +93,16 @@ impl TwinShard {
             growing: BTreeMap::new(),
             last_segment: SegmentId(0),
             sealed: BTreeMap::new(),
+            order: BTreeMap::new(),
+            lives: Lives::new(),
+            now: LogPosition(0),
             builds: BTreeMap::new(),
             answers: BTreeMap::new(),
         }
     }
 
     fn apply(&mut self, command: &ShardCommand, applied: Applied) -> ShardReply {
+        self.now = applied.position;
         let request = match command {
             ShardCommand::Insert { request, .. }
             | ShardCommand::DeleteKeys { request, .. }
@@ -98,13 +111,17 @@ impl TwinShard {
                 self.closed_partitions.insert(*partition);
                 self.growing.remove(partition);
                 self.sealed.retain(|_, other| other != partition);
+                self.order.remove(partition);
                 self.builds.retain(|(segment, _), _| self.sealed.contains_key(segment));
                 let deleted = self.remove(|row| row.partition == *partition);
                 return Ok(Applied { deleted, ..applied });
             }
             ShardCommand::Seal { segment } => {
                 let gone = self.growing.extract_if(.., |_, (growing, _)| growing == segment);
-                self.sealed.extend(gone.map(|(partition, (segment, _))| (segment, partition)));
+                for (partition, (segment, _)) in gone {
+                    self.sealed.insert(segment, partition);
+                    self.order.entry(partition).or_default().push(segment);
+                }
                 return Ok(applied);
             }
             ShardCommand::IndexReady { segment, build } => {
@@ -113,6 +130,9 @@ impl TwinShard {
             ShardCommand::IndexDropped { index } => {
                 self.builds.retain(|(_, other), _| other != index);
                 return Ok(applied);
+            }
+            ShardCommand::Compact { inputs, floor, rows, .. } => {
+                return self.compact(inputs, *floor, *rows, applied.position).map(|()| applied);
             }
             ShardCommand::Create { .. } | ShardCommand::Drop => return Ok(applied),
         };
@@ -211,6 +231,7 @@ impl TwinShard {
             (self.last_segment, 0)
         });
         *next += 1;
+        self.lives.entry(*segment).or_default().push(None);
         RowRef { segment: *segment, row: *next - 1, position }
     }
 
@@ -237,8 +258,13 @@ impl TwinShard {
     }
 
     fn remove(&mut self, is_doomed: impl Fn(&TwinRow) -> bool) -> u64 {
-        let before = self.rows.len();
-        self.rows.retain(|row| !is_doomed(row));
-        (before - self.rows.len()) as u64
+        let mut removed = 0;
+        for row in self.rows.extract_if(.., |row| is_doomed(row)) {
+            removed += 1;
+            if let Some(life) = self.lives.get_mut(&row.place.segment) {
+                life[row.place.row as usize] = Some(self.now);
+            }
+        }
+        removed
     }
 }

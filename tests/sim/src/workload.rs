@@ -9,7 +9,7 @@ use vecraft_segment::ShardView;
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_state::shard::{ShardCommand, ShardEntry};
 use vecraft_types::{
-    BuildId, ClientId, CollectionId, DataType, FieldId, IndexBuild, IndexId, PartitionId, PkConflict,
+    BuildId, ClientId, CollectionId, DataType, FieldId, IndexBuild, IndexId, LogPosition, PartitionId, PkConflict,
     PrimaryKey, RequestId, SegmentId, ShardId, Timestamp,
 };
 
@@ -111,6 +111,7 @@ impl Workload {
             },
             47..55 => self.index_ready(shard, sight),
             55..57 => ShardCommand::IndexDropped { index: self.index() },
+            57..62 => self.compact(shard, sight),
             _ => self.insert(plan, shard, sight),
         };
         (shard, command)
@@ -200,6 +201,25 @@ impl Workload {
             over: segment.0,
         };
         ShardCommand::IndexReady { segment, build }
+    }
+
+    /// A leader's compaction: mostly of neighbours, with the newest entry that it saw as floor, or an older one.
+    fn compact(&mut self, shard: ShardId, sight: &Sight<'_>) -> ShardCommand {
+        let twin = &sight.twin.shards[&shard];
+        let partitions: Vec<PartitionId> = twin.sealed.values().copied().collect();
+        let sealed = self.rng.pick(&partitions).map_or(&[][..], |partition| twin.neighbours(*partition));
+        let from = self.rng.below(sealed.len().max(1) as u64) as usize;
+        let count = self.rng.between(1, 4) as usize;
+        let mut inputs: Vec<SegmentId> = sealed.iter().skip(from).take(count).copied().collect();
+        if self.rng.chance(10) {
+            inputs.reverse();
+        }
+        if self.rng.chance(5) {
+            inputs.push(SegmentId(self.rng.below(9)));
+        }
+        let floor = LogPosition(if self.rng.chance(70) { twin.now().0 } else { self.rng.below(twin.now().0 + 1) });
+        let rows = twin.kept(&inputs, floor);
+        ShardCommand::Compact { inputs, floor, rows, bytes: 100 }
     }
 
     fn index(&mut self) -> IndexId {

@@ -3,6 +3,7 @@
 
 mod admin;
 mod clean_up;
+mod compaction;
 mod damage;
 mod deletes;
 mod formats;

@@ -92,6 +92,9 @@ impl ShardState {
             ShardCommand::Seal { segment } => self.seal(segment, applied),
             ShardCommand::IndexReady { segment, build } => self.index_ready(segment, build, applied),
             ShardCommand::IndexDropped { index } => self.index_dropped(index, applied),
+            ShardCommand::Compact { inputs, floor, rows, bytes } => {
+                self.compact(inputs, floor, rows, bytes, applied)
+            }
             // Dispatched by GroupState::apply.
             ShardCommand::Create { .. } | ShardCommand::Drop => {
                 Outcome { reply: Ok(applied), effects: Vec::new() }

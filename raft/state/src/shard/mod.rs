@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! entry -> GroupState::apply -> reply for the proposer
-//!                            -> effects: append rows, mark rows deleted, seal, drop, name an index
+//!                            -> effects: append rows, mark rows deleted, seal, drop, compact, name an index
 //! ```
 //! Apply reads the primary-key index and its own state, nothing else (I12), and gives every entry a timestamp
 //! larger than all before it (I9). A retried request is answered from the dedup window (I10). Which index file a sealed
 //! segment is served from is part of the state (I13).
 
 mod command;
+mod compact;
 mod dedup;
 mod delete;
 mod effect;

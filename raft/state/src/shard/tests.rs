@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+mod compact;
 mod dedup;
 mod index;
 
@@ -67,15 +68,24 @@ impl Rig {
         let request = self.request();
         self.run(insert(request, keys))
     }
+
+    fn insert_into(&mut self, partition: PartitionId, keys: &[i64]) -> Outcome {
+        let request = self.request();
+        self.run(insert_into(partition, request, keys))
+    }
 }
 
 fn insert(request: RequestId, keys: &[i64]) -> ShardCommand {
+    insert_into(P, request, keys)
+}
+
+fn insert_into(partition: PartitionId, request: RequestId, keys: &[i64]) -> ShardCommand {
     let batch = RowBatch::new(vec![
         Column::new(FieldId(100), ColumnData::Int64(keys.to_vec())),
         Column::new(FieldId(101), ColumnData::FloatVector { dim: 2, values: vec![0.5; keys.len() * 2] }),
     ]);
     let batch = batch.unwrap().encode();
-    ShardCommand::Insert { request, schema_version: 1, partition: P, batch, is_upsert: false }
+    ShardCommand::Insert { request, schema_version: 1, partition, batch, is_upsert: false }
 }
 
 #[test]
