@@ -5,6 +5,7 @@
 use crate::group::DataGroup;
 use crate::node::DataNode;
 use crate::replica::GroupReplica;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use vecraft_raft_host::{CopyFigures, Heard, Part};
 use vecraft_segment::{SealedSegment, Segment};
@@ -39,6 +40,8 @@ pub struct DataFigures {
     pub groups: Vec<GroupFigures>,
     /// Groups out of service here (I24).
     pub outages: u64,
+    /// Outputs of compactions that the log decided and readers do not see yet.
+    pub compacting: u64,
     /// Replicas elsewhere that differ from the majority of their group (I22).
     pub differing: u64,
 }
@@ -120,6 +123,8 @@ impl DataNode {
         };
         for view in self.views.list() {
             figures.shards += 1;
+            let outputs = view.segments.iter().filter_map(|shown| Some(shown.renamed.as_ref()?.compaction.id()));
+            figures.compacting += outputs.collect::<BTreeSet<_>>().len() as u64;
             for shown in &view.segments {
                 match &shown.segment {
                     Segment::Growing(_) => figures.growing.add(&shown.segment),
