@@ -276,7 +276,8 @@ impl Group {
         .await
     }
 
-    /// Hands leadership to another voter; returns once this replica has heard of its new leader.
+    /// Hands leadership to another voter; returns once this replica has heard of its new leader. To itself: nothing to be
+    /// done.
     ///
     /// # Errors
     /// [`Error::NotLeader`], [`Error::Refused`] when `to` is no voter, [`Error::Deadline`]: it may still happen.
@@ -284,6 +285,10 @@ impl Group {
         let mut standing = self.standing.clone();
         if !self.members_as_leader()?.voters.contains_key(&to) {
             return self.refused(format!("replica {to} is no voter and cannot lead"));
+        }
+        // It leads already. openraft would take nothing more and wait for the successor, which a lone voter never gets.
+        if to == self.replica() {
+            return Ok(());
         }
         self.within(deadline, async {
             self.raft.transfer_leader(to).await?;

@@ -63,6 +63,16 @@ async fn all_at_once_come_back_with_everything_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_handed_its_own_place_goes_on() {
+    let cluster = Cluster::new(1, 1).await;
+    cluster.write("a", "1").await;
+    let leader = cluster.leader().await;
+    cluster.group(leader).transfer_leader(replica(leader), WAIT).await.unwrap();
+    cluster.write("b", "1").await;
+    cluster.group(leader).read_index().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leadership_is_handed_over_on_request_without_a_pause() {
     let cluster = Cluster::new(3, 3).await;
     cluster.write("a", "1").await;
