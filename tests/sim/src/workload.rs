@@ -215,7 +215,8 @@ impl Workload {
             inputs.reverse();
         }
         if self.rng.chance(5) {
-            inputs.push(SegmentId(self.rng.below(9)));
+            let any = SegmentId(self.rng.below(9));
+            inputs.extend((!twin.is_growing(any)).then_some(any));
         }
         let floor = LogPosition(if self.rng.chance(70) { twin.now().0 } else { self.rng.below(twin.now().0 + 1) });
         let rows = twin.kept(&inputs, floor);

@@ -19,6 +19,11 @@ impl TwinShard {
         self.now
     }
 
+    /// Whether a segment takes rows: nobody counts its rows for a compaction.
+    pub fn is_growing(&self, segment: SegmentId) -> bool {
+        self.growing.values().any(|(growing, _)| *growing == segment)
+    }
+
     /// Rows that a compaction takes along.
     pub fn kept(&self, inputs: &[SegmentId], floor: LogPosition) -> u32 {
         inputs.iter().map(|id| self.survivors(*id, floor).len() as u32).sum()
