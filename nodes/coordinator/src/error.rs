@@ -20,6 +20,9 @@ pub enum Error {
     /// A snapshot that is none.
     #[error("metastore as a snapshot: {0}")]
     Rows(#[from] vecraft_rpc::rows::Error),
+    /// This replica of the metastore may not be started again, with the reason (I1).
+    #[error("this node's replica of the metastore left service for good: {0}")]
+    Forfeited(String),
     /// Group 0.
     #[error(transparent)]
     Group(#[from] vecraft_raft_host::Error),

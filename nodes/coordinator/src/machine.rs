@@ -13,8 +13,11 @@ use tokio::sync::{Notify, watch};
 use vecraft_raft_host::{Committed, Failed, Incoming, Machine, Mark, Offer};
 use vecraft_rpc::codec;
 use vecraft_state::meta::{MetaCommand, MetaState};
-use vecraft_storage::Kv;
+use vecraft_storage::{Kv, Table};
 use vecraft_types::CollectionId;
+
+/// Why this directory's replica of group 0 may not be started again; no row while it may.
+const FORFEITED: &[u8] = b"verdict on the metastore";
 
 /// When the log since the last checkpoint is long enough for the next: a restart replays at most this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub struct MetaMachine {
     placed: watch::Sender<u64>,
     /// Still true after a panic inside apply: such a state is never written down (I24).
     is_applying: bool,
+    /// Why this replica left service for good.
+    forfeited: Option<String>,
     kv: Arc<dyn Kv>,
     /// One checkpoint, or installing of a snapshot, at a time.
     pub(crate) writing: Arc<tokio::sync::Mutex<()>>,
@@ -59,8 +64,11 @@ impl MetaMachine {
     /// The machine of the checkpoint in `kv`, or an empty one.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] names the row that cannot be read; [`Error::Storage`] when the store refuses.
+    /// [`Error::Corrupt`] names the row that cannot be read; [`Error::Storage`] when the store refuses; [`Error::Forfeited`].
     pub fn open(kv: Arc<dyn Kv>, policy: CheckpointPolicy) -> Result<MetaMachine, Error> {
+        if let Some(why) = kv.get(Table::Node, FORFEITED)? {
+            return Err(Error::Forfeited(String::from_utf8_lossy(&why).into_owned()));
+        }
         let (restored, state) = match checkpoint::read(&*kv)? {
             Some((mark, state)) => (Some(mark), state),
             None => (None, MetaState::default()),
@@ -80,6 +88,7 @@ impl MetaMachine {
             changed: None,
             placed: watch::channel(0).0,
             is_applying: false,
+            forfeited: None,
             kv,
             writing: Arc::default(),
         })
@@ -88,6 +97,11 @@ impl MetaMachine {
     /// What readers see.
     pub fn catalogue(&self) -> Arc<PublishedCatalogue> {
         self.catalogue.clone()
+    }
+
+    /// Why this replica left service for good, if it has.
+    pub(crate) fn forfeited(&self) -> Option<&str> {
+        self.forfeited.as_deref()
     }
 
     /// The state.
@@ -194,12 +208,18 @@ impl Machine for MetaMachine {
         self.applied = Some(mark);
     }
 
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed> {
+        self.forfeited = Some(why.to_owned());
+        self.kv.put(Table::Node, FORFEITED, why.as_bytes(), true).map_err(|e| Failed(e.to_string()))
+    }
+
     fn checkpoint(&self) -> Option<Mark> {
         self.restored.clone()
     }
 
-    fn offer(&self) -> Option<Offer> {
-        snapshot::offer(&*self.kv).unwrap_or_else(|error| {
+    fn offer(machine: &Arc<Mutex<MetaMachine>>) -> Option<Offer> {
+        let kv = machine.lock().kv.clone();
+        snapshot::offer(&*kv).unwrap_or_else(|error| {
             tracing::error!(%error, "no snapshot for replicas that the log does not reach");
             None
         })

@@ -258,6 +258,11 @@ impl Metastore {
         self.log.ended().await;
     }
 
+    /// Why group 0's replica here left service for good, if it has: it lacks what it had acknowledged (I1).
+    pub fn forfeited(&self) -> Option<String> {
+        self.machine.lock().forfeited().map(str::to_owned)
+    }
+
     /// Writes a last checkpoint and stops group 0's replica. A failed checkpoint only makes the next start longer.
     pub async fn stop(&self) {
         if let Err(error) = self.checkpoint().await {

@@ -6,7 +6,8 @@
 //!    fails again ─────────────────────────> quarantined: not started by this program version
 //! `vecraft group skip --unsafe` ──────────> passed over, for ever; loudly
 //! ```
-//! A replica that differs from the majority of its group (I22) is condemned the same way: it is not started again.
+//! A replica that differs from the majority of its group (I22), or lacks what it had acknowledged (I1), is condemned the
+//! same way: it is not started again.
 //!
 //! A skipped entry changes nothing, so every replica of the group must skip the same one: replicas that disagree
 //! diverge (P2).
@@ -75,7 +76,7 @@ impl Failures {
         })
     }
 
-    /// Remembers, synced, why this replica may not serve again (I22).
+    /// Remembers, synced, why this replica may not serve again (I22, I1).
     ///
     /// # Errors
     /// Storage errors.

@@ -173,13 +173,21 @@ impl Machine for DataMachine {
         self.mark = Some(mark);
     }
 
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed> {
+        self.broken = Some(why.to_owned());
+        self.condemn(why).map_err(|e| Failed(e.to_string()))
+    }
+
     fn checkpoint(&self) -> Option<Mark> {
         self.checkpoint.clone()
     }
 
-    fn offer(&self) -> Option<Offer> {
-        let group = self.replica.group;
-        content::offer(self.around.kv.as_ref(), group, &self.replica.pins).unwrap_or_else(|error| {
+    fn offer(machine: &Arc<Mutex<DataMachine>>) -> Option<Offer> {
+        let (kv, group, pins) = {
+            let machine = machine.lock();
+            (machine.around.kv.clone(), machine.replica.group, machine.replica.pins.clone())
+        };
+        content::offer(kv.as_ref(), group, &pins).unwrap_or_else(|error| {
             tracing::error!(%group, %error, "no snapshot for replicas that the log does not reach");
             None
         })

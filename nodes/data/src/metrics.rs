@@ -42,6 +42,8 @@ pub struct DataFigures {
     pub outages: u64,
     /// Outputs of compactions that the log decided and readers do not see yet.
     pub compacting: u64,
+    /// How often a replica left service here since the start.
+    pub left_service: u64,
     /// Replicas elsewhere that differ from the majority of their group (I22).
     pub differing: u64,
 }
@@ -80,6 +82,8 @@ pub struct GroupFigures {
     pub heard: Option<Heard>,
     /// On the leader: the entries that each follower lacks, by its node.
     pub lags: Vec<(NodeId, u64)>,
+    /// On the leader: followers that lack what they had acknowledged (I1).
+    pub gone_back: u64,
     /// How copies for replicas that are too far behind go.
     pub copies: CopyFigures,
     /// Bytes that only the log holds.
@@ -118,6 +122,7 @@ impl DataNode {
             file_bytes: groups.iter().map(|group| group.pressure.file_bytes.load(Ordering::Relaxed)).sum(),
             differing: self.differing(),
             outages: self.outages().len() as u64,
+            left_service: self.left_service(),
             groups: groups.iter().map(|group| group.figures()).collect(),
             ..DataFigures::default()
         };
@@ -159,6 +164,7 @@ impl DataGroup {
             is_joint: standing.members.is_joint,
             heard: self.raft.heard(),
             lags: self.raft.progress().iter().map(|p| (p.follower.node, p.lag)).collect(),
+            gone_back: self.raft.gone_back(),
             copies: self.raft.copies(),
             unflushed_bytes: self.pressure.unflushed_bytes.load(Ordering::Relaxed),
             compared: Some(LogPosition(self.compared.load(Ordering::Relaxed))),

@@ -8,11 +8,17 @@ use crate::node::DataNode;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
 use vecraft_types::{Code, Error, GroupId, Result, ShardId};
 
 /// Why each group is out of service here.
 #[derive(Debug, Default)]
-pub(crate) struct Outages(RwLock<BTreeMap<GroupId, Outage>>);
+pub(crate) struct Outages {
+    now: RwLock<BTreeMap<GroupId, Outage>>,
+    /// How often one left service for something else than room, since the start. One that is made anew within a second
+    /// was out of service for too short a time to be seen.
+    left: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Outage {
@@ -25,12 +31,12 @@ struct Outage {
 
 impl Outages {
     pub(crate) fn forget(&self, group: GroupId) {
-        self.0.write().remove(&group);
+        self.now.write().remove(&group);
     }
 
     /// What a caller hears about a group that is not here.
     pub(crate) fn missing(&self, group: GroupId) -> Error {
-        match self.0.read().get(&group) {
+        match self.now.read().get(&group) {
             Some(Outage { why, has_others, .. }) => {
                 let code = if *has_others { Code::ReplicaUnavailable } else { Code::Io };
                 Error::new(code, format!("out of service on this node: {why}")).with("group", group)
@@ -84,14 +90,24 @@ impl DataNode {
         tracing::error!(%group, why, "a group is out of service on this node, the others serve (I24)");
         let running = self.remove_group(group);
         let has_others = running.is_some_and(|group| !group.raft.members().is_alone(group.raft.replica()));
-        match self.outages.0.write().entry(group) {
-            Entry::Vacant(new) => drop(new.insert(Outage { why, has_others, lacks_room })),
+        let mut outages = self.outages.now.write();
+        let is_new = match outages.entry(group) {
+            Entry::Vacant(new) => {
+                new.insert(Outage { why, has_others, lacks_room });
+                true
+            }
             // It did not begin again. Whatever stops it now decides.
             Entry::Occupied(mut tried) if tried.get().lacks_room => {
                 let has_others = has_others || tried.get().has_others;
                 tried.insert(Outage { why, has_others, lacks_room });
+                true
             }
-            Entry::Occupied(_) => {}
+            // Who stopped it and who saw it end both tell.
+            Entry::Occupied(_) => false,
+        };
+        drop(outages);
+        if is_new && !lacks_room {
+            self.outages.left.fetch_add(1, Ordering::Relaxed);
         }
         shards.into_iter().for_each(|shard| self.routes.add(shard, group));
         self.routes.of_group(group).into_iter().for_each(|shard| self.views.remove(shard));
@@ -108,19 +124,24 @@ impl DataNode {
         let lacking = |outages: &BTreeMap<GroupId, Outage>| -> Vec<GroupId> {
             outages.iter().filter(|(_, outage)| outage.lacks_room).map(|(group, _)| *group).collect()
         };
-        let groups = lacking(&self.outages.0.read());
+        let groups = lacking(&self.outages.now.read());
         if groups.is_empty() || self.check_space(true).is_err() { Vec::new() } else { groups }
     }
 
     /// The groups that are out of service here and do not begin again by themselves, with the reasons.
     pub fn lost_replicas(&self) -> BTreeMap<GroupId, String> {
-        let outages = self.outages.0.read();
+        let outages = self.outages.now.read();
         let lost = outages.iter().filter(|(_, outage)| !outage.lacks_room);
         lost.map(|(group, outage)| (*group, outage.why.clone())).collect()
     }
 
+    /// How often a replica left service here since the start, for something else than a full disk.
+    pub(crate) fn left_service(&self) -> u64 {
+        self.outages.left.load(Ordering::Relaxed)
+    }
+
     /// The groups out of service here, with the reasons.
     pub fn outages(&self) -> Vec<(GroupId, String)> {
-        self.outages.0.read().iter().map(|(group, outage)| (*group, outage.why.clone())).collect()
+        self.outages.now.read().iter().map(|(group, outage)| (*group, outage.why.clone())).collect()
     }
 }

@@ -69,7 +69,12 @@ pub fn watch_metastore(ground: &Ground, metastore: Metastore) {
     let stopping = ground.shutdown.clone();
     ground.tasks.spawn(TaskKind::Guardian, "metastore", async move {
         metastore.ended().await;
-        if stopping.is_triggered() { Ok(()) } else { Err("its replica stopped; the log lines above say why") }
+        if stopping.is_triggered() {
+            return Ok(());
+        }
+        Err(metastore
+            .forfeited()
+            .unwrap_or_else(|| "its replica stopped; the log lines above say why".to_owned()))
     });
 }
 

@@ -14,13 +14,14 @@ use crate::standing::Standing;
 use crate::waiting_door::WaitingDoor;
 use crate::{Error, limits};
 use serde::{Deserialize, Serialize};
+use serving::{serve_clients, serve_health, serve_milvus};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use vecraft_config::{Config, NodeConfig};
-use vecraft_gateway::{Gateway, Options, serve_http};
-use vecraft_rpc::{ServeOptions, serve_database};
+use vecraft_gateway::Options;
+use vecraft_rpc::ServeOptions;
 use vecraft_runtime::clock::SystemClock;
 use vecraft_runtime::random::OsRandom;
 use vecraft_runtime::shutdown::Shutdown;
@@ -149,11 +150,13 @@ impl Server {
         let metrics = Metrics::new().map_err(Error::other("set up metrics"))?;
         metrics::observe(&metrics, parts_of(config, &directory, &roles));
         let message_bytes_max = config.proxy.message_bytes_max as usize;
-        let options = Options { message_bytes_max, drain_max: DRAIN, ..Options::default() };
+        let arriving = roles.data.governor().arriving();
+        let options =
+            Options { message_bytes_max, arriving: arriving.clone(), drain_max: DRAIN, ..Options::default() };
         let serve_options = ServeOptions {
             message_bytes_max,
             arriving_bytes_max: config.data.inflight_bytes_max as usize,
-            arriving: roles.data.governor().arriving(),
+            arriving,
             drain_max: DRAIN,
             ..ServeOptions::default()
         };
@@ -278,36 +281,6 @@ fn own_node(config: &Config, node: u64) -> Result<&NodeConfig, Error> {
     Ok(config.node(node)?)
 }
 
-async fn serve_milvus(listener: TcpListener, db: Arc<dyn Database>, options: Options, shutdown: Shutdown) {
-    let until = shutdown.clone();
-    if let Err(error) = Gateway::serve(listener, db, options, async move { until.triggered().await }).await {
-        shutdown.trigger(format!("the Milvus door failed: {error}"));
-    }
-}
-
-async fn serve_clients(
-    listener: TcpListener,
-    db: Arc<dyn Database>,
-    options: ServeOptions,
-    shutdown: Shutdown,
-) {
-    let until = shutdown.clone();
-    if let Err(error) = serve_database(listener, db, options, async move { until.triggered().await }).await {
-        shutdown.trigger(format!("the client door failed: {error}"));
-    }
-}
-
-async fn serve_health(listener: TcpListener, standing: Standing, shutdown: Shutdown) {
-    let (until, health, metrics) = (shutdown.clone(), standing.clone(), standing.clone());
-    let serving = serve_http(listener, move || health.health(), move || metrics.metrics(), async move {
-        until.triggered().await
-    });
-    if let Err(error) = serving.await {
-        shutdown.trigger(format!("the health door failed: {error}"));
-    }
-    // What it asked lets go of the store.
-    standing.waits("this node has stopped");
-}
-
+mod serving;
 #[cfg(test)]
 mod tests;

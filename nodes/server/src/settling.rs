@@ -55,6 +55,7 @@ pub async fn settled(
             tokio::select! {
                 biased;
                 () = until_let_go(cluster, own, &asked) => return Err(removed(own)),
+                why = forfeited(metastore) => return Err(vecraft_coordinator::Error::Forfeited(why).into()),
                 settled = settling => settled?,
             }
             enter(own, cluster, metastore);
@@ -108,6 +109,16 @@ async fn form(config: &Config, directory: &Directory, metastore: &Metastore) -> 
         // Another one leads by now, or nobody: the next look tells.
         Err(error) if error.is_retriable() => Ok(()),
         done => done.map_err(Error::other("form the cluster")),
+    }
+}
+
+/// Returns when the replica of group 0 left service for good: it lacks what it had acknowledged (I1).
+async fn forfeited(metastore: &Metastore) -> String {
+    metastore.ended().await;
+    match metastore.forfeited() {
+        Some(why) => why,
+        // Whoever watches it says what else happened.
+        None => std::future::pending().await,
     }
 }
 

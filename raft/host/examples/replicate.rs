@@ -33,6 +33,10 @@ struct Counter {
 }
 
 impl Machine for Counter {
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed> {
+        Err(Failed(format!("kept nowhere: {why}")))
+    }
+
     fn apply(&mut self, _entry: Committed) -> Result<Bytes, Failed> {
         self.applied += 1;
         Ok(Bytes::new())

@@ -1,5 +1,6 @@
 //! What a group's handle asks of openraft, with the machine's type hidden.
 
+use crate::acknowledged::Acknowledged;
 use crate::group::{Proposed, Raft};
 use crate::{Error, Location, Machine, Mark, Members, MembershipId, Progress};
 use bytes::Bytes;
@@ -60,6 +61,7 @@ pub(crate) struct Handle<M: Machine> {
     pub me: ReplicaId,
     pub raft: Raft<M>,
     pub log: GroupLog,
+    pub acknowledged: Acknowledged,
     /// See [`crate::Host::keeping_for_followers`].
     pub followers_reserve_bytes: u64,
 }
@@ -156,12 +158,15 @@ impl<M: Machine> RaftHandle for Handle<M> {
         let followers =
             metrics.replication.unwrap_or_default().into_iter().filter(|(id, _)| *id != self.me.0);
         let progress = followers.filter_map(|(id, matched)| {
-            let matched = matched.map_or(0, |log_id| log_id.index);
+            // What the core believes of one whose log went back is what it had.
+            let has_gone_back = self.acknowledged.has_gone_back(ReplicaId(id));
+            let matched = matched.filter(|_| !has_gone_back).map_or(0, |log_id| log_id.index);
             Some(Progress {
                 follower: members.location(ReplicaId(id))?,
                 is_voter: members.voters.contains_key(&ReplicaId(id)),
                 matched: LogPosition(matched),
                 lag: last.saturating_sub(matched),
+                has_gone_back,
                 heard_ms_ago: heard.get(&id).copied().flatten().map(|at| at.elapsed().as_millis() as u64),
             })
         });

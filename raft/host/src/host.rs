@@ -1,5 +1,7 @@
 //! Starting groups.
 
+use crate::acknowledged::Acknowledged;
+use crate::begin::{begin, watch_standing};
 use crate::copies::Copies;
 use crate::early_vote::EarlyVote;
 use crate::group::{Group, Raft};
@@ -11,19 +13,15 @@ use crate::network::client::GroupNetwork;
 use crate::network::description::{PART_BYTES, Shelf};
 use crate::read_index::{Asker, ReadIndex};
 use crate::state_machine::{Driver, Published};
-use crate::{Error, Machine, Part, Standing};
-use openraft::async_runtime::WatchReceiver;
+use crate::{Error, Machine};
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use vecraft_log_store::{NodeLog, Peer};
+use vecraft_log_store::NodeLog;
 use vecraft_types::{GroupId, LogPosition, NodeId, ReplicaId};
-
-/// How long a lone voter may take to have everything applied that it had before a restart.
-const RECOVERY_WAIT: Duration = Duration::from_secs(600);
 
 /// A leader says that it is alive this often.
 const HEARTBEAT_MS: u64 = 250;
@@ -186,6 +184,7 @@ impl Host {
         let driver = Driver::new(group, machine.clone(), checkpoint.clone(), publish);
         let shelf = Shelf::new(self.part_bytes);
         let copies = Copies::new(shelf.clone());
+        let acknowledged = Acknowledged::new(group);
         let network = GroupNetwork {
             network: self.network.clone(),
             group,
@@ -193,6 +192,7 @@ impl Host {
             is_inline: self.is_inline,
             shelf: shelf.clone(),
             copies: copies.clone(),
+            acknowledged: acknowledged.clone(),
         };
         let raft: Raft<M> = openraft::Raft::new(me.0, self.config.clone(), network, log.clone(), driver)
             .await
@@ -212,6 +212,7 @@ impl Host {
             reads: reads.clone(),
             machine,
             taking,
+            is_inline: self.is_inline,
         };
         self.network.inbox().open(group, me, Arc::new(member));
         let early = EarlyVote {
@@ -225,7 +226,14 @@ impl Host {
         let started = Group {
             id: group,
             me,
-            raft: Arc::new(Handle { group, me, raft: raft.clone(), log, followers_reserve_bytes }),
+            raft: Arc::new(Handle {
+                group,
+                me,
+                raft: raft.clone(),
+                log,
+                acknowledged,
+                followers_reserve_bytes,
+            }),
             network: self.network.clone(),
             read_index: reads,
             published,
@@ -254,66 +262,4 @@ impl Host {
     pub fn network(&self) -> &Network {
         &self.network
     }
-}
-
-/// Returns whether it had state from before.
-async fn begin<M: Machine>(
-    me: ReplicaId,
-    node: NodeId,
-    birth: Birth,
-    raft: &Raft<M>,
-) -> Result<bool, String> {
-    let was_formed = raft.is_initialized().await.map_err(|e| e.to_string())?;
-    match birth {
-        Birth::Resume if !was_formed => {
-            return Err("it has no state here and may not be formed anew (I1)".to_owned());
-        }
-        Birth::Form(voters) if !was_formed => {
-            if voters.get(&me) != Some(&node) {
-                return Err(format!("replica {me} on node {node} is not among the voters that form it"));
-            }
-            if voters.keys().next() == Some(&me) {
-                let voters: BTreeMap<u64, Peer> =
-                    voters.into_iter().map(|(id, node)| (id.0, Peer { node: node.0 })).collect();
-                raft.initialize(voters).await.map_err(|e| e.to_string())?;
-            }
-        }
-        _ => {}
-    }
-    let is_formed = raft.is_initialized().await.map_err(|e| e.to_string())?;
-    let members = raft
-        .with_raft_state(|state| state.membership_state.effective().membership().clone())
-        .await
-        .map_err(|e| e.to_string())?;
-    let is_lone_voter = is_formed && members.voter_ids().eq([me.0]);
-    if is_lone_voter {
-        // A lone voter need not sit out an election timeout.
-        raft.trigger().elect(false).await.map_err(|e| e.to_string())?;
-        raft.wait_for_recovery(Some(RECOVERY_WAIT)).await.map_err(|e| e.to_string())?;
-    }
-    Ok(was_formed)
-}
-
-/// Follows openraft's metrics, and lets the clock of a group sleep while its replica leads nobody (P11): with one
-/// voter nobody listens to heartbeats and nobody else can be elected.
-fn watch_standing<M: Machine>(me: ReplicaId, raft: &Raft<M>) -> watch::Receiver<Standing> {
-    let mut metrics = raft.server_metrics();
-    let (publish, standing) = watch::channel(Standing::new(&metrics.borrow_and_update()));
-    let raft = raft.clone();
-    tokio::spawn(async move {
-        let mut is_asleep = false;
-        loop {
-            let now = Standing::new(&metrics.borrow_and_update());
-            let may_sleep = now.part == Part::Leader && now.members.is_alone(me);
-            if may_sleep != is_asleep {
-                raft.runtime_config().tick(!may_sleep);
-                is_asleep = may_sleep;
-            }
-            publish.send_if_modified(|old| std::mem::replace(old, now.clone()) != now);
-            if metrics.changed().await.is_err() {
-                return;
-            }
-        }
-    });
-    standing
 }

@@ -12,6 +12,8 @@
 //! That order is I15: whoever was answered, or waited for the published index, finds the change in the views.
 //! docs/internals/replication.md follows an entry on its way.
 
+mod acknowledged;
+mod begin;
 mod copies;
 mod early_vote;
 mod error;

@@ -33,9 +33,21 @@ pub trait Machine: Send + 'static {
     /// The mark of the durable checkpoint the machine was restored from; `None` when it starts empty (I3).
     fn checkpoint(&self) -> Option<Mark>;
 
+    /// This replica's log lacks entries that it had acknowledged (I1): it is about to stop, and its node must not start it
+    /// again. Remembered, synced, when this returns.
+    ///
+    /// # Errors
+    /// [`Failed`] when that cannot be written down. The replica stops all the same.
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed>;
+
     /// Describes the newest durable checkpoint for a replica that is too far behind. `None`: this machine cannot, and
-    /// such a replica stays behind.
-    fn offer(&self) -> Option<Offer> {
+    /// such a replica stays behind. Called where it may block, and it may take long: of a large group it reads and writes
+    /// hundreds of megabytes, so the lock is not held meanwhile, or nothing would be applied.
+    fn offer(machine: &Arc<Mutex<Self>>) -> Option<Offer>
+    where
+        Self: Sized,
+    {
+        drop(machine.lock());
         None
     }
 

@@ -16,8 +16,9 @@ use futures::future::BoxFuture;
 use openraft::errors::{Fatal, RaftError};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use parking_lot::Mutex;
+use std::cmp::Ordering;
 use std::sync::{Arc, Weak};
-use vecraft_log_store::{TypeConfig, Vote};
+use vecraft_log_store::{LogId, TypeConfig, Vote};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
 /// What answers.
@@ -34,6 +35,8 @@ pub struct Member<M: Machine> {
     pub machine: Weak<Mutex<M>>,
     /// One snapshot at a time.
     pub taking: Arc<tokio::sync::Mutex<()>>,
+    /// See [`crate::Host::inline`].
+    pub is_inline: bool,
 }
 
 impl<M: Machine> Clone for Member<M> {
@@ -48,6 +51,7 @@ impl<M: Machine> Clone for Member<M> {
             reads: self.reads.clone(),
             machine: self.machine.clone(),
             taking: self.taking.clone(),
+            is_inline: self.is_inline,
         }
     }
 }
@@ -68,6 +72,11 @@ impl<M: Machine> Inbound for Member<M> {
             }
             .boxed(),
             Ask::ReadIndex => member.read_index().boxed(),
+            Ask::WentBack { vote, acknowledged } => {
+                // A task of its own: the leader may not wait for the end of it.
+                let judged = tokio::spawn(member.judge_own_log(vote, acknowledged));
+                judged.map(|judged| judged.unwrap_or_else(|e| refused(e.to_string()))).boxed()
+            }
             Ask::MayOffer => {
                 let is_free = member.taking.try_lock().is_ok();
                 let reply = if is_free { Reply::Offer } else { Reply::Refused(Refused::Busy) };
@@ -104,6 +113,47 @@ impl<M: Machine> Member<M> {
             Err(Error::NoMajority { .. }) => Reply::Refused(Refused::NoMajority),
             Err(other) => Reply::Refused(Refused::Stopped(other.to_string())),
         }
+    }
+
+    /// The leader says that this replica lacks what it had acknowledged. When that is so, it leaves service for good: what
+    /// it votes for next may lack what rests on its word (I1).
+    async fn judge_own_log(self, vote: Vote, acknowledged: LogId) -> Reply {
+        let mine =
+            self.raft.with_raft_state(|state| (*state.vote_ref(), state.log_ids.last().copied())).await;
+        let (own_vote, last) = match mine {
+            Ok(mine) => mine,
+            Err(fatal) => return stopped(&fatal),
+        };
+        // A leader that was deposed does not know what the next one made this replica cut off.
+        let is_deposed = own_vote.partial_cmp(&vote) == Some(Ordering::Greater);
+        if is_deposed || last >= Some(acknowledged) {
+            return Reply::WentBack(false);
+        }
+        self.network.inbox().close(self.group, self.me);
+        let why = format!(
+            "its log ends at entry {}, and it had acknowledged all up to entry {}: this directory is an older copy, or its \
+             disk forgets what it synced. Nobody may rely on it (I1): replace the node by a new one on an empty \
+             directory, and never bring an older copy back while the others go on",
+            last.map_or(0, |last| last.index),
+            acknowledged.index
+        );
+        tracing::error!(group = %self.group, replica = %self.me, why, "this replica leaves service for good");
+        if let Some(machine) = self.machine.upgrade() {
+            let told = why.clone();
+            let forfeiting = move || machine.lock().forfeit(&told);
+            let forfeited = match self.is_inline {
+                true => Ok(forfeiting()),
+                false => tokio::task::spawn_blocking(forfeiting).await,
+            };
+            let failed = forfeited.map_err(|e| e.to_string()).and_then(|done| done.map_err(|e| e.0)).err();
+            if let Some(error) = failed {
+                tracing::error!(group = %self.group, error, "cannot record that this replica may not start again");
+            }
+        }
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(group = %self.group, %error, "a group's task did not end cleanly");
+        }
+        Reply::WentBack(true)
     }
 
     /// Brings the description here, from whoever offers it.

@@ -26,8 +26,9 @@ pub(crate) fn is_near(p: &Progress) -> bool {
     p.matched.0 > 0 && p.lag <= NEAR_ENTRIES && is_heard(p)
 }
 
+/// One whose log went back acknowledges nothing, whatever it answers (I1).
 fn is_heard(p: &Progress) -> bool {
-    p.heard_ms_ago.is_some_and(|heard| heard <= NEAR_HEARD_MS)
+    !p.has_gone_back && p.heard_ms_ago.is_some_and(|heard| heard <= NEAR_HEARD_MS)
 }
 
 impl Group {

@@ -142,6 +142,8 @@ pub struct Progress {
     pub matched: LogPosition,
     /// Entries it still lacks.
     pub lag: u64,
+    /// It lacks what it had acknowledged (I1): how much of its log still agrees is not known, so it counts as nothing.
+    pub has_gone_back: bool,
     /// How long ago a message that it answered was sent.
     pub heard_ms_ago: Option<u64>,
 }

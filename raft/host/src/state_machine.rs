@@ -197,7 +197,7 @@ fn newest<M: Machine>(
     let machine = Arc::downgrade(machine);
     let cell = checkpoint.clone();
     let offer = move || {
-        let offer = machine.upgrade()?.lock().offer()?;
+        let offer = M::offer(&machine.upgrade()?)?;
         // A checkpoint that the group was not told of yet: the next question is answered with its mark.
         advance(&cell, &offer.mark);
         Some(offer)

@@ -260,12 +260,28 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 
 /// A figure of a node's `/metrics`.
 pub async fn metric(sandbox: &Sandbox, id: u64, name: &str) -> f64 {
+    let answer = metrics(sandbox, id).await;
+    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {name} in {answer}")).parse().unwrap()
+}
+
+/// The sum of a figure with labels over all of them and the nodes that run.
+pub async fn metric_sum(sandbox: &Sandbox, name: &str) -> f64 {
+    let mut sum = 0.0;
+    for id in sandbox.running() {
+        let answer = metrics(sandbox, id).await;
+        let lines = answer.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+        sum += lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>();
+    }
+    sum
+}
+
+async fn metrics(sandbox: &Sandbox, id: u64) -> String {
     let address = sandbox.http_address(id);
     let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
     let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    let value = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.unwrap_or_else(|| panic!("no {name} in {answer}")).parse().unwrap()
+    answer
 }

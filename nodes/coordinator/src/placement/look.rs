@@ -111,7 +111,7 @@ impl Inner {
         });
         let replication = placement.replication as usize;
         let (nodes, groups) = (nodes.collect(), groups.collect());
-        let (unfit, broken) = (unfit(root, reports), broken(root, reports));
+        let (unfit, broken) = (unfit(root, reports), broken(reports));
         (View { replication, nodes, groups, unfit, broken }, led)
     }
 }
@@ -127,15 +127,11 @@ fn unfit(root: &MetaRoot, reports: &BTreeMap<NodeId, NodeReport>) -> BTreeSet<(N
     reports.iter().flat_map(of).collect()
 }
 
-/// Replicas that do not serve where the metastore wants them, as their nodes say.
-fn broken(root: &MetaRoot, reports: &BTreeMap<NodeId, NodeReport>) -> BTreeMap<(NodeId, GroupId), String> {
+/// Replicas that do not serve, as their nodes say.
+fn broken(reports: &BTreeMap<NodeId, NodeReport>) -> BTreeMap<(NodeId, GroupId), String> {
     let of = |(node, report): (&NodeId, &NodeReport)| {
         let node = *node;
-        let is_wanted = move |group: &GroupId| {
-            root.groups.get(group).is_some_and(|row| row.replicas.values().any(|at| *at == node))
-        };
-        let out = report.out_of_service.clone().into_iter().filter(move |(group, _)| is_wanted(group));
-        out.map(move |(group, why)| ((node, group), why))
+        report.out_of_service.clone().into_iter().map(move |(group, why)| ((node, group), why))
     };
     reports.iter().flat_map(of).collect()
 }

@@ -66,17 +66,22 @@ fn copies_of(
         load.entry(leaving).and_modify(|load| *load -= 1);
     }
     while target.len() < size {
-        let free = load.iter().filter(|(node, _)| view.is_alive(**node) && !holders.contains(node));
+        // Where one left service nothing is made before the node has removed it.
+        let is_free = |node: &NodeId| view.is_alive(*node) && !view.is_broken(*node, id);
+        let free = load.iter().filter(|(node, _)| is_free(node) && !holders.contains(node));
         let free = free.filter(|(node, _)| !target.contains(node));
         let Some((node, _)) = free.min_by_key(|(node, load)| (**load, **node)) else { break };
         let node = *node;
         target.insert(node);
         load.entry(node).and_modify(|load| *load += 1);
     }
-    // There is no elsewhere for these.
-    let lost = holders.iter().filter(|node| view.has_lost(**node, id));
+    // There is no elsewhere for these. One that is out of service on a living node is let go all the same when those that
+    // serve are a majority of all copies without it: they decide as much as before, and once it is removed its node has
+    // room for a new one.
+    let decide = 2 * target.len() > size;
+    let stays = |node: &&NodeId| view.is_lost(**node) || (view.is_broken(**node, id) && !decide);
     let missing = size.saturating_sub(target.len());
-    target.extend(lost.take(missing).copied().collect::<Vec<_>>());
+    target.extend(holders.iter().filter(stays).take(missing).copied().collect::<Vec<_>>());
     target
 }
 

@@ -47,16 +47,18 @@ pub fn under_way(view: &View) -> Vec<String> {
     let targets = pool::targets(view);
     for (id, group) in view.pool() {
         let Some(target) = targets.get(&id) else { continue };
-        if target.copies.len() < pool::copies(view) {
+        let removing = view.broken.keys().any(|(_, group)| *group == id);
+        if target.copies.len() < pool::copies(view) && !removing {
             let (has, wanted) = (target.copies.len(), pool::copies(view));
             lines.push(format!("group {id} has {has} of {wanted} copies, {WAITS_FOR_A_NODE}"));
         }
-        for node in group.wanted.values().filter(|node| target.copies.contains(node)) {
-            if let Some(why) = view.broken.get(&(*node, id)) {
-                lines.push(format!(
-                    "group {id}: its replica on node {node} is out of service ({why}), {WAITS_FOR_A_NODE}"
-                ));
-            }
+        for node in group.wanted.values() {
+            let Some(why) = view.broken.get(&(*node, id)) else { continue };
+            let what = match target.copies.contains(node) {
+                true => WAITS_FOR_A_NODE,
+                false => "it is let go, and another one made",
+            };
+            lines.push(format!("group {id}: its replica on node {node} is out of service ({why}), {what}"));
         }
         // One that has just come has not answered yet, and its replicas are still to be placed.
         let holds = |node: &NodeId| group.wanted.values().any(|at| at == node);

@@ -16,7 +16,8 @@ pub struct View {
     pub groups: BTreeMap<GroupId, GroupView>,
     /// Nodes that should not lead a group, by what they say of themselves.
     pub unfit: BTreeSet<(NodeId, GroupId)>,
-    /// Replicas that are out of service on a living node until somebody does something, with the reason: no copies.
+    /// Replicas that are out of service on a living node until somebody does something, with the reason: no copies. Those
+    /// that the metastore wants no more are among them until their node has removed them.
     pub broken: BTreeMap<(NodeId, GroupId), String>,
 }
 
@@ -171,7 +172,12 @@ impl View {
 
     /// Whether a group's replica on a node is gone for good, as far as can be told: its copy has to be made elsewhere.
     pub(super) fn has_lost(&self, node: NodeId, group: GroupId) -> bool {
-        self.is_lost(node) || self.broken.contains_key(&(node, group))
+        self.is_lost(node) || self.is_broken(node, group)
+    }
+
+    /// Whether a group's replica on a node is out of service, or was and is not removed yet.
+    pub(super) fn is_broken(&self, node: NodeId, group: GroupId) -> bool {
+        self.broken.contains_key(&(node, group))
     }
 
     /// How many nodes take copies, dead ones included: a node that is away for a moment does not make a copy less.

@@ -185,11 +185,11 @@ async fn i5_a_follower_takes_the_newest_checkpoint_and_forgets_what_it_does_not_
     let machine = Machine::new(5);
     let life = machine.start(true).await;
     let leader = life.metastore.machine();
-    assert!(leader.lock().offer().is_none(), "no checkpoint yet");
+    assert!(MetaMachine::offer(&leader).is_none(), "no checkpoint yet");
     life.ddl.create_collection(request("a")).await.unwrap();
     life.ddl.create_collection(request("b")).await.unwrap();
     life.metastore.checkpoint().await.unwrap();
-    let first = leader.lock().offer().unwrap();
+    let first = MetaMachine::offer(&leader).unwrap();
 
     let follower = Follower::open(SimKv::new(9));
     let changed = Arc::new(tokio::sync::Notify::new());
@@ -205,7 +205,7 @@ async fn i5_a_follower_takes_the_newest_checkpoint_and_forgets_what_it_does_not_
     life.ddl.drop_collection("b".into()).await.unwrap();
     life.ddl.create_collection(request("c")).await.unwrap();
     life.metastore.checkpoint().await.unwrap();
-    let second = leader.lock().offer().unwrap();
+    let second = MetaMachine::offer(&leader).unwrap();
     let old = follower.machine.lock().catalogue().by_name("a").unwrap().id;
 
     // A store that refuses: nothing has changed, also after a power cut.
@@ -235,10 +235,10 @@ async fn a_snapshot_that_is_none_changes_nothing() {
     let life = machine.start(true).await;
     life.ddl.create_collection(request("a")).await.unwrap();
     life.metastore.checkpoint().await.unwrap();
-    let offer = life.metastore.machine().lock().offer().unwrap();
+    let offer = MetaMachine::offer(&life.metastore.machine()).unwrap();
     life.ddl.create_collection(request("b")).await.unwrap();
     life.metastore.checkpoint().await.unwrap();
-    let newer = life.metastore.machine().lock().offer().unwrap();
+    let newer = MetaMachine::offer(&life.metastore.machine()).unwrap();
     let follower = Follower::open(SimKv::new(9));
     let torn = Offer { content: offer.content.slice(..offer.content.len() - 3), ..offer.clone() };
     follower.take(&torn).await.unwrap_err();
@@ -352,7 +352,7 @@ async fn i10_named_requests_are_known_after_a_restart_and_a_checkpoint_without_t
     life.ddl.make_collection(lost).await.unwrap();
     assert_eq!((life.metastore.catalogue().list().len(), machine.shards.live()), (0, 0));
     // A replica that gets it as a snapshot knows them too.
-    let offer = life.metastore.machine().lock().offer().unwrap();
+    let offer = MetaMachine::offer(&life.metastore.machine()).unwrap();
     let follower = Follower::open(SimKv::new(9));
     follower.take(&offer).await.unwrap();
     assert_eq!(

@@ -79,8 +79,8 @@ async fn compare_one(group: &DataGroup, own: NodeId, elsewhere: &dyn DigestsElse
 async fn leave(node: &DataNode, group: &DataGroup, what: &str) {
     let id = group.id();
     let why = format!(
-        "this replica differs from the majority of its group: {what}; replace it by a new one, its files are kept for whoever \
-         looks for the cause"
+        "this replica differs from the majority of its group: {what}; it is made anew where the others are enough for that, \
+         and must not be started again otherwise"
     );
     if let Err(error) = group.machine.lock().condemn(&why) {
         tracing::error!(group = %id, %error, "cannot record that this replica differs");

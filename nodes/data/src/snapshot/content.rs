@@ -36,45 +36,42 @@ pub(crate) struct Content {
     pub deletes: Vec<(Bytes, Bytes)>,
 }
 
-/// What the group offers to a replica that is too far behind; `None` before its first checkpoint. The caller holds the
-/// machine's lock: a checkpoint takes it between writing its records and removing files, so what is read here is
-/// pinned before it could go.
+/// What the group offers to a replica that is too far behind; `None` before its first checkpoint. Blocks for long, and
+/// needs no lock: a checkpoint writes its records before it removes files. So when the group's record is the same after
+/// the files were pinned as before anything was read, what was read is of one moment and none of its files has gone.
 ///
 /// # Errors
 /// Storage errors, records that do not decode.
 pub(crate) fn offer(kv: &dyn Kv, group: GroupId, pins: &Arc<Pins>) -> Result<Option<Offer>> {
-    let Some(content) = Content::read(kv, group)? else { return Ok(None) };
-    let bytes = content.encode()?;
-    let pin: Pin = pins.pin(content.files().map(|file| file.path.clone()));
-    let mark = Mark::decode(&content.record.mark)?;
-    Ok(Some(Offer { mark, content: bytes, pin: Some(Arc::new(pin)) }))
+    let key = group_key(group);
+    for _ in 0..READ_TRIES {
+        let Some(before) = kv.get(Table::Group, &key)? else { return Ok(None) };
+        let content = Content::read(kv, group, &before)?;
+        let pin: Pin = pins.pin(content.files().map(|file| file.path.clone()));
+        if kv.get(Table::Group, &key)?.as_ref() == Some(&before) {
+            let mark = Mark::decode(&content.record.mark)?;
+            return Ok(Some(Offer { mark, content: content.encode()?, pin: Some(Arc::new(pin)) }));
+        }
+    }
+    Err(Error::Broken(format!("group {group}: its checkpoint changed {READ_TRIES} times while it was read")))
 }
 
 impl Content {
-    /// The group's newest checkpoint. Its records change in one batch, but are read one by one: the group's own, which
-    /// differs in every checkpoint, is looked at before and after.
-    fn read(kv: &dyn Kv, group: GroupId) -> Result<Option<Content>> {
-        let key = group_key(group);
-        for _ in 0..READ_TRIES {
-            let Some(before) = kv.get(Table::Group, &key)? else { return Ok(None) };
-            let chain = read_digest(kv, group)?;
-            let shards = kv.scan(Table::Shard, &KeyRange::prefix(&key))?;
-            let deletes = kv.scan(Table::Deletes, &KeyRange::prefix(&key))?;
-            if kv.get(Table::Group, &key)?.as_ref() != Some(&before) {
-                continue;
-            }
-            let shards = shards.iter().map(|(_, bytes)| decode(&format!("a shard of group {group}"), bytes));
-            return Ok(Some(Content {
-                group,
-                chain,
-                record: decode(&format!("group {group}"), &before)?,
-                shards: shards.collect::<Result<_>>()?,
-                deletes: deletes.into_iter().map(|(key, list)| (key.into(), list.into())).collect(),
-            }));
-        }
-        Err(Error::Broken(format!(
-            "group {group}: its checkpoint changed {READ_TRIES} times while it was read"
-        )))
+    /// The checkpoint whose group record is this one, if nothing changes meanwhile: its records change in one batch, but
+    /// are read one by one.
+    fn read(kv: &dyn Kv, group: GroupId, record: &[u8]) -> Result<Content> {
+        let prefix = KeyRange::prefix(&group_key(group));
+        let chain = read_digest(kv, group)?;
+        let shards = kv.scan(Table::Shard, &prefix)?;
+        let shards = shards.iter().map(|(_, bytes)| decode(&format!("a shard of group {group}"), bytes));
+        let deletes = kv.scan(Table::Deletes, &prefix)?;
+        Ok(Content {
+            group,
+            chain,
+            record: decode(&format!("group {group}"), record)?,
+            shards: shards.collect::<Result<_>>()?,
+            deletes: deletes.into_iter().map(|(key, list)| (key.into(), list.into())).collect(),
+        })
     }
 
     /// Its bytes.

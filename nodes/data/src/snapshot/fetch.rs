@@ -40,8 +40,15 @@ pub(crate) async fn fetch(machine: Arc<Mutex<DataMachine>>, snapshot: Incoming) 
         let machine = machine.lock();
         (machine.around.clone(), machine.writing.clone(), machine.replica.group)
     };
-    let content = Content::decode(&snapshot.content, group, snapshot.mark.position())?;
-    let wanted = Wanted { position: snapshot.mark.position(), files: content.files().cloned().collect() };
+    // Hundreds of megabytes of a large group: not on a thread that others wait for.
+    let wanted = on(&around.io, {
+        let (content, position) = (snapshot.content.clone(), snapshot.mark.position());
+        move || {
+            let content = Content::decode(&content, group, position)?;
+            Ok(Wanted { position, files: content.files().cloned().collect() })
+        }
+    })
+    .await?;
     // What a checkpoint under way removes is gone before we look, what a later one would remove is pinned.
     let no_checkpoint = writing.lock_owned().await;
     let missing = on(&around.io, {

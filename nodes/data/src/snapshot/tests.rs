@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod offering;
 mod pulling;
 mod resuming;
 mod rig;

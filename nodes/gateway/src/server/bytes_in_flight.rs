@@ -1,17 +1,30 @@
-//! Request bodies, counted while they arrive, and stopped when they are too long.
+//! Memory for requests: what has come of them, while it comes and until the call ends (I21).
+//!
+//! ```text
+//! begun ── a small sum ──> grows with what came ── whole ──> decoded, served ──> given back
+//!   └─ none left ───────────┴─ none left ──> "rate limit exceeded", what came is dropped
+//! ```
+//! All connections have one limit together, or each stranger could hold as many requests that never end as a connection has
+//! streams. Room is taken for what came, not for what was announced, and nobody waits for it. Requests of up to 64 KiB may
+//! use a quarter more than the others: reads and DDL go on while bulk is turned away. So the whole port takes at most five
+//! quarters of the limit, however many connections and streams there are, beside what a connection's windows hold.
 
-use hyper::body::{Body, Frame, SizeHint};
-use std::pin::Pin;
+use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use vecraft_types::{Code, Error, Result};
 
-/// Requests up to this size are always admitted: reads and DDL go on while bulk waits.
+/// Requests up to this size may use what bulk leaves free.
 const SMALL_BYTES: usize = 64 << 10;
+
+/// What a request takes that says nothing: headers, a task, a stream.
+const REQUEST_BYTES: usize = 4 << 10;
 
 /// How long a refused client should wait, in milliseconds.
 const RETRY_AFTER_MS: u64 = 100;
+
+/// gRPC's prefix of a message: a flag and four bytes of length.
+pub(super) const PREFIX_BYTES: usize = 5;
 
 /// All requests of a gateway together.
 #[derive(Debug)]
@@ -20,12 +33,30 @@ pub(crate) struct BytesInFlight {
     max: usize,
     /// Bytes of one request.
     message_max: usize,
+    /// Of these, what belongs to requests that are not whole yet: for whoever watches over the node's memory.
+    arriving: Arc<AtomicU64>,
 }
 
 impl BytesInFlight {
-    /// At most `max` bytes before bulk is refused, at most `message_max` in one request.
-    pub fn new(max: usize, message_max: usize) -> Arc<BytesInFlight> {
-        Arc::new(BytesInFlight { now: AtomicUsize::new(0), max: max.max(message_max), message_max })
+    /// At most `max` bytes before bulk is refused, at most `message_max` in one request; what is not whole yet is also
+    /// counted in `arriving`.
+    pub fn new(max: usize, message_max: usize, arriving: Arc<AtomicU64>) -> Arc<BytesInFlight> {
+        Arc::new(BytesInFlight { now: AtomicUsize::new(0), max: max.max(message_max), message_max, arriving })
+    }
+
+    fn has_room(&self, here: usize) -> bool {
+        let max = if here <= SMALL_BYTES + REQUEST_BYTES {
+            self.max.saturating_add(self.max / 4)
+        } else {
+            self.max
+        };
+        self.now.load(Ordering::Relaxed) <= max
+    }
+
+    /// What is counted now.
+    #[cfg(test)]
+    pub fn now(&self) -> usize {
+        self.now.load(Ordering::Relaxed)
     }
 }
 
@@ -37,120 +68,75 @@ pub(crate) struct RequestBytes(Arc<Share>);
 struct Share {
     total: Arc<BytesInFlight>,
     here: AtomicUsize,
-    /// Length that the message claims, when that is too much; else 0.
-    too_long: AtomicUsize,
+    /// Those that are counted as arriving.
+    arriving: AtomicU64,
+    refusal: Mutex<Option<Error>>,
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         self.total.now.fetch_sub(*self.here.get_mut(), Ordering::Relaxed);
+        self.total.arriving.fetch_sub(*self.arriving.get_mut(), Ordering::Relaxed);
     }
 }
 
 impl RequestBytes {
     /// A request of which nothing has arrived.
     pub fn new(total: Arc<BytesInFlight>) -> RequestBytes {
-        RequestBytes(Arc::new(Share { total, here: AtomicUsize::new(0), too_long: AtomicUsize::new(0) }))
+        let (here, arriving, refusal) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::default());
+        let bytes = RequestBytes(Arc::new(Share { total, here, arriving, refusal }));
+        bytes.add(REQUEST_BYTES);
+        bytes
     }
 
-    /// Counts bytes that arrived, and memory beyond them that the decoded request takes.
+    /// Counts memory that the request takes beyond what arrived: what it became when it was decoded.
     pub fn add(&self, bytes: usize) {
         self.0.here.fetch_add(bytes, Ordering::Relaxed);
         self.0.total.now.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Asked once the whole request is here.
+    /// Counts memory for bytes that are arriving.
     ///
     /// # Errors
-    /// [`Code::RateLimited`] when all requests together are over the limit and this is not a small one.
+    /// As [`RequestBytes::admit`].
+    pub(super) fn arrive(&self, bytes: usize) -> Result<()> {
+        self.add(bytes);
+        self.0.arriving.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.0.total.arriving.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.admit()
+    }
+
+    /// All of it is here.
+    pub(super) fn is_whole(&self) {
+        let arrived = self.0.arriving.swap(0, Ordering::Relaxed);
+        self.0.total.arriving.fetch_sub(arrived, Ordering::Relaxed);
+    }
+
+    /// Bytes of a message at most.
+    pub(super) fn message_max(&self) -> usize {
+        self.0.total.message_max
+    }
+
+    /// Asked while the request arrives, and once more when it is decoded.
+    ///
+    /// # Errors
+    /// [`Code::RateLimited`] when all requests together are over the limit.
     pub fn admit(&self) -> Result<()> {
-        let here = self.0.here.load(Ordering::Relaxed);
-        let now = self.0.total.now.load(Ordering::Relaxed);
-        if here <= SMALL_BYTES || now <= self.0.total.max {
+        if self.0.total.has_room(self.0.here.load(Ordering::Relaxed)) {
             return Ok(());
         }
-        let text = format!("{now} bytes of requests are in flight, the limit is {}", self.0.total.max);
+        let (now, max) = (self.0.total.now.load(Ordering::Relaxed), self.0.total.max);
+        let text = format!("{now} bytes of requests are in flight, the limit is {max}");
         Err(Error::new(Code::RateLimited, text).retry_after(RETRY_AFTER_MS))
     }
 
-    /// The refusal of a message that is longer than allowed, if this one was.
+    /// Ends the request before it is whole. The first reason stays.
+    pub(super) fn refuse(&self, why: Error) {
+        self.0.refusal.lock().get_or_insert(why);
+    }
+
+    /// Why the request was ended before it was whole, if it was.
     pub fn refusal(&self) -> Option<Error> {
-        let bytes = self.0.too_long.load(Ordering::Relaxed);
-        if bytes == 0 {
-            return None;
-        }
-        let max = self.0.total.message_max;
-        let text = format!("the request has {bytes} bytes, at most {max} are allowed: send fewer rows");
-        Some(Error::new(Code::ParameterTooLarge, text))
-    }
-}
-
-/// A request body that is counted. Ends with an error as soon as its message's length is known to be too much.
-pub(crate) struct Counted<B> {
-    inner: B,
-    bytes: RequestBytes,
-    /// gRPC's message prefix, a flag and four bytes of length, as far as it has arrived.
-    prefix: Vec<u8>,
-}
-
-impl<B> Counted<B> {
-    /// Counts `inner` as `bytes`.
-    pub fn new(inner: B, bytes: RequestBytes) -> Counted<B> {
-        Counted { inner, bytes, prefix: Vec::new() }
-    }
-
-    /// True when the prefix announces too long a message. Unary calls have one message.
-    fn is_too_long(&mut self, data: &[u8]) -> bool {
-        let missing = 5usize.saturating_sub(self.prefix.len());
-        if missing == 0 {
-            return false;
-        }
-        self.prefix.extend_from_slice(&data[..data.len().min(missing)]);
-        let [_, a, b, c, d] = self.prefix[..] else { return false };
-        let length = u32::from_be_bytes([a, b, c, d]) as usize;
-        if length <= self.bytes.0.total.message_max {
-            return false;
-        }
-        self.bytes.0.too_long.store(length, Ordering::Relaxed);
-        true
-    }
-}
-
-impl<B> Body for Counted<B>
-where
-    B: Body<Data = bytes::Bytes> + Unpin,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Data = bytes::Bytes;
-    type Error = tonic::Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<std::result::Result<Frame<bytes::Bytes>, tonic::Status>>> {
-        let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Ready(Some(Err(error))) => {
-                return Poll::Ready(Some(Err(tonic::Status::from_error(error.into()))));
-            }
-            Poll::Ready(Some(Ok(frame))) => frame,
-        };
-        if let Some(data) = frame.data_ref() {
-            self.bytes.add(data.len());
-            let data = data.clone();
-            if self.is_too_long(&data) {
-                return Poll::Ready(Some(Err(tonic::Status::resource_exhausted("message too long"))));
-            }
-        }
-        Poll::Ready(Some(Ok(frame)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.0.refusal.lock().clone()
     }
 }

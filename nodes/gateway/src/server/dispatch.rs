@@ -1,6 +1,7 @@
 //! One request: gRPC or plain HTTP, ours or not.
 
-use super::bytes_in_flight::{BytesInFlight, Counted, RequestBytes};
+use super::body::Gathered;
+use super::bytes_in_flight::{BytesInFlight, RequestBytes};
 use super::strangers::Stranger;
 use crate::options::Options;
 use crate::proto::common;
@@ -12,6 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use prost::Message;
 use std::sync::Arc;
+use std::time::Duration;
 use tonic::body::Body;
 use tower_service::Service as _;
 use vecraft_types::api::Database;
@@ -22,6 +24,8 @@ use vecraft_types::{Code, Error};
 pub(crate) struct Dispatch {
     service: MilvusServiceServer<Service>,
     in_flight: Arc<BytesInFlight>,
+    /// How often one looks whether a request that is not whole goes on.
+    look: Duration,
 }
 
 impl Dispatch {
@@ -30,8 +34,12 @@ impl Dispatch {
         let service = MilvusServiceServer::new(Service { db, calls: Arc::clone(&options.calls) })
             .max_decoding_message_size(options.message_bytes_max)
             .max_encoding_message_size(REPLY_BYTES_MAX);
-        let in_flight = BytesInFlight::new(options.bytes_in_flight_max, options.message_bytes_max);
-        Dispatch { service, in_flight }
+        let in_flight = BytesInFlight::new(
+            options.bytes_in_flight_max,
+            options.message_bytes_max,
+            Arc::clone(&options.arriving),
+        );
+        Dispatch { service, in_flight, look: options.silent_max }
     }
 
     /// Answers one request. Never fails: an error is an answer.
@@ -46,13 +54,18 @@ impl Dispatch {
             return not_served(&path);
         };
         let bytes = RequestBytes::new(Arc::clone(&self.in_flight));
-        let mut request = request.map(|body| Counted::new(body, bytes.clone()));
+        if let Err(error) = bytes.admit() {
+            return refusal(method, &error);
+        }
+        let mut request = request.map(|body| Gathered::new(body, bytes.clone(), self.look));
         request.extensions_mut().insert(bytes.clone());
         let response = match self.service.call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
         match bytes.refusal().or_else(|| undecodable(&response)) {
+            // Nothing is wrong with the client.
+            Some(error) if error.code == Code::RateLimited => refusal(method, &error),
             Some(error) => {
                 from.sent("a request to the Milvus port was refused", &format_args!("{method}: {error}"));
                 refusal(method, &error)

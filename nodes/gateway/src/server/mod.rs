@@ -7,6 +7,7 @@
 //! ```
 //! What is neither gRPC nor HTTP, or breaks their rules, is refused and told in the log, once (`strangers`).
 
+mod body;
 mod bytes_in_flight;
 mod connection;
 mod dispatch;
@@ -23,5 +24,6 @@ pub use listener::Gateway;
 /// What tests of the admission look at.
 #[cfg(test)]
 pub(crate) mod tests_only {
-    pub(crate) use super::bytes_in_flight::{BytesInFlight, Counted, RequestBytes};
+    pub(crate) use super::body::Gathered;
+    pub(crate) use super::bytes_in_flight::{BytesInFlight, RequestBytes};
 }

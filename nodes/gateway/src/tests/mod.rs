@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod arriving;
 mod closing;
 mod columns;
 mod fake;

@@ -206,26 +206,3 @@ async fn pings_are_answered_while_a_call_holds_its_thread() {
         pb::GetCollectionStatisticsRequest { collection_name: "books".to_owned(), ..Default::default() };
     assert_eq!(client.get_collection_statistics(count).await.unwrap().into_inner().stats[0].value, "42");
 }
-
-#[tokio::test]
-async fn bulk_is_refused_when_too_much_is_in_flight() {
-    use crate::server::tests_only::{BytesInFlight, Counted, RequestBytes};
-    use http_body_util::{BodyExt, Full};
-    let total = BytesInFlight::new(0, 64 << 20);
-    let receive = |len: usize| {
-        let bytes = RequestBytes::new(Arc::clone(&total));
-        let body = Counted::new(Full::new(bytes::Bytes::from(vec![0; len])), bytes.clone());
-        async move {
-            body.collect().await.unwrap();
-            bytes
-        }
-    };
-    let first = receive(60 << 20).await;
-    first.admit().unwrap();
-    let second = receive(10 << 20).await;
-    let error = second.admit().unwrap_err();
-    assert_eq!((error.code.number(), error.retry_after_ms), (8, Some(100)));
-    receive(1 << 10).await.admit().unwrap();
-    drop(first);
-    second.admit().unwrap();
-}

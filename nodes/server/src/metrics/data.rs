@@ -12,6 +12,8 @@ pub fn tell(figures: &mut Figures, data: &DataFigures, metastore: &Metastore) {
     std::iter::once(&group_zero(metastore)).chain(&data.groups).for_each(|one| group(figures, one));
     let help = "groups out of service on this node; /healthz says why";
     figures.gauge("vecraft_groups_out_of_service", help, &[], data.outages);
+    let help = "replicas that left service on this node since it started, made anew since or not; not for a full disk";
+    figures.counter("vecraft_replicas_left_service_total", help, &[], data.left_service);
     let help = "replicas on other nodes that differ from the majority of their group; any is an alarm";
     figures.gauge("vecraft_replicas_differing", help, &[], data.differing);
 }
@@ -31,6 +33,7 @@ fn group_zero(metastore: &Metastore) -> GroupFigures {
         is_joint: standing.members.is_joint,
         heard: metastore.group().and_then(Group::heard),
         lags: metastore.group().map(lags).unwrap_or_default(),
+        gone_back: metastore.group().map(Group::gone_back).unwrap_or_default(),
         copies: metastore.group().map(Group::copies).unwrap_or_default(),
         unflushed_bytes: metastore.unflushed_bytes(),
         compared: None,
@@ -46,7 +49,7 @@ fn memory(figures: &mut Figures, data: &DataFigures) {
     gauge("vecraft_memory_bytes", "bytes of growing rows, deletes and key indexes", data.memory_bytes);
     let help = "bytes of indexes in memory; mapped files do not count";
     gauge("vecraft_index_memory_bytes", help, data.index_bytes);
-    let help = "bytes of requests at the client port that are not all there yet";
+    let help = "bytes of requests at the client port and the Milvus port that are not all there yet";
     gauge("vecraft_request_arriving_bytes", help, data.arriving_bytes);
     let help = "bytes of all of these and of writes in flight above which inserts are refused";
     gauge("vecraft_memory_limit_bytes", help, data.memory_bytes_max);
@@ -105,6 +108,8 @@ fn group(figures: &mut Figures, one: &GroupFigures) {
     figures.counter("vecraft_group_copy_failures_total", help, &labels, one.copies.failures);
     let help = "on the leader: followers that have no copy after three attempts in a row";
     figures.gauge("vecraft_group_copies_failing", help, &labels, one.copies.failing);
+    let help = "on the leader: followers whose log went back behind what they had acknowledged";
+    figures.gauge("vecraft_group_followers_gone_back", help, &labels, one.gone_back);
     let help = "bytes of descriptions of copies in memory, given and taken";
     figures.gauge("vecraft_group_description_bytes", help, &labels, one.copies.bytes);
     if let Some(heard) = one.heard {

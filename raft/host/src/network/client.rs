@@ -1,10 +1,11 @@
 //! How a group's core asks a replica on another node.
 
-use super::description::Shelf;
-use super::message::{self, AppendHead, Ask, Question, Refused, Reply};
+use super::description::{Shelf, Shown};
+use super::message::{self, Ask, Question, Refused, Reply};
 use super::pipeline::pipelined;
 use super::{Lanes, Network};
 use crate::Offer;
+use crate::acknowledged::Acknowledged;
 use crate::copies::Copies;
 use crate::state_machine::SnapshotFiles;
 use bytes::Bytes;
@@ -22,11 +23,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use vecraft_log_store::{LogId, Peer, TypeConfig, Vote};
-use vecraft_rpc::peer::{self, Call, Frame};
+use vecraft_rpc::peer::{self, Frame};
 use vecraft_types::{GroupId, NodeId, ReplicaId};
 
-/// For the answer to one append, from the moment it is sent. Above the longest sync that is still hoped for.
-const APPEND_WAIT: Duration = Duration::from_secs(5);
 /// For a follower to say whether it takes a snapshot now.
 const READY_WAIT: Duration = Duration::from_secs(5);
 /// For a follower to pull and install a checkpoint. Pulling is resumable: running out of time costs one more offer.
@@ -42,6 +41,7 @@ pub struct GroupNetwork {
     /// Where followers find the descriptions of snapshots.
     pub shelf: Shelf,
     pub copies: Copies,
+    pub acknowledged: Acknowledged,
 }
 
 impl GroupNetwork {
@@ -50,7 +50,8 @@ impl GroupNetwork {
         let lanes = self.network.lanes(node);
         let (from, to, is_inline) = (self.me, ReplicaId(replica), self.is_inline);
         let (shelf, copies) = (self.shelf.clone(), self.copies.clone());
-        Target { lanes, group: self.group, from, to, node, is_urgent, is_inline, shelf, copies }
+        let acknowledged = self.acknowledged.clone();
+        Target { lanes, group: self.group, from, to, node, is_urgent, is_inline, shelf, copies, acknowledged }
     }
 }
 
@@ -71,55 +72,37 @@ pub struct Target {
     lanes: Option<Arc<Lanes>>,
     group: GroupId,
     from: ReplicaId,
-    to: ReplicaId,
-    node: NodeId,
+    pub(super) to: ReplicaId,
+    pub(super) node: NodeId,
     /// Appends of this client are heartbeats.
-    is_urgent: bool,
+    pub(super) is_urgent: bool,
     is_inline: bool,
     shelf: Shelf,
     copies: Copies,
+    pub(super) acknowledged: Acknowledged,
 }
 
-type Rpc<T> = Result<T, RPCError<TypeConfig>>;
+pub(super) type Rpc<T> = Result<T, RPCError<TypeConfig>>;
 
 impl Target {
-    /// Sends an append; the answer is waited for at the call.
-    pub async fn start_append(&self, rpc: AppendEntriesRequest<TypeConfig>, option: &RPCOption) -> Rpc<Call> {
-        let wait = if self.is_urgent { option.soft_ttl() } else { APPEND_WAIT };
-        let lanes = self.lanes()?;
-        let lane = if self.is_urgent { &lanes.urgent } else { &lanes.bulk };
-        let (head, payloads) = AppendHead::split(rpc);
-        let frame = self.frame(Ask::Append(head), payloads)?;
-        lane.start(frame, wait).await.map_err(|e| self.failed(RPCTypes::AppendEntries, e))
-    }
-
-    /// Waits for an append's answer.
-    pub async fn finish_append(&self, call: Call) -> Rpc<AppendEntriesResponse<TypeConfig>> {
-        let answer = call.answer().await.map_err(|e| self.failed(RPCTypes::AppendEntries, e))?;
-        match self.reply(&answer)? {
-            Reply::Append(response) => Ok(response),
-            other => Err(self.unexpected(other)),
-        }
-    }
-
     async fn ask_urgently(&self, kind: RPCTypes, ask: Ask, option: &RPCOption) -> Rpc<Reply> {
         let frame = self.frame(ask, Vec::new())?;
         let answer = self.lanes()?.urgent.call(frame, option.soft_ttl()).await;
         self.reply(&answer.map_err(|e| self.failed(kind, e))?)
     }
 
-    fn lanes(&self) -> Rpc<&Lanes> {
+    pub(super) fn lanes(&self) -> Rpc<&Lanes> {
         let alone =
             || self.unreachable(format!("replica {} is elsewhere, and this node has no peers", self.to));
         self.lanes.as_deref().ok_or_else(alone)
     }
 
-    fn frame(&self, ask: Ask, payloads: Vec<Bytes>) -> Rpc<Frame> {
+    pub(super) fn frame(&self, ask: Ask, payloads: Vec<Bytes>) -> Rpc<Frame> {
         let question = Question { group: self.group, from: self.from, to: self.to, ask };
         message::encode(&question, payloads).map_err(|why| self.unreachable(why))
     }
 
-    fn reply(&self, answer: &[u8]) -> Rpc<Reply> {
+    pub(super) fn reply(&self, answer: &[u8]) -> Rpc<Reply> {
         match message::decode_reply(answer).map_err(|why| self.unreachable(why))? {
             Reply::Refused(why) => Err(self.unreachable(format!("node {}: {why}", self.node))),
             reply => Ok(reply),
@@ -128,35 +111,42 @@ impl Target {
 
     /// The machine's words for its checkpoint. That may have moved on since openraft asked which it is; then the core
     /// must ask again, because what it believes the follower has is the position it knows.
-    async fn describe(&self, snapshot: SnapshotFiles, at: Option<LogId>) -> Result<Offer, String> {
+    /// Shown as soon as it is there: its checksum takes a while, too.
+    async fn describe(&self, snapshot: SnapshotFiles, at: Option<LogId>) -> Result<(Offer, Shown), String> {
         let SnapshotFiles::Here(offer) = snapshot else {
             return Err(format!("group {}: a snapshot of another node", self.group));
         };
-        let offer = if self.is_inline {
-            offer()
-        } else {
-            let offer = tokio::task::spawn_blocking(move || offer()).await;
-            offer.map_err(|e| format!("group {}: describing its checkpoint: {e}", self.group))?
+        let shelf = self.shelf.clone();
+        let describing = move || {
+            let offer = offer()?;
+            let shown = shelf.show(offer.content.clone());
+            Some((offer, shown))
         };
-        match offer {
-            Some(offer) if Some(offer.mark.log_id) == at => Ok(offer),
-            Some(offer) => {
+        let described = if self.is_inline {
+            describing()
+        } else {
+            let described = tokio::task::spawn_blocking(describing).await;
+            described.map_err(|e| format!("group {}: describing its checkpoint: {e}", self.group))?
+        };
+        match described {
+            Some((offer, shown)) if Some(offer.mark.log_id) == at => Ok((offer, shown)),
+            Some((offer, _)) => {
                 Err(format!("group {}: its checkpoint is at {} by now", self.group, offer.mark.position()))
             }
             None => Err(format!("group {}: its machine offers no checkpoint", self.group)),
         }
     }
 
-    fn unexpected(&self, reply: Reply) -> RPCError<TypeConfig> {
+    pub(super) fn unexpected(&self, reply: Reply) -> RPCError<TypeConfig> {
         self.unreachable(format!("node {} answered another question: {reply:?}", self.node))
     }
 
     /// Anything after which trying again at once is of no use.
-    fn unreachable(&self, why: String) -> RPCError<TypeConfig> {
+    pub(super) fn unreachable(&self, why: String) -> RPCError<TypeConfig> {
         RPCError::Unreachable(Unreachable::from_string(why))
     }
 
-    fn failed(&self, action: RPCTypes, error: peer::Error) -> RPCError<TypeConfig> {
+    pub(super) fn failed(&self, action: RPCTypes, error: peer::Error) -> RPCError<TypeConfig> {
         match error {
             peer::Error::Closed { .. } => RPCError::Network(NetworkError::new(&error)),
             peer::Error::TimedOut { waited_ms, .. } => RPCError::Timeout(Timeout {
@@ -178,8 +168,8 @@ impl RaftNetworkV2<TypeConfig> for Target {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Rpc<AppendEntriesResponse<TypeConfig>> {
-        let call = self.start_append(rpc, &option).await?;
-        self.finish_append(call).await
+        let sent = self.start_append(rpc, &option).await?;
+        self.finish_append(sent).await
     }
 
     fn stream_append<'s, S>(
@@ -277,8 +267,7 @@ impl Target {
         });
         // Held until the follower has answered: its pin keeps the checkpoint's files where they are (I5), and the
         // shelf what it says of them.
-        let Offer { content, pin: _pin, .. } = offer.map_err(Unreachable::from_string)?;
-        let shown = self.shelf.show(content);
+        let (Offer { pin: _pin, .. }, shown) = offer.map_err(Unreachable::from_string)?;
         let lanes = self.lanes()?;
         tracing::info!(group = %self.group, replica = %self.to, node = %self.node, at = ?meta.last_log_id, "offers a snapshot");
         let frame = self.frame(Ask::Snapshot { vote, meta, described: shown.described }, Vec::new())?;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// Bytes of a part unless told otherwise, and at most: far below what a message takes, and too few to hold up the
 /// appends that share its connection.
@@ -124,6 +124,8 @@ pub async fn pull<F: Future<Output = Result<Bytes, NoPart>>>(
     mut holds: impl FnMut(u64),
 ) -> Result<Bytes, String> {
     let mut content: Vec<u8> = Vec::new();
+    // As the parts come: at once it would hold up its thread.
+    let mut checksum = Xxh3::new();
     let mut tries = PART_TRIES;
     while (content.len() as u64) < described.bytes {
         let at = content.len() as u64;
@@ -146,9 +148,10 @@ pub async fn pull<F: Future<Output = Result<Bytes, NoPart>>>(
             .try_reserve(part.len())
             .map_err(|_| format!("{described}: no memory beyond the first {at} bytes"))?;
         content.extend_from_slice(&part);
+        checksum.update(&part);
         holds(content.len() as u64);
     }
-    let came = Described::of(&content);
+    let came = Described { bytes: content.len() as u64, checksum: checksum.digest() };
     if came != described {
         return Err(format!("{described}: what came has checksum {:016x}", came.checksum));
     }

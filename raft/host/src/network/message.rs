@@ -69,6 +69,13 @@ pub enum Ask {
     },
     /// Up to where must I have published to have seen everything acknowledged (I16)?
     ReadIndex,
+    /// You acknowledged this to me, and lack it: your log went back (I1).
+    WentBack {
+        /// The leader's vote.
+        vote: Vote,
+        /// All up to here.
+        acknowledged: LogId,
+    },
 }
 
 /// An append without the payloads.
@@ -115,6 +122,8 @@ pub enum Reply {
     NotLeader(Option<Location>),
     /// To anything that was not even tried, or failed.
     Refused(Refused),
+    /// To being told that the log went back: whether it did, and the replica leaves service.
+    WentBack(bool),
 }
 
 /// Why a question was not answered.

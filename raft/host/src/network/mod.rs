@@ -13,12 +13,14 @@
 //! | [`message`] | what are the bytes of a question and of an answer? |
 //! | [`description`] | how does a description longer than a message get to a follower? |
 //! | [`client`] | how does a group's core ask a replica elsewhere? |
+//! | [`append`] | what does the answer to an append say of a follower? |
 //! | [`pipeline`] | how are several appends kept in flight? |
 //! | [`inbox`] | which group here does a question belong to, and is it for the replica that runs (I1)? |
 //!
 //! It does *not* know where nodes are (`vecraft_rpc::peer` does), and moves no checkpoint files: a snapshot here is the
 //! machine's description of one.
 
+mod append;
 pub mod client;
 pub mod description;
 pub mod inbox;

@@ -4,6 +4,7 @@
 //! next batch waiting when a sync ends (1.9 times the entries, measured). Each batch is bounded by the log's read
 //! limit, so that what is in flight is bounded in bytes too.
 
+use super::append::Sent;
 use super::client::Target;
 use futures::future::{Either, select};
 use futures::{Stream, StreamExt};
@@ -13,7 +14,6 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendRe
 use std::collections::VecDeque;
 use std::pin::Pin;
 use vecraft_log_store::{LogId, TypeConfig};
-use vecraft_rpc::peer::Call;
 
 /// Appends of one group to one follower that wait for their answer.
 const IN_FLIGHT_MAX: usize = 8;
@@ -83,8 +83,8 @@ where
     async fn send(&mut self, rpc: AppendEntriesRequest<TypeConfig>) -> Result<(), RPCError<TypeConfig>> {
         let prev = rpc.prev_log_id;
         let last = rpc.entries.last().map(|entry| entry.log_id).or(prev);
-        let call = self.target.start_append(rpc, &self.option).await?;
-        self.in_flight.push_back(Box::pin(finish(self.target, call, prev, last)));
+        let sent = self.target.start_append(rpc, &self.option).await?;
+        self.in_flight.push_back(Box::pin(finish(self.target, sent, prev, last)));
         Ok(())
     }
 
@@ -98,8 +98,8 @@ where
     }
 }
 
-async fn finish(target: &Target, call: Call, prev: Option<LogId>, last: Option<LogId>) -> Answered {
-    let response = target.finish_append(call).await?;
+async fn finish(target: &Target, sent: Sent, prev: Option<LogId>, last: Option<LogId>) -> Answered {
+    let response = target.finish_append(sent).await?;
     if prev.is_none() && matches!(response, AppendEntriesResponse::Conflict) {
         let odd = std::io::Error::other("a conflict with an append that begins at the very first entry");
         return Err(RPCError::Network(NetworkError::new(&odd)));

@@ -20,6 +20,10 @@ pub struct Journal {
 }
 
 impl Machine for Journal {
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed> {
+        Err(Failed(format!("kept nowhere: {why}")))
+    }
+
     fn apply(&mut self, entry: Committed) -> Result<Bytes, Failed> {
         match entry.command.as_ref() {
             b"broken" => return Err(Failed("as asked".into())),

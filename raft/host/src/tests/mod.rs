@@ -7,6 +7,7 @@ mod links;
 mod lone;
 mod membership;
 mod notebook;
+mod older_copy;
 mod partition;
 mod replication;
 mod rig;

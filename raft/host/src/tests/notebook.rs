@@ -19,6 +19,8 @@ pub struct Shelf {
     /// How many fetches are to fail yet, and how many snapshots were installed.
     pub failing_fetches: Arc<AtomicU32>,
     pub installed: Arc<AtomicU32>,
+    /// Why the replica may not be started again.
+    pub forfeited: Arc<Mutex<Option<String>>>,
     /// A disk that loses power the moment a snapshot is durable.
     pub dies_installed: Arc<Mutex<Option<SimDisk>>>,
 }
@@ -66,8 +68,14 @@ impl Machine for Notebook {
         self.restored.clone()
     }
 
-    fn offer(&self) -> Option<Offer> {
-        let (mark, content) = self.shelf.checkpoint.lock().clone()?;
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed> {
+        *self.shelf.forfeited.lock() = Some(why.to_owned());
+        Ok(())
+    }
+
+    fn offer(machine: &Arc<Mutex<Notebook>>) -> Option<Offer> {
+        let shelf = machine.lock().shelf.clone();
+        let (mark, content) = shelf.checkpoint.lock().clone()?;
         Some(Offer { mark, content, pin: None })
     }
 

@@ -4,6 +4,7 @@ mod cases;
 mod indexes;
 mod model;
 mod once;
+mod partitions;
 mod placement;
 
 use super::*;

@@ -128,10 +128,18 @@ impl Machine for Witness {
         self.inner.lock().checkpoint()
     }
 
-    fn offer(&self) -> Option<Offer> {
-        self.kv.set_forgetful(self.bug == Some(Bug::SnapshotWithoutDeletes));
-        let offer = self.inner.lock().offer();
-        self.kv.set_forgetful(false);
+    fn forfeit(&mut self, why: &str) -> Result<(), Failed> {
+        self.inner.lock().forfeit(why)
+    }
+
+    fn offer(machine: &Arc<Mutex<Witness>>) -> Option<Offer> {
+        let (kv, inner, is_forgetful) = {
+            let machine = machine.lock();
+            (machine.kv.clone(), machine.inner.clone(), machine.bug == Some(Bug::SnapshotWithoutDeletes))
+        };
+        kv.set_forgetful(is_forgetful);
+        let offer = DataMachine::offer(&inner);
+        kv.set_forgetful(false);
         offer
     }
 

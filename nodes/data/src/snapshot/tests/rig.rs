@@ -190,7 +190,7 @@ impl Origin {
     }
 
     pub fn offer(&self) -> (Incoming, Offer) {
-        let offer = self.group().machine.lock().offer().unwrap();
+        let offer = DataMachine::offer(&self.group().machine).unwrap();
         (Incoming { mark: offer.mark.clone(), content: offer.content.clone(), source: NodeId(1) }, offer)
     }
 }
