@@ -103,7 +103,8 @@ fn small(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range<u
 mod tests {
     use super::*;
 
-    const POLICY: CompactionPolicy = CompactionPolicy { bytes_max: 1_000, deleted_percent: 20, inputs_min: 4 };
+    const POLICY: CompactionPolicy =
+        CompactionPolicy { bytes_max: 1_000, deleted_percent: 20, inputs_min: 4 };
 
     fn segments(of: &[(u32, u32)]) -> Vec<SegmentFigure> {
         let figure = |(id, (rows, live)): (usize, &(u32, u32))| SegmentFigure {
@@ -130,7 +131,10 @@ mod tests {
         assert_eq!(choose(&segments(&[(10, 10); 3]), &POLICY), None);
         assert_eq!(choose(&segments(&[(10, 10); 4]), &POLICY), Some(0..4));
         // The first would be most of the output: it waits, the others go.
-        assert_eq!(choose(&segments(&[(500, 500), (10, 10), (10, 10), (10, 10), (10, 10)]), &POLICY), Some(1..5));
+        assert_eq!(
+            choose(&segments(&[(500, 500), (10, 10), (10, 10), (10, 10), (10, 10)]), &POLICY),
+            Some(1..5)
+        );
         // No more than fit.
         assert_eq!(choose(&segments(&[(300, 300); 8]), &POLICY), None);
         assert_eq!(choose(&segments(&[(240, 240); 8]), &POLICY), Some(0..4));

@@ -128,7 +128,8 @@ impl DataNode {
         };
         for view in self.views.list() {
             figures.shards += 1;
-            let outputs = view.segments.iter().filter_map(|shown| Some(shown.renamed.as_ref()?.compaction.id()));
+            let outputs =
+                view.segments.iter().filter_map(|shown| Some(shown.renamed.as_ref()?.compaction.id()));
             figures.compacting += outputs.collect::<BTreeSet<_>>().len() as u64;
             for shown in &view.segments {
                 match &shown.segment {

@@ -101,7 +101,12 @@ impl IndexNode {
             let shard = view.shard;
             let known = sealed.len();
             // The log knows the outputs of compactions, not their inputs that are still read.
-            leaving.extend(view.segments.iter().filter(|shown| shown.renamed.is_some()).map(|shown| (shard, shown.segment.id())));
+            leaving.extend(
+                view.segments
+                    .iter()
+                    .filter(|shown| shown.renamed.is_some())
+                    .map(|shown| (shard, shown.segment.id())),
+            );
             let shown = view.segments.iter().filter(|shown| shown.renamed.is_none());
             let read = shown.filter_map(|shown| match &shown.segment {
                 Segment::Sealed(segment) => Some(segment),

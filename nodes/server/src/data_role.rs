@@ -26,8 +26,8 @@ use tokio::sync::Notify;
 use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_data::{
-    CompactionPolicy, DataGroup, DataMachine, DataNode, Failures, MaintenancePolicy, Pressure, Routes, Source, Space,
-    Surroundings, Throttle, WriteLimits, checkpointed_shards, maintain, remove_strays,
+    CompactionPolicy, DataGroup, DataMachine, DataNode, Failures, MaintenancePolicy, Pressure, Routes,
+    Source, Space, Surroundings, Throttle, WriteLimits, checkpointed_shards, maintain, remove_strays,
 };
 use vecraft_log_store::{LogHealth, NodeLog};
 use vecraft_raft_host::{Birth, GroupSpec, Host, Mark};

@@ -30,7 +30,10 @@ impl Rig {
     async fn until(&self, what: &str, holds: impl Fn((usize, u64)) -> bool) {
         let reached = async {
             loop {
-                assert!(self.figure("vecraft_indexed_segments").await > 0, "searches scan while waiting for {what}");
+                assert!(
+                    self.figure("vecraft_indexed_segments").await > 0,
+                    "searches scan while waiting for {what}"
+                );
                 let is_done = self.figure("vecraft_compacting_segments").await == 0;
                 if is_done && holds(self.column_files()) {
                     return;
@@ -38,7 +41,9 @@ impl Rig {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{what}: {:?}", self.column_files()));
+        tokio::time::timeout(PATIENCE, reached)
+            .await
+            .unwrap_or_else(|_| panic!("{what}: {:?}", self.column_files()));
     }
 }
 

@@ -5,8 +5,8 @@ use crate::trace::Hash;
 use crate::twin::TwinRow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use vecraft_segment::{SegmentView, ShardView};
 use vecraft_segment::exec::{self, Cancel, RowAddress, ScanPlan};
+use vecraft_segment::{SegmentView, ShardView};
 use vecraft_types::{FieldId, SegmentId};
 
 /// The visible rows of a view, in order, with where they are and who wrote them.
@@ -27,7 +27,8 @@ pub fn of(view: &ShardView) -> Result<Vec<TwinRow>, String> {
     for (row, address) in rows.into_iter().zip(&addresses) {
         let shown = view.segment(address.segment).map_err(|error| error.to_string())?;
         let name = shown.name(address.row).ok_or_else(|| format!("{address:?} is shown and has no name"))?;
-        let (key, place) = named.get(&name).ok_or_else(|| format!("{name:?} is scanned and not among the keys"))?;
+        let (key, place) =
+            named.get(&name).ok_or_else(|| format!("{name:?} is scanned and not among the keys"))?;
         if row.key != **key {
             return Err(format!("the key column says {key}, the row says {}", row.key));
         }

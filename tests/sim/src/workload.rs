@@ -9,8 +9,8 @@ use vecraft_segment::ShardView;
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_state::shard::{ShardCommand, ShardEntry};
 use vecraft_types::{
-    BuildId, ClientId, CollectionId, DataType, FieldId, IndexBuild, IndexId, LogPosition, PartitionId, PkConflict,
-    PrimaryKey, RequestId, SegmentId, ShardId, Timestamp,
+    BuildId, ClientId, CollectionId, DataType, FieldId, IndexBuild, IndexId, LogPosition, PartitionId,
+    PkConflict, PrimaryKey, RequestId, SegmentId, ShardId, Timestamp,
 };
 
 /// Writes remembered for retries.
@@ -218,7 +218,8 @@ impl Workload {
             let any = SegmentId(self.rng.below(9));
             inputs.extend((!twin.is_growing(any)).then_some(any));
         }
-        let floor = LogPosition(if self.rng.chance(70) { twin.now().0 } else { self.rng.below(twin.now().0 + 1) });
+        let floor =
+            LogPosition(if self.rng.chance(70) { twin.now().0 } else { self.rng.below(twin.now().0 + 1) });
         let rows = twin.kept(&inputs, floor);
         ShardCommand::Compact { inputs, floor, rows, bytes: 100 }
     }

@@ -90,7 +90,9 @@ impl Compaction {
                 }
             }
             match input {
-                Input::Segment(segment) => parts.push(Part { segment: segment.clone(), kept: kept.clone(), first }),
+                Input::Segment(segment) => {
+                    parts.push(Part { segment: segment.clone(), kept: kept.clone(), first })
+                }
                 Input::Compaction(inner) => parts.extend(inner.parts_of(&kept, first)),
             }
             first += kept.len();

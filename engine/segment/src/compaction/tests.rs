@@ -13,8 +13,7 @@ const OUTPUT: SegmentId = SegmentId(9);
 
 /// A segment with entries at these positions, three rows each; rows follow from position and place.
 fn segment(id: u64, positions: std::ops::Range<u64>, options: GrowingOptions) -> GrowingSegment {
-    let segment =
-        GrowingSegment::with_options(SegmentId(id), PARTITION, Arc::new(schema()), options);
+    let segment = GrowingSegment::with_options(SegmentId(id), PARTITION, Arc::new(schema()), options);
     for at in positions {
         segment.append(&batch(&rows_at(at)), LogPosition(at), Timestamp(at * 10)).unwrap();
     }
@@ -29,7 +28,7 @@ fn small_chunks() -> GrowingOptions {
     GrowingOptions { first_chunk_bytes: 1 << 10, chunk_bytes_max: 4 << 10 }
 }
 
-fn compaction(id: SegmentId, inputs: &[Input], floor: u64) -> Arc<Compaction> {
+fn made(id: SegmentId, inputs: &[Input], floor: u64) -> Arc<Compaction> {
     Arc::new(Compaction::new(id, PARTITION, Arc::new(schema()), inputs, LogPosition(floor)))
 }
 
@@ -41,7 +40,9 @@ fn input(segment: GrowingSegment) -> Input {
 fn inputs() -> [Input; 2] {
     let segments = [segment(1, 1..101, GrowingOptions::default()), segment(2, 101..201, small_chunks())];
     segments.map(|segment| {
-        (0..segment.rows()).step_by(4).for_each(|row| assert!(segment.deletes().delete(row, LogPosition(250))));
+        (0..segment.rows())
+            .step_by(4)
+            .for_each(|row| assert!(segment.deletes().delete(row, LogPosition(250))));
         (0..segment.rows()).step_by(7).for_each(|row| {
             segment.deletes().delete(row, LogPosition(350));
         });
@@ -71,7 +72,7 @@ fn the_output_shows_what_the_inputs_showed_at_every_position_from_the_floor_on()
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
     let inputs = inputs();
     for floor in [0, 249, 250, 300, 350, 400] {
-        let compaction = compaction(OUTPUT, &inputs, floor);
+        let compaction = made(OUTPUT, &inputs, floor);
         let sealed = written(&compaction, &disk, &format!("floor-{floor}"));
         sealed.verify().unwrap();
         assert_eq!(sealed.rows(), compaction.rows());
@@ -83,15 +84,15 @@ fn the_output_shows_what_the_inputs_showed_at_every_position_from_the_floor_on()
         assert_eq!(sealed.manifest().last_position.0 > 100, compaction.rows() > 0);
     }
     // Nothing that is gone for everybody takes space.
-    assert_eq!(compaction(OUTPUT, &inputs, 350).deletes().count(), 0);
-    assert!(compaction(OUTPUT, &inputs, 350).rows() < compaction(OUTPUT, &inputs, 0).rows());
+    assert_eq!(made(OUTPUT, &inputs, 350).deletes().count(), 0);
+    assert!(made(OUTPUT, &inputs, 350).rows() < made(OUTPUT, &inputs, 0).rows());
 }
 
 #[test]
 fn i22_the_bytes_are_those_of_a_segment_with_the_same_rows() {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
     let inputs = inputs();
-    let compaction = compaction(OUTPUT, &inputs, 250);
+    let compaction = made(OUTPUT, &inputs, 250);
     let manifest = compaction.write(&disk, "a").unwrap();
     // Kept as another replica has it: in one file each.
     let sealed = inputs.clone().map(|input| {
@@ -102,7 +103,7 @@ fn i22_the_bytes_are_those_of_a_segment_with_the_same_rows() {
         let sealed = SealedSegment::open(&*disk, &manifest, Arc::new(schema()), deletes).unwrap();
         Input::Segment(Segment::Sealed(Arc::new(sealed)))
     });
-    let other = super::tests::compaction(OUTPUT, &sealed, 250).write(&disk, "b").unwrap();
+    let other = made(OUTPUT, &sealed, 250).write(&disk, "b").unwrap();
     assert_eq!(manifest.files[0].checksum, other.files[0].checksum);
     // And as if nothing had ever been deleted.
     let fresh = GrowingSegment::with_options(OUTPUT, PARTITION, Arc::new(schema()), small_chunks());
@@ -116,13 +117,14 @@ fn i22_the_bytes_are_those_of_a_segment_with_the_same_rows() {
 #[test]
 fn a_delete_by_the_new_name_reaches_readers_of_both() {
     let inputs = inputs();
-    let compaction = compaction(OUTPUT, &inputs, 250);
+    let compaction = made(OUTPUT, &inputs, 250);
     for number in (0..compaction.rows()).step_by(5) {
         let was_live = compaction.deletes().deleted_at(number).is_none();
         assert_eq!(compaction.delete(number, LogPosition(400)), was_live);
     }
     assert!(!compaction.delete(compaction.rows(), LogPosition(400)));
-    for (part, input) in compaction.parts().iter().zip(&inputs).enumerate().map(|(i, (_, input))| (i, input)) {
+    for (part, input) in compaction.parts().iter().zip(&inputs).enumerate().map(|(i, (_, input))| (i, input))
+    {
         let Input::Segment(segment) = input else { panic!() };
         for row in 0..segment.rows() {
             let (old, new) = (segment.deletes().deleted_at(row), compaction.place(part, row));
@@ -139,14 +141,14 @@ fn an_output_that_nobody_read_yet_can_be_compacted_again() {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
     let [first, second] = inputs();
     let third = input(segment(3, 201..231, small_chunks()));
-    let inner = compaction(OUTPUT, &[first.clone(), second.clone()], 250);
+    let inner = made(OUTPUT, &[first.clone(), second.clone()], 250);
     (0..40).for_each(|row| {
         inner.delete(row, LogPosition(360));
     });
-    let outer = compaction(SegmentId(10), &[Input::Compaction(inner.clone()), third.clone()], 360);
+    let outer = made(SegmentId(10), &[Input::Compaction(inner.clone()), third.clone()], 360);
     // The same, had the first output been durable.
     let sealed = Input::Segment(Segment::Sealed(Arc::new(written(&inner, &disk, "inner"))));
-    let direct = compaction(SegmentId(10), &[sealed, third.clone()], 360);
+    let direct = made(SegmentId(10), &[sealed, third.clone()], 360);
     assert_eq!(outer.rows(), direct.rows());
     assert_eq!(outer.parts().len(), 3);
     let files = [outer.write(&disk, "x").unwrap(), direct.write(&disk, "y").unwrap()];
@@ -161,7 +163,7 @@ fn an_output_that_nobody_read_yet_can_be_compacted_again() {
 fn i12_readers_of_the_inputs_are_told_the_names_that_the_log_knows() {
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
     let inputs = inputs();
-    let compaction = compaction(OUTPUT, &inputs, 250);
+    let compaction = made(OUTPUT, &inputs, 250);
     let shard = ShardId { collection: CollectionId(1), index: 0 };
     let (at, schema) = (LogPosition(300), Arc::new(schema()));
     let of = |segments: Vec<Segment>| ShardView::of(shard, at, Timestamp(3_000), schema.clone(), segments);
@@ -188,7 +190,7 @@ fn damaged_bytes_of_an_input_are_an_error_that_names_the_file() {
     }
     // Columns are verified when they are read first.
     let sealed = SealedSegment::open(&*disk, &manifest, Arc::new(schema()), Arc::default()).unwrap();
-    let compaction = compaction(OUTPUT, &[Input::Segment(Segment::Sealed(Arc::new(sealed)))], 1);
+    let compaction = made(OUTPUT, &[Input::Segment(Segment::Sealed(Arc::new(sealed)))], 1);
     let error = compaction.write(&disk, "output").unwrap_err().to_string();
     assert!(error.contains("input"), "{error}");
     assert!(!disk.exists("output").unwrap());

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use vecraft_storage::Disk;
 use vecraft_types::FieldSchema;
 
+/// Takes an input's blocks and some of its rows, as pairs of block and row.
+type EachPiece<'a> = &'a mut dyn FnMut(&[Block], &[(usize, usize)]) -> Result<()>;
+
 /// Rows copied at a time.
 const PIECE_ROWS: usize = 16 << 10;
 
@@ -26,8 +29,8 @@ impl Compaction {
 }
 
 impl Part {
-    /// Calls `each` with the input's blocks and some of the rows that go on, as pairs of block and row, in order.
-    fn pieces(&self, each: &mut dyn FnMut(&[Block], &[(usize, usize)]) -> Result<()>) -> Result<()> {
+    /// The rows that go on, piece by piece, in order.
+    fn pieces(&self, each: EachPiece<'_>) -> Result<()> {
         let blocks = self.segment.blocks(self.segment.rows());
         let mut rows = Vec::with_capacity(PIECE_ROWS);
         let mut at = 0;

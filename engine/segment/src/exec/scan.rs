@@ -91,7 +91,9 @@ pub fn visit_keys(
             let positions = matches.block.positions()?;
             for row in matches.rows() {
                 // A row without a name was gone before the view's position, and does not match.
-                let Some((segment, number)) = shown.name(matches.block.first_row() + row as u32) else { continue };
+                let Some((segment, number)) = shown.name(matches.block.first_row() + row as u32) else {
+                    continue;
+                };
                 let place = RowRef { segment, row: number, position: LogPosition(positions[row]) };
                 visit(keys.values.key(row).ok_or_else(|| no_key(view))?, place);
             }

@@ -67,8 +67,7 @@ impl Rows for [Block] {
         each: &mut dyn FnMut(usize, ColumnValues<'_>) -> Result<()>,
     ) -> Result<()> {
         let missing = || Error::Field { field: field.id, what: "has no column in this segment".to_owned() };
-        self.iter()
-            .try_for_each(|block| each(block.rows(), block.column(field.id)?.ok_or_else(missing)?))
+        self.iter().try_for_each(|block| each(block.rows(), block.column(field.id)?.ok_or_else(missing)?))
     }
 
     fn positions(&self, each: &mut dyn FnMut(&[u64]) -> Result<()>) -> Result<()> {

@@ -248,7 +248,9 @@ fn write_one(
             let file = compaction.write(disk, &format!("{dir}/{}.seg", capture.id));
             // The log has the output, and its rows cannot be had here: this replica leaves service (I24).
             let file = file.map_err(|error| match error.is_corrupt() {
-                true => Error::Broken(format!("segment {} cannot be made of its inputs: {error}", capture.id)),
+                true => {
+                    Error::Broken(format!("segment {} cannot be made of its inputs: {error}", capture.id))
+                }
                 false => error.into(),
             })?;
             let deletes = compaction.deletes().clone();

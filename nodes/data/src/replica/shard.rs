@@ -1,7 +1,7 @@
 //! One shard as a replica holds it: its keys, its segments and the files behind them.
 
-use crate::error::{Error, Result};
 use super::Compacting;
+use crate::error::{Error, Result};
 use crate::key_index::MemoryKeyIndex;
 use std::collections::BTreeMap;
 use std::sync::Arc;

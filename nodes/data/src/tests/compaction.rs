@@ -111,7 +111,11 @@ async fn i13_readers_see_the_inputs_until_the_output_is_durable_and_writes_hit_b
     assert_eq!(shown(&rig), [4, 5], "the output and what was inserted since");
     assert_eq!(rig.keys(), expected);
     assert_eq!(rig.files().len(), 2, "the inputs' files went: {:?}", rig.files());
-    assert!(rig.bytes_on_disk() < before, "{} after {before}: a third of the rows were deleted", rig.bytes_on_disk());
+    assert!(
+        rig.bytes_on_disk() < before,
+        "{} after {before}: a third of the rows were deleted",
+        rig.bytes_on_disk()
+    );
     // An old view answers the same for ever.
     let found = exec::count(&old, None, None, exec::Cancel::never()).unwrap();
     assert_eq!(found, 250);

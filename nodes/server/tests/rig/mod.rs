@@ -100,7 +100,8 @@ impl Rig {
                 let dir = format!("groups/{}/{}", group.name, shard.name);
                 for file in self.disk.list(&dir).unwrap() {
                     found.0 += 1;
-                    found.1 += self.dir.path().join(&dir).join(&file.name).metadata().map_or(0, |about| about.len());
+                    found.1 +=
+                        self.dir.path().join(&dir).join(&file.name).metadata().map_or(0, |about| about.len());
                 }
             }
         }

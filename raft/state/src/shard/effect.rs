@@ -1,6 +1,8 @@
 //! What the data role must do because of an entry.
 
-use vecraft_types::{CollectionSchema, LogPosition, PartitionId, RowBatch, RowRef, SegmentId, ShardId, Timestamp};
+use vecraft_types::{
+    CollectionSchema, LogPosition, PartitionId, RowBatch, RowRef, SegmentId, ShardId, Timestamp,
+};
 
 /// A consequence of an applied entry. Doing it is deterministic and cannot fail; on a replay it is done again on
 /// the state of the checkpoint.

@@ -69,9 +69,7 @@ fn i13_without_rows_there_is_no_output() {
 fn i13_what_the_proposer_did_not_see_right_is_refused_and_changes_nothing() {
     let mut rig = rig();
     let floor = rig.at;
-    for inputs in
-        [&[][..], &[9], &[5], &[1, 4], &[2, 1], &[1, 1], &[1, 2, 3], &[4, 5], &[1, 2, 4, 9]]
-    {
+    for inputs in [&[][..], &[9], &[5], &[1, 4], &[2, 1], &[1, 1], &[1, 2, 3], &[4, 5], &[1, 2, 4, 9]] {
         rig.refuses(compact(inputs, floor, 2));
     }
     // More rows than there are.
