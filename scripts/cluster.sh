@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A cluster on this machine, from a cluster.toml: every node is a process of its own.
 #
-#   scripts/cluster.sh up [ID...]     start the nodes (or these), wait until they serve
-#   scripts/cluster.sh status         who runs, and how it is
+#   scripts/cluster.sh up [ID...]     start the nodes (or these), wait until they serve; after 60 s it says what is missing,
+#                                     ends 1, and leaves them running (SERVE_SECONDS_MAX in the environment: another time)
+#   scripts/cluster.sh status [ID...] who runs, and how it is; ends 0 when all (or these) run and are well, otherwise 3
 #   scripts/cluster.sh restart ID     stop one in order and start it again
 #   scripts/cluster.sh kill ID        end one with SIGKILL, as a crash would
 #   scripts/cluster.sh down [ID...]   stop all (or these) in order
@@ -22,12 +23,16 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=scripts/env.sh
 . "$here/env.sh"
 
-SERVE_SECONDS_MAX=60
+SERVE_SECONDS_MAX="${SERVE_SECONDS_MAX:-60}"
 STOP_SECONDS_MAX=30
 config="$VECRAFT_ROOT/cluster.toml"
+# What the configuration means, with every default.
+effective=""
 # Set when a node waits for `vecraft cluster init`.
 waiting=""
 run="cluster-data/run"
+# Options that were given.
+again=()
 
 usage() {
   sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
@@ -40,15 +45,15 @@ fail() {
 
 # The value of a key of a node: the effective configuration has every key of every node.
 value_of() {
-  "$program" config print --config "$config" | awk -v id="$1" -v key="$2" '
+  awk -v id="$1" -v key="$2" '
     /^\[\[node\]\]/ { in_node = 1; this = "" }
     /^\[[^[]/ { in_node = 0 }
     in_node && $1 == "id" { this = $3 }
-    in_node && this == id && $1 == key { sub(/^[^=]*= */, ""); gsub(/"/, ""); sub(/ *#.*/, ""); print; exit }'
+    in_node && this == id && $1 == key { sub(/^[^=]*= */, ""); gsub(/"/, ""); sub(/ *#.*/, ""); print; exit }' <<<"$effective"
 }
 
 all_ids() {
-  "$program" config print --config "$config" | awk '/^\[\[node\]\]/ { n = 1 } /^\[[^[]/ { n = 0 } n && $1 == "id" { print $3 }'
+  awk '/^\[\[node\]\]/ { n = 1 } /^\[[^[]/ { n = 0 } n && $1 == "id" { print $3 }' <<<"$effective"
 }
 
 # When a process was started, in ticks since the machine was; nothing when it has ended.
@@ -90,6 +95,28 @@ health_of() {
     sed "1,/^\r*$/d" <&3' _ "$host" "$port" 2>/dev/null || true
 }
 
+# How a node that runs is, in a line: OK, or what it lacks. Ends 0 when it is well.
+standing_of() {
+  local health address said
+  health="$(health_of "$1")"
+  if [ "$health" != OK ]; then
+    echo "${health:-no answer from its health port}" | awk '{ printf "%s%s", (NR > 1 ? "; " : ""), $0 } END { print "" }'
+    return 1
+  fi
+  # A node without a majority still answers some reads, so its health port says OK: ask what the cluster can do.
+  address="$(value_of "$1" host):$(value_of "$1" client_port)"
+  if said="$("$program" status --connect "$address" 2>&1)"; then
+    echo OK
+    return
+  fi
+  # The state, and the reasons below it.
+  awk '/^state / { state = $2; next }
+    state != "" && /^ / { sub(/^ +/, ""); reasons = reasons (reasons == "" ? ": " : "; ") $0; next }
+    { if (state != "") exit; last = $0 }
+    END { print (state == "" ? last : state reasons) }' <<<"$said"
+  return 1
+}
+
 # Ends with a message when another program listens where the node is to listen: it would answer in the node's name.
 check_ports() {
   local id="$1" host key port
@@ -115,8 +142,23 @@ begin() {
   echo "$pid $(start_of "$pid" || true)" >"$run/node-$id.pid"
 }
 
+# What a node leaves that does not serve in time: its process, which goes on, and the nodes that it may wait for.
+left_by() {
+  local other away=() script
+  # As this was called, to be copied.
+  script="$(printf '%q ' "$0" ${again[@]+"${again[@]}"})"
+  for other in $(all_ids); do
+    pid_of "$other" >/dev/null || away+=("$other")
+  done
+  if [ "${#away[@]}" -gt 0 ]; then
+    printf '\n  of the nodes of %s these do not run: %s; a cluster needs a majority of its nodes, a new one all of them: %sup %s' \
+      "$config" "${away[*]}" "$script" "${away[*]}"
+  fi
+  printf '\n  node %s goes on (process %s) and serves when they are there; to stop it: %sdown %s' "$1" "$(pid_of "$1")" "$script" "$1"
+}
+
 await() {
-  local id="$1" waited=0 health
+  local id="$1" health since=$SECONDS told=$SECONDS
   until health="$(health_of "$id")" && [ "$health" = OK ]; do
     if [[ "$health" == *"vecraft cluster init"* ]]; then
       echo "node $id waits for a person's word (forming = \"explicit\")"
@@ -124,13 +166,30 @@ await() {
       return
     fi
     pid_of "$id" >/dev/null || fail "node $id ended: $(tail -n 1 "$run/node-$id.log")"
-    [ "$waited" -lt $((SERVE_SECONDS_MAX * 5)) ] || fail "node $id does not serve after $SERVE_SECONDS_MAX s: ${health:-no answer from its health port}; see $run/node-$id.log"
-    waited=$((waited + 1))
+    if [ $((SECONDS - since)) -ge "$SERVE_SECONDS_MAX" ]; then
+      fail "node $id does not serve after $SERVE_SECONDS_MAX s: ${health:-no answer from its health port}; see $run/node-$id.log$(left_by "$id")"
+    fi
     # Every five seconds, why it takes so long.
-    [ $((waited % 25)) != 0 ] || echo "node $id does not serve yet: ${health:-no answer from its health port}"
+    if [ $((SECONDS - told)) -ge 5 ]; then
+      echo "node $id does not serve yet: ${health:-no answer from its health port}"
+      told=$SECONDS
+    fi
     sleep 0.2
   done
   echo "node $id serves http://$(value_of "$id" host):$(value_of "$id" milvus_port) (process $(pid_of "$id"))"
+}
+
+# A node's line of `status`. Ends 0 when it runs and is well.
+tell() {
+  local pid standing is_well=0
+  # Another program may answer on the port of a node that does not run.
+  if pid="$(pid_of "$1")"; then
+    standing="$(standing_of "$1")" || is_well=1
+    printf 'node %-3s %-15s %s\n' "$1" "$pid" "$standing"
+    return "$is_well"
+  fi
+  printf 'node %-3s %s\n' "$1" 'not running'
+  return 1
 }
 
 end() {
@@ -150,8 +209,8 @@ main() {
   local words=()
   while [ "$#" -gt 0 ]; do
     case "$1" in
-      --config) config="${2:?--config needs a file}"; shift ;;
-      --run) run="${2:?--run needs a directory}"; shift ;;
+      --config) config="${2:?--config needs a file}"; again+=(--config "$2"); shift ;;
+      --run) run="${2:?--run needs a directory}"; again+=(--run "$2"); shift ;;
       -h | --help) usage; exit 0 ;;
       -*) fail "there is no option '$1'; see scripts/cluster.sh --help" 2 ;;
       *) words+=("$1") ;;
@@ -162,9 +221,10 @@ main() {
   program="${VECRAFT_BIN:-$CARGO_TARGET_DIR/release/vecraft}"
   [ -x "$program" ] || fail "there is no program $program: build it with scripts/quickstart.sh, or set VECRAFT_BIN"
   [ -e "$config" ] || fail "there is no $config"
+  effective="$("$program" config print --config "$config")" || fail "$config cannot be read, see above"
   local verb="${words[0]}" ids=("${words[@]:1}") known
   known=" $(all_ids | tr '\n' ' ')"
-  local id
+  local id pid
   for id in ${ids[@]+"${ids[@]}"}; do
     [[ "$known" == *" $id "* ]] || fail "there is no node '$id' in $config, there are:$known" 2
   done
@@ -182,16 +242,17 @@ main() {
       fi
       ;;
     status)
+      local answers waits=() is_well=1
+      answers="$(mktemp -d)"
+      # All at once: each that lacks a majority takes seconds to say so.
       for id in "${ids[@]}"; do
-        local health pid
-        # Another program may answer on the port of a node that does not run.
-        if pid="$(pid_of "$id")"; then
-          health="$(health_of "$id")"
-          printf 'node %-3s %-15s %s\n' "$id" "$pid" "${health:-no answer}"
-        else
-          printf 'node %-3s %s\n' "$id" 'not running'
-        fi
+        tell "$id" >"$answers/$id" &
+        waits+=($!)
       done
+      for pid in "${waits[@]}"; do wait "$pid" || is_well=0; done
+      for id in "${ids[@]}"; do cat "$answers/$id"; done
+      rm -r "$answers"
+      [ "$is_well" = 1 ] || exit 3
       ;;
     down)
       for id in "${ids[@]}"; do end "$id"; done
@@ -200,7 +261,6 @@ main() {
       [ "${#words[@]}" = 2 ] || fail "$verb needs one node's id" 2
       id="${ids[0]}"
       if [ "$verb" = kill ]; then
-        local pid
         pid="$(pid_of "$id")" || fail "node $id does not run"
         kill -KILL "$pid"
         rm -f "$run/node-$id.pid"

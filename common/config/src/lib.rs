@@ -17,7 +17,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::{ConfigError, Problem};
 use section::Section;
@@ -33,6 +33,8 @@ const POOL_NODES_MIN: u64 = 3;
 /// The configuration of a cluster, validated.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
+    /// The file it was read from; none when a program made it.
+    pub file: Option<PathBuf>,
     /// `[cluster]`
     pub cluster: ClusterConfig,
     /// `[[node]]`, at least one, in the order of the file.
@@ -85,7 +87,8 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|cause| ConfigError::Unreadable { path: path.to_path_buf(), cause })?;
-        Self::from_toml(&text, &path.display().to_string())
+        let config = Self::from_toml(&text, &path.display().to_string())?;
+        Ok(Self { file: Some(path.to_path_buf()), ..config })
     }
 
     /// Checks a configuration that was built or changed by a program. What comes from [`Config::from_toml`] was

@@ -8,14 +8,14 @@
 //! A refusal for lack of an answer says which group did not give one, what its replicas said last and what this node
 //! knows of it. Whether something may be done all the same follows from what was asked, never from the words.
 
-use crate::names::NameFreshness;
-use crate::outages::{self, Outages, Silence};
+use crate::outages::{self, OutFor, Outages, Silence};
 use crate::refusal;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use vecraft_rpc::services::Topology;
 use vecraft_runtime::clock::Clock;
+use vecraft_types::api::Consistency;
 use vecraft_types::{Code, Error, GroupId, Result};
 
 /// First pause before an unavailable shard or coordinator is asked again; doubled up to [`PAUSE_MAX`].
@@ -48,26 +48,52 @@ pub(crate) struct Ask<'a> {
     pub(crate) group: Option<GroupId>,
     /// Something is done by it: an attempt that got no answer may be done, or be done yet.
     pub(crate) is_change: bool,
-    /// Only the group's leader can answer, and an answer shows that it is there.
-    pub(crate) needs_leader: bool,
+    /// It may take long by itself: that it took too long says nothing about the group's leader.
+    pub(crate) may_be_long: bool,
+    pub(crate) shows: Shows,
+}
+
+/// What an attempt shows of the group's leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shows {
+    /// Nothing: any replica may answer from what it has.
+    Nothing,
+    /// No answer shows that the leader is missed. An answer shows nothing: it may come from memory, or be as old as a session.
+    Absence,
+    /// Both: only the leader can answer, or a replica that heard it lately.
+    Both,
 }
 
 impl<'a> Ask<'a> {
     /// Changes the catalogue, in the log of group 0.
     pub(crate) fn ddl(what: &'a str) -> Ask<'a> {
-        Ask { what, group: Some(GroupId::META), is_change: true, needs_leader: true }
+        Ask { is_change: true, ..Ask::leader(what, GroupId::META) }
     }
 
-    /// Looks into the catalogue.
-    pub(crate) fn look_up(what: &'a str, freshness: NameFreshness) -> Ask<'a> {
-        // What is known here needs nobody's answer.
-        let needs_leader = freshness == NameFreshness::Latest;
-        Ask { what, group: Some(GroupId::META), is_change: false, needs_leader }
+    /// Changes rows, in the log of their shard's group.
+    pub(crate) fn write(what: &'a str, group: Option<GroupId>) -> Ask<'a> {
+        Ask { what, group, is_change: true, may_be_long: false, shows: Shows::Both }
+    }
+
+    /// Looks for the metastore's newest word.
+    pub(crate) fn look_up(what: &'a str) -> Ask<'a> {
+        Ask::leader(what, GroupId::META)
+    }
+
+    /// Reads rows of a shard, at this level.
+    pub(crate) fn read(what: &'a str, group: Option<GroupId>, level: Consistency) -> Ask<'a> {
+        let shows = match level {
+            Consistency::Eventually => Shows::Nothing,
+            Consistency::Strong => Shows::Both,
+            Consistency::Bounded(ms, _) if outages::is_lately(Duration::from_millis(ms)) => Shows::Both,
+            Consistency::Bounded(..) | Consistency::Session(_) => Shows::Absence,
+        };
+        Ask { what, group, is_change: false, may_be_long: true, shows }
     }
 
     /// Asks a group's leader for something that may be done twice, or not at all.
     pub(crate) fn leader(what: &'a str, group: GroupId) -> Ask<'a> {
-        Ask { what, group: Some(group), is_change: false, needs_leader: true }
+        Ask { what, group: Some(group), is_change: false, may_be_long: false, shows: Shows::Both }
     }
 }
 
@@ -150,14 +176,13 @@ impl Deadline {
                 Some(Err(error)) => error,
                 None => self.cut(ask, told.as_ref()),
             };
-            let out_for = self.note(ask, Some(&error));
+            let outage = self.note(ask, Some(&error));
             may_be_done |= error.may_be_done;
             error.may_be_done = may_be_done;
             let wait = pause.max(Duration::from_millis(error.retry_after_ms.unwrap_or(0)));
-            let waited = self.clock.monotonic().saturating_sub(self.began);
-            let is_over = wait >= self.left() || outages::is_hopeless(out_for, waited);
+            let is_over = wait >= self.left() || self.is_hopeless(outage);
             if is_cut || !again(&error) || is_over {
-                return Err(self.refuse(ask, error, told, out_for));
+                return Err(self.refuse(ask, error, told, outage.own));
             }
             told = Some(error);
             tokio::time::sleep(wait).await;
@@ -165,26 +190,41 @@ impl Deadline {
         }
     }
 
-    /// What an attempt says about its group's leader; for how long that has been away. An error that names another group
+    /// Whether this request hopes in vain for a group that has been out for so long.
+    pub(crate) fn is_hopeless(&self, outage: OutFor) -> bool {
+        outage.is_hopeless(self.clock.monotonic().saturating_sub(self.began))
+    }
+
+    /// What an attempt says about its group's leader; for how long that has been away, and those of groups on the same nodes:
+    /// who lacks a majority there lacks it for all of them. An error that names another group
     /// comes from this one's leader, which could not reach that. Any other refusal shows nothing: this node may have given it
     /// without asking anybody.
-    fn note(&self, ask: Ask<'_>, error: Option<&Error>) -> Duration {
-        let Some(asked) = ask.group.filter(|_| ask.needs_leader) else { return Duration::ZERO };
+    pub(crate) fn note(&self, ask: Ask<'_>, error: Option<&Error>) -> OutFor {
+        let Some(asked) = ask.group.filter(|_| ask.shows != Shows::Nothing) else { return OutFor::default() };
         let Some(error) = error else {
-            match ask.is_change {
-                true => self.outages.did(asked),
-                false => self.outages.answered(asked),
+            match ask.shows {
+                Shows::Both if ask.is_change => self.outages.did(asked),
+                Shows::Both => self.outages.answered(asked),
+                Shows::Absence | Shows::Nothing => {}
             }
-            return Duration::ZERO;
+            return OutFor::default();
         };
-        if !is_unanswered(error) {
-            return Duration::ZERO;
+        let is_silence = if ask.may_be_long { is_unavailable(error) } else { is_unanswered(error) };
+        if !is_silence {
+            return OutFor::default();
         }
         let silent = refusal::group_in(error).unwrap_or(asked);
         if silent != asked {
             self.outages.answered(asked);
         }
-        self.outages.failed(Silence { asked, silent }, self.clock.monotonic())
+        let nodes = |group| {
+            let mut nodes = self.topology.nodes_of(group);
+            nodes.sort_unstable();
+            nodes
+        };
+        let silent_nodes = nodes(silent);
+        let is_alike = |group| !silent_nodes.is_empty() && nodes(group) == silent_nodes;
+        self.outages.failed(Silence { asked, silent }, self.clock.monotonic(), is_alike)
     }
 
     /// An attempt had no answer in time. Of a look-up what was told before is the answer, since nothing can come of it.

@@ -81,7 +81,7 @@ impl Lanes<'_> {
         let adds_rows = matches!(change, RowChange::Insert { .. });
         let again = if piece.part == 0 { is_unavailable } else { is_unavailable_or_busy };
         let group = self.proxy.topology.group_of(piece.shard);
-        let asking = Ask { what: self.verb, group, is_change: true, needs_leader: true };
+        let asking = Ask::write(self.verb, group);
         // An earlier attempt may be done yet, whatever the last one was told (I10): then the outcome is unknown.
         let written = self.deadline.retry(asking, again, || {
             self.proxy.shard_writer.write(ShardWrite {

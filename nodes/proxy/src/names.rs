@@ -25,21 +25,15 @@ impl From<Consistency> for NameFreshness {
 }
 
 impl Proxy {
-    /// The usable collection of a name or id (I19: a miss is never answered without a barrier).
-    pub(crate) async fn collection(
+    /// The usable collection of a name or id, after a barrier (I19: a miss is never answered without one).
+    pub(crate) async fn newest_collection(
         &self,
         call: &Call,
         name: &CollectionName,
-        freshness: NameFreshness,
     ) -> Result<Arc<CollectionDescriptor>> {
         check_database(call)?;
         if *name == CollectionName::Name(String::new()) {
             return Err(Error::new(Code::MissingParameter, "the collection name is empty"));
-        }
-        if freshness == NameFreshness::AsKnown
-            && let Some(found) = self.usable(name)
-        {
-            return Ok(found);
         }
         self.catalogue.barrier().await?;
         self.usable(name).ok_or_else(|| {
@@ -60,8 +54,26 @@ impl Proxy {
         freshness: NameFreshness,
     ) -> Result<Arc<CollectionDescriptor>> {
         let name = CollectionName::Name(name.to_owned());
-        let look_up = || self.collection(call, &name, freshness);
-        deadline.retry(Ask::look_up("looking up the collection", freshness), is_unavailable, look_up).await
+        self.collection_by(call, deadline, &name, freshness).await
+    }
+
+    /// The same of a name or an id.
+    pub(crate) async fn collection_by(
+        &self,
+        call: &Call,
+        deadline: &Deadline,
+        name: &CollectionName,
+        freshness: NameFreshness,
+    ) -> Result<Arc<CollectionDescriptor>> {
+        check_database(call)?;
+        if freshness == NameFreshness::AsKnown
+            && let Some(found) = self.usable(name)
+        {
+            return Ok(found);
+        }
+        // Only the metastore can say that it is not there.
+        let look_up = || self.newest_collection(call, name);
+        deadline.retry(Ask::look_up("looking up the collection"), is_unavailable, look_up).await
     }
 
     /// The collection of a read. When what is known here lacks something that the read names, it is looked up anew before

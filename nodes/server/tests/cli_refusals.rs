@@ -110,3 +110,53 @@ fn a_cluster_of_the_script_and_a_node_of_the_readme_keep_to_their_own_directorie
     let help = script("cluster.sh", &["--help"], Path::new("."));
     check(&help, 0, &["default: cluster-data/run"]);
 }
+
+#[test]
+fn the_port_for_milvus_clients_is_told_from_the_client_door() {
+    let nodes = Nodes::start(1);
+    let milvus = nodes.milvus(1);
+    let told = format!("{milvus} is no client door, it is the port for Milvus's clients");
+    for command in [&["demo"][..], &["status"], &["node", "list"]] {
+        let said = vecraft(&[command, &["--connect", &milvus]].concat());
+        check(&said, 1, &[&told, "--connect HOST:PORT", "client_port", "19540"]);
+        assert!(!said.err.contains("frame size"), "{said:?}");
+    }
+    let health = nodes.health(1);
+    let said = vecraft(&["demo", "--connect", &health]);
+    check(&said, 1, &[&format!("{health} is no client door"), "--connect HOST:PORT"]);
+}
+
+#[test]
+fn a_status_without_a_directory_says_what_to_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let status = || {
+        let mut command = Command::new(processes::PROGRAM);
+        processes::said(&command.arg("status").current_dir(dir.path()).output().unwrap())
+    };
+    check(&status(), 1, &["there is no directory data", "--data-dir DIR", "--connect HOST:PORT"]);
+    for made in ["cluster-data/2", "cluster-data/10", "cluster-data/run"] {
+        std::fs::create_dir_all(dir.path().join(made)).unwrap();
+    }
+    let said = status();
+    check(
+        &said,
+        1,
+        &[
+            "are in cluster-data/2, cluster-data/10:",
+            "vecraft status --data-dir cluster-data/2,",
+            "cluster.sh status",
+        ],
+    );
+    assert!(!dir.path().join("data").exists());
+}
+
+#[test]
+fn the_readme_and_the_quickstart_promise_the_same_time() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let help = script("quickstart.sh", &["--help"], Path::new("."));
+    for text in [readme, help.out] {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains("ten to twenty minutes on two cores"), "{text}");
+    }
+}

@@ -200,7 +200,11 @@ impl ClusterAdmin for Steward {
             }
             ClusterRequest::Drain(node) => to(node, NodeState::Draining),
             ClusterRequest::Keep(node) => to(node, NodeState::Active),
-            ClusterRequest::Remove(node) => to(node, NodeState::Leaving),
+            ClusterRequest::Remove(node) => match self.inner.metastore.read(|s| s.placement().state_of(node))
+            {
+                Some(NodeState::Expected) => (Some(node), Some(MetaChange::WithdrawNode { node })),
+                _ => to(node, NodeState::Leaving),
+            },
         };
         match change {
             // A node that is gone already is what was asked for.

@@ -1,6 +1,9 @@
 //! I3, P1: what was answered comes back after a power cut, from the checkpoint and the log above it. With the real
 //! group, the real log, and a disk and a store that forget what was not synced.
 
+mod formats;
+mod snapshots;
+
 use super::*;
 use std::collections::BTreeSet;
 use vecraft_log_store::{LogOptions, NodeLog, WriterMode};
@@ -180,75 +183,6 @@ impl Follower {
     }
 }
 
-#[tokio::test]
-async fn i5_a_follower_takes_the_newest_checkpoint_and_forgets_what_it_does_not_have() {
-    let machine = Machine::new(5);
-    let life = machine.start(true).await;
-    let leader = life.metastore.machine();
-    assert!(MetaMachine::offer(&leader).is_none(), "no checkpoint yet");
-    life.ddl.create_collection(request("a")).await.unwrap();
-    life.ddl.create_collection(request("b")).await.unwrap();
-    life.metastore.checkpoint().await.unwrap();
-    let first = MetaMachine::offer(&leader).unwrap();
-
-    let follower = Follower::open(SimKv::new(9));
-    let changed = Arc::new(tokio::sync::Notify::new());
-    follower.machine.lock().tell_changes(changed.clone());
-    follower.take(&first).await.unwrap();
-    assert_eq!(follower.state(), life.metastore.read(|state| state.clone()));
-    assert_eq!(follower.names(), ["a", "b"]);
-    tokio::time::timeout(Duration::from_secs(20), changed.notified()).await.unwrap();
-
-    // The name of one that is gone belongs to another one by now.
-    life.ddl.drop_collection("a".into()).await.unwrap();
-    life.ddl.create_collection(request("a")).await.unwrap();
-    life.ddl.drop_collection("b".into()).await.unwrap();
-    life.ddl.create_collection(request("c")).await.unwrap();
-    life.metastore.checkpoint().await.unwrap();
-    let second = MetaMachine::offer(&leader).unwrap();
-    let old = follower.machine.lock().catalogue().by_name("a").unwrap().id;
-
-    // A store that refuses: nothing has changed, also after a power cut.
-    follower.kv.fail_writes(1);
-    follower.take(&second).await.unwrap_err();
-    follower.kv.crash();
-    let follower = Follower::open(follower.kv);
-    assert_eq!(follower.names(), ["a", "b"]);
-
-    follower.take(&second).await.unwrap();
-    follower.kv.crash();
-    for follower in [follower.machine.clone(), Follower::open(follower.kv.clone()).machine] {
-        let follower = follower.lock();
-        assert_eq!(follower.state(), &life.metastore.read(|state| state.clone()));
-        assert_eq!(follower.checkpoint().as_ref(), Some(&second.mark));
-        let names: Vec<_> = follower.catalogue().list().iter().map(|row| row.name.clone()).collect();
-        assert_eq!(names, ["a", "c"]);
-        let found = follower.catalogue().by_name("a").unwrap().id;
-        assert!(found != old && follower.catalogue().by_id(old).is_none());
-    }
-    life.metastore.stop().await;
-}
-
-#[tokio::test]
-async fn a_snapshot_that_is_none_changes_nothing() {
-    let machine = Machine::new(6);
-    let life = machine.start(true).await;
-    life.ddl.create_collection(request("a")).await.unwrap();
-    life.metastore.checkpoint().await.unwrap();
-    let offer = MetaMachine::offer(&life.metastore.machine()).unwrap();
-    life.ddl.create_collection(request("b")).await.unwrap();
-    life.metastore.checkpoint().await.unwrap();
-    let newer = MetaMachine::offer(&life.metastore.machine()).unwrap();
-    let follower = Follower::open(SimKv::new(9));
-    let torn = Offer { content: offer.content.slice(..offer.content.len() - 3), ..offer.clone() };
-    follower.take(&torn).await.unwrap_err();
-    let swapped = Offer { mark: newer.mark, ..offer };
-    let why = follower.take(&swapped).await.unwrap_err().to_string();
-    assert!(why.contains("says that it is at"), "{why}");
-    assert!(follower.names().is_empty() && MetaMachine::checkpoint(&follower.machine.lock()).is_none());
-    life.metastore.stop().await;
-}
-
 /// Random DDL with checkpoints and power cuts in between; the seed brings a failure back.
 async fn random_lives(seed: u64) {
     let (machine, random) = (Machine::new(seed), SeededRandom::new(seed));
@@ -288,91 +222,4 @@ async fn p1_random_lives_agree_with_what_was_answered() {
     for seed in 0..20 {
         random_lives(seed).await;
     }
-}
-
-#[tokio::test]
-async fn a_checkpoint_of_a_program_before_placement_decodes() {
-    let machine = Machine::new(9);
-    let life = machine.start(true).await;
-    life.ddl.create_collection(request("a")).await.unwrap();
-    assert!(life.metastore.checkpoint().await.unwrap());
-    let now = life.metastore.read(|state| state.clone());
-    life.metastore.stop().await;
-    // The old record ended where the placement begins.
-    let root = machine.kv.get(Table::Catalog, checkpoint::ROOT).unwrap().unwrap();
-    let (_, used): ((Vec<u8>, MetaRoot), usize) = codec::decode_start(&root).unwrap();
-    assert!(used < root.len());
-    machine.kv.put(Table::Catalog, checkpoint::ROOT, &root[..used], true).unwrap();
-    let old = machine.checkpointed();
-    assert_eq!((old.root(), old.placement()), (now.root(), now.placement()));
-    assert!(old.placement().formed_below.0 > 1 && old.placement().nodes.len() == 1);
-}
-
-#[tokio::test]
-async fn a_checkpoint_of_a_program_before_query_only_nodes_decodes() {
-    let machine = Machine::new(10);
-    let life = machine.start(true).await;
-    assert!(life.metastore.checkpoint().await.unwrap());
-    let end_of_placement = |root: &[u8]| {
-        let (_, used): ((Vec<u8>, MetaRoot), usize) = codec::decode_start(root).unwrap();
-        let (_, more): (Placement, usize) = codec::decode_start(&root[used..]).unwrap();
-        used + more
-    };
-    let root = || machine.kv.get(Table::Catalog, checkpoint::ROOT).unwrap().unwrap();
-    assert_eq!(root().len(), end_of_placement(&root()), "without such nodes it is what they wrote");
-    let node = NodeRow { id: NodeId(2), address: "host2:1".to_owned() };
-    let admit = MetaChange::AdmitQueryOnly { node, directory: 5, is_listed: true };
-    life.metastore.propose(admit).await.unwrap();
-    assert!(life.metastore.checkpoint().await.unwrap());
-    let now = life.metastore.read(|state| state.clone());
-    life.metastore.stop().await;
-    assert_eq!(now.placement().query_only, BTreeSet::from([NodeId(2)]));
-    assert_eq!(machine.checkpointed(), now);
-    let root = root();
-    machine.kv.put(Table::Catalog, checkpoint::ROOT, &root[..end_of_placement(&root)], true).unwrap();
-    let old = machine.checkpointed();
-    assert_eq!(old.placement().nodes, now.placement().nodes);
-    assert!(old.placement().query_only.is_empty());
-}
-
-#[tokio::test]
-async fn i10_named_requests_are_known_after_a_restart_and_a_checkpoint_without_them_decodes() {
-    let machine = Machine::new(11);
-    let life = machine.start(true).await;
-    assert!(life.metastore.checkpoint().await.unwrap());
-    let before = machine.kv.get(Table::Catalog, checkpoint::ROOT).unwrap().unwrap();
-    let lost = Named { request: new_request(), wish: request("a") };
-    life.ddl.make_collection(lost.clone()).await.unwrap();
-    life.ddl.drop_collection("a".into()).await.unwrap();
-    assert!(life.metastore.checkpoint().await.unwrap());
-    let now = life.metastore.read(|state| state.clone());
-    assert_eq!((machine.checkpointed(), now.requests().len()), (now, 1));
-    machine.cut_power(life).await;
-    let life = machine.start(false).await;
-    life.ddl.make_collection(lost).await.unwrap();
-    assert_eq!((life.metastore.catalogue().list().len(), machine.shards.live()), (0, 0));
-    // A replica that gets it as a snapshot knows them too.
-    let offer = MetaMachine::offer(&life.metastore.machine()).unwrap();
-    let follower = Follower::open(SimKv::new(9));
-    follower.take(&offer).await.unwrap();
-    assert_eq!(
-        follower.machine.lock().state().requests(),
-        &life.metastore.read(|state| state.requests().clone())
-    );
-    life.metastore.stop().await;
-    machine.kv.put(Table::Catalog, checkpoint::ROOT, &before, true).unwrap();
-    assert!(machine.checkpointed().requests().is_empty());
-}
-
-#[tokio::test]
-async fn i11_ids_passed_over_by_a_recovery_are_remembered() {
-    let machine = Machine::new(12);
-    let life = machine.start(true).await;
-    let (cluster, survivor) = (ClusterId(77), life.metastore.root().nodes.keys().next().copied().unwrap());
-    life.metastore.propose(MetaChange::Recover { cluster, survivor }).await.unwrap();
-    assert!(life.metastore.checkpoint().await.unwrap());
-    let now = life.metastore.read(|state| state.clone());
-    life.metastore.stop().await;
-    assert_eq!(now.unseen().len(), 1);
-    assert_eq!(machine.checkpointed(), now);
 }

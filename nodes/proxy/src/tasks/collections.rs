@@ -1,7 +1,7 @@
 //! Collections: create, drop, describe, list, load flag, number of rows.
 
 use crate::Proxy;
-use crate::deadline::{Ask, is_unanswered, is_unavailable};
+use crate::deadline::{Ask, Deadline, is_unanswered, is_unavailable};
 use crate::names::{NameFreshness, check_database, partition_id};
 use futures::future::try_join_all;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Proxy {
         check_name("collection", &name)?;
         let deadline = self.deadline(&call);
         let look_up = || self.catalogue_writer.holder_of(name.clone());
-        let asking = Ask::look_up("looking up the collection", NameFreshness::Latest);
+        let asking = Ask::look_up("looking up the collection");
         let Some(id) = deadline.retry(asking, is_unavailable, look_up).await? else { return Ok(()) };
         // By its id: an attempt after a lost answer must not hit what another user made under the name since (I11).
         let attempt = || self.catalogue_writer.drop_exactly(DropTarget::Collection(id));
@@ -53,25 +53,28 @@ impl Proxy {
         call: Call,
         name: CollectionName,
     ) -> Result<CollectionDescriptor> {
-        self.newest_or_known(&call, &name, "describe collection").await.map(|found| (*found).clone())
+        let deadline = self.deadline(&call);
+        let found = self.newest_or_known(&call, &deadline, &name, "describe collection").await;
+        found.map(|found| (*found).clone())
     }
 
     /// The newest word on a collection; without one, what is known here.
     pub(crate) async fn newest_or_known(
         &self,
         call: &Call,
+        deadline: &Deadline,
         name: &CollectionName,
         what: &str,
     ) -> Result<Arc<CollectionDescriptor>> {
-        let look_up = || self.collection(call, name, NameFreshness::Latest);
+        let look_up = || self.newest_collection(call, name);
         // Clients describe before they read at any level: a metastore without a majority must not take reads at Eventually
         // away from a collection that is known here. While there is a majority, elections are waited for, and the answer is
         // the newest (I19). What is not known is asked for until the caller's deadline.
         let deadline = match self.usable(name) {
-            Some(_) => self.deadline(call).at_most(self.patience_for_newest()),
-            None => self.deadline(call),
+            Some(_) => deadline.clone().at_most(self.patience_for_newest()),
+            None => deadline.clone(),
         };
-        let ask = Ask::look_up(what, NameFreshness::Latest);
+        let ask = Ask::look_up(what);
         match deadline.retry(ask, is_unavailable, look_up).await {
             Err(error) if is_unanswered(&error) => self.usable(name).ok_or(error),
             found => found,
@@ -91,10 +94,7 @@ impl Proxy {
         call: Call,
         name: CollectionName,
     ) -> Result<Arc<CollectionDescriptor>> {
-        let look_up = || self.collection(&call, &name, NameFreshness::AsKnown);
-        self.deadline(&call)
-            .retry(Ask::look_up("looking up the collection", NameFreshness::AsKnown), is_unavailable, look_up)
-            .await
+        self.collection_by(&call, &self.deadline(&call), &name, NameFreshness::AsKnown).await
     }
 
     pub(crate) async fn all_collections(&self, call: Call) -> Result<Vec<CollectionDescriptor>> {
@@ -102,7 +102,7 @@ impl Proxy {
         let barrier = || self.catalogue.barrier();
         // As describe does: the newest while there is a majority, and what is known here without one.
         let deadline = self.deadline(&call).at_most(self.patience_for_newest());
-        let ask = Ask::look_up("list collections", NameFreshness::Latest);
+        let ask = Ask::look_up("list collections");
         match deadline.retry(ask, is_unavailable, barrier).await {
             Err(error) if !is_unanswered(&error) => return Err(error),
             _ => {}
@@ -126,9 +126,10 @@ impl Proxy {
         }
         // The rows are counted by the shards' leaders, as of now; only the name may be as it is known here.
         let name = CollectionName::Name(asked.collection);
-        let collection = self.newest_or_known(&call, &name, "looking up the collection").await?;
+        let deadline = self.deadline(&call);
+        let collection = self.newest_or_known(&call, &deadline, &name, "looking up the collection").await?;
         let only = asked.partition.as_deref().map(|name| partition_id(&collection, name)).transpose()?;
-        let stats = self.shard_stats(&call, &collection).await?;
+        let stats = self.shard_stats(&deadline, &collection).await?;
         let rows = stats.iter().flat_map(|shard| &shard.rows);
         Ok(rows.filter(|(id, _)| only.is_none_or(|only| only == **id)).map(|(_, count)| count).sum())
     }
@@ -136,11 +137,9 @@ impl Proxy {
     /// Figures of every shard, each at a point inside this call.
     pub(crate) async fn shard_stats(
         &self,
-        call: &Call,
+        deadline: &Deadline,
         collection: &CollectionDescriptor,
     ) -> Result<Vec<ShardStats>> {
-        let deadline = self.deadline(call);
-        let deadline = &deadline;
         let asked = collection.shards.iter().map(|placement| async move {
             let ask = Ask::leader("shard statistics", placement.group);
             let stats = deadline.retry(ask, is_unavailable, || self.shard_writer.stats(placement.shard));

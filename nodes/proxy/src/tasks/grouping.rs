@@ -141,7 +141,7 @@ impl Proxy {
             return Ok(Hits { counts: vec![0], scores: Vec::new(), rows: plan.output.empty() });
         };
         let answers = self
-            .ask_shards(deadline, VERB, &plan.shards, |shard| {
+            .ask_shards(deadline, VERB, &plan.shards, plan.ask.consistency, |shard| {
                 self.shard_reader.search(request(&plan.session, &ask, shard, deadline))
             })
             .await?;

@@ -54,7 +54,7 @@ impl Proxy {
         if is_scan(&index.spec.index_type, &field.data_type) {
             return;
         }
-        let Ok(stats) = self.shard_stats(call, &collection).await else { return };
+        let Ok(stats) = self.shard_stats(&deadline, &collection).await else { return };
         for (placement, shard) in collection.shards.iter().zip(stats) {
             let in_memory = self.growing_rows(&shard) > 0;
             let waiting = shard.pending_index_rows.get(&index.id).is_some_and(|rows| *rows > 0);
@@ -92,11 +92,12 @@ impl Proxy {
 
     pub(crate) async fn index_progress(&self, call: Call, name: String) -> Result<Vec<IndexInfo>> {
         let name = CollectionName::Name(name);
-        let collection = self.newest_or_known(&call, &name, "looking up the collection").await?;
+        let deadline = self.deadline(&call);
+        let collection = self.newest_or_known(&call, &deadline, &name, "looking up the collection").await?;
         if collection.indexes.is_empty() {
             return Ok(Vec::new());
         }
-        let stats = self.shard_stats(&call, &collection).await?;
+        let stats = self.shard_stats(&deadline, &collection).await?;
         let total_rows: u64 = stats.iter().flat_map(|shard| shard.rows.values()).sum();
         let infos = collection.indexes.iter().map(|index| {
             let growing: u64 = stats.iter().map(|shard| self.growing_rows(shard)).sum();

@@ -6,7 +6,7 @@
 //! Nothing is written before everything is checked.
 
 use crate::Proxy;
-use crate::deadline::{Ask, Deadline, is_unavailable};
+use crate::deadline::{Ask, Deadline, Shows, is_unavailable};
 use crate::ids::{Home, IdWish};
 use crate::lanes::{Lanes, Outcome};
 use crate::names::{NameFreshness, partition_id, primary_field};
@@ -68,11 +68,9 @@ impl Proxy {
         let mut rows = complete(schema, asked.rows, purpose)?;
         if needs_made_keys(schema, purpose)? {
             let wish = id_wish(&collection, rows.rows, asked.request)?;
-            let ids = deadline
-                .retry(Ask::look_up("making keys", NameFreshness::AsKnown), is_unavailable, || {
-                    self.ids.take(&wish)
-                })
-                .await?;
+            // Some are at hand.
+            let ask = Ask { shows: Shows::Absence, ..Ask::look_up("making keys") };
+            let ids = deadline.retry(ask, is_unavailable, || self.ids.take(&wish)).await?;
             rows = add_made_keys(schema, rows, &ids)?;
         }
         let keys = keys(schema, &rows)?;

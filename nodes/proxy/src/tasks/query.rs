@@ -36,7 +36,7 @@ impl Proxy {
         let (offset, limit) = (asked.offset, asked.limit);
         let plan = plan(&collection, asked)?;
         let answers = self
-            .ask_shards(&deadline, VERB, &plan.shards, |shard| {
+            .ask_shards(&deadline, VERB, &plan.shards, plan.ask.consistency, |shard| {
                 let consistency = plan.session.level(plan.ask.consistency, shard);
                 let deadline_ms = deadline.left_ms();
                 let ask = ShardQuery { shard, consistency, deadline_ms, ..plan.ask.clone() };

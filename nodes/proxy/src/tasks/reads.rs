@@ -1,20 +1,26 @@
 //! What search and query share: limits, shards to ask, the fan-out.
 
 use crate::Proxy;
-use crate::deadline::{Ask, Deadline, is_unavailable};
+use crate::deadline::{Ask, Deadline, Shows, is_unavailable};
 use futures::future::try_join_all;
 use std::future::Future;
+use std::time::Duration;
+use vecraft_types::api::Consistency;
 use vecraft_types::limits::TOPK_MAX;
 use vecraft_types::{Code, CollectionDescriptor, Error, PrimaryKey, Result, RowBatch, ShardId};
 
+/// A read under way for so long has its group's leader asked whether it is there, again and again.
+const LOOK: Duration = Duration::from_secs(5);
+
 impl Proxy {
     /// Asks all these shards at once. Every one must answer (P5): the first that cannot within the deadline makes
-    /// the whole read an error that names it, and the others are no longer waited for.
+    /// the whole read an error that names it, and the others are no longer waited for. `level` is what the caller asked for.
     pub(crate) async fn ask_shards<T, F, Fut>(
         &self,
         deadline: &Deadline,
         verb: &'static str,
         shards: &[ShardId],
+        level: Consistency,
         ask: F,
     ) -> Result<Vec<T>>
     where
@@ -23,16 +29,47 @@ impl Proxy {
     {
         let ask = &ask;
         let asked = shards.iter().map(|&shard| async move {
-            let asking = Ask {
-                what: verb,
-                group: self.topology.group_of(shard),
-                is_change: false,
-                needs_leader: false,
-            };
-            let answer = deadline.retry(asking, is_unavailable, || ask(shard)).await;
+            let asking = Ask::read(verb, self.topology.group_of(shard), level);
+            let read = || self.watched(deadline, asking, shard, ask(shard));
+            let answer = deadline.retry(asking, is_unavailable, read).await;
             answer.map_err(|error| named(error, shard))
         });
         try_join_all(asked).await
+    }
+
+    /// A read of replicas, given up when it takes long and the group's leader turns out to be missed for long: a node that is
+    /// stopped or cut off takes a question and never answers. A read that is only slow is left alone while the leader answers.
+    async fn watched<T>(
+        &self,
+        deadline: &Deadline,
+        asking: Ask<'_>,
+        shard: ShardId,
+        read: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let (Some(group), true) = (asking.group, asking.shows != Shows::Nothing) else { return read.await };
+        let ask = Ask::leader(asking.what, group);
+        let mut read = std::pin::pin!(read);
+        loop {
+            let looked = async {
+                tokio::time::sleep(LOOK).await;
+                tokio::time::timeout(LOOK, self.shard_writer.stats(shard)).await
+            };
+            let looked = tokio::select! {
+                biased;
+                answer = &mut read => return answer,
+                looked = looked => looked,
+            };
+            match looked {
+                Ok(Ok(_)) => drop(deadline.note(ask, None)),
+                Ok(Err(error))
+                    if is_unavailable(&error) && deadline.is_hopeless(deadline.note(ask, Some(&error))) =>
+                {
+                    return Err(error);
+                }
+                // It elects, is slow, or refuses for a reason of its own.
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
     }
 
     /// Refuses a reply that no client could receive.

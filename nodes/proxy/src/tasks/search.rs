@@ -46,7 +46,7 @@ impl Proxy {
         let (offset, limit) = (asked.offset, asked.limit);
         let mut plan = plan(&collection, asked)?;
         let answers = self
-            .ask_shards(&deadline, VERB, &plan.shards, |shard| {
+            .ask_shards(&deadline, VERB, &plan.shards, plan.ask.consistency, |shard| {
                 self.shard_reader.search(request(&plan.session, &plan.ask, shard, &deadline))
             })
             .await?;

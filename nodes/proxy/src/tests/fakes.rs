@@ -64,6 +64,10 @@ pub(super) struct FakeCluster {
     pub(super) levels: Mutex<BTreeMap<ShardId, Consistency>>,
     /// What happens to the next calls of the metastore, barriers and DDL alike; none means they succeed.
     meta_trouble: Mutex<VecDeque<Trouble>>,
+    /// Nothing that needs a majority, of any group, is answered while it is set.
+    pub(super) lacks_majority: Mutex<bool>,
+    /// Reads above Eventually take so long, as on nodes that are stopped.
+    pub(super) reads_take: Mutex<std::time::Duration>,
 }
 
 pub(super) const DEFAULT: PartitionId = PartitionId(1);
@@ -101,6 +105,8 @@ impl FakeCluster {
             asked_shards: Mutex::default(),
             levels: Mutex::default(),
             meta_trouble: Mutex::default(),
+            lacks_majority: Mutex::default(),
+            reads_take: Mutex::default(),
         }
     }
 
@@ -128,6 +134,20 @@ impl FakeCluster {
 
     pub(super) fn forget_meta_trouble(&self) {
         self.meta_trouble.lock().clear();
+    }
+
+    pub(super) async fn take_time(&self, level: Consistency) {
+        let time = *self.reads_take.lock();
+        if level != Consistency::Eventually && !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
+    }
+
+    /// As the replicas of a group that has lost its majority say it.
+    fn check_majority(&self, group: u64) -> Result<()> {
+        let text = format!("group {group} is led by nobody");
+        let refusal = || Error::new(Code::ReplicaUnavailable, text).with("group", group);
+        if *self.lacks_majority.lock() { Err(refusal()) } else { Ok(()) }
     }
 
     pub(super) fn read_trouble(&self, index: u32, error: Option<Error>) {
@@ -183,7 +203,11 @@ impl FakeCluster {
         shard: ShardId,
         partitions: &[PartitionId],
         filter: &str,
+        level: Consistency,
     ) -> Result<(RowBatch, Timestamp)> {
+        if level != Consistency::Eventually {
+            self.check_majority(1)?;
+        }
         self.asked_shards.lock().insert(shard);
         let schema = self.collection.lock().schema.clone();
         let filter = vecraft_expr::Filter::parse(filter, &schema)?;

@@ -4,6 +4,7 @@
 mod bad_input;
 mod fakes;
 mod grouping;
+mod majority;
 mod names;
 mod packed;
 mod reading;

@@ -5,6 +5,7 @@ mod demo;
 mod failure;
 mod group;
 mod node;
+mod patience;
 mod serve;
 mod status;
 mod stopping;

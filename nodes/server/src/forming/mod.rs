@@ -25,6 +25,7 @@ use crate::member_record::{self, MetaReplica};
 use decide::{Next, decide};
 use futures::future::join_all;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -124,6 +125,7 @@ impl Nameless<'_> {
                     false => format!("waiting for the coordinator, asked through node {}", words(&via)),
                 },
                 Next::Wait(why) => why,
+                Next::AskPerson => asks(self.config),
             };
             // Why a node is not heard may change with each attempt: that is for whoever asks.
             let lines: Vec<&str> = std::iter::once(&waiting).chain(&silence).map(String::as_str).collect();
@@ -170,6 +172,14 @@ impl Nameless<'_> {
         }
         Ok(false)
     }
+}
+
+/// What a person is to say, with the file that this node was started with.
+fn asks(config: &Config) -> String {
+    let file = config.file.as_deref().unwrap_or(Path::new("cluster.toml")).display();
+    format!(
+        "all nodes are here and empty: waiting for a person to say `vecraft cluster init --config {file}`"
+    )
 }
 
 fn words(nodes: &[NodeId]) -> String {

@@ -126,6 +126,11 @@ impl Nodes {
         format!("127.0.0.1:{}", self.ports[4 * (id - 1) + 1])
     }
 
+    /// The door of a node for Milvus's clients.
+    pub fn milvus(&self, id: usize) -> String {
+        format!("127.0.0.1:{}", self.ports[4 * (id - 1)])
+    }
+
     /// The health door of a node.
     pub fn health(&self, id: usize) -> String {
         format!("127.0.0.1:{}", self.ports[4 * (id - 1) + 3])

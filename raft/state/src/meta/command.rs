@@ -234,6 +234,12 @@ pub enum MetaChange {
         /// What should change.
         change: Box<MetaChange>,
     },
+    /// An announcement is taken back, before the node came: nothing ever had its id, which is free again. One that was
+    /// taken back before is no error.
+    WithdrawNode {
+        /// The node.
+        node: NodeId,
+    },
 }
 
 impl MetaChange {
@@ -261,6 +267,7 @@ impl MetaChange {
                 | MetaChange::Recover { .. }
                 | MetaChange::FormWithQueryOnly { .. }
                 | MetaChange::AdmitQueryOnly { .. }
+                | MetaChange::WithdrawNode { .. }
         )
     }
 }

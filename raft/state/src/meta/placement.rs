@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! a node:     Expected ── admitted ──> Active <──> Draining ──> Leaving ──> Removed, for ever
+//!             Expected ── taken back ──> unknown again: nobody ever had the id
 //! a replica:  placed (a new id) ──> added and promoted by its group ──> let go by its group ──> row taken away
 //! ```
-//! What holds at all times: an id of a node or replica is never given twice; a group never loses its last replica; a
+//! What holds at all times: an id that a node or replica had is never given twice; a group never loses its last replica; a
 //! plan that was made for other replicas of a group than those that stand here is refused (its version is older).
 //! Whether a replica runs, and whether its group counts it, is not known here.
 
@@ -57,7 +58,7 @@ pub struct Placement {
     pub formed_below: ReplicaId,
     /// Copies wanted of each pool group; zero until the first leader has told what its configuration says.
     pub replication: u32,
-    /// Every node there ever was.
+    /// Every node there ever was, and those that are announced.
     pub nodes: BTreeMap<NodeId, NodeRecord>,
     /// How often a group's wanted replicas have changed.
     pub versions: BTreeMap<GroupId, u64>,

@@ -26,6 +26,23 @@ impl MetaState {
         }
     }
 
+    /// An operator takes an announcement back.
+    pub(super) fn withdraw_node(&mut self, id: NodeId) -> Result<MetaOutcome> {
+        match self.placement.state_of(id) {
+            None => Ok(MetaOutcome::Done),
+            // I1: it got no replica, and drew no bits for a directory that we know of.
+            Some(NodeState::Expected) => {
+                self.placement.nodes.remove(&id);
+                self.root.nodes.remove(&id);
+                Ok(MetaOutcome::Done)
+            }
+            Some(state) => Err(Error::invalid(format!(
+                "node {id} has come meanwhile and is {}: to let it go, say it again",
+                state.name()
+            ))),
+        }
+    }
+
     /// A node with an empty directory asks to join: it gets its replica of group 0 (I1).
     pub(super) fn admit_node(
         &mut self,
@@ -75,6 +92,7 @@ impl MetaState {
         }
         match (from, to) {
             (NodeState::Removed, _) => return Err(was_removed(id)),
+            // As earlier programs let an announced node go; now it is [`super::MetaChange::WithdrawNode`].
             (NodeState::Expected, NodeState::Leaving | NodeState::Removed) => {
                 self.set(id, NodeState::Removed)
             }

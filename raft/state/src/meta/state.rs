@@ -187,6 +187,7 @@ impl MetaState {
                 (None, self.admit_node(node, directory, is_listed, true))
             }
             MetaChange::SetNode { node, state } => (None, self.set_node(node, state)),
+            MetaChange::WithdrawNode { node } => (None, self.withdraw_node(node)),
             MetaChange::PlaceReplica { group, node, version } => {
                 (None, self.place_replica(group, node, version))
             }

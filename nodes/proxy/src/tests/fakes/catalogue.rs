@@ -52,6 +52,7 @@ impl FakeCluster {
 
     /// Refuses or hangs when the test says so; what loses its answer goes on.
     async fn meet_meta_trouble(&self) -> Result<()> {
+        self.check_majority(0)?;
         let trouble = self.meta_trouble.lock().pop_front();
         match trouble {
             Some(Trouble::Refuse(error) | Trouble::LoseAnswer(error)) => Err(error),

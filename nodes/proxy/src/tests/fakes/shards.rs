@@ -8,6 +8,7 @@ use vecraft_types::*;
 #[async_trait]
 impl ShardWriter for FakeCluster {
     async fn write(&self, write: ShardWrite) -> Result<ShardWritten> {
+        self.check_majority(1)?;
         let trouble = {
             let mut shards = self.shards.lock();
             let shard = shards.get_mut(&write.shard).unwrap();
@@ -74,6 +75,7 @@ impl ShardWriter for FakeCluster {
     }
 
     async fn stats(&self, id: ShardId) -> Result<ShardStats> {
+        self.check_majority(1)?;
         let shards = self.shards.lock();
         let shard = &shards[&id];
         let mut stats = ShardStats { timestamp: Timestamp(shard.timestamp), ..ShardStats::default() };
@@ -90,7 +92,9 @@ impl ShardWriter for FakeCluster {
 impl ShardReader for FakeCluster {
     async fn search(&self, search: ShardSearch) -> Result<ShardHits> {
         self.levels.lock().insert(search.shard, search.consistency);
-        let (rows, timestamp) = self.matching(search.shard, &search.partitions, &search.filter)?;
+        self.take_time(search.consistency).await;
+        let (rows, timestamp) =
+            self.matching(search.shard, &search.partitions, &search.filter, search.consistency)?;
         let mut hits = ShardHits { counts: vec![], scores: vec![], rows: RowBatch::default(), timestamp };
         let mut picked = vec![];
         let QueryVectors::Float(queries) = &*search.vectors else { panic!("only floats are compared here") };
@@ -134,7 +138,9 @@ impl ShardReader for FakeCluster {
 
     async fn query(&self, query: ShardQuery) -> Result<ShardRows> {
         self.levels.lock().insert(query.shard, query.consistency);
-        let (mut rows, timestamp) = self.matching(query.shard, &query.partitions, &query.filter)?;
+        self.take_time(query.consistency).await;
+        let (mut rows, timestamp) =
+            self.matching(query.shard, &query.partitions, &query.filter, query.consistency)?;
         let count = rows.rows as u64;
         if let Some(limit) = query.limit {
             rows = rows.take(&(0..rows.rows.min(limit)).collect::<Vec<_>>());

@@ -15,6 +15,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+use super::node::reach::greet;
 use super::stopping::{Stopped, end_at_once, stop};
 use crate::Server;
 use clap::Args;
@@ -90,6 +91,7 @@ impl Demo {
     }
 
     async fn on_running_node(&self, data: &DemoData, address: &str) -> Result<(), String> {
+        greet(address).await.map_err(|failure| failure.words)?;
         let client = Client::connect(address).await.map_err(|e| e.to_string())?;
         let server = client.server_info(Call::default()).await.map_err(|e| e.to_string())?;
         println!("vecraft {} serves {address}, cluster {}", server.version, server.cluster_id);

@@ -5,6 +5,7 @@
 
 pub mod reach;
 mod recover;
+mod stranger;
 mod table;
 mod watch;
 
@@ -13,6 +14,7 @@ pub use table::table as nodes_table;
 use super::failure::Failure;
 use clap::{Args, Subcommand};
 use reach::{Reach, ask, list_or_say};
+use vecraft_client::Client;
 use vecraft_coordinator::check_announced;
 use vecraft_types::NodeId;
 use vecraft_types::api::{ClusterReply, ClusterRequest};
@@ -29,7 +31,7 @@ pub enum NodeCommand {
     Drain(One),
     /// Let a node that drains or leaves take replicas again.
     Keep(One),
-    /// Move everything away from a node and let it go for ever. Also for one that is dead.
+    /// Move everything away from a node and let it go for ever. Also for one that is dead, or was announced and never came.
     Remove(One),
     /// After the loss of a majority for good: let a stopped node go on alone. LOSES DATA.
     #[command(long_about = recover::ABOUT)]
@@ -113,8 +115,16 @@ impl NodeCommand {
             NodeCommand::Recover(recover) => Ok(recover.run().await?),
             NodeCommand::Remove(One { id, reach, no_wait }) => {
                 let node = NodeId(id);
-                ask_and_watch(ClusterRequest::Remove(node), reach, no_wait, Until::Gone(node), "").await?;
-                if !no_wait {
+                let client = reach.client().await?;
+                let reply = ask(&client, ClusterRequest::Remove(node)).await?;
+                // One that had come is told as leaving, or as removed.
+                let had_come = reply.nodes.iter().any(|known| known.id == node);
+                watch_and_show(&client, reply, &reach, no_wait, Until::Gone(node)).await?;
+                if !had_come {
+                    eprintln!(
+                        "node {id} had not come: it is expected no longer, and its id may be announced again"
+                    );
+                } else if !no_wait {
                     eprintln!("node {id} is gone; its process, if it runs, ends by itself within about 10 s");
                 }
                 Ok(())
@@ -135,8 +145,18 @@ async fn ask_and_watch(
     if !hint.is_empty() {
         eprintln!("{hint}");
     }
-    let reply = if no_wait { reply } else { watch::watch(&client, reply, until).await? };
-    show(&reply, &reach)
+    watch_and_show(&client, reply, &reach, no_wait, until).await
+}
+
+async fn watch_and_show(
+    client: &Client,
+    reply: ClusterReply,
+    reach: &Reach,
+    no_wait: bool,
+    until: Until,
+) -> Result<(), Failure> {
+    let reply = if no_wait { reply } else { watch::watch(client, reply, until).await? };
+    show(&reply, reach)
 }
 
 fn show(reply: &ClusterReply, reach: &Reach) -> Result<(), Failure> {

@@ -1,6 +1,8 @@
 //! How a command reaches the cluster, and what it says when it does not.
 
 use super::super::failure::Failure;
+use super::super::patience::patiently;
+use super::stranger;
 use super::table::is_missed;
 use clap::Args;
 use std::time::Duration;
@@ -9,13 +11,16 @@ use vecraft_client::Client;
 use vecraft_types::api::{Call, ClusterReply, ClusterRequest, Database, NodeInfo, TopologyRequest};
 use vecraft_types::{Code, Error};
 
-/// For each call.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// For each call: several elections. Whoever sits before a terminal hears the reason within ten seconds.
+const DEADLINE: Duration = Duration::from_secs(8);
 /// For the question whether a node serves at all: it answers from memory.
 const GREETING: Duration = Duration::from_secs(5);
 /// For what may be missing only for a moment: longer than an election.
 const SETTLE_MAX: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Who answers for the cluster, in the words of a command that waits.
+pub const COORDINATOR: &str = "the coordinator: it is where group 0 (the metastore) has its leader, and a majority of that \
+                               group's nodes must answer; an election takes up to 2 s";
 
 /// How the cluster is reached.
 #[derive(Debug, Args)]
@@ -31,20 +36,31 @@ pub struct Reach {
 impl Reach {
     /// A client that goes on through other nodes when this one goes away.
     pub async fn client(&self) -> Result<Client, Failure> {
+        patiently(&format!("an answer from {}", self.connect), self.reached()).await
+    }
+
+    async fn reached(&self) -> Result<Client, Failure> {
         let address = &self.connect;
-        let options = || Client::builder().address(address).connect_timeout(GREETING);
-        let words = |error: Error| Failure::from(nobody_at(address, &error));
-        // A node that waits says so at once; repeating the question until the deadline would only hide it.
-        let first = options().deadline(GREETING).follow_topology(false).retries(false);
-        let first = first.connect().await.map_err(words)?;
-        match first.topology(Call::default(), TopologyRequest::default()).await {
-            Err(error) if error.code == Code::NotReady => {
-                return Err(Failure::from(format!("{address}: {}", error.detail)));
-            }
-            Err(error) if error.code == Code::Unavailable => return Err(not_a_door(address, &error).into()),
-            _ => {}
-        }
-        options().deadline(DEADLINE).connect().await.map_err(words)
+        greet(address).await?;
+        let client = Client::builder().address(address).connect_timeout(GREETING).deadline(DEADLINE);
+        client.connect().await.map_err(|error| nobody_at(address, &error).into())
+    }
+}
+
+/// Whether there is a client door that serves.
+///
+/// # Errors
+/// What is there instead, and what to name.
+pub async fn greet(address: &str) -> Result<(), Failure> {
+    // A node that waits says so at once; repeating the question until the deadline would only hide it.
+    let client = Client::builder().address(address).connect_timeout(GREETING).deadline(GREETING);
+    let client = client.follow_topology(false).retries(false).connect().await;
+    let client = client.map_err(|error| Failure::from(nobody_at(address, &error)))?;
+    match client.topology(Call::default(), TopologyRequest::default()).await {
+        Err(error) if error.code == Code::NotReady => Err(format!("{address}: {}", error.detail).into()),
+        Err(error) if error.code == Code::Unavailable => Err(not_a_door(address, &error).await.into()),
+        Err(error) if error.code == Code::Deadline => Err(silent(address).into()),
+        _ => Ok(()),
     }
 }
 
@@ -72,12 +88,12 @@ fn is_new(node: &NodeInfo) -> bool {
 
 /// As [`list`], for a command.
 pub async fn list_or_say(client: &Client) -> Result<ClusterReply, Failure> {
-    list(client).await.map_err(refused)
+    patiently(COORDINATOR, list(client)).await.map_err(refused)
 }
 
 /// Asks the coordinator.
 pub async fn ask(client: &Client, request: ClusterRequest) -> Result<ClusterReply, Failure> {
-    match client.cluster(Call::default(), request).await {
+    match patiently(COORDINATOR, client.cluster(Call::default(), request)).await {
         Err(error)
             if error.code == Code::InvalidParameter && error.detail.starts_with("there is no node") =>
         {
@@ -105,11 +121,24 @@ pub fn nobody_at(address: &str, error: &Error) -> String {
     )
 }
 
-/// Somebody listens there and took the connection, but did not answer as a client door does.
-pub fn not_a_door(address: &str, error: &Error) -> String {
+/// Somebody listens there and took the connection, and said nothing.
+fn silent(address: &str) -> String {
     format!(
-        "{address} is no client door, or its node went away ({error}). The client door is the address that \
-         `vecraft serve` prints for Rust clients, port 19540 unless set otherwise; 19530 is for Milvus's clients"
+        "{address} took the connection and did not answer within {} s: its process may be stopped, or its machine overloaded; \
+         look there, or name another node with --connect HOST:PORT",
+        GREETING.as_secs()
+    )
+}
+
+/// Somebody listens there and took the connection, but did not answer as a client door does.
+pub async fn not_a_door(address: &str, error: &Error) -> String {
+    let what = match stranger::speaks_grpc(address).await {
+        true => format!("{address} is no client door, it is the port for Milvus's clients"),
+        false => format!("{address} is no client door, or its node went away ({error})"),
+    };
+    format!(
+        "{what}. Name the client door with --connect HOST:PORT: `vecraft serve` prints it for Rust clients, its port is 19540 \
+         unless set otherwise (client_port in cluster.toml)"
     )
 }
 

@@ -34,8 +34,11 @@ pub fn table(reply: &ClusterReply) -> String {
         let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
     let _ = writeln!(text, "copies wanted of each group: {}", reply.replication);
-    let keeps = |node: &&NodeInfo| node.state == "active" && node.part != "query-only";
-    if reply.nodes.iter().filter(keeps).count() == 2 {
+    let lacks = lacking(reply);
+    for line in &lacks {
+        let _ = writeln!(text, "{line}");
+    }
+    if keepers(reply) == 2 {
         let _ = writeln!(text, "two nodes do not survive the loss of either: writes need both");
     }
     for node in reply.nodes.iter().filter(|node| is_missed(node)) {
@@ -52,7 +55,7 @@ pub fn table(reply: &ClusterReply) -> String {
         let _ = writeln!(text, "under way: {line}");
     }
     if moves.is_empty() {
-        let is_whole = leaderless.is_empty() && !reply.nodes.iter().any(is_missed);
+        let is_whole = leaderless.is_empty() && lacks.is_empty() && !reply.nodes.iter().any(is_missed);
         let _ = writeln!(
             text,
             "{}",
@@ -60,6 +63,32 @@ pub fn table(reply: &ClusterReply) -> String {
         );
     }
     text
+}
+
+/// Nodes that take copies.
+fn keepers(reply: &ClusterReply) -> usize {
+    reply.nodes.iter().filter(|node| node.state == "active" && node.part != "query-only").count()
+}
+
+/// What only an operator can bring: nodes for the copies that are wanted, and those that were announced.
+fn lacking(reply: &ClusterReply) -> Vec<String> {
+    let (there, wanted) = (keepers(reply), reply.replication as usize);
+    let mut lines = Vec::new();
+    if there < wanted {
+        lines.push(format!(
+            "there are nodes for {there} of the {wanted} wanted copies of each group; for the others add {} more with all roles \
+             (vecraft node add)",
+            wanted - there
+        ));
+    }
+    for node in reply.nodes.iter().filter(|node| node.state == "expected") {
+        lines.push(format!(
+            "node {} ({}) is announced and has not come: start it there on an empty directory, or take that back (vecraft node \
+             remove {})",
+            node.id, node.address, node.id
+        ));
+    }
+    lines
 }
 
 /// Whether a node should answer, and does not.
@@ -124,6 +153,38 @@ mod tests {
         assert!(!table(&reply).contains("where it should be"), "{}", table(&reply));
         reply.leaderless.clear();
         reply.nodes.iter_mut().for_each(|node| node.is_alive = true);
+        assert!(
+            !table(&reply).contains("where it should be"),
+            "two that keep copies, of three: {}",
+            table(&reply)
+        );
+        reply.nodes[2].part = "all".to_owned();
         assert!(table(&reply).ends_with("everything is where it should be\n"), "{}", table(&reply));
+    }
+
+    #[test]
+    fn nodes_that_are_wanted_and_not_there_are_told() {
+        let node = |id, state: &str| NodeInfo {
+            id: NodeId(id),
+            address: format!("h{id}:1"),
+            state: state.to_owned(),
+            is_alive: state == "active",
+            part: if state == "active" { "all" } else { "" }.to_owned(),
+            ..NodeInfo::default()
+        };
+        let told = |nodes: &[NodeInfo], replication| {
+            table(&ClusterReply { nodes: nodes.to_vec(), replication, ..ClusterReply::default() })
+        };
+        let whole = "everything is where it should be\n";
+        let lone = told(&[node(1, "active")], 3);
+        assert!(
+            lone.contains("for 1 of the 3 wanted copies of each group; for the others add 2 more"),
+            "{lone}"
+        );
+        assert!(lone.ends_with("nothing is under way\n") && !lone.contains(whole), "{lone}");
+        assert!(told(&[node(1, "active")], 1).ends_with(whole));
+        let announced = told(&[node(1, "active"), node(4, "expected")], 1);
+        assert!(announced.contains("node 4 (h4:1) is announced and has not come"), "{announced}");
+        assert!(announced.contains("vecraft node remove 4") && !announced.contains(whole), "{announced}");
     }
 }

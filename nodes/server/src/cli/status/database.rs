@@ -1,6 +1,7 @@
 //! What a node tells about itself and its collections through the client door.
 
-use super::super::node::reach::{list, nobody_at, not_a_door};
+use super::super::node::reach::{COORDINATOR, list, nobody_at, not_a_door};
+use super::super::patience::patiently;
 use serde::Serialize;
 use std::time::Duration;
 use vecraft_client::Client;
@@ -43,19 +44,28 @@ pub enum Unasked {
 /// Asks the client door at `address` (`host:port`).
 pub async fn ask(address: &str) -> Result<Asked, Unasked> {
     let no_node = |error: Error| Unasked::No(nobody_at(address, &error));
-    let no_door = |error: Error| match error.code {
-        Code::NotReady => Unasked::NotYet(error.detail),
-        Code::Unavailable => Unasked::No(not_a_door(address, &error)),
-        _ => Unasked::No(error.to_string()),
-    };
     // What this node answers, not another in its place.
     let client = Client::builder().address(address).follow_topology(false);
     let client = client.connect_timeout(DEADLINE).deadline(DEADLINE).retries(false);
-    let client = client.connect().await.map_err(no_node)?;
-    let server = client.server_info(Call::default()).await.map_err(no_door)?;
-    // At once: without a majority each of them takes its whole deadline.
-    let (collections, cluster) = tokio::join!(collections_of(&client), list(&client));
-    Ok(Asked { server, collections, cluster })
+    let client = patiently(&format!("an answer from {address}"), client.connect()).await.map_err(no_node)?;
+    let asked = async {
+        let server = match client.server_info(Call::default()).await {
+            Ok(server) => server,
+            Err(error) => return Err(no_door(address, error).await),
+        };
+        // At once: without a majority each of them takes its whole deadline.
+        let (collections, cluster) = tokio::join!(collections_of(&client), list(&client));
+        Ok(Asked { server, collections, cluster })
+    };
+    patiently(COORDINATOR, asked).await
+}
+
+async fn no_door(address: &str, error: Error) -> Unasked {
+    match error.code {
+        Code::NotReady => Unasked::NotYet(error.detail),
+        Code::Unavailable => Unasked::No(not_a_door(address, &error).await),
+        _ => Unasked::No(error.to_string()),
+    }
 }
 
 async fn collections_of(client: &Client) -> vecraft_types::Result<Vec<CollectionLine>> {

@@ -7,9 +7,10 @@ use super::database::{self, Asked, CollectionLine, Unasked};
 use crate::directory::check_content;
 use crate::{Addresses, RunFile};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use vecraft_storage::RealDisk;
+use vecraft_storage::{Disk, RealDisk};
 use vecraft_types::api::ClusterReply;
 use vecraft_types::{Code, Error};
 
@@ -150,7 +151,11 @@ impl Report {
     pub async fn of_directory(data_dir: &Path) -> Result<Report, String> {
         // The disk would make a missing directory.
         if !data_dir.is_dir() {
-            return Err(format!("there is no directory {}", data_dir.display()));
+            return Err(format!(
+                "there is no directory {}: {}",
+                data_dir.display(),
+                elsewhere(Path::new("."))
+            ));
         }
         let disk = RealDisk::new(data_dir).map_err(|e| e.to_string())?;
         let run = RunFile::read(&disk).map_err(|e| e.to_string())?;
@@ -221,6 +226,28 @@ impl Report {
             text.push_str(&collections_table(collections));
         }
         text
+    }
+}
+
+/// Where scripts/cluster.sh keeps nodes, below the directory where it is called.
+const OF_SCRIPT: &str = "cluster-data";
+
+/// What to name instead: the nodes that scripts/cluster.sh has here, or what can be named.
+fn elsewhere(here: &Path) -> String {
+    let nodes = here.join(OF_SCRIPT);
+    // The disk would make it.
+    let disk = nodes.is_dir().then(|| RealDisk::new(&nodes).ok()).flatten();
+    let entries = disk.and_then(|disk| disk.list("").ok()).unwrap_or_default();
+    let ids = entries.iter().filter(|entry| entry.is_dir).filter_map(|entry| entry.name.parse::<u64>().ok());
+    let ids: BTreeSet<u64> = ids.collect();
+    match ids.first() {
+        Some(first) => format!(
+            "the nodes of scripts/cluster.sh are in {}: vecraft status --data-dir {OF_SCRIPT}/{first}, or all of them with \
+             scripts/cluster.sh status",
+            ids.iter().map(|id| format!("{OF_SCRIPT}/{id}")).collect::<Vec<_>>().join(", ")
+        ),
+        None => "name the node's directory with --data-dir DIR, or its client door with --connect HOST:PORT"
+            .to_owned(),
     }
 }
 

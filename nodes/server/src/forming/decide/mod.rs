@@ -17,15 +17,13 @@ use std::collections::BTreeMap;
 use vecraft_rpc::node::{HelloPhase, NodeHello};
 use vecraft_types::NodeId;
 
-/// What an empty node waits for that may not begin by itself.
-const ASKS: &str =
-    "all nodes are here and empty: waiting for a person to say `vecraft cluster init --config cluster.toml`";
-
 /// What a node without a finished cluster does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Ask again in a moment; the text says for whom it waits.
     Wait(String),
+    /// All listed nodes are here and empty, and may not begin by themselves.
+    AskPerson,
     /// Draw a cluster id, or go on with the one drawn, and tell it to all.
     Lead {
         /// The one drawn before a crash.
@@ -136,7 +134,7 @@ fn lost(own: NodeId, other: NodeId, cluster: u128) -> String {
 fn begin(own: &NodeHello, listed: &[NodeId], missing: Option<String>, may_begin: bool) -> Next {
     match missing {
         Some(missing) => Next::Wait(missing),
-        None if !may_begin => Next::Wait(ASKS.to_owned()),
+        None if !may_begin => Next::AskPerson,
         None if is_lowest(own, listed) => Next::Lead { cluster: None },
         None => Next::Wait(format!("waiting for node {} to name the cluster", lowest(listed))),
     }

@@ -58,6 +58,30 @@ fn i1_a_node_joins_once_with_one_directory_and_new_ids() {
 }
 
 #[test]
+fn i1_an_announcement_that_is_taken_back_leaves_nothing_and_a_node_that_came_keeps_its_id() {
+    let mut state = formed(1);
+    let before = state.clone();
+    let withdraw = |state: &mut MetaState, id| apply(state, MetaChange::WithdrawNode { node: NodeId(id) });
+    let expect = |state: &mut MetaState, id| apply(state, MetaChange::ExpectNode(row(id)));
+    expect(&mut state, 4).unwrap();
+    assert_eq!(withdraw(&mut state, 4), Ok(MetaOutcome::Done));
+    let of = |state: &MetaState| {
+        (state.placement().clone(), state.root().nodes.clone(), state.root().groups.clone())
+    };
+    assert_eq!(of(&state), of(&before));
+    assert_eq!(withdraw(&mut state, 4), Ok(MetaOutcome::Done), "its answer got lost");
+    let admit = MetaChange::AdmitNode { node: row(4), directory: 5, is_listed: false };
+    assert!(words(apply(&mut state, admit.clone())).contains("vecraft node add 4"), "it is not expected");
+    expect(&mut state, 4).unwrap();
+    apply(&mut state, admit).unwrap();
+    assert!(words(withdraw(&mut state, 4)).contains("has come meanwhile"));
+    set(&mut state, 4, NodeState::Leaving).unwrap();
+    set(&mut state, 4, NodeState::Removed).unwrap();
+    assert!(words(withdraw(&mut state, 4)).contains("is removed"));
+    assert!(words(expect(&mut state, 4)).contains("never used again"));
+}
+
+#[test]
 fn a_query_only_node_is_no_elsewhere_and_goes_when_it_likes() {
     let mut state = formed(1);
     let admit = MetaChange::AdmitQueryOnly { node: row(2), directory: 5, is_listed: true };
