@@ -159,7 +159,8 @@ def bad_reads():
     refused(stub.Query(query(NAME, "id >> ")), 1100, "character")
     refused(stub.Query(query(NAME, "")), 1100, "limit")
     refused(stub.Query(query(NAME, "id > 0", limit=16_385)), 1100, "16385", "16384")
-    refused(stub.Query(query(NAME, "id > 0", iterator="True")), 1100, "iterator")
+    refused(stub.Query(query(NAME, "id > 0", iterator="perhaps")), 1100, "iterator", "perhaps")
+    refused(stub.Query(query(NAME, "id > 0", limit=9, iterator="True", collection_id="1")), 1100, "collection_id")
     for expr, *words in [("", "filter"), ("id in [1", "character"), ("nowhere == 1", "nowhere")]:
         request = milvus_pb2.DeleteRequest(collection_name=NAME, expr=expr)
         refused(stub.Delete(request), "(1100|1700)", *words)

@@ -106,7 +106,6 @@ def client_features():
     client.insert(NAME, [{"id": i, "vector": [i, 1.0, 2.0, 3.0]} for i in range(10)])
     query = [[1.0, 1.0, 2.0, 3.0]]
     fails("search_iterator", lambda: client.search_iterator(NAME, data=query, batch_size=2), "iter")
-    fails("query_iterator", lambda: client.query_iterator(NAME, filter="id > 0", batch_size=2).next(), "iterator")
     fails("group by several", lambda: client.search(NAME, data=query, group_by_fields=["id", "x"]), "group_by_fields")
     parts = [AnnSearchRequest(query, "vector", {}, limit=2)] * 2
     fails("hybrid_search", lambda: client.hybrid_search(NAME, parts, RRFRanker(), limit=2))

@@ -28,6 +28,7 @@ impl Search {
             output_fields: Vec::new(),
             group_by: None,
             consistency: collection.client().session(),
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         Search { collection, request }
@@ -240,6 +241,7 @@ impl Query {
             limit: None,
             offset: 0,
             consistency: collection.client().session(),
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         Query { collection, request }

@@ -1,6 +1,6 @@
 //! What can go wrong here, by what the caller can do about it.
 
-use vecraft_types::{Code, FieldId, SegmentId};
+use vecraft_types::{Code, FieldId, LogPosition, SegmentId};
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -66,6 +66,14 @@ pub enum Error {
     /// The filter could not be evaluated: it was made for another schema.
     #[error("filter: {0}")]
     Filter(vecraft_types::Error),
+    /// The view was to be turned back to a position that it has not come to.
+    #[error("the view is at position {position}, {wanted} is wanted")]
+    NotReached {
+        /// Position asked for.
+        wanted: LogPosition,
+        /// The view's own.
+        position: LogPosition,
+    },
     /// The caller gave up or its deadline passed; nothing was returned (P5).
     #[error("the read was cancelled")]
     Cancelled,
@@ -107,6 +115,7 @@ impl From<Error> for vecraft_types::Error {
             Error::Index(_) | Error::Schema(_) | Error::UnknownSegment(_) | Error::UnknownRow { .. } => {
                 Code::Internal
             }
+            Error::NotReached { .. } => Code::NotReady,
             Error::Full { .. } => Code::RateLimited,
             Error::Field { .. } => Code::FieldNotFound,
             Error::Dimension { .. } => Code::InvalidParameter,

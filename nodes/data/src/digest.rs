@@ -100,6 +100,7 @@ pub(crate) fn outcome(position: LogPosition, reply: &ShardReply, effects: &[Effe
             Effect::Sealed { shard, segment } => encode(&(4u8, shard, segment))?,
             Effect::SegmentsDropped { shard, segments } => encode(&(5u8, shard, segments))?,
             Effect::BuildsChanged { shard } => encode(&(6u8, shard))?,
+            Effect::ReadPinned { shard } => encode(&(7u8, shard))?,
         });
     }
     Ok(bytes)

@@ -118,7 +118,12 @@ impl GroupReplica {
                 .sum();
             rows + shard.keys.bytes() as u64
         };
-        let windows = self.state.shards.values().map(|shard| shard.dedup.bytes() as u64).sum::<u64>();
+        let windows = self
+            .state
+            .shards
+            .values()
+            .map(|shard| (shard.dedup.bytes() + shard.read_pins.bytes()) as u64)
+            .sum::<u64>();
         self.shards.values().map(of_shard).sum::<u64>() + windows
     }
 

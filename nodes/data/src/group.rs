@@ -268,5 +268,8 @@ pub(crate) fn refused(shard: ShardId, refusal: Refusal) -> vecraft_types::Error 
             Error::internal(format!("index {} has version {} of its file", build.index, build.version))
         }
         Refusal::NotSealed => Error::internal("the segment vanished or takes rows".to_owned()),
+        Refusal::TimePassed { last } => {
+            Error::internal(format!("a moment to be pinned has passed, the group's time is {last}"))
+        }
     }
 }

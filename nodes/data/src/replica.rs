@@ -135,6 +135,8 @@ impl GroupReplica {
             // Serving goes on from the growing segment until its file is durable (I13).
             Effect::Sealed { .. } => {}
             Effect::BuildsChanged { .. } => self.is_index_work_due = true,
+            // The view that is published for it says that this replica has come so far (I18).
+            Effect::ReadPinned { .. } => {}
             Effect::SegmentsDropped { shard, segments } => {
                 self.is_index_work_due = true;
                 let shard = self.shard(shard)?;

@@ -8,7 +8,7 @@ use crate::proto::milvus as pb;
 use crate::proto::schema::SearchResultData;
 use crate::{columns, query, query_vectors};
 use std::collections::BTreeMap;
-use vecraft_types::api::{GroupBy, SearchReply, SearchRequest};
+use vecraft_types::api::{GroupBy, Moment, SearchReply, SearchRequest};
 use vecraft_types::{CollectionSchema, Error, Metric, Result};
 
 /// `DslType`: the filter is an expression.
@@ -42,6 +42,7 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
         output_fields: request.output_fields,
         group_by: options.group_by.clone(),
         consistency,
+        moment: Moment::Present,
         seen: Vec::new(),
     };
     let reply = cx.db.search(cx.call, search).await?;

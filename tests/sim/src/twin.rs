@@ -38,6 +38,10 @@ pub struct TwinShard {
     /// Index builds in force (I13).
     pub builds: BTreeMap<(SegmentId, IndexId), IndexBuild>,
     answers: BTreeMap<RequestId, ShardReply>,
+    /// The timestamp of the last entry.
+    now: Timestamp,
+    /// Moments pinned (I18).
+    pub pins: BTreeMap<Timestamp, LogPosition>,
 }
 
 /// One live row.
@@ -54,8 +58,12 @@ pub struct TwinRow {
 impl Twin {
     /// Applies one entry and says what the proposer must hear.
     pub fn apply(&mut self, position: LogPosition, entry: &ShardEntry) -> ShardReply {
-        // I9.
-        let timestamp = entry.suggested.max(self.last_timestamp.next());
+        // I9, and I18 for a moment.
+        let suggested = match entry.command {
+            ShardCommand::PinRead { timestamp } => timestamp,
+            _ => entry.suggested,
+        };
+        let timestamp = suggested.max(self.last_timestamp.next());
         self.last_timestamp = timestamp;
         let applied = Applied { timestamp, position, ..Applied::default() };
         match &entry.command {
@@ -68,7 +76,11 @@ impl Twin {
                 Ok(applied)
             }
             command => match self.shards.get_mut(&entry.shard) {
-                Some(shard) => shard.apply(command, applied),
+                Some(shard) => {
+                    let reply = shard.apply(command, applied);
+                    shard.now = timestamp;
+                    reply
+                }
                 None => Err(Refusal::UnknownShard),
             },
         }
@@ -86,6 +98,8 @@ impl TwinShard {
             sealed: BTreeMap::new(),
             builds: BTreeMap::new(),
             answers: BTreeMap::new(),
+            now: Timestamp::ZERO,
+            pins: BTreeMap::new(),
         }
     }
 
@@ -112,6 +126,13 @@ impl TwinShard {
             }
             ShardCommand::IndexDropped { index } => {
                 self.builds.retain(|(_, other), _| other != index);
+                return Ok(applied);
+            }
+            ShardCommand::PinRead { timestamp } if *timestamp <= self.now => {
+                return Err(Refusal::TimePassed { last: applied.timestamp });
+            }
+            ShardCommand::PinRead { timestamp } => {
+                self.pins.insert(*timestamp, applied.position);
                 return Ok(applied);
             }
             ShardCommand::Create { .. } | ShardCommand::Drop => return Ok(applied),

@@ -1,13 +1,15 @@
-//! Serving [`ShardWriter`]: inserts, deletes, flush, figures.
+//! Serving [`ShardWriter`]: inserts, deletes, pinned moments, flush, figures.
 
-use crate::group::DataGroup;
+use crate::group::{DataGroup, refused};
 use crate::node::{DataNode, time_left};
 use async_trait::async_trait;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
-use vecraft_rpc::services::{RowChange, ShardStats, ShardWrite, ShardWriter, ShardWritten};
+use vecraft_rpc::services::{
+    PinReply, RowChange, ShardPin, ShardStats, ShardWrite, ShardWriter, ShardWritten,
+};
 use vecraft_segment::exec::{self, Cancel};
-use vecraft_state::shard::{Applied, ShardCommand};
+use vecraft_state::shard::{Applied, Refusal, ShardCommand};
 use vecraft_types::{Code, Error, LogPosition, PrimaryKey, Result, ShardId};
 
 const STATS_DEADLINE: Duration = Duration::from_secs(10);
@@ -51,6 +53,17 @@ impl ShardWriter for DataNode {
             done.earlier_keys = Some(self.keys_written_by(&group, write.shard, applied.position).await?);
         }
         Ok(done)
+    }
+
+    async fn pin(&self, pin: ShardPin) -> Result<PinReply> {
+        self.check_space(false)?;
+        let (group, deadline) = (self.group_of(pin.shard)?, time_left(pin.deadline_ms));
+        let command = ShardCommand::PinRead { timestamp: pin.timestamp };
+        match group.ask(pin.shard, command, deadline).await?.1 {
+            Ok(_) => Ok(PinReply::Pinned),
+            Err(Refusal::TimePassed { last }) => Ok(PinReply::Passed(last)),
+            Err(refusal) => Err(refused(pin.shard, refusal)),
+        }
     }
 
     async fn flush(&self, shard: ShardId) -> Result<ShardStats> {

@@ -12,7 +12,7 @@ use crate::proto::schema::{DataType as Type, scalar_field::Data as Scalar};
 use crate::{dml, query, search};
 use prost::Message;
 use std::sync::Arc;
-use vecraft_types::api::{Consistency, DeleteRows, GroupBy};
+use vecraft_types::api::{Consistency, DeleteRows, GroupBy, Moment};
 use vecraft_types::{Metric, Packed, QueryVectors, Timestamp};
 
 fn placeholder(vector_type: i32, queries: &[&[f32]]) -> Option<SearchInput> {
@@ -244,7 +244,9 @@ async fn a_query_arrives_whole() {
     assert_eq!((asked.limit, asked.offset, asked.consistency), (Some(4), 1, Consistency::Strong));
     query::query(context(&fake), ask(&[("limit", "-1")])).await.unwrap();
     assert_eq!(fake.queried.lock().take().unwrap().limit, None);
-    for (key, value) in [("iterator", "True"), ("order_by_fields", "id:asc"), ("group_by_fields", "id")] {
+    for (key, value) in
+        [("reduce_stop_for_best", "True"), ("order_by_fields", "id:asc"), ("group_by_fields", "id")]
+    {
         refused(query::query(context(&fake), ask(&[(key, value)])).await, 1100, &[key]);
     }
     refused(query::query(context(&fake), ask(&[("limit", "16385")])).await, 1100, &["16385", "16384"]);
@@ -291,4 +293,56 @@ async fn writes_arrive_whole() {
     assert_eq!(dml::delete(context(&fake), delete("id in [1, 2]")).await.unwrap().delete_cnt, 2);
     assert_eq!(fake.deleted.lock().take().unwrap().rows, DeleteRows::Filter("id in [1, 2]".to_owned()));
     refused(dml::delete(context(&fake), delete(" ")).await, 1100, &["filter"]);
+}
+
+/// As pymilvus's query iterator sends its calls.
+fn iterating(guarantee: u64, extra: &[(&str, &str)]) -> pb::QueryRequest {
+    let own =
+        [("limit", "4"), ("iterator", "True"), ("reduce_stop_for_best", "True"), ("collection_id", "7")];
+    let kept = own.iter().filter(|(key, _)| extra.iter().all(|(other, _)| other != key));
+    pb::QueryRequest {
+        collection_name: "books".to_owned(),
+        expr: "id > 1".to_owned(),
+        query_params: kept.chain(extra).map(|(key, value)| pair(*key, value)).collect(),
+        use_default_consistency: true,
+        guarantee_timestamp: guarantee,
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn an_iterator_begins_without_a_timestamp_and_goes_on_with_that_of_its_first_answer() {
+    // 1 and 2 are levels, not points in time.
+    for (guarantee, moment) in [
+        (0, Moment::Begin),
+        (1, Moment::Begin),
+        (2, Moment::Begin),
+        (3, Moment::Of(Timestamp(3))),
+        (900, Moment::Of(Timestamp(900))),
+    ] {
+        let fake = Arc::new(Fake::default());
+        query::query(context(&fake), iterating(guarantee, &[])).await.unwrap();
+        let asked = fake.queried.lock().take().unwrap();
+        assert_eq!((asked.moment, asked.limit), (moment, Some(4)), "{guarantee}");
+        assert_eq!(*fake.verbs.lock(), ["known_collection", "query"]);
+    }
+    let fake = Arc::new(Fake::default());
+    query::query(context(&fake), iterating(900, &[("iterator", "False"), ("reduce_stop_for_best", "False")]))
+        .await
+        .unwrap();
+    assert_eq!(fake.queried.lock().take().unwrap().moment, Moment::Present, "a client that skips an offset");
+}
+
+#[tokio::test]
+async fn wrong_words_about_an_iterator_are_refused() {
+    let refuses = |extra: &'static [(&str, &str)], words: &'static [&str]| async move {
+        let fake = Arc::new(Fake::default());
+        refused(query::query(context(&fake), iterating(900, extra)).await, 1100, words);
+        assert!(fake.queried.lock().is_none());
+    };
+    refuses(&[("collection_id", "8")], &["collection_id is 8", "is 7", "made anew"]).await;
+    refuses(&[("collection_id", "-1")], &["-1"]).await;
+    refuses(&[("iterator", "perhaps")], &["iterator", "perhaps"]).await;
+    refuses(&[("limit", "0")], &["limit", "16384"]).await;
+    refuses(&[("limit", "16385")], &["16385", "16384"]).await;
 }

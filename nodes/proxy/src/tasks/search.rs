@@ -1,6 +1,7 @@
 //! Nearest rows.
 
 use super::grouping::{GroupPage, Grouping};
+use super::moments::level_of_names;
 use super::reads::{check_loaded, check_window, lacks_names, shards_of};
 use super::session::{SessionSeen, latest, seen};
 use crate::Proxy;
@@ -40,11 +41,13 @@ impl Proxy {
         let bytes = asked.vectors.bytes() + asked.filter.len();
         self.admission.check(bytes)?;
         let _room = self.admission.enter(bytes)?;
-        let (name, level) = (&asked.collection, asked.consistency);
+        let (name, level) = (&asked.collection, level_of_names(asked.moment, asked.consistency));
         let lacks = |found: &CollectionDescriptor| lacks(found, &asked);
         let collection = self.collection_to_read(&call, &deadline, name, level, lacks).await?;
         let (offset, limit) = (asked.offset, asked.limit);
+        let moment = asked.moment;
         let mut plan = plan(&collection, asked)?;
+        plan.ask.at = self.moment(&deadline, &collection, moment).await?;
         let answers = self
             .ask_shards(&deadline, VERB, &plan.shards, |shard| {
                 self.shard_reader.search(request(&plan.session, &plan.ask, shard, &deadline))
@@ -92,7 +95,7 @@ fn reply(plan: Plan<'_>, merged: Hits, seen: Vec<Seen>) -> Result<SearchReply> {
         rows: plan.output.name(rows)?,
         output_fields: plan.output.names,
         groups: groups.transpose()?,
-        timestamp: latest(&seen),
+        timestamp: plan.ask.at.unwrap_or_else(|| latest(&seen)),
         seen,
     })
 }
@@ -148,6 +151,7 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
         output: output.ids(),
         group_by: grouping.map(|by| by.ask()),
         consistency: asked.consistency,
+        at: None,
         deadline_ms: 0,
     };
     let shards = shards_of(collection, filter.keys.as_deref());

@@ -4,6 +4,7 @@
 mod bad_input;
 mod fakes;
 mod grouping;
+mod moments;
 mod names;
 mod packed;
 mod reading;
@@ -109,6 +110,7 @@ fn query_request() -> QueryRequest {
         limit: Some(100),
         offset: 0,
         consistency: Consistency::Strong,
+        moment: Moment::Present,
         seen: Vec::new(),
     }
 }
@@ -128,6 +130,7 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         output_fields: vec![],
         group_by: None,
         consistency: Consistency::Strong,
+        moment: Moment::Present,
         seen: Vec::new(),
     }
 }

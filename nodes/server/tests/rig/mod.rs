@@ -259,6 +259,7 @@ impl Rig {
             output_fields: vec!["id".into()],
             group_by: None,
             consistency: Consistency::Strong,
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         let reply = self.db().search(Call::default(), request).await.unwrap();

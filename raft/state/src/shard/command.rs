@@ -81,6 +81,12 @@ pub enum ShardCommand {
         /// The index, whose id is never used again.
         index: IndexId,
     },
+    /// Reads may go back to this moment (I18): its timestamp means the entry's position. Refused when the shard's time has
+    /// reached it.
+    PinRead {
+        /// The moment; the entry's own timestamp is no smaller.
+        timestamp: Timestamp,
+    },
 }
 
 /// What apply answers the proposer.
@@ -123,4 +129,9 @@ pub enum Refusal {
     IndexInForce(Box<IndexBuild>),
     /// The segment vanished or still takes rows: it has no index to be named (I13).
     NotSealed,
+    /// An entry has the timestamp that was to be pinned, or a later one (I18): pin one above `last`.
+    TimePassed {
+        /// The group's last timestamp, that of this entry.
+        last: Timestamp,
+    },
 }

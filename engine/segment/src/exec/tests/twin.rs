@@ -310,6 +310,6 @@ proptest! {
         shard.views.iter().for_each(|view| shard.check(view));
         // I18: the newest view turned back shows what was there at the time.
         let earlier = shard.below(shard.position as usize + 1) as u64;
-        shard.check(&newest.at(LogPosition(earlier)).unwrap());
+        shard.check(&newest.at(LogPosition(earlier), Timestamp(earlier)).unwrap());
     }
 }

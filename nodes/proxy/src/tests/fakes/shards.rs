@@ -69,6 +69,19 @@ impl ShardWriter for FakeCluster {
         }
     }
 
+    async fn pin(&self, pin: ShardPin) -> Result<PinReply> {
+        let mut shards = self.shards.lock();
+        let shard = shards.get_mut(&pin.shard).unwrap();
+        shard.entries += 1;
+        if pin.timestamp.0 <= shard.timestamp {
+            shard.timestamp += 1;
+            return Ok(PinReply::Passed(Timestamp(shard.timestamp)));
+        }
+        shard.timestamp = pin.timestamp.0;
+        shard.pins.insert(pin.timestamp, shard.rows.clone());
+        Ok(PinReply::Pinned)
+    }
+
     async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
         self.stats(shard).await
     }
@@ -90,7 +103,7 @@ impl ShardWriter for FakeCluster {
 impl ShardReader for FakeCluster {
     async fn search(&self, search: ShardSearch) -> Result<ShardHits> {
         self.levels.lock().insert(search.shard, search.consistency);
-        let (rows, timestamp) = self.matching(search.shard, &search.partitions, &search.filter)?;
+        let (rows, timestamp) = self.matching(search.shard, &search.partitions, &search.filter, search.at)?;
         let mut hits = ShardHits { counts: vec![], scores: vec![], rows: RowBatch::default(), timestamp };
         let mut picked = vec![];
         let QueryVectors::Float(queries) = &*search.vectors else { panic!("only floats are compared here") };
@@ -134,7 +147,7 @@ impl ShardReader for FakeCluster {
 
     async fn query(&self, query: ShardQuery) -> Result<ShardRows> {
         self.levels.lock().insert(query.shard, query.consistency);
-        let (mut rows, timestamp) = self.matching(query.shard, &query.partitions, &query.filter)?;
+        let (mut rows, timestamp) = self.matching(query.shard, &query.partitions, &query.filter, query.at)?;
         let count = rows.rows as u64;
         if let Some(limit) = query.limit {
             rows = rows.take(&(0..rows.rows.min(limit)).collect::<Vec<_>>());
