@@ -144,8 +144,10 @@ def bad_reads():
     wrong(1100, "character 9", filter="number >")
     wrong("(1100|1700)", "nowhere", filter="nowhere > 1")
     wrong(1100, "number", filter='number > "a"')
-    for name in ["ignore_growing", "iterator", "search_iter_v2", "order_by_fields", "hints", "x"]:
+    for name in ["ignore_growing", "page_retain_order", "order_by_fields", "hints", "x"]:
         wrong(1100, name, extra={name: "True"})
+    wrong(1100, "iterator", extra={"search_iter_v2": "True", "search_iter_batch_size": "3"})
+    wrong(1100, "search_iter_batch_size", extra={"search_iter_v2": "True", "iterator": "True"})
     wrong(1100, "group_by_field", extra={"group_size": "2"})
     wrong(1100, "group_size", extra={"group_by_field": "id", "group_size": "-2"})
     wrong("(1100|1700)", "nowhere", extra={"group_by_field": "nowhere"})

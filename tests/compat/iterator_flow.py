@@ -80,6 +80,114 @@ def query_pages(client, shards):
     step(f"query_iterator over {shards} shard(s): order, limit, offset, partition, filter, writes between pages")
 
 
+def by_distance(keys):
+    """The keys at each distance from the origin, the nearest first."""
+    return [sorted(key for key in keys if key % 10 == near) for near in range(10)]
+
+
+def search_pages(client, shards, **options):
+    fill(client, shards)
+    batch = options.pop("batch_size", 30)
+    pages = client.search_iterator(
+        NAME, data=[[0.0, 0.0]], filter="n < 5", batch_size=batch, output_fields=["n"], **options
+    )
+    expected = by_distance(key for key in range(ROWS) if key % 7 < 5)
+    told, scores = [], []
+    for round in range(100):
+        page = pages.next()
+        if len(page) == 0:
+            break
+        for hit in page:
+            equal(hit["entity"]["n"], hit["id"] % 7, "values are those of the moment")
+            equal(hit["distance"], float((hit["id"] % 10) ** 2), "distances are those of the moment")
+        told.append([hit["id"] for hit in page])
+        scores += [hit["distance"] for hit in page]
+        if round < 3:
+            disturb(client, round)
+    equal(sorted(flat(told)), sorted(flat(expected)), "rows of the moment, each once")
+    equal(scores, sorted(scores), "nearest first")
+    at = 0
+    for keys in expected:
+        equal(sorted(flat(told)[at : at + len(keys)]), keys, "rows of one distance")
+        at += len(keys)
+    # A page ends with a whole distance.
+    sizes, at = [], 0
+    distances = [len(keys) for keys in expected]
+    while distances:
+        size = 0
+        while distances and size < batch:
+            size += distances.pop(0)
+        sizes.append(size)
+    equal([len(page) for page in told], sizes, "lengths of pages")
+
+
+def search_options(client):
+    fill(client, 2)
+    origin = [[0.0, 0.0]]
+
+    def keys(**options):
+        return flat(drain(client.search_iterator(NAME, data=origin, **options)))
+
+    equal(len(keys(batch_size=1)), ROWS, "one row a page, and those as near")
+    equal(len(keys(batch_size=16_384)), ROWS, "one page")
+    equal(len(keys(batch_size=70, limit=250)), 250, "limit")
+    nearest = keys(batch_size=70, limit=250)
+    equal({key % 10 for key in nearest}, {0, 1, 2}, "the nearest")
+    even = keys(batch_size=100, partition_names=["even"])
+    equal(sorted(even), list(range(0, ROWS, 2)), "a partition")
+    ring = {"params": {"radius": 26.0, "range_filter": 9.0}}
+    equal({key % 10 for key in keys(batch_size=150, search_params=ring)}, {3, 4, 5}, "a range")
+    equal(keys(batch_size=10, filter="id < 0"), [], "nothing matches")
+    odd = client.search_iterator(
+        NAME, data=origin, batch_size=40, external_filter_func=lambda hits: [hit for hit in hits if hit["id"] % 3 == 0]
+    )
+    told = drain(odd)
+    equal(sorted(flat(told)), list(range(0, ROWS, 3)), "a filter of the client's own")
+    equal({len(page) for page in told[:-1]}, {40}, "its pages are cut by the client")
+    step("search_iterator: batch sizes 1 to 16,384, limit, partition, range, no matches, external filter")
+
+
+def indexed_pages(client):
+    """An index changes nothing: pages compare every row."""
+    fill(client, 1)
+    index = client.prepare_index_params()
+    index.add_index("vector", index_type="HNSW", metric_type="L2", params={"M": 8, "efConstruction": 64})
+    client.flush(NAME)
+    client.create_index(NAME, index)
+    pages = client.search_iterator(NAME, data=[[0.0, 0.0]], batch_size=50, search_params={"params": {"ef": 10}})
+    equal(sorted(flat(drain(pages))), list(range(ROWS)), "with an index")
+    step("search_iterator over HNSW with a small ef: every row once")
+
+
+def old_iterators(client):
+    """The first version, by ranges, as Collection and older clients have it."""
+    from pymilvus import Collection, connections
+
+    fill(client, 1)
+    connections.connect(uri=URI)
+    collection = Collection(NAME)
+    pages = collection.search_iterator(
+        [[0.0, 0.0]], "vector", {"metric_type": "L2", "params": {}}, batch_size=200, output_fields=["n"]
+    )
+    told = []
+    for round in range(100):
+        page = pages.next()
+        if len(page) == 0:
+            break
+        told += [hit.id for hit in page]
+        if round < 3:
+            disturb(client, round)
+    pages.close()
+    equal(len(told), len(set(told)), "nothing twice")
+    # It gives up after some tries when a ring is empty; what it tells is of the moment.
+    equal(set(told) <= set(range(ROWS)) and len(told) >= 500, True, f"{len(told)} rows of the moment")
+    rows = flat(drain(collection.query_iterator(batch_size=300)))
+    now = [row["id"] for row in client.query(NAME, filter="id >= 0", output_fields=["id"])]
+    equal(rows, now, "Collection.query_iterator")
+    connections.disconnect("default")
+    step("Collection.search_iterator (first version) and Collection.query_iterator")
+
+
 def checkpoint_file(client):
     fill(client, 1)
     path = os.path.join(tempfile.mkdtemp(), "cursor")
@@ -114,9 +222,34 @@ def refusals(client):
     refused("no rows a page", lambda: client.query_iterator(NAME, batch_size=0).next(), "limit")
     refused("too many rows a page", lambda: client.query_iterator(NAME, batch_size=16_385), "16384")
 
+    def search_with(**words):
+        pages = client.search_iterator(NAME, data=[[0.0, 0.0]], batch_size=10)
+        pages._params.update(words)
+        return pages.next()
+
+    refused("a token of nobody's", lambda: search_with(search_iter_id="5a7e"), "search_iter_id", "5a7e")
+    refused("another moment", lambda: search_with(search_iter_id="4711"), "4711", "one moment")
+    refused("a moment that nobody began", lambda: search_with(guarantee_timestamp=4711), "4711", "began there")
+    refused("a bound of letters", lambda: search_with(search_iter_last_bound="near"), "search_iter_last_bound")
+    refused("no rows a page", lambda: search_with(search_iter_batch_size=0), "search_iter_batch_size", "16384")
+    refused("too many a page", lambda: search_with(search_iter_batch_size=16_385), "16385", "16384")
+    refused(
+        "groups",
+        lambda: client.search_iterator(NAME, data=[[0.0, 0.0]], batch_size=10, group_by_field="n"),
+        "group",
+    )
+
     pages = client.query_iterator(NAME, batch_size=10)
     client.drop_partition(NAME, "even")
     refused("a partition that went", pages.next, "partition", "dropped")
+
+    fill(client, 1)
+    pages = client.query_iterator(NAME, batch_size=10, partition_names=["even"])
+    others = client.query_iterator(NAME, batch_size=400, partition_names=["_default"])
+    client.drop_partition(NAME, "even")
+    client.create_partition(NAME, "even")
+    refused("a partition made anew", pages.next, "made since")
+    equal(flat(drain(others)), list(range(1, ROWS, 2)), "another partition's rows are all there")
 
     pages = client.query_iterator(NAME, batch_size=10)
     fill(client, 1)
@@ -128,6 +261,12 @@ def main():
     client = MilvusClient(URI, token="root:Milvus")
     for shards in [1, 3]:
         query_pages(client, shards)
+        search_pages(client, shards)
+        search_pages(client, shards, batch_size=101)
+        step(f"search_iterator over {shards} shard(s): equal distances at the ends of pages, writes between them")
+    search_options(client)
+    indexed_pages(client)
+    old_iterators(client)
     checkpoint_file(client)
     refusals(client)
     client.drop_collection(NAME)

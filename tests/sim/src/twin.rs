@@ -60,7 +60,7 @@ impl Twin {
     pub fn apply(&mut self, position: LogPosition, entry: &ShardEntry) -> ShardReply {
         // I9, and I18 for a moment.
         let suggested = match entry.command {
-            ShardCommand::PinRead { timestamp } => timestamp,
+            ShardCommand::PinRead { timestamp, .. } => timestamp,
             _ => entry.suggested,
         };
         let timestamp = suggested.max(self.last_timestamp.next());
@@ -128,10 +128,10 @@ impl TwinShard {
                 self.builds.retain(|(_, other), _| other != index);
                 return Ok(applied);
             }
-            ShardCommand::PinRead { timestamp } if *timestamp <= self.now => {
+            ShardCommand::PinRead { timestamp, .. } if *timestamp <= self.now => {
                 return Err(Refusal::TimePassed { last: applied.timestamp });
             }
-            ShardCommand::PinRead { timestamp } => {
+            ShardCommand::PinRead { timestamp, .. } => {
                 self.pins.insert(*timestamp, applied.position);
                 return Ok(applied);
             }

@@ -32,6 +32,8 @@ pub struct ShardSearch {
     pub output: Vec<FieldId>,
     /// Groups instead of single rows; `k` counts groups then.
     pub group_by: Option<ShardGroupBy>,
+    /// A page of all matching rows; `k` rows of it, and those as near as the last.
+    pub page: Option<SearchPage>,
     /// Freshness.
     pub consistency: Consistency,
     /// The pinned moment to be shown (I18); none shows the present.

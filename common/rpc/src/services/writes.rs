@@ -89,6 +89,8 @@ pub struct ShardPin {
     pub shard: ShardId,
     /// Its name.
     pub timestamp: Timestamp,
+    /// The newest partition that the collection has.
+    pub newest_partition: PartitionId,
     /// How long the caller still waits, in milliseconds.
     pub deadline_ms: u64,
 }

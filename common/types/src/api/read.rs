@@ -85,6 +85,8 @@ pub struct SearchRequest {
     pub output_fields: Vec<String>,
     /// Groups instead of single rows; `limit` and `offset` count groups then.
     pub group_by: Option<GroupBy>,
+    /// A page of all matching rows instead of the nearest ones alone.
+    pub page: Option<SearchPage>,
     /// Freshness; nothing when the moment is another than the present.
     pub consistency: Consistency,
     /// The moment shown.
@@ -103,6 +105,15 @@ pub struct GroupBy {
     pub size: usize,
     /// Fill every group as far as it has rows. Else further rows are those that were seen on the way.
     pub is_strict: bool,
+}
+
+/// A page of all matching rows by distance, for one query vector: at least `limit` rows while there are so many, and all those
+/// that are as near as the last of them. The next page begins behind the score of that one, so no row is lost or told twice
+/// as long as the pages are of one [`Moment`]. Every matching row is compared, whatever index there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SearchPage {
+    /// The score that the page before ended with.
+    pub after: Option<f32>,
 }
 
 /// Hits, query after query, nearest first.

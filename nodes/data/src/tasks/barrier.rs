@@ -59,6 +59,9 @@ fn unreadable(why: Unreadable, at: Timestamp) -> Error {
         Unreadable::Ended => "it is too old: iterators end an hour after they began, and sooner when more than 10,000 \
                               began since; begin again"
             .to_owned(),
+        Unreadable::PartitionNewer(partition) => {
+            format!("partition {partition} was made since, perhaps under the name of one that was dropped; begin again")
+        }
         Unreadable::PartitionDropped(partition) => format!(
             "partition {partition} was dropped since, and the answer would not be whole without its rows; begin again"
         ),

@@ -57,12 +57,12 @@ impl ShardWriter for DataNode {
 
     async fn pin(&self, pin: ShardPin) -> Result<PinReply> {
         self.check_space(false)?;
-        let (group, deadline) = (self.group_of(pin.shard)?, time_left(pin.deadline_ms));
-        let command = ShardCommand::PinRead { timestamp: pin.timestamp };
-        match group.ask(pin.shard, command, deadline).await?.1 {
+        let ShardPin { shard, timestamp, newest_partition, deadline_ms } = pin;
+        let command = ShardCommand::PinRead { timestamp, newest_partition };
+        match self.group_of(shard)?.ask(shard, command, time_left(deadline_ms)).await?.1 {
             Ok(_) => Ok(PinReply::Pinned),
             Err(Refusal::TimePassed { last }) => Ok(PinReply::Passed(last)),
-            Err(refusal) => Err(refused(pin.shard, refusal)),
+            Err(refusal) => Err(refused(shard, refusal)),
         }
     }
 

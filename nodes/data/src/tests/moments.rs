@@ -10,7 +10,9 @@ use vecraft_types::*;
 impl Rig {
     async fn pin(&self, millis: u64) -> Result<PinReply> {
         let timestamp = Timestamp::from_millis(millis);
-        self.node.pin(ShardPin { shard: SHARD, timestamp, deadline_ms: 10_000 }).await
+        self.node
+            .pin(ShardPin { shard: SHARD, timestamp, newest_partition: PARTITION, deadline_ms: 10_000 })
+            .await
     }
 
     /// The keys that the moment shows.

@@ -72,10 +72,13 @@ impl Proxy {
         collection: &CollectionDescriptor,
         timestamp: Timestamp,
     ) -> Result<Option<Timestamp>> {
+        let newest_partition = collection.partitions.iter().map(|one| one.id).max().unwrap_or_default();
         let asked = collection.shards.iter().map(|placement| async move {
             let (shard, ask) = (placement.shard, Ask::leader("beginning an iterator", placement.group));
-            let pin =
-                || self.shard_writer.pin(ShardPin { shard, timestamp, deadline_ms: deadline.left_ms() });
+            let pin = || {
+                let deadline_ms = deadline.left_ms();
+                self.shard_writer.pin(ShardPin { shard, timestamp, newest_partition, deadline_ms })
+            };
             deadline.retry(ask, is_unavailable, pin).await.map_err(|error| named(error, shard))
         });
         let replies = try_join_all(asked).await?;

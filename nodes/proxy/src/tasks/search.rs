@@ -2,6 +2,7 @@
 
 use super::grouping::{GroupPage, Grouping};
 use super::moments::level_of_names;
+use super::paging;
 use super::reads::{check_loaded, check_window, lacks_names, shards_of};
 use super::session::{SessionSeen, latest, seen};
 use crate::Proxy;
@@ -57,6 +58,7 @@ impl Proxy {
         let seen = seen(&plan.shards, answers.iter().map(|hits| hits.timestamp));
         let (metric, shards) = (plan.ask.metric, plan.arranged(answers)?);
         let merged = match plan.grouping {
+            None if plan.ask.page.is_some() => paging::join(metric, limit, shards)?,
             None => merge_hits(metric, plan.queries, &Page { offset, limit }, shards)?,
             Some(by) => {
                 let page = GroupPage { by, offset, limit };
@@ -130,7 +132,9 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
     let index = collection.index_on(field.id);
     let metric = metric(index, field, asked.metric)?;
     let k = asked.offset + asked.limit;
-    check_params(index, metric, k, &asked)?;
+    // A page compares every row: how many an index looks at is of no matter to it.
+    check_params(index, metric, if asked.page.is_some() { 1 } else { k }, &asked)?;
+    paging::check(&asked, queries)?;
     let filter = parse_filter(&asked.filter, schema)?;
     let mut output = Output::resolve(schema, &asked.output_fields)?;
     let grouping = Grouping::check(schema, &asked)?;
@@ -150,6 +154,7 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
         params: asked.params,
         output: output.ids(),
         group_by: grouping.map(|by| by.ask()),
+        page: asked.page,
         consistency: asked.consistency,
         at: None,
         deadline_ms: 0,

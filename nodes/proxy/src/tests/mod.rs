@@ -129,6 +129,7 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         params: BTreeMap::new(),
         output_fields: vec![],
         group_by: None,
+        page: None,
         consistency: Consistency::Strong,
         moment: Moment::Present,
         seen: Vec::new(),

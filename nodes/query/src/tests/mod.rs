@@ -126,6 +126,7 @@ fn search(x: f32) -> ShardSearch {
         params: BTreeMap::new(),
         output: vec![KEY, YEAR],
         group_by: None,
+        page: None,
         consistency: Consistency::Strong,
         at: None,
         deadline_ms: 10_000,

@@ -258,6 +258,7 @@ impl Rig {
             params: params(given),
             output_fields: vec!["id".into()],
             group_by: None,
+            page: None,
             consistency: Consistency::Strong,
             moment: Moment::Present,
             seen: Vec::new(),

@@ -86,6 +86,8 @@ pub enum ShardCommand {
     PinRead {
         /// The moment; the entry's own timestamp is no smaller.
         timestamp: Timestamp,
+        /// Partitions with larger ids are made later, perhaps under the names of others.
+        newest_partition: PartitionId,
     },
 }
 

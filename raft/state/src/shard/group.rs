@@ -37,7 +37,7 @@ impl GroupState {
         // I9: larger than everything before, whatever the proposer's clock said.
         let timestamp = match entry.command {
             // I18: what comes behind a moment has later timestamps.
-            ShardCommand::PinRead { timestamp } => timestamp,
+            ShardCommand::PinRead { timestamp, .. } => timestamp,
             _ => entry.suggested,
         };
         let timestamp = timestamp.max(self.last_timestamp.next());
@@ -99,7 +99,9 @@ impl ShardState {
             ShardCommand::Seal { segment } => self.seal(segment, applied),
             ShardCommand::IndexReady { segment, build } => self.index_ready(segment, build, applied),
             ShardCommand::IndexDropped { index } => self.index_dropped(index, applied),
-            ShardCommand::PinRead { timestamp } => self.pin_read(timestamp, applied),
+            ShardCommand::PinRead { timestamp, newest_partition } => {
+                self.pin_read(timestamp, newest_partition, applied)
+            }
             // Dispatched by GroupState::apply.
             ShardCommand::Create { .. } | ShardCommand::Drop => {
                 Outcome { reply: Ok(applied), effects: Vec::new() }

@@ -24,13 +24,20 @@ const PINS_MAX: usize = 10_000;
 /// The moments of a shard. Part of the checkpoint (I3, I5), so that every replica gives the same answer after anything.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReadPins {
-    moments: BTreeMap<Timestamp, LogPosition>,
+    moments: BTreeMap<Timestamp, Pinned>,
     /// The newest moment that ended.
     ended: Timestamp,
     /// Partitions that were dropped with rows since the oldest moment, and when.
     dropped: BTreeMap<PartitionId, LogPosition>,
     /// The timestamp of the shard's last entry.
     now: Timestamp,
+}
+
+/// One moment.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Pinned {
+    position: LogPosition,
+    newest_partition: PartitionId,
 }
 
 /// Why a moment cannot be read.
@@ -42,6 +49,8 @@ pub enum Unreadable {
     Ended,
     /// The rows of this partition went since.
     PartitionDropped(PartitionId),
+    /// This partition was made since: its name may have been another one's.
+    PartitionNewer(PartitionId),
 }
 
 impl ReadPins {
@@ -51,9 +60,12 @@ impl ReadPins {
     /// # Errors
     /// See [`Unreadable`].
     pub fn position(&self, at: Timestamp, partitions: &[PartitionId]) -> Result<LogPosition, Unreadable> {
-        let Some(&position) = self.moments.get(&at) else {
+        let Some(&Pinned { position, newest_partition }) = self.moments.get(&at) else {
             return Err(if at <= self.ended { Unreadable::Ended } else { Unreadable::NeverPinned });
         };
+        if let Some(newer) = partitions.iter().find(|id| **id > newest_partition) {
+            return Err(Unreadable::PartitionNewer(*newer));
+        }
         let is_missed = |(id, dropped): &(&PartitionId, &LogPosition)| {
             **dropped > position && (partitions.is_empty() || partitions.contains(id))
         };
@@ -65,7 +77,7 @@ impl ReadPins {
 
     /// Rows that were replaced or deleted up to here no moment shows any more; none when there is no moment.
     pub fn oldest(&self) -> Option<LogPosition> {
-        self.moments.first_key_value().map(|(_, position)| *position)
+        self.moments.first_key_value().map(|(_, pinned)| pinned.position)
     }
 
     /// Moments kept.
@@ -75,7 +87,7 @@ impl ReadPins {
 
     /// Memory that they take, about (I21).
     pub fn bytes(&self) -> usize {
-        (self.moments.len() + self.dropped.len()) * size_of::<(Timestamp, LogPosition)>() * 4 / 3
+        (self.moments.len() + self.dropped.len()) * size_of::<(Timestamp, Pinned)>() * 4 / 3
     }
 
     /// True when there are none.
@@ -108,11 +120,16 @@ impl ShardState {
     /// The entry's own position is what `at` means, unless an entry of this shard before it has that timestamp or a later
     /// one: then a second reader could be given the moment of a first, and miss what was written in between. The entry has at
     /// least this timestamp, so those behind it have later ones (I9). Other shards of the group may be further.
-    pub(super) fn pin_read(&mut self, at: Timestamp, applied: Applied) -> Outcome {
+    pub(super) fn pin_read(
+        &mut self,
+        at: Timestamp,
+        newest_partition: PartitionId,
+        applied: Applied,
+    ) -> Outcome {
         if at <= self.read_pins.now {
             return Outcome::refused(Refusal::TimePassed { last: applied.timestamp });
         }
-        self.read_pins.moments.insert(at, applied.position);
+        self.read_pins.moments.insert(at, Pinned { position: applied.position, newest_partition });
         Outcome { reply: Ok(applied), effects: vec![Effect::ReadPinned { shard: self.id }] }
     }
 }

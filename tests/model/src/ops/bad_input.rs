@@ -130,6 +130,7 @@ impl Life {
             params: Default::default(),
             output_fields: Vec::new(),
             group_by: None,
+            page: None,
             consistency: Consistency::Strong,
             moment: Moment::Present,
             seen: Vec::new(),

@@ -45,6 +45,7 @@ impl Life {
             params,
             output_fields: self.draw_output(),
             group_by: Some(group_by.clone()),
+            page: None,
             moment: Moment::Present,
             seen: Vec::new(),
             consistency: self.draw_consistency(),

@@ -55,6 +55,7 @@ impl Life {
             params,
             output_fields: self.draw_output(),
             group_by: None,
+            page: None,
             consistency: self.draw_consistency(),
             moment: Moment::Present,
             seen: Vec::new(),

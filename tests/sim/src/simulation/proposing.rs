@@ -184,6 +184,6 @@ fn describe(command: &ShardCommand) -> String {
             format!("index {index} of {segment} ready, version {version}, build {build}")
         }
         ShardCommand::IndexDropped { index } => format!("drop index {index}"),
-        ShardCommand::PinRead { timestamp } => format!("pin a read at {timestamp}"),
+        ShardCommand::PinRead { timestamp, .. } => format!("pin a read at {timestamp}"),
     }
 }

@@ -184,6 +184,7 @@ impl Shard {
                 self.check_groups(view, partitions, &filter, &matching);
                 self.check_packed_search(view, partitions, &filter, &matching);
                 self.check_fetch(view, &matching);
+                self.check_pages(view, partitions, &filter, &matching);
             }
         }
     }

@@ -125,9 +125,15 @@ impl ShardReader for FakeCluster {
                 })
                 .collect();
             scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            match search.group_by {
-                None => scored.truncate(search.k),
-                Some(by) => {
+            match (search.group_by, search.page) {
+                (None, None) => scored.truncate(search.k),
+                (None, Some(page)) => {
+                    let sign = if search.metric == Metric::L2 { 1.0 } else { -1.0 };
+                    scored.retain(|(score, _)| page.after.is_none_or(|after| *score > after * sign));
+                    let last = scored.get(search.k - 1).map(|(score, _)| *score);
+                    scored.retain(|(score, _)| last.is_none_or(|last| *score <= last));
+                }
+                (Some(by), _) => {
                     let column = rows.column(by.field);
                     let mut groups = Groups::new(search.k, by.size);
                     for (score, row) in scored {

@@ -70,6 +70,7 @@ pub async fn search(
         params: BTreeMap::new(),
         output_fields: vec!["text".into(), "source".into()],
         group_by: None,
+        page: None,
         consistency: Consistency::Session(seen),
         moment: Moment::Present,
         seen: Vec::new(),

@@ -11,7 +11,7 @@ fn at(millis: u64) -> Timestamp {
 
 impl Rig {
     fn pin(&mut self, timestamp: Timestamp) -> Outcome {
-        self.run(ShardCommand::PinRead { timestamp })
+        self.run(ShardCommand::PinRead { timestamp, newest_partition: PartitionId(9) })
     }
 
     /// An insert whose proposer's clock says so.
@@ -58,7 +58,7 @@ fn i18_shards_of_one_group_have_the_same_moment() {
         rig.group.apply(LogPosition(rig.at), entry, &mut Keys::default()).reply
     };
     run(ShardCommand::Create { schema }).unwrap();
-    let theirs = run(ShardCommand::PinRead { timestamp: at(9_500) }).unwrap().position;
+    let theirs = run(ShardCommand::PinRead { timestamp: at(9_500), newest_partition: P }).unwrap().position;
     let ours = rig.pin(at(9_500)).reply.unwrap();
     assert!(ours.timestamp > at(9_500), "I9: no two entries have one timestamp");
     assert_eq!(rig.position(at(9_500)), Ok(ours.position));
@@ -120,6 +120,12 @@ fn i18_a_read_that_would_miss_a_dropped_partition_is_refused_and_others_go_on() 
     assert_eq!(rig.position(at(1_000)), dropped);
     assert_eq!(rig.pins().position(at(1_000), &[P]), dropped);
     assert!(rig.pins().position(at(1_000), &[PartitionId(9)]).is_ok());
+    let newer = rig.pins().position(at(1_000), &[PartitionId(9), PartitionId(10)]);
+    assert_eq!(
+        newer,
+        Err(Unreadable::PartitionNewer(PartitionId(10))),
+        "it may have the name of one that went"
+    );
     assert!(rig.position(at(2_000)).is_ok());
 }
 
