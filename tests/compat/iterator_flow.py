@@ -8,6 +8,8 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 NAME = "compat_iterator"
 ROWS = 1_000
+# Without an index nothing else says so.
+L2 = {"metric_type": "L2"}
 
 
 def drain(pages):
@@ -15,7 +17,7 @@ def drain(pages):
     told = []
     while True:
         page = pages.next()
-        if len(page) == 0:
+        if page is None or len(page) == 0:
             pages.close()
             return told
         told.append([hit["id"] for hit in page])
@@ -89,13 +91,19 @@ def search_pages(client, shards, **options):
     fill(client, shards)
     batch = options.pop("batch_size", 30)
     pages = client.search_iterator(
-        NAME, data=[[0.0, 0.0]], filter="n < 5", batch_size=batch, output_fields=["n"], **options
+        NAME,
+        data=[[0.0, 0.0]],
+        filter="n < 5",
+        batch_size=batch,
+        output_fields=["n"],
+        search_params=L2,
+        **options,
     )
-    expected = by_distance(key for key in range(ROWS) if key % 7 < 5)
+    expected = by_distance([key for key in range(ROWS) if key % 7 < 5])
     told, scores = [], []
     for round in range(100):
         page = pages.next()
-        if len(page) == 0:
+        if page is None or len(page) == 0:
             break
         for hit in page:
             equal(hit["entity"]["n"], hit["id"] % 7, "values are those of the moment")
@@ -126,7 +134,7 @@ def search_options(client):
     origin = [[0.0, 0.0]]
 
     def keys(**options):
-        return flat(drain(client.search_iterator(NAME, data=origin, **options)))
+        return flat(drain(client.search_iterator(NAME, data=origin, **{"search_params": L2, **options})))
 
     equal(len(keys(batch_size=1)), ROWS, "one row a page, and those as near")
     equal(len(keys(batch_size=16_384)), ROWS, "one page")
@@ -135,11 +143,15 @@ def search_options(client):
     equal({key % 10 for key in nearest}, {0, 1, 2}, "the nearest")
     even = keys(batch_size=100, partition_names=["even"])
     equal(sorted(even), list(range(0, ROWS, 2)), "a partition")
-    ring = {"params": {"radius": 26.0, "range_filter": 9.0}}
+    ring = {**L2, "params": {"radius": 26.0, "range_filter": 9.0}}
     equal({key % 10 for key in keys(batch_size=150, search_params=ring)}, {3, 4, 5}, "a range")
     equal(keys(batch_size=10, filter="id < 0"), [], "nothing matches")
     odd = client.search_iterator(
-        NAME, data=origin, batch_size=40, external_filter_func=lambda hits: [hit for hit in hits if hit["id"] % 3 == 0]
+        NAME,
+        data=origin,
+        batch_size=40,
+        search_params=L2,
+        external_filter_func=lambda hits: [hit for hit in hits if hit["id"] % 3 == 0],
     )
     told = drain(odd)
     equal(sorted(flat(told)), list(range(0, ROWS, 3)), "a filter of the client's own")
@@ -154,7 +166,7 @@ def indexed_pages(client):
     index.add_index("vector", index_type="HNSW", metric_type="L2", params={"M": 8, "efConstruction": 64})
     client.flush(NAME)
     client.create_index(NAME, index)
-    pages = client.search_iterator(NAME, data=[[0.0, 0.0]], batch_size=50, search_params={"params": {"ef": 10}})
+    pages = client.search_iterator(NAME, data=[[0.0, 0.0]], batch_size=50, search_params={**L2, "params": {"ef": 10}})
     equal(sorted(flat(drain(pages))), list(range(ROWS)), "with an index")
     step("search_iterator over HNSW with a small ef: every row once")
 
@@ -172,7 +184,7 @@ def old_iterators(client):
     told = []
     for round in range(100):
         page = pages.next()
-        if len(page) == 0:
+        if page is None or len(page) == 0:
             break
         told += [hit.id for hit in page]
         if round < 3:
