@@ -13,8 +13,8 @@ use crate::snapshot::wanted::Fetched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use vecraft_segment::{GrowingOptions, Segment, ViewRegistry};
-use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply};
-use vecraft_types::{GroupId, LogPosition, SegmentId, ShardId};
+use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply, Unreadable};
+use vecraft_types::{GroupId, LogPosition, PartitionId, SegmentId, ShardId, Timestamp};
 
 mod routes;
 mod shard;
@@ -188,6 +188,17 @@ impl GroupReplica {
     /// The position of the last entry applied.
     pub fn applied(&self) -> LogPosition {
         self.applied
+    }
+
+    /// The position that a moment of a shard means (I18), for a read of these partitions (empty: of all); none when the shard
+    /// is not here.
+    pub fn pinned(
+        &self,
+        shard: ShardId,
+        at: Timestamp,
+        partitions: &[PartitionId],
+    ) -> Option<std::result::Result<LogPosition, Unreadable>> {
+        Some(self.state.shards.get(&shard)?.read_pins.position(at, partitions))
     }
 
     /// The shards here.

@@ -12,6 +12,9 @@ use vecraft_types::{
     RowBatch, RowRef, SegmentId, ShardId, Timestamp,
 };
 
+/// Moments that the twin remembers of a shard.
+const PINS_KEPT: usize = 4;
+
 /// Everything the acknowledged log has made so far.
 #[derive(Clone, Debug, Default)]
 pub struct Twin {
@@ -39,9 +42,9 @@ pub struct TwinShard {
     pub builds: BTreeMap<(SegmentId, IndexId), IndexBuild>,
     answers: BTreeMap<RequestId, ShardReply>,
     /// The timestamp of the last entry.
-    now: Timestamp,
-    /// Moments pinned (I18).
-    pub pins: BTreeMap<Timestamp, LogPosition>,
+    pub now: Timestamp,
+    /// Moments pinned (I18), the newest few: their positions and rows.
+    pub pins: BTreeMap<Timestamp, (LogPosition, Vec<TwinRow>)>,
 }
 
 /// One live row.
@@ -60,7 +63,7 @@ impl Twin {
     pub fn apply(&mut self, position: LogPosition, entry: &ShardEntry) -> ShardReply {
         // I9, and I18 for a moment.
         let suggested = match entry.command {
-            ShardCommand::PinRead { timestamp, .. } => timestamp,
+            ShardCommand::PinRead { timestamp, .. } => entry.suggested.max(timestamp),
             _ => entry.suggested,
         };
         let timestamp = suggested.max(self.last_timestamp.next());
@@ -132,7 +135,10 @@ impl TwinShard {
                 return Err(Refusal::TimePassed { last: applied.timestamp });
             }
             ShardCommand::PinRead { timestamp, .. } => {
-                self.pins.insert(*timestamp, applied.position);
+                self.pins.insert(*timestamp, (applied.position, self.sorted()));
+                while self.pins.len() > PINS_KEPT {
+                    self.pins.pop_first();
+                }
                 return Ok(applied);
             }
             ShardCommand::Create { .. } | ShardCommand::Drop => return Ok(applied),

@@ -38,10 +38,9 @@ impl ReadBarrier for DataNode {
     }
 
     fn pinned(&self, shard: ShardId, at: Timestamp, partitions: &[PartitionId]) -> Result<LogPosition> {
-        let group = self.group_of(shard)?;
-        let machine = group.machine.lock();
-        let state = machine.replica.state.shards.get(&shard).ok_or_else(|| self.absent(shard))?;
-        state.read_pins.position(at, partitions).map_err(|why| unreadable(why, at).with("shard", shard))
+        let found = self.group_of(shard)?.machine.lock().replica.pinned(shard, at, partitions);
+        let found = found.ok_or_else(|| self.absent(shard))?;
+        found.map_err(|why| unreadable(why, at).with("shard", shard))
     }
 
     fn absent(&self, shard: ShardId) -> Error {

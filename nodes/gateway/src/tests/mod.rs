@@ -6,6 +6,7 @@
 mod closing;
 mod columns;
 mod fake;
+mod iterators;
 mod port;
 mod requests;
 mod results;

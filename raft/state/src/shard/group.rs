@@ -35,12 +35,12 @@ impl GroupState {
     /// an empty one.
     pub fn apply(&mut self, position: LogPosition, entry: ShardEntry, keys: &mut dyn KeyIndex) -> Outcome {
         // I9: larger than everything before, whatever the proposer's clock said.
-        let timestamp = match entry.command {
+        let suggested = match entry.command {
             // I18: what comes behind a moment has later timestamps.
-            ShardCommand::PinRead { timestamp, .. } => timestamp,
+            ShardCommand::PinRead { timestamp, .. } => entry.suggested.max(timestamp),
             _ => entry.suggested,
         };
-        let timestamp = timestamp.max(self.last_timestamp.next());
+        let timestamp = suggested.max(self.last_timestamp.next());
         self.last_timestamp = timestamp;
         let applied = Applied { timestamp, position, ..Applied::default() };
         match entry.command {
