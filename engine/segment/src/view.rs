@@ -93,16 +93,17 @@ impl ShardView {
         at.map(|at| &self.segments[at]).map_err(|_| Error::UnknownSegment(id))
     }
 
-    /// The same shard as it was at an earlier position (read timestamps, I18). Deletes up to the view's position
-    /// are looked at by position anyway; rows inserted later are left out here. The caller has checked the read
-    /// floor: compaction may have removed what older positions saw.
-    pub fn at(&self, position: LogPosition) -> Result<ShardView> {
-        let mut earlier = self.clone();
-        if position >= self.position {
-            return Ok(earlier);
+    /// The same shard as it was at the position of an earlier entry, which has this timestamp (I18). Deletes up to the
+    /// view's position are looked at by position anyway; rows inserted later are left out here. The caller knows that
+    /// nothing has dropped what was there.
+    ///
+    /// # Errors
+    /// [`Error::NotReached`] when the view has not come so far; damaged files.
+    pub fn at(&self, position: LogPosition, timestamp: Timestamp) -> Result<ShardView> {
+        if position > self.position {
+            return Err(Error::NotReached { wanted: position, position: self.position });
         }
-        earlier.position = position;
-        earlier.timestamp = Timestamp::ZERO;
+        let mut earlier = ShardView { position, timestamp, ..self.clone() };
         for view in &mut earlier.segments {
             let mut rows = 0;
             for block in view.segment.blocks(view.rows) {
@@ -111,7 +112,6 @@ impl ShardView {
                 let inserted = positions.partition_point(|at| *at <= position.0);
                 if inserted > 0 {
                     rows = block.first_row() + inserted as u32;
-                    earlier.timestamp = earlier.timestamp.max(Timestamp(block.timestamps()?[inserted - 1]));
                 }
                 if inserted < positions.len() {
                     break;

@@ -103,6 +103,7 @@ pub(crate) fn outcome(position: LogPosition, reply: &ShardReply, effects: &[Effe
             Effect::Compacted { shard, inputs, output, partition, floor, rows } => {
                 encode(&(7u8, shard, inputs, output, partition, floor, rows))?
             }
+            Effect::ReadPinned { shard } => encode(&(8u8, shard))?,
         });
     }
     Ok(bytes)

@@ -126,7 +126,12 @@ impl GroupReplica {
             let rows = rows + shard.compacting.values().map(inputs).sum::<u64>();
             rows + shard.keys.bytes() as u64
         };
-        let windows = self.state.shards.values().map(|shard| shard.dedup.bytes() as u64).sum::<u64>();
+        let windows = self
+            .state
+            .shards
+            .values()
+            .map(|shard| (shard.dedup.bytes() + shard.read_pins.bytes()) as u64)
+            .sum::<u64>();
         self.shards.values().map(of_shard).sum::<u64>() + windows
     }
 

@@ -269,5 +269,8 @@ pub(crate) fn refused(shard: ShardId, refusal: Refusal) -> vecraft_types::Error 
         }
         Refusal::NotCompactable => Error::internal("the segments cannot be compacted".to_owned()),
         Refusal::NotSealed => Error::internal("the segment vanished or takes rows".to_owned()),
+        Refusal::TimePassed { last } => {
+            Error::internal(format!("a moment to be pinned has passed, the group's time is {last}"))
+        }
     }
 }

@@ -13,8 +13,8 @@ use crate::snapshot::wanted::Fetched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use vecraft_segment::{GrowingOptions, Segment, SegmentManifest, ViewRegistry};
-use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply};
-use vecraft_types::{GroupId, LogPosition, SegmentId, ShardId};
+use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply, Unreadable};
+use vecraft_types::{GroupId, LogPosition, PartitionId, SegmentId, ShardId, Timestamp};
 
 mod compacting;
 mod routes;
@@ -138,6 +138,8 @@ impl GroupReplica {
             // Serving goes on from the growing segment until its file is durable (I13).
             Effect::Sealed { .. } => {}
             Effect::BuildsChanged { .. } => self.is_index_work_due = true,
+            // The view that is published for it says that this replica has come so far (I18).
+            Effect::ReadPinned { .. } => {}
             Effect::SegmentsDropped { shard, segments } => {
                 self.is_index_work_due = true;
                 let shard = self.shard(shard)?;
@@ -200,6 +202,17 @@ impl GroupReplica {
     /// The position of the last entry applied.
     pub fn applied(&self) -> LogPosition {
         self.applied
+    }
+
+    /// The position that a moment of a shard means (I18), for a read of these partitions (empty: of all); none when the shard
+    /// is not here.
+    pub fn pinned(
+        &self,
+        shard: ShardId,
+        at: Timestamp,
+        partitions: &[PartitionId],
+    ) -> Option<std::result::Result<LogPosition, Unreadable>> {
+        Some(self.state.shards.get(&shard)?.read_pins.position(at, partitions))
     }
 
     /// The shards here.

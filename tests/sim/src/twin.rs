@@ -15,6 +15,9 @@ use vecraft_types::{
     RowBatch, RowRef, SegmentId, ShardId, Timestamp,
 };
 
+/// Moments that the twin remembers of a shard.
+const PINS_KEPT: usize = 4;
+
 /// Everything the acknowledged log has made so far.
 #[derive(Clone, Debug, Default)]
 pub struct Twin {
@@ -43,10 +46,14 @@ pub struct TwinShard {
     /// What became of every row that a segment has.
     lives: Lives,
     /// The entry that is applied.
-    now: LogPosition,
+    at: LogPosition,
     /// Index builds in force (I13).
     pub builds: BTreeMap<(SegmentId, IndexId), IndexBuild>,
     answers: BTreeMap<RequestId, ShardReply>,
+    /// The timestamp of the last entry.
+    pub now: Timestamp,
+    /// Moments pinned (I18), the newest few: their positions and rows.
+    pub pins: BTreeMap<Timestamp, (LogPosition, Vec<TwinRow>)>,
 }
 
 /// One live row.
@@ -63,8 +70,12 @@ pub struct TwinRow {
 impl Twin {
     /// Applies one entry and says what the proposer must hear.
     pub fn apply(&mut self, position: LogPosition, entry: &ShardEntry) -> ShardReply {
-        // I9.
-        let timestamp = entry.suggested.max(self.last_timestamp.next());
+        // I9, and I18 for a moment.
+        let suggested = match entry.command {
+            ShardCommand::PinRead { timestamp, .. } => entry.suggested.max(timestamp),
+            _ => entry.suggested,
+        };
+        let timestamp = suggested.max(self.last_timestamp.next());
         self.last_timestamp = timestamp;
         let applied = Applied { timestamp, position, ..Applied::default() };
         match &entry.command {
@@ -77,7 +88,11 @@ impl Twin {
                 Ok(applied)
             }
             command => match self.shards.get_mut(&entry.shard) {
-                Some(shard) => shard.apply(command, applied),
+                Some(shard) => {
+                    let reply = shard.apply(command, applied);
+                    shard.now = timestamp;
+                    reply
+                }
                 None => Err(Refusal::UnknownShard),
             },
         }
@@ -95,14 +110,16 @@ impl TwinShard {
             sealed: BTreeMap::new(),
             order: BTreeMap::new(),
             lives: Lives::new(),
-            now: LogPosition(0),
+            at: LogPosition(0),
             builds: BTreeMap::new(),
             answers: BTreeMap::new(),
+            now: Timestamp::ZERO,
+            pins: BTreeMap::new(),
         }
     }
 
     fn apply(&mut self, command: &ShardCommand, applied: Applied) -> ShardReply {
-        self.now = applied.position;
+        self.at = applied.position;
         let request = match command {
             ShardCommand::Insert { request, .. }
             | ShardCommand::DeleteKeys { request, .. }
@@ -133,6 +150,16 @@ impl TwinShard {
             }
             ShardCommand::Compact { inputs, floor, rows, .. } => {
                 return self.compact(inputs, *floor, *rows, applied.position).map(|()| applied);
+            }
+            ShardCommand::PinRead { timestamp, .. } if *timestamp <= self.now => {
+                return Err(Refusal::TimePassed { last: applied.timestamp });
+            }
+            ShardCommand::PinRead { timestamp, .. } => {
+                self.pins.insert(*timestamp, (applied.position, self.sorted()));
+                while self.pins.len() > PINS_KEPT {
+                    self.pins.pop_first();
+                }
+                return Ok(applied);
             }
             ShardCommand::Create { .. } | ShardCommand::Drop => return Ok(applied),
         };
@@ -262,7 +289,7 @@ impl TwinShard {
         for row in self.rows.extract_if(.., |row| is_doomed(row)) {
             removed += 1;
             if let Some(life) = self.lives.get_mut(&row.place.segment) {
-                life[row.place.row as usize] = Some(self.now);
+                life[row.place.row as usize] = Some(self.at);
             }
         }
         removed

@@ -111,10 +111,20 @@ impl Workload {
             },
             47..55 => self.index_ready(shard, sight),
             55..57 => ShardCommand::IndexDropped { index: self.index() },
-            57..62 => self.compact(shard, sight),
+            57..60 => self.pin_read(sight),
+            60..65 => self.compact(shard, sight),
             _ => self.insert(plan, shard, sight),
         };
         (shard, command)
+    }
+
+    /// At the proposer's time, which may have passed, or just behind the last entry.
+    fn pin_read(&mut self, sight: &Sight<'_>) -> ShardCommand {
+        let timestamp = match self.rng.chance(50) {
+            true => self.now(),
+            false => sight.twin.last_timestamp.next(),
+        };
+        ShardCommand::PinRead { timestamp, newest_partition: PartitionId(self.next_partition) }
     }
 
     fn create(&mut self) -> (ShardId, ShardCommand) {

@@ -29,10 +29,12 @@ impl GroupReplica {
 
     fn compaction_of(&self, id: ShardId, state: &ShardState, policy: &CompactionPolicy) -> Option<Proposal> {
         let shard = self.shards.get(&id).filter(|shard| shard.compacting.is_empty())?;
+        // I18: what the oldest moment that reads go back to shows stays.
+        let floor = state.read_pins.oldest().map_or(self.applied, |oldest| oldest.min(self.applied));
         let partitions: BTreeSet<PartitionId> =
             state.segments.values().map(|segment| segment.partition).collect();
         partitions.into_iter().find_map(|partition| {
-            let figures = figures_of(self, id, partition)?;
+            let figures = figures_of(self, id, partition, floor)?;
             let chosen = &figures[choose(&figures, policy)?];
             let input = |one: &SegmentFigure| {
                 let held = shard.segments.get(&one.id)?;
@@ -41,24 +43,30 @@ impl GroupReplica {
             Some(Proposal {
                 shard: id,
                 inputs: chosen.iter().map(input).collect::<Option<_>>()?,
-                floor: self.applied,
+                floor,
                 bytes: chosen.iter().map(SegmentFigure::live_bytes).sum(),
             })
         })
     }
 }
 
-/// The sealed segments of a partition in log order; `None` while one of them is not read from its file.
+/// The sealed segments of a partition in log order, as live counts what no entry up to `floor` deleted; `None` while one of
+/// them is not read from its file.
 pub(crate) fn figures_of(
     replica: &GroupReplica,
     shard: ShardId,
     partition: PartitionId,
+    floor: LogPosition,
 ) -> Option<Vec<SegmentFigure>> {
     let (state, shard) = (replica.state.shards.get(&shard)?, replica.shards.get(&shard)?);
     let figure = |id: SegmentId| {
         let Segment::Sealed(held) = &shard.segments.get(&id)?.segment else { return None };
         let rows = held.rows();
-        let live = rows - held.deletes().count().min(rows);
+        let live = match held.deletes().count() {
+            0 => rows,
+            deleted if floor >= replica.applied() => rows - deleted.min(rows),
+            _ => held.deletes().live(0, rows, floor).map_or(rows, |live| live.count_ones() as u32),
+        };
         Some(SegmentFigure { id, rows, live, bytes: state.segments.get(&id)?.bytes })
     };
     state.sealed_of(partition).into_iter().map(figure).collect()

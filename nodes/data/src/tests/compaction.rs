@@ -206,7 +206,7 @@ async fn what_is_worth_a_compaction_is_found_in_what_a_shard_holds() {
     let figures = |rig: &Rig| {
         let group = rig.group();
         let machine = group.machine.lock();
-        figures_of(&machine.replica, SHARD, PARTITION).unwrap()
+        figures_of(&machine.replica, SHARD, PARTITION, machine.replica.applied()).unwrap()
     };
     let policy = CompactionPolicy::default();
     assert_eq!(choose(&figures(&rig), &policy), Some(0..4));

@@ -8,5 +8,6 @@ mod damage;
 mod deletes;
 mod formats;
 mod indexes;
+mod moments;
 mod rig;
 mod strays;

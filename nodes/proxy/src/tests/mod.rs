@@ -5,6 +5,7 @@ mod bad_input;
 mod fakes;
 mod grouping;
 mod majority;
+mod moments;
 mod names;
 mod packed;
 mod reading;
@@ -110,6 +111,7 @@ fn query_request() -> QueryRequest {
         limit: Some(100),
         offset: 0,
         consistency: Consistency::Strong,
+        moment: Moment::Present,
         seen: Vec::new(),
     }
 }
@@ -128,7 +130,9 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         params: BTreeMap::new(),
         output_fields: vec![],
         group_by: None,
+        page: None,
         consistency: Consistency::Strong,
+        moment: Moment::Present,
         seen: Vec::new(),
     }
 }

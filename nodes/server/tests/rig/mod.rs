@@ -276,7 +276,9 @@ impl Rig {
             params: params(given),
             output_fields: vec!["id".into()],
             group_by: None,
+            page: None,
             consistency: Consistency::Strong,
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         let reply = self.db().search(Call::default(), request).await.unwrap();

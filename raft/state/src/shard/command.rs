@@ -93,6 +93,14 @@ pub enum ShardCommand {
         /// Approximate bytes that go on.
         bytes: u64,
     },
+    /// Reads may go back to this moment (I18): its timestamp means the entry's position. Refused when the shard's time has
+    /// reached it.
+    PinRead {
+        /// The moment; the entry's own timestamp is no smaller.
+        timestamp: Timestamp,
+        /// Partitions with larger ids are made later, perhaps under the names of others.
+        newest_partition: PartitionId,
+    },
 }
 
 /// What apply answers the proposer.
@@ -137,4 +145,9 @@ pub enum Refusal {
     NotSealed,
     /// These segments cannot be compacted with that floor: one vanished, takes rows, or they do not follow each other.
     NotCompactable,
+    /// An entry has the timestamp that was to be pinned, or a later one (I18): pin one above `last`.
+    TimePassed {
+        /// The group's last timestamp, that of this entry.
+        last: Timestamp,
+    },
 }

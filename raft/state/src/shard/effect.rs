@@ -76,4 +76,9 @@ pub enum Effect {
         /// The shard.
         shard: ShardId,
     },
+    /// Reads may go back to this entry (I18): they wait for a view that has come so far.
+    ReadPinned {
+        /// The shard.
+        shard: ShardId,
+    },
 }

@@ -1,6 +1,6 @@
 //! One shard: its schema, segments and dedup window.
 
-use super::DedupWindow;
+use super::{DedupWindow, ReadPins};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_types::{CollectionSchema, IndexBuild, IndexId, LogPosition, PartitionId, SegmentId, ShardId};
@@ -25,6 +25,8 @@ pub struct ShardState {
     pub dedup: DedupWindow,
     /// The last entry that concerned this shard.
     pub last_position: LogPosition,
+    /// Moments that reads go back to (I18).
+    pub read_pins: ReadPins,
 }
 
 /// One segment as the log knows it.
@@ -97,6 +99,7 @@ impl ShardState {
             dropped_partitions: BTreeSet::new(),
             dedup: DedupWindow::default(),
             last_position: position,
+            read_pins: ReadPins::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 mod compact;
 mod dedup;
 mod index;
+mod read_pins;
 
 use super::*;
 use std::collections::BTreeMap;
@@ -211,6 +212,7 @@ fn malformed_rows_are_refused_without_a_trace() {
     let bad = ShardCommand::Insert { request, schema_version: 1, partition: P, batch, is_upsert: false };
     assert!(matches!(rig.run(bad).reply, Err(Refusal::Malformed(_))));
     let mut after = rig.group.shards.clone();
-    after.get_mut(&SHARD).unwrap().last_position = before[&SHARD].last_position;
+    let shard = after.get_mut(&SHARD).unwrap();
+    (shard.last_position, shard.read_pins) = (before[&SHARD].last_position, before[&SHARD].read_pins.clone());
     assert_eq!(after, before);
 }

@@ -187,5 +187,6 @@ fn describe(command: &ShardCommand) -> String {
         ShardCommand::Compact { inputs, floor, rows, .. } => {
             format!("compact {inputs:?} above {floor} to {rows} rows")
         }
+        ShardCommand::PinRead { timestamp, .. } => format!("pin a read at {timestamp}"),
     }
 }

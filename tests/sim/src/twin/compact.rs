@@ -15,8 +15,13 @@ impl TwinShard {
     }
 
     /// The last entry that concerned the shard.
-    pub fn now(&self) -> LogPosition {
-        self.now
+    pub fn at(&self) -> LogPosition {
+        self.at
+    }
+
+    /// The highest floor of a compaction that leaves every moment its rows (I18).
+    pub fn floor_max(&self) -> LogPosition {
+        self.pins.values().map(|(position, _)| *position).min().map_or(self.at, |oldest| oldest.min(self.at))
     }
 
     /// Whether a segment takes rows: nobody counts its rows for a compaction.
