@@ -228,8 +228,8 @@ impl Workload {
             let any = SegmentId(self.rng.below(9));
             inputs.extend((!twin.is_growing(any)).then_some(any));
         }
-        let floor =
-            LogPosition(if self.rng.chance(70) { twin.now().0 } else { self.rng.below(twin.now().0 + 1) });
+        let highest = twin.floor_max();
+        let floor = if self.rng.chance(70) { highest } else { LogPosition(self.rng.below(highest.0 + 1)) };
         let rows = twin.kept(&inputs, floor);
         ShardCommand::Compact { inputs, floor, rows, bytes: 100 }
     }
