@@ -85,8 +85,13 @@ class Node:
         return value("VmRSS"), value("RssAnon")
 
     def disk_mib(self):
-        files = (f for f in self.directory.rglob("*") if f.is_file())
-        return sum(f.stat().st_blocks * 512 for f in files) / 2**20
+        total = 0
+        for file in self.directory.rglob("*"):
+            try:
+                total += file.stat().st_blocks * 512 if file.is_file() else 0
+            except FileNotFoundError:
+                pass  # removed while we looked
+        return total / 2**20
 
     def stop(self, with_signal=signal.SIGTERM):
         if self.process and self.process.poll() is None:

@@ -144,8 +144,10 @@ def bad_reads():
     wrong(1100, "character 9", filter="number >")
     wrong("(1100|1700)", "nowhere", filter="nowhere > 1")
     wrong(1100, "number", filter='number > "a"')
-    for name in ["ignore_growing", "iterator", "search_iter_v2", "order_by_fields", "hints", "x"]:
+    for name in ["ignore_growing", "page_retain_order", "order_by_fields", "hints", "x"]:
         wrong(1100, name, extra={name: "True"})
+    wrong(1100, "iterator", extra={"search_iter_v2": "True", "search_iter_batch_size": "3"})
+    wrong(1100, "search_iter_batch_size", extra={"search_iter_v2": "True", "iterator": "True"})
     wrong(1100, "group_by_field", extra={"group_size": "2"})
     wrong(1100, "group_size", extra={"group_by_field": "id", "group_size": "-2"})
     wrong("(1100|1700)", "nowhere", extra={"group_by_field": "nowhere"})
@@ -159,7 +161,8 @@ def bad_reads():
     refused(stub.Query(query(NAME, "id >> ")), 1100, "character")
     refused(stub.Query(query(NAME, "")), 1100, "limit")
     refused(stub.Query(query(NAME, "id > 0", limit=16_385)), 1100, "16385", "16384")
-    refused(stub.Query(query(NAME, "id > 0", iterator="True")), 1100, "iterator")
+    refused(stub.Query(query(NAME, "id > 0", iterator="perhaps")), 1100, "iterator", "perhaps")
+    refused(stub.Query(query(NAME, "id > 0", limit=9, iterator="True", collection_id="1")), 1100, "collection_id")
     for expr, *words in [("", "filter"), ("id in [1", "character"), ("nowhere == 1", "nowhere")]:
         request = milvus_pb2.DeleteRequest(collection_name=NAME, expr=expr)
         refused(stub.Delete(request), "(1100|1700)", *words)

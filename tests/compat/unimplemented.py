@@ -1,4 +1,4 @@
-"""What is not served says so at once: other calls UNIMPLEMENTED, plain HTTP a code, iterators a clear error."""
+"""What is not served says so at once: other calls UNIMPLEMENTED, plain HTTP a code, the client's other features a clear error."""
 
 import http.client
 import json
@@ -105,8 +105,6 @@ def client_features():
     client.create_collection(NAME, dimension=4)
     client.insert(NAME, [{"id": i, "vector": [i, 1.0, 2.0, 3.0]} for i in range(10)])
     query = [[1.0, 1.0, 2.0, 3.0]]
-    fails("search_iterator", lambda: client.search_iterator(NAME, data=query, batch_size=2), "iter")
-    fails("query_iterator", lambda: client.query_iterator(NAME, filter="id > 0", batch_size=2).next(), "iterator")
     fails("group by several", lambda: client.search(NAME, data=query, group_by_fields=["id", "x"]), "group_by_fields")
     parts = [AnnSearchRequest(query, "vector", {}, limit=2)] * 2
     fails("hybrid_search", lambda: client.hybrid_search(NAME, parts, RRFRanker(), limit=2))
@@ -118,7 +116,7 @@ def client_features():
     fails("another database", lambda: MilvusClient(URI, db_name="nowhere").list_collections(), "nowhere")
     client.drop_collection(NAME)
     client.close()
-    step("iterators, grouping by several fields, hybrid, templates, partial update, aliases, databases fail clearly")
+    step("grouping by several fields, hybrid, templates, partial update, aliases, databases fail clearly")
 
 
 def deadline():

@@ -127,10 +127,18 @@ impl Database for Client {
     }
 
     async fn search(&self, call: Call, request: SearchRequest) -> Result<SearchReply> {
+        if let Moment::Of(_) = request.moment {
+            // It is behind us, and says nothing about the present.
+            return ask_near!(self, Kind::Read, call, search, request);
+        }
         ask_in_session!(self, call, search, request)
     }
 
     async fn query(&self, call: Call, request: QueryRequest) -> Result<QueryReply> {
+        if let Moment::Of(_) = request.moment {
+            // It is behind us, and says nothing about the present.
+            return ask_near!(self, Kind::Read, call, query, request);
+        }
         ask_in_session!(self, call, query, request)
     }
 

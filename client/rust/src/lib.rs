@@ -67,6 +67,7 @@
 //! |---|---|
 //! | `client`, `options` | who is this client, and how is it set up? |
 //! | `collection`, `rows`, `search` | how does a program say what it wants? |
+//! | `pages` | how does it get all of it, piece by piece? |
 //! | `database`, `aims` | which verbs are writes, and which nodes are they near to? |
 //! | `session` | what has this client written and read? |
 //! | `retry` | how does a call end? |
@@ -81,6 +82,7 @@ mod door;
 mod doors;
 mod map;
 mod options;
+mod pages;
 mod retry;
 mod rows;
 mod search;
@@ -89,6 +91,7 @@ mod session;
 pub use client::Client;
 pub use collection::Collection;
 pub use options::ClientBuilder;
+pub use pages::{QueryPages, SearchPages};
 pub use rows::Rows;
 pub use search::{Hit, Query, Search};
 /// The words shared with the server: schemas, rows, requests, errors.

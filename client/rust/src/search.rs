@@ -6,10 +6,10 @@ use vecraft_types::api::*;
 use vecraft_types::{ColumnData, Error, Metric, PrimaryKey, QueryVectors, Result};
 
 /// A search about to be sent. Limit 10, the session's consistency, no output fields unless said otherwise.
-#[must_use = "a search does nothing until run() or one() is awaited"]
+#[must_use = "a search does nothing until run(), one() or a page is awaited"]
 pub struct Search {
-    collection: Collection,
-    request: SearchRequest,
+    pub(crate) collection: Collection,
+    pub(crate) request: SearchRequest,
 }
 
 impl Search {
@@ -27,7 +27,9 @@ impl Search {
             params: Default::default(),
             output_fields: Vec::new(),
             group_by: None,
+            page: None,
             consistency: collection.client().session(),
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         Search { collection, request }
@@ -202,7 +204,7 @@ impl Hit {
 }
 
 /// Cuts a reply into hits. A reply whose parts do not fit together is the server's fault, never a panic here.
-fn hits(reply: SearchReply) -> Result<Vec<Vec<Hit>>> {
+pub(crate) fn hits(reply: SearchReply) -> Result<Vec<Vec<Hit>>> {
     let misfit = || Error::internal("the server's search reply does not fit together");
     if reply.counts.iter().sum::<usize>() != reply.scores.len() || reply.rows.batch.rows != reply.scores.len()
     {
@@ -224,10 +226,10 @@ fn hits(reply: SearchReply) -> Result<Vec<Vec<Hit>>> {
 }
 
 /// A query about to be sent.
-#[must_use = "a query does nothing until rows() is awaited"]
+#[must_use = "a query does nothing until rows() or a page is awaited"]
 pub struct Query {
-    collection: Collection,
-    request: QueryRequest,
+    pub(crate) collection: Collection,
+    pub(crate) request: QueryRequest,
 }
 
 impl Query {
@@ -240,6 +242,7 @@ impl Query {
             limit: None,
             offset: 0,
             consistency: collection.client().session(),
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         Query { collection, request }

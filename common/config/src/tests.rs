@@ -67,7 +67,7 @@ fn an_unknown_key_is_an_error_with_line_and_suggestion() {
             "line 5: data.segment_byte_max: unknown key, did you mean `segment_bytes_max`?",
             "line 6: data.level: unknown key, it belongs in [log]",
             "line 7: data.frobnicate: unknown key, there are: groups_per_node, segment_bytes_max, segment_age_max_s, \
-             chunk_bytes, checkpoint_bytes, checkpoint_interval_s, follower_log_bytes, fetch_bytes_per_s, memory_limit_bytes, inflight_bytes_max",
+             chunk_bytes, checkpoint_bytes, checkpoint_interval_s, compaction_bytes_max, compaction_deleted_percent, follower_log_bytes, fetch_bytes_per_s, memory_limit_bytes, inflight_bytes_max",
         ],
     );
     refused(

@@ -1,6 +1,6 @@
 //! What can go wrong here, by what the caller can do about it.
 
-use vecraft_types::{Code, FieldId, SegmentId};
+use vecraft_types::{Code, FieldId, LogPosition, SegmentId};
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -66,6 +66,20 @@ pub enum Error {
     /// The filter could not be evaluated: it was made for another schema.
     #[error("filter: {0}")]
     Filter(vecraft_types::Error),
+    /// More rows are equally near where a page ends than are taken into memory.
+    #[error("more than {rows_max} rows are equally near at the end of the page; a filter makes them fewer")]
+    TooManyAlike {
+        /// Rows taken at most.
+        rows_max: usize,
+    },
+    /// The view was to be turned back to a position that it has not come to.
+    #[error("the view is at position {position}, {wanted} is wanted")]
+    NotReached {
+        /// Position asked for.
+        wanted: LogPosition,
+        /// The view's own.
+        position: LogPosition,
+    },
     /// The caller gave up or its deadline passed; nothing was returned (P5).
     #[error("the read was cancelled")]
     Cancelled,
@@ -107,6 +121,8 @@ impl From<Error> for vecraft_types::Error {
             Error::Index(_) | Error::Schema(_) | Error::UnknownSegment(_) | Error::UnknownRow { .. } => {
                 Code::Internal
             }
+            Error::TooManyAlike { .. } => Code::ParameterTooLarge,
+            Error::NotReached { .. } => Code::NotReady,
             Error::Full { .. } => Code::RateLimited,
             Error::Field { .. } => Code::FieldNotFound,
             Error::Dimension { .. } => Code::InvalidParameter,

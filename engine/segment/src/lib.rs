@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | [`GrowingSegment`] | rows in memory; append and delete while readers read | data (apply) |
 //! | [`SealedSegment`], [`write_segment`], [`restore`] | one checksummed, mapped column file; indexes | data (seal, checkpoint, start) |
+//! | [`Compaction`] | one segment out of several, without rows that are gone | data (apply, checkpoint) |
 //! | [`Deletes`] | which row was deleted by which entry | both phases |
 //! | [`ShardView`], [`ViewRegistry`] | a shard at one applied position, and whether its files are whole | data publishes, query reads |
 //! | [`exec`] | search, scan, count, keys, fetch over a view | query, data (delete by filter) |
@@ -22,6 +23,7 @@
 
 mod block;
 mod buffer;
+mod compaction;
 mod damage;
 mod deletes;
 mod error;
@@ -36,6 +38,7 @@ mod values;
 mod view;
 
 pub use block::Block;
+pub use compaction::{Compaction, Input, Kept, Part};
 pub use deletes::{Deletes, SEGMENT_ROWS_MAX, decode_deletes, encode_deletes};
 pub use error::{Error, Result};
 pub use growing::{GrowingOptions, GrowingSegment};
@@ -46,4 +49,4 @@ pub use sealed::{
 };
 pub use segment::Segment;
 pub use values::{ColumnValues, Texts, Values};
-pub use view::{SegmentView, ShardView, ViewRegistry};
+pub use view::{Renamed, SegmentView, ShardView, ViewRegistry};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use vecraft_types::{Bitmap, DataType, GroupKey, Packed, PrimaryKey};
+use vecraft_types::{Bitmap, Column, ColumnData, DataType, GroupKey, Packed, PrimaryKey, StrColumn};
 
 /// One column of a [`crate::Block`]: `rows` values, null rows hold a placeholder.
 #[derive(Clone, Debug)]
@@ -14,6 +14,27 @@ pub struct ColumnValues<'a> {
 }
 
 impl<'a> ColumnValues<'a> {
+    /// A column of a batch, looked at in place.
+    pub fn of(column: &'a Column) -> ColumnValues<'a> {
+        let texts = |column: &'a StrColumn| Texts::new(column.ends(), column.text().as_bytes());
+        let values = match &column.data {
+            ColumnData::Bool(v) => Values::Bool(v),
+            ColumnData::Int8(v) => Values::Int8(v),
+            ColumnData::Int16(v) => Values::Int16(v),
+            ColumnData::Int32(v) => Values::Int32(v),
+            ColumnData::Int64(v) => Values::Int64(v),
+            ColumnData::Float(v) => Values::Float(v),
+            ColumnData::Double(v) => Values::Double(v),
+            ColumnData::VarChar(v) => Values::VarChar(texts(v)),
+            ColumnData::Json(v) => Values::Json(texts(v)),
+            ColumnData::FloatVector { dim, values } => Values::FloatVector { dim: *dim as usize, values },
+            ColumnData::PackedVector { kind, dim, bytes } => {
+                Values::PackedVector { kind: *kind, dim: *dim, bytes }
+            }
+        };
+        ColumnValues { values, validity: column.validity.as_ref().map(Cow::Borrowed) }
+    }
+
     /// True when the row's value is null.
     pub fn is_null(&self, row: usize) -> bool {
         self.validity.as_ref().is_some_and(|valid| !valid.get(row))

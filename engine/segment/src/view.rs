@@ -4,7 +4,7 @@
 //! answers the client. A reader that waited for the index and loads the view afterwards sees the write.
 
 use crate::damage::Damage;
-use crate::{Error, Result, Segment};
+use crate::{Compaction, Error, Result, SealedSegment, Segment};
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
@@ -18,6 +18,27 @@ pub struct SegmentView {
     pub segment: Segment,
     /// Rows inserted up to the view's position; later ones are not looked at.
     pub rows: u32,
+    /// Set when a compaction took the segment in whose output is not served yet: what its rows are called there.
+    pub renamed: Option<Renamed>,
+}
+
+/// The names of an input's rows in the output of its compaction: those that the log knows (I13).
+#[derive(Clone, Debug)]
+pub struct Renamed {
+    /// The compaction.
+    pub compaction: Arc<Compaction>,
+    /// Which of its parts the segment is.
+    pub part: usize,
+}
+
+impl SegmentView {
+    /// What the log calls a row of this segment; `None` when it is gone.
+    pub fn name(&self, row: u32) -> Option<(SegmentId, u32)> {
+        match &self.renamed {
+            None => Some((self.segment.id(), row)),
+            Some(Renamed { compaction, part }) => Some((compaction.id(), compaction.place(*part, row)?)),
+        }
+    }
 }
 
 /// A shard at one applied position. Whoever holds it keeps getting the same answers, whatever is appended,
@@ -34,6 +55,9 @@ pub struct ShardView {
     pub schema: Arc<CollectionSchema>,
     /// In order of segment id.
     pub segments: Vec<SegmentView>,
+    /// Outputs of compactions whose files are here and which are not read yet, because their indexes are not: until
+    /// then their inputs are in `segments`.
+    pub coming: Vec<Arc<SealedSegment>>,
 }
 
 impl ShardView {
@@ -45,10 +69,22 @@ impl ShardView {
         schema: Arc<CollectionSchema>,
         segments: impl IntoIterator<Item = Segment>,
     ) -> ShardView {
-        let picture = |segment: Segment| SegmentView { rows: segment.rows(), segment };
+        let picture = |segment: Segment| SegmentView { rows: segment.rows(), segment, renamed: None };
         let mut segments: Vec<SegmentView> = segments.into_iter().map(picture).collect();
         segments.sort_by_key(|view| view.segment.id());
-        ShardView { shard, position, timestamp, schema, segments }
+        ShardView { shard, position, timestamp, schema, segments, coming: Vec::new() }
+    }
+
+    /// Shows the inputs of a compaction whose output is not read yet, and the output if it is `coming`.
+    pub fn with(mut self, compaction: &Arc<Compaction>, coming: Option<Arc<SealedSegment>>) -> ShardView {
+        for (part, input) in compaction.parts().iter().enumerate() {
+            let segment = input.segment().clone();
+            let renamed = Some(Renamed { compaction: compaction.clone(), part });
+            self.segments.push(SegmentView { rows: segment.rows(), segment, renamed });
+        }
+        self.segments.sort_by_key(|view| view.segment.id());
+        self.coming.extend(coming);
+        self
     }
 
     /// The view of one segment.
@@ -57,16 +93,17 @@ impl ShardView {
         at.map(|at| &self.segments[at]).map_err(|_| Error::UnknownSegment(id))
     }
 
-    /// The same shard as it was at an earlier position (read timestamps, I18). Deletes up to the view's position
-    /// are looked at by position anyway; rows inserted later are left out here. The caller has checked the read
-    /// floor: compaction may have removed what older positions saw.
-    pub fn at(&self, position: LogPosition) -> Result<ShardView> {
-        let mut earlier = self.clone();
-        if position >= self.position {
-            return Ok(earlier);
+    /// The same shard as it was at the position of an earlier entry, which has this timestamp (I18). Deletes up to the
+    /// view's position are looked at by position anyway; rows inserted later are left out here. The caller knows that
+    /// nothing has dropped what was there.
+    ///
+    /// # Errors
+    /// [`Error::NotReached`] when the view has not come so far; damaged files.
+    pub fn at(&self, position: LogPosition, timestamp: Timestamp) -> Result<ShardView> {
+        if position > self.position {
+            return Err(Error::NotReached { wanted: position, position: self.position });
         }
-        earlier.position = position;
-        earlier.timestamp = Timestamp::ZERO;
+        let mut earlier = ShardView { position, timestamp, ..self.clone() };
         for view in &mut earlier.segments {
             let mut rows = 0;
             for block in view.segment.blocks(view.rows) {
@@ -75,7 +112,6 @@ impl ShardView {
                 let inserted = positions.partition_point(|at| *at <= position.0);
                 if inserted > 0 {
                     rows = block.first_row() + inserted as u32;
-                    earlier.timestamp = earlier.timestamp.max(Timestamp(block.timestamps()?[inserted - 1]));
                 }
                 if inserted < positions.len() {
                     break;
@@ -88,7 +124,8 @@ impl ShardView {
 
     /// Bytes of memory its segments use.
     pub fn bytes(&self) -> u64 {
-        self.segments.iter().map(|view| view.segment.bytes()).sum()
+        let coming = self.coming.iter().map(|segment| segment.bytes());
+        self.segments.iter().map(|view| view.segment.bytes()).chain(coming).sum()
     }
 }
 

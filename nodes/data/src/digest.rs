@@ -18,7 +18,7 @@ mod serve;
 pub use compare::compare;
 
 use crate::error::Result;
-use crate::replica::{GroupReplica, ShardReplica};
+use crate::replica::{Compacting, GroupReplica, ShardReplica};
 use std::collections::VecDeque;
 use vecraft_rpc::codec;
 use vecraft_rpc::services::GroupDigest;
@@ -100,6 +100,10 @@ pub(crate) fn outcome(position: LogPosition, reply: &ShardReply, effects: &[Effe
             Effect::Sealed { shard, segment } => encode(&(4u8, shard, segment))?,
             Effect::SegmentsDropped { shard, segments } => encode(&(5u8, shard, segments))?,
             Effect::BuildsChanged { shard } => encode(&(6u8, shard))?,
+            Effect::Compacted { shard, inputs, output, partition, floor, rows } => {
+                encode(&(7u8, shard, inputs, output, partition, floor, rows))?
+            }
+            Effect::ReadPinned { shard } => encode(&(8u8, shard))?,
         });
     }
     Ok(bytes)
@@ -135,6 +139,8 @@ impl GroupReplica {
         let of_shard = |shard: &ShardReplica| {
             let held = shard.segments.values();
             let live = held.map(|held| u64::from(held.segment.rows() - held.segment.deletes().count()));
+            let unread = shard.compacting.values().map(|output| &output.compaction);
+            let live = live.chain(unread.map(|one| u64::from(one.rows() - one.deletes().count())));
             (live.sum::<u64>(), shard.keys.len() as u64)
         };
         self.shards.values().map(of_shard).fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
@@ -148,6 +154,7 @@ impl GroupReplica {
             let sealed = state.segments.iter().filter(|(_, segment)| !segment.phase.is_growing());
             for (id, _) in sealed {
                 let file = held.segments.get(id).and_then(|held| held.file.as_ref());
+                let file = file.or_else(|| held.compacting.get(id).and_then(Compacting::manifest));
                 // A tail of the time before the seal is no column file.
                 let column = file.filter(|file| Some(file.rows) == state.segments.get(id).map(|s| s.rows));
                 let checksums = column.into_iter().flat_map(|file| &file.files).map(|file| file.checksum);

@@ -9,7 +9,7 @@
 //! Mapped files do not count. Over the limit inserts are refused and deletes are taken; an index that would not fit is
 //! not built, and searches scan. Nobody waits inside apply.
 
-use crate::replica::{GroupReplica, ShardReplica};
+use crate::replica::{Compacting, GroupReplica, ShardReplica};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vecraft_rpc::memory::Room;
@@ -116,9 +116,22 @@ impl GroupReplica {
                     Segment::Sealed(segment) => segment.deletes().bytes(),
                 })
                 .sum();
+            let inputs = |output: &Compacting| -> u64 {
+                let parts = output.compaction.parts().iter().map(|part| match part.segment() {
+                    Segment::Growing(segment) => segment.bytes(),
+                    Segment::Sealed(segment) => segment.deletes().bytes(),
+                });
+                output.compaction.bytes() + parts.sum::<u64>()
+            };
+            let rows = rows + shard.compacting.values().map(inputs).sum::<u64>();
             rows + shard.keys.bytes() as u64
         };
-        let windows = self.state.shards.values().map(|shard| shard.dedup.bytes() as u64).sum::<u64>();
+        let windows = self
+            .state
+            .shards
+            .values()
+            .map(|shard| (shard.dedup.bytes() + shard.read_pins.bytes()) as u64)
+            .sum::<u64>();
         self.shards.values().map(of_shard).sum::<u64>() + windows
     }
 

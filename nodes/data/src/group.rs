@@ -25,7 +25,7 @@ pub struct DataGroup {
     pub(crate) machine: Arc<Mutex<DataMachine>>,
     pub(crate) pressure: Arc<Pressure>,
     pub(crate) clock: Arc<dyn Clock>,
-    disk: Arc<dyn Disk>,
+    pub(crate) disk: Arc<dyn Disk>,
     kv: Arc<dyn Kv>,
     pub(crate) io: IoPool,
     pub(crate) segments_changed: Arc<Notify>,
@@ -265,6 +265,10 @@ pub(crate) fn refused(shard: ShardId, refusal: Refusal) -> vecraft_types::Error 
         Refusal::IndexInForce(build) => {
             Error::internal(format!("index {} has version {} of its file", build.index, build.version))
         }
+        Refusal::NotCompactable => Error::internal("the segments cannot be compacted".to_owned()),
         Refusal::NotSealed => Error::internal("the segment vanished or takes rows".to_owned()),
+        Refusal::TimePassed { last } => {
+            Error::internal(format!("a moment to be pinned has passed, the group's time is {last}"))
+        }
     }
 }

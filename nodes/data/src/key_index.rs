@@ -39,6 +39,21 @@ impl Rows {
 }
 
 impl MemoryKeyIndex {
+    /// Gives rows other names: those for which `name` knows one. Looks at every row.
+    pub fn rename(&mut self, name: &mut dyn FnMut(&RowRef) -> Option<RowRef>) {
+        let mut renamed = |row: &mut RowRef| {
+            if let Some(new) = name(row) {
+                *row = new;
+            }
+        };
+        for rows in self.keys.values_mut() {
+            match rows {
+                Rows::One(row) => renamed(row),
+                Rows::Many(rows) => rows.iter_mut().for_each(&mut renamed),
+            }
+        }
+    }
+
     /// Approximate bytes in memory, for the memory governor (I21).
     pub fn bytes(&self) -> usize {
         self.keys.capacity() * (size_of::<PrimaryKey>() + size_of::<Rows>() + 1)
@@ -72,10 +87,14 @@ impl KeyIndex for MemoryKeyIndex {
             }
             Some(rows) => {
                 self.list_bytes -= rows.list_bytes();
-                match rows {
-                    Rows::Many(rows) => rows.push(row),
-                    Rows::One(first) => *rows = Rows::Many(vec![*first, row]),
-                }
+                let mut list = match std::mem::replace(rows, Rows::Many(Vec::new())) {
+                    Rows::Many(list) => list,
+                    Rows::One(first) => vec![first],
+                };
+                // Oldest first, also when a restart reads a compacted segment after others with newer rows.
+                let is_older = |other: &RowRef| (other.position, other.row) <= (row.position, row.row);
+                list.insert(list.partition_point(is_older), row);
+                *rows = Rows::Many(list);
                 self.list_bytes += rows.list_bytes();
             }
         }

@@ -33,6 +33,7 @@
 mod ages;
 mod checkpoint;
 mod clean_up;
+mod compaction;
 mod digest;
 mod error;
 mod failures;
@@ -61,6 +62,7 @@ pub use checkpoint::{
     write as write_checkpoint,
 };
 pub use clean_up::clean_up;
+pub use compaction::CompactionPolicy;
 pub use digest::compare as compare_replicas;
 pub use error::{Error, Result};
 pub use failures::{FailedEntry, Failures, failed_entry, skip_entry};

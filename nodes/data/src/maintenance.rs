@@ -1,6 +1,7 @@
-//! What a group does by itself: seal large segments, write checkpoints. Sleeps until something is applied (P11).
+//! What a group does by itself: seal large segments, write checkpoints, compact. Sleeps until something is applied (P11).
 
 use crate::ages::Ages;
+use crate::compaction::CompactionPolicy;
 use crate::error::Result;
 use crate::governor::Governor;
 use crate::group::DataGroup;
@@ -24,6 +25,8 @@ pub struct MaintenancePolicy {
     pub checkpoint_bytes: u64,
     /// A checkpoint is due when the oldest entry that is only in the log is this old (I8).
     pub checkpoint_interval: Duration,
+    /// Which segments become one.
+    pub compaction: CompactionPolicy,
 }
 
 /// The first checkpoint of a process's life is due with this much in the log only, what the start replayed included.
@@ -36,6 +39,8 @@ const FIRST_BYTES: u64 = 16 << 20;
 const PAUSE: Duration = Duration::from_millis(100);
 /// After a checkpoint or seal that failed (a full disk): the log holds everything meanwhile.
 const RETRY: Duration = Duration::from_secs(5);
+/// Between two looks for something to compact, while something is applied: deletes alone seldom make a checkpoint due.
+const COMPACT_EVERY: Duration = Duration::from_secs(5);
 const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Runs until shutdown.
@@ -53,11 +58,14 @@ pub async fn maintain(
         tokio::select! {
             () = group.pressure.applied.notified() => {}
             () = older(&group, &policy) => {}
+            () = compact::changed_over(&group) => {}
         }
     };
     while shutdown.unless_triggered(something()).await.is_some() {
         let due_by_age = tokio::time::sleep(policy.checkpoint_interval);
         tokio::pin!(due_by_age);
+        let look = tokio::time::sleep(COMPACT_EVERY);
+        tokio::pin!(look);
         let mut wants_file = false;
         // Something is only in the log: watch until a checkpoint has it.
         loop {
@@ -65,6 +73,10 @@ pub async fn maintain(
             wants_file |= seal(&group, large).await;
             let old = ages(&group, &policy).due;
             wants_file |= seal(&group, old).await;
+            if look.is_elapsed() {
+                wants_file |= compact::compact(&group, &policy.compaction).await;
+                look.set(tokio::time::sleep(COMPACT_EVERY));
+            }
             wants_file |= relieve(&group, governor.share()).await;
             wants_file |= {
                 let replica = &group.machine.lock().replica;
@@ -79,6 +91,11 @@ pub async fn maintain(
                 match group.checkpoint().await {
                     Ok(()) => {
                         is_first = false;
+                        // One after another: the next is looked for when this one's file is here.
+                        if compact::compact(&group, &policy.compaction).await {
+                            wants_file = true;
+                            continue;
+                        }
                         break;
                     }
                     Err(error @ crate::Error::Broken(_)) => return Err(error),
@@ -95,7 +112,9 @@ pub async fn maintain(
                 tokio::select! {
                     () = group.pressure.applied.notified() => tokio::time::sleep(PAUSE).await,
                     () = &mut due_by_age => {}
+                    () = &mut look => {}
                     () = older(&group, &policy) => {}
+                    () = compact::changed_over(&group) => {}
                 }
             };
             if shutdown.unless_triggered(wake).await.is_none() {
@@ -168,5 +187,8 @@ async fn seal(group: &DataGroup, due: Vec<(ShardId, SegmentId)>) -> bool {
     is_sealed
 }
 
+mod compact;
+#[cfg(test)]
+pub(crate) use compact::figures_of;
 #[cfg(test)]
 mod tests;

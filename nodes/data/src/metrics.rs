@@ -5,6 +5,7 @@
 use crate::group::DataGroup;
 use crate::node::DataNode;
 use crate::replica::GroupReplica;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use vecraft_raft_host::{CopyFigures, Heard, Part};
 use vecraft_segment::{SealedSegment, Segment};
@@ -39,6 +40,8 @@ pub struct DataFigures {
     pub groups: Vec<GroupFigures>,
     /// Groups out of service here (I24).
     pub outages: u64,
+    /// Outputs of compactions that the log decided and readers do not see yet.
+    pub compacting: u64,
     /// How often a replica left service here since the start.
     pub left_service: u64,
     /// Replicas elsewhere that differ from the majority of their group (I22).
@@ -125,6 +128,9 @@ impl DataNode {
         };
         for view in self.views.list() {
             figures.shards += 1;
+            let outputs =
+                view.segments.iter().filter_map(|shown| Some(shown.renamed.as_ref()?.compaction.id()));
+            figures.compacting += outputs.collect::<BTreeSet<_>>().len() as u64;
             for shown in &view.segments {
                 match &shown.segment {
                     Segment::Growing(_) => figures.growing.add(&shown.segment),
@@ -170,7 +176,6 @@ impl DataGroup {
 impl GroupReplica {
     /// Bytes of the files that the newest checkpoint names.
     pub(crate) fn file_bytes(&self) -> u64 {
-        let held = self.shards.values().flat_map(|shard| shard.segments.values());
-        held.filter_map(|held| held.file.as_ref()).flat_map(|file| &file.files).map(|file| file.bytes).sum()
+        self.manifests().flat_map(|file| &file.files).map(|file| file.bytes).sum()
     }
 }

@@ -12,13 +12,16 @@ use crate::snapshot::pins::Pins;
 use crate::snapshot::wanted::Fetched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use vecraft_segment::{GrowingOptions, Segment, ViewRegistry};
-use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply};
-use vecraft_types::{GroupId, LogPosition, SegmentId, ShardId};
+use vecraft_segment::{GrowingOptions, Segment, SegmentManifest, ViewRegistry};
+use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply, Unreadable};
+use vecraft_types::{GroupId, LogPosition, PartitionId, SegmentId, ShardId, Timestamp};
 
+mod compacting;
 mod routes;
 mod shard;
 
+pub(crate) use compacting::Compacting;
+use compacting::Decided;
 pub use routes::Routes;
 use shard::append;
 pub(crate) use shard::{Held, ShardReplica};
@@ -135,11 +138,19 @@ impl GroupReplica {
             // Serving goes on from the growing segment until its file is durable (I13).
             Effect::Sealed { .. } => {}
             Effect::BuildsChanged { .. } => self.is_index_work_due = true,
+            // The view that is published for it says that this replica has come so far (I18).
+            Effect::ReadPinned { .. } => {}
             Effect::SegmentsDropped { shard, segments } => {
                 self.is_index_work_due = true;
                 let shard = self.shard(shard)?;
-                let gone: Vec<Held> = segments.iter().filter_map(|id| shard.segments.remove(id)).collect();
-                self.vanished.extend(gone.into_iter().filter_map(|held| held.file).flat_map(paths));
+                let held = segments.iter().filter_map(|id| shard.segments.remove(id)?.file);
+                let mut gone: Vec<SegmentManifest> = held.collect();
+                let unread = segments.iter().filter_map(|id| shard.compacting.remove(id)?.file);
+                gone.extend(unread.map(|(manifest, _)| manifest));
+                self.vanished.extend(gone.into_iter().flat_map(paths));
+            }
+            Effect::Compacted { shard, inputs, output, partition, floor, rows } => {
+                self.compacted(shard, Decided { inputs, output, partition, floor, rows })?;
             }
         }
         Ok(())
@@ -176,16 +187,32 @@ impl GroupReplica {
         }
     }
 
+    /// What the newest checkpoint names of the segments here.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = &SegmentManifest> {
+        let held = self.shards.values().flat_map(|shard| shard.segments.values());
+        let unread = self.shards.values().flat_map(|shard| shard.compacting.values());
+        held.filter_map(|held| held.file.as_ref()).chain(unread.filter_map(Compacting::manifest))
+    }
+
     /// The files of the segments here.
     pub(crate) fn named_files(&self) -> BTreeSet<String> {
-        let held = self.shards.values().flat_map(|shard| shard.segments.values());
-        let manifests = held.filter_map(|held| held.file.as_ref());
-        manifests.flat_map(|manifest| manifest.files.iter().map(|file| file.path.clone())).collect()
+        self.manifests().flat_map(|manifest| manifest.files.iter().map(|file| file.path.clone())).collect()
     }
 
     /// The position of the last entry applied.
     pub fn applied(&self) -> LogPosition {
         self.applied
+    }
+
+    /// The position that a moment of a shard means (I18), for a read of these partitions (empty: of all); none when the shard
+    /// is not here.
+    pub fn pinned(
+        &self,
+        shard: ShardId,
+        at: Timestamp,
+        partitions: &[PartitionId],
+    ) -> Option<std::result::Result<LogPosition, Unreadable>> {
+        Some(self.state.shards.get(&shard)?.read_pins.position(at, partitions))
     }
 
     /// The shards here.
@@ -201,10 +228,10 @@ impl GroupReplica {
     /// True when a sealed segment has no file yet: whoever proposed the seal, each replica writes its own.
     pub fn lacks_files(&self) -> bool {
         self.state.shards.iter().any(|(id, state)| {
-            let held = self.shards.get(id).map(|shard| &shard.segments);
-            let is_in_memory = |id| {
-                held.and_then(|held| held.get(id))
-                    .is_some_and(|held| matches!(held.segment, Segment::Growing(_)))
+            let Some(shard) = self.shards.get(id) else { return false };
+            let is_in_memory = |id| match (shard.segments.get(id), shard.compacting.get(id)) {
+                (Some(held), _) => matches!(held.segment, Segment::Growing(_)),
+                (None, output) => output.is_some_and(|output| output.file.is_none()),
             };
             state.segments.iter().any(|(id, segment)| !segment.phase.is_growing() && is_in_memory(id))
         })

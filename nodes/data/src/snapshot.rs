@@ -35,6 +35,7 @@ mod throttle;
 pub(crate) mod wanted;
 mod whole;
 
+pub(crate) use fetch::room_for;
 pub use files::DiskFiles;
 pub use throttle::Throttle;
 pub use wanted::{fetched_until, forget_fetch, wanted_files};

@@ -51,7 +51,9 @@ impl StoppedShards {
             | ShardCommand::DeleteVersions { .. }
             | ShardCommand::Seal { .. }
             | ShardCommand::IndexReady { .. }
-            | ShardCommand::IndexDropped { .. } => {}
+            | ShardCommand::IndexDropped { .. }
+            | ShardCommand::Compact { .. }
+            | ShardCommand::PinRead { .. } => {}
         }
     }
 

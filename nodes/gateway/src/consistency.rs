@@ -12,6 +12,11 @@ const BOUNDED_MS: u64 = 5_000;
 const EVENTUALLY: u64 = 1;
 const BOUNDED: u64 = 2;
 
+/// Whether a guarantee timestamp is a point in time.
+pub(crate) fn is_moment(guarantee: u64) -> bool {
+    guarantee > BOUNDED
+}
+
 /// The freshness fields of a search or query.
 pub(crate) struct Wanted {
     /// 0 Strong, 1 Session, 2 Bounded, 3 Eventually, 4 Customized.
@@ -52,7 +57,7 @@ impl Wanted {
     /// # Errors
     /// An unknown level.
     pub fn resolve(&self, default_level: i32) -> Result<Consistency> {
-        let since = Timestamp(if self.guarantee > BOUNDED { self.guarantee } else { 0 });
+        let since = Timestamp(if is_moment(self.guarantee) { self.guarantee } else { 0 });
         let at_least =
             if since == Timestamp::ZERO { Consistency::Eventually } else { Consistency::Session(since) };
         let level = if self.use_default { default_level } else { self.level };

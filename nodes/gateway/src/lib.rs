@@ -18,6 +18,7 @@ mod consistency;
 mod dml;
 mod flush;
 mod index;
+mod iterator;
 mod load;
 mod options;
 mod params;

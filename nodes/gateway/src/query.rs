@@ -3,6 +3,7 @@
 use crate::call::Context;
 use crate::columns;
 use crate::consistency::Wanted;
+use crate::iterator::Said;
 use crate::params::{Params, refuse};
 use crate::proto::milvus as pb;
 use vecraft_types::api::{NamedRows, QueryRequest};
@@ -24,13 +25,13 @@ pub(crate) async fn query(cx: Context, request: pb::QueryRequest) -> Result<pb::
     ])
     .map_err(in_collection)?;
     let params = Params::new("query parameter", request.query_params)?;
-    let (limit, offset) = page(params).map_err(in_collection)?;
+    let Page { limit, offset, said } = page(params).map_err(in_collection)?;
     let wanted = Wanted {
         level: request.consistency_level,
         use_default: request.use_default_consistency,
         guarantee: request.guarantee_timestamp,
     };
-    let (found, consistency) = wanted.of_collection(&cx, &name).await?;
+    let (found, consistency, moment) = said.of_collection(&cx, &name, &wanted).await?;
     let query = QueryRequest {
         collection: request.collection_name,
         partitions: request.partition_names,
@@ -39,6 +40,7 @@ pub(crate) async fn query(cx: Context, request: pb::QueryRequest) -> Result<pb::
         limit,
         offset,
         consistency,
+        moment,
         seen: Vec::new(),
     };
     let reply = cx.db.query(cx.call, query).await?;
@@ -62,15 +64,32 @@ pub(crate) async fn query(cx: Context, request: pb::QueryRequest) -> Result<pb::
     })
 }
 
-/// Limit and offset; `-1` means no limit.
-fn page(mut params: Params) -> Result<(Option<usize>, usize)> {
-    params.refuse_if_on(&["ignore_growing", "iterator", "reduce_stop_for_best"])?;
+/// Which of the matching rows are wanted.
+struct Page {
+    limit: Option<usize>,
+    offset: usize,
+    said: Said,
+}
+
+/// Reads the parameters; a limit of `-1` means none.
+fn page(mut params: Params) -> Result<Page> {
+    let said = Said::read(&mut params)?;
+    if said.is_iterator {
+        // Whether Milvus may leave out what is not the best: every page here is.
+        params.switch("reduce_stop_for_best")?;
+    }
+    params.refuse_if_on(&["ignore_growing", "reduce_stop_for_best"])?;
     let limit = params.integer("limit")?.filter(|limit| *limit != -1);
     let offset = params.integer("offset")?.unwrap_or(0);
     params.finish()?;
     match limit {
-        Some(limit) => window(limit, offset).map(|(limit, offset)| (Some(limit), offset)),
-        None if (0..TOPK_MAX as i64).contains(&offset) => Ok((None, offset as usize)),
+        Some(limit) => {
+            let (limit, offset) = window(limit, offset)?;
+            Ok(Page { limit: Some(limit), offset, said })
+        }
+        None if (0..TOPK_MAX as i64).contains(&offset) => {
+            Ok(Page { limit: None, offset: offset as usize, said })
+        }
         None => Err(Error::invalid(format!("offset is {offset}, allowed is 0 to {}", TOPK_MAX - 1))),
     }
 }

@@ -3,6 +3,7 @@
 use crate::call::Context;
 use crate::consistency::Wanted;
 use crate::index::metric;
+use crate::iterator::{self, Pages, Said};
 use crate::params::{Params, refuse};
 use crate::proto::milvus as pb;
 use crate::proto::schema::SearchResultData;
@@ -27,7 +28,7 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
         use_default: request.use_default_consistency,
         guarantee: request.guarantee_timestamp,
     };
-    let (found, consistency) = wanted.of_collection(&cx, &name).await?;
+    let (found, consistency, moment) = options.said.of_collection(&cx, &name, &wanted).await?;
     let search = SearchRequest {
         collection: request.collection_name,
         partitions: request.partition_names,
@@ -41,7 +42,9 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
         params: std::mem::take(&mut options.params),
         output_fields: request.output_fields,
         group_by: options.group_by.clone(),
+        page: options.pages.map(|pages| pages.page),
         consistency,
+        moment,
         seen: Vec::new(),
     };
     let reply = cx.db.search(cx.call, search).await?;
@@ -81,6 +84,8 @@ pub(crate) struct Options {
     pub group_by: Option<GroupBy>,
     pub round_decimal: Option<i32>,
     pub params: BTreeMap<String, String>,
+    pub said: Said,
+    pub pages: Option<Pages>,
 }
 
 impl Options {
@@ -96,7 +101,7 @@ impl Options {
                 given.add(key.to_owned(), value)?;
             }
         }
-        for key in SWITCHES.iter().chain(FEATURES).chain(GROUPS) {
+        for key in SWITCHES.iter().chain(FEATURES).chain(GROUPS).chain(iterator::WORDS) {
             if let Some(value) = params.remove(*key) {
                 given.add((*key).to_owned(), value)?;
             }
@@ -107,6 +112,8 @@ impl Options {
             }
         }
         given.refuse_if_on(SWITCHES)?;
+        let mut said = Said::read(&mut given)?;
+        let pages = said.pages(&mut given)?;
         let topk = match (given.integer("topk")?, given.integer("limit")?) {
             (Some(topk), Some(limit)) if topk != limit => {
                 return Err(Error::invalid(format!(
@@ -115,6 +122,7 @@ impl Options {
             }
             (topk, limit) => topk.or(limit),
         };
+        let topk = pages.map(|pages| pages.limit).or(topk);
         let topk = topk.ok_or_else(|| Error::invalid("search parameter \"topk\" (limit) is missing"))?;
         let (limit, offset) = query::window(topk, given.integer("offset")?.unwrap_or(0))?;
         let round_decimal = match given.integer("round_decimal")? {
@@ -125,11 +133,14 @@ impl Options {
             }
         };
         let group_by = group_by(&mut given)?;
+        if said.is_iterator && group_by.is_some() {
+            return Err(Error::invalid("a search iterator cannot group (group_by_field)"));
+        }
         let metric = given.take("metric_type").map(|name| metric(&name)).transpose()?;
         let field = given.take("anns_field").unwrap_or_default();
         given.forget_empty(FEATURES);
         given.finish()?;
-        Ok(Options { field, metric, limit, offset, group_by, round_decimal, params })
+        Ok(Options { field, metric, limit, offset, group_by, round_decimal, params, said, pages })
     }
 }
 
@@ -161,14 +172,7 @@ fn group_by(given: &mut Params) -> Result<Option<GroupBy>> {
 }
 
 /// Switches of features that are not built; off is accepted.
-const SWITCHES: &[&str] = &[
-    "ignore_growing",
-    "iterator",
-    "search_iter_v2",
-    "page_retain_order",
-    "strict_cast",
-    "reduce_stop_for_best",
-];
+const SWITCHES: &[&str] = &["ignore_growing", "page_retain_order", "strict_cast", "reduce_stop_for_best"];
 
 /// Bounds of a range, which clients write beside the index's parameters or among them.
 const RANGE: &[&str] = &["radius", "range_filter"];
@@ -186,6 +190,7 @@ fn results(
     options: &Options,
     collection_name: String,
 ) -> Result<pb::SearchResults> {
+    let search_iterator_v2_results = options.pages.map(|pages| pages.ended(&reply));
     let keys = reply.rows.column(&reply.primary_field).and_then(|column| columns::ids(&column.data));
     let keys = keys.ok_or_else(|| Error::internal("a search came back without keys"))?;
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
@@ -208,6 +213,7 @@ fn results(
         topks: reply.counts.into_iter().map(count).collect(),
         output_fields,
         group_by_field_value,
+        search_iterator_v2_results,
         primary_field_name: reply.primary_field,
     };
     Ok(pb::SearchResults {

@@ -3,7 +3,9 @@
 use crate::node::IndexNode;
 use async_trait::async_trait;
 use std::sync::Arc;
-use vecraft_rpc::services::{CatalogueWriter, DropTarget, ShardStats, ShardWrite, ShardWriter, ShardWritten};
+use vecraft_rpc::services::{
+    CatalogueWriter, DropTarget, PinReply, ShardPin, ShardStats, ShardWrite, ShardWriter, ShardWritten,
+};
 use vecraft_types::api::{CreateCollection, CreateIndex, SetLoaded};
 use vecraft_types::{CollectionId, RequestId, Result, ShardId};
 
@@ -25,6 +27,10 @@ impl IndexedWriter {
 impl ShardWriter for IndexedWriter {
     async fn write(&self, write: ShardWrite) -> Result<ShardWritten> {
         self.data.write(write).await
+    }
+
+    async fn pin(&self, pin: ShardPin) -> Result<PinReply> {
+        self.data.pin(pin).await
     }
 
     async fn flush(&self, shard: ShardId) -> Result<ShardStats> {

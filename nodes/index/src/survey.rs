@@ -90,6 +90,7 @@ impl IndexNode {
         let mut wanted: BTreeMap<CollectionId, Vec<WantedIndex>> = BTreeMap::new();
         let mut sealed = Vec::new();
         let mut segments = BTreeMap::new();
+        let mut leaving = BTreeSet::new();
         self.forget_lost_elsewhere();
         let mut here = self.here();
         let mut logs = Logs::default();
@@ -99,8 +100,19 @@ impl IndexNode {
         for view in self.views.list() {
             let shard = view.shard;
             let known = sealed.len();
-            for shown in &view.segments {
-                let Segment::Sealed(segment) = &shown.segment else { continue };
+            // The log knows the outputs of compactions, not their inputs that are still read.
+            leaving.extend(
+                view.segments
+                    .iter()
+                    .filter(|shown| shown.renamed.is_some())
+                    .map(|shown| (shard, shown.segment.id())),
+            );
+            let shown = view.segments.iter().filter(|shown| shown.renamed.is_none());
+            let read = shown.filter_map(|shown| match &shown.segment {
+                Segment::Sealed(segment) => Some(segment),
+                Segment::Growing(_) => None,
+            });
+            for segment in read.chain(&view.coming) {
                 let Some(file) = segment.manifest().files.first() else { continue };
                 let (id, rows) = (segment.id(), segment.rows());
                 sealed.push(SealedHere { shard, segment: id, rows, checksum: file.checksum });
@@ -120,6 +132,12 @@ impl IndexNode {
         let Logs { named, silent, .. } = logs;
         sealed.retain(|segment| !silent.contains(&segment.shard));
         here.retain(|target, _| !silent.contains(&target.shard));
+        // Readers keep the indexes of inputs until they see the output, unless nobody wants those any more.
+        let is_wanted = |target: &IndexTarget| {
+            let wanted = wanted.get(&target.shard.collection);
+            wanted.is_none_or(|wanted| wanted.iter().any(|index| index.index == target.index))
+        };
+        here.retain(|target, _| !leaving.contains(&(target.shard, target.segment)) || !is_wanted(target));
         let column_files = sealed.iter().map(|one| ((one.shard, one.segment), one.checksum)).collect();
         let plan = {
             let mut state = self.state.lock();

@@ -18,6 +18,7 @@
 //! | `rows` | are these rows of the schema, and which shard owns each? |
 //! | `lanes` | how are pieces written, retried, and reported when some fail? (I10, I20) |
 //! | `names`, `output`, `filter` | what do names, output fields and filters mean? |
+//! | `tasks/moments` | which moment does a read show? (I18) |
 //! | `merge` | how do shards' answers become one? |
 //! | [`routing`] | which node answers? |
 //! | `deadline`, `admission`, `ids` | how long, how much at once, which ids? |

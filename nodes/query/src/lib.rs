@@ -13,6 +13,9 @@
 //! | [`Drain`] | refuses new reads, answers once those under way ended |
 //! | [`Report`] | says how many reads are under way, were refused, and which shards are out of service |
 //!
+//! A read of a pinned moment (I18) waits until this replica has come to it, asks the data role for the position that it
+//! means, and turns the view back. That a moment was never pinned is believed only behind a read index.
+//!
 //! What holds at all times: a view is loaded after the barrier, never before (I15); an answer covers the whole view
 //! or is an error (P5); memory for an answer is taken before the answer is gathered (I21); a shard with a damaged file
 //! answers no more as long as its view shows that file (I24); work nobody waits for (caller gone, deadline passed) ends

@@ -14,7 +14,7 @@ use vecraft_runtime::pools::{Cancelled, CpuPool};
 use vecraft_segment::{ShardView, ViewRegistry};
 use vecraft_types::api::Consistency;
 use vecraft_types::limits::REPLY_BYTES_MAX;
-use vecraft_types::{Code, Error, Result, ShardId};
+use vecraft_types::{Code, Error, PartitionId, Result, ShardId, Timestamp};
 
 /// Options of the query role, checked by `vecraft-config` before they come here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,16 @@ pub struct QueryParts {
     pub config: QueryConfig,
 }
 
+/// Which view a read wants, and until when.
+struct Wish<'a> {
+    shard: ShardId,
+    partitions: &'a [PartitionId],
+    consistency: Consistency,
+    /// A pinned moment instead of the present (I18).
+    at: Option<Timestamp>,
+    deadline_ms: u64,
+}
+
 /// Serves [`ShardReader`]; see the crate's page. Shared as `Arc<QueryNode>`.
 pub struct QueryNode {
     views: Arc<ViewRegistry>,
@@ -97,24 +107,32 @@ impl QueryNode {
         &self.gate
     }
 
-    /// Waits for the barrier, loads the view, runs `work` on the CPU pool. What `work` takes of the room is given back when
+    /// Waits for the barrier, loads the view, turns it back when an earlier moment is wanted, runs `work` on the CPU pool. What `work` takes of the room is given back when
     /// the answer is.
-    async fn read<T, F>(
-        &self,
-        shard: ShardId,
-        consistency: Consistency,
-        deadline_ms: u64,
-        work: F,
-    ) -> Result<T>
+    async fn read<T, F>(&self, wish: Wish<'_>, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&ShardView, &Watch, &mut AnswerRoom) -> vecraft_segment::Result<Result<T>> + Send + 'static,
     {
         let place = self.gate.enter()?;
-        let wanted = Wanted::new(&self.clock, deadline_ms);
+        let Wish { shard, at, partitions, .. } = wish;
+        // A replica that has come to the moment knows it (I18).
+        let consistency = at.map_or(wish.consistency, Consistency::Session);
+        let wanted = Wanted::new(&self.clock, wish.deadline_ms);
         // Asked first: a shard that is not here has no barrier that could end.
         self.view(shard)?;
         wanted.run(self.barrier.wait(shard, consistency, wanted.left_ms())).await?;
+        let position = match at {
+            None => None,
+            Some(at) => match self.barrier.pinned(shard, at, partitions) {
+                Ok(position) => Some(position),
+                // The view's time is the group's: the moment may have been committed and not have come here.
+                Err(_) => {
+                    wanted.run(self.barrier.wait(shard, Consistency::Strong, wanted.left_ms())).await?;
+                    Some(self.barrier.pinned(shard, at, partitions)?)
+                }
+            },
+        };
         // I15: loaded after the wait, or it might be the view before it.
         let view = self.view(shard)?;
         let watch = wanted.watch();
@@ -122,7 +140,10 @@ impl QueryNode {
         let mut room = self.answers.room();
         let job = move || {
             let (_place, _running) = (place, runner.begin());
-            let answer = work(&view, &watch, &mut room);
+            let answer = match position.zip(at) {
+                None => work(&view, &watch, &mut room),
+                Some((position, at)) => view.at(position, at).and_then(|view| work(&view, &watch, &mut room)),
+            };
             (answer, room)
         };
         let answer = async {
@@ -161,18 +182,32 @@ impl QueryNode {
 impl ShardReader for QueryNode {
     async fn search(&self, asked: ShardSearch) -> Result<ShardHits> {
         let (shard, hits_max) = (asked.shard, self.config.hits_max);
-        let (level, deadline_ms) = (asked.consistency, asked.deadline_ms);
+        let partitions = asked.partitions.clone();
+        let wish = Wish {
+            shard,
+            partitions: &partitions,
+            consistency: asked.consistency,
+            at: asked.at,
+            deadline_ms: asked.deadline_ms,
+        };
         let work = move |view: &ShardView, watch: &Watch, room: &mut AnswerRoom| {
             search::run(view, &asked, hits_max, watch, room)
         };
-        self.read(shard, level, deadline_ms, work).await.map_err(|error| error.with("shard", shard))
+        self.read(wish, work).await.map_err(|error| error.with("shard", shard))
     }
 
     async fn query(&self, asked: ShardQuery) -> Result<ShardRows> {
-        let (shard, level, deadline_ms) = (asked.shard, asked.consistency, asked.deadline_ms);
+        let (shard, partitions) = (asked.shard, asked.partitions.clone());
+        let wish = Wish {
+            shard,
+            partitions: &partitions,
+            consistency: asked.consistency,
+            at: asked.at,
+            deadline_ms: asked.deadline_ms,
+        };
         let work = move |view: &ShardView, watch: &Watch, room: &mut AnswerRoom| {
             query::run(view, &asked, watch, room)
         };
-        self.read(shard, level, deadline_ms, work).await.map_err(|error| error.with("shard", shard))
+        self.read(wish, work).await.map_err(|error| error.with("shard", shard))
     }
 }

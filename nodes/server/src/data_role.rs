@@ -26,8 +26,8 @@ use tokio::sync::Notify;
 use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_data::{
-    DataGroup, DataMachine, DataNode, Failures, MaintenancePolicy, Pressure, Routes, Source, Space,
-    Surroundings, Throttle, WriteLimits, checkpointed_shards, maintain, remove_strays,
+    CompactionPolicy, DataGroup, DataMachine, DataNode, Failures, MaintenancePolicy, Pressure, Routes,
+    Source, Space, Surroundings, Throttle, WriteLimits, checkpointed_shards, maintain, remove_strays,
 };
 use vecraft_log_store::{LogHealth, NodeLog};
 use vecraft_raft_host::{Birth, GroupSpec, Host, Mark};
@@ -114,6 +114,11 @@ pub async fn start(
             seal_rows_min: config.index.autoindex_flat_rows_max as u32,
             checkpoint_bytes: config.data.checkpoint_bytes,
             checkpoint_interval: config.data.checkpoint_interval(),
+            compaction: CompactionPolicy {
+                bytes_max: config.data.compaction_bytes_max,
+                deleted_percent: config.data.compaction_deleted_percent as u32,
+                ..CompactionPolicy::default()
+            },
         },
         catalogue: Arc::new(metastore.clone()),
     });

@@ -16,6 +16,8 @@ pub enum Fault {
     OtherVector,
     /// Rows of a dropped partition stay.
     KeepPartition,
+    /// Pages of an iterator are asked of the present, from then on.
+    ForgetMoment,
 }
 
 impl fmt::Display for Fault {

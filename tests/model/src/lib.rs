@@ -17,7 +17,8 @@
 //! | [`report`] | running a seed and saying how to bring it back |
 //!
 //! The twin shares no code with what it checks: it names `common/types` only. What an answer may be: queries, gets and
-//! counts exactly the twin's; searches without a graph or lists exactly the nearest (equal scores in any order); searches
+//! counts exactly the twin's; pages of an iterator exactly the rows
+//! that there were when it began; searches without a graph or lists exactly the nearest (equal scores in any order); searches
 //! with one exactly `min(k, matches)` hits with right scores (P5), and a good part of the nearest over a whole life.
 //!
 //! It does *not* send two operations at once, cut power or replicate: those are tests/chaos and tests/sim. The same seed

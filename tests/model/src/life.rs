@@ -2,6 +2,7 @@
 
 use crate::fault::Fault;
 use crate::node::Node;
+use crate::ops::iterators::Open;
 use crate::plan::Plan;
 use crate::shape::Shape;
 use crate::twin::Twin;
@@ -43,6 +44,8 @@ pub struct Life {
     pub(crate) last: Timestamp,
     /// Requests that were given a name.
     pub(crate) sequence: u64,
+    /// Iterators that have begun.
+    pub(crate) iterators: Vec<Open>,
     /// What it came to so far.
     pub lived: Lived,
     fault: Option<Fault>,
@@ -61,7 +64,8 @@ impl Life {
         let node = Node::start(&plan)?;
         let twin = Twin::new(Shape::draw(&mut rng.clone()));
         let (last, sequence, lived) = (Timestamp::ZERO, 0, Lived::default());
-        Ok(Life { seed, rng, plan, node, twin, last, sequence, lived, fault, trail: VecDeque::new() })
+        let (iterators, trail) = (Vec::new(), VecDeque::new());
+        Ok(Life { seed, rng, plan, node, twin, last, sequence, iterators, lived, fault, trail })
     }
 
     /// Lives it.
@@ -100,14 +104,15 @@ impl Life {
             return self.restart();
         }
         match self.rng.below(100) {
-            0..30 => self.insert(),
-            30..36 => self.delete_by_key(),
-            36..41 => self.delete_by_filter(),
-            41..49 => self.get(),
-            49..62 => self.query(),
-            62..66 => self.count(),
-            66..82 => self.search(),
-            82..86 => self.search_groups(),
+            0..29 => self.insert(),
+            29..35 => self.delete_by_key(),
+            35..40 => self.delete_by_filter(),
+            40..46 => self.get(),
+            46..56 => self.query(),
+            56..60 => self.count(),
+            60..74 => self.search(),
+            74..78 => self.search_groups(),
+            78..86 => self.iterate(),
             86..91 => self.flush(),
             91..94 => self.partition(),
             94..97 => self.index(),

@@ -25,6 +25,10 @@ pub struct Plan {
     pub chunk_bytes: u64,
     /// Bytes of one log entry: larger inserts are split.
     pub entry_bytes: u64,
+    /// Bytes of a compaction's output; 0: none.
+    pub compaction_bytes: u64,
+    /// Deleted rows in a hundred from which a segment is written again.
+    pub deleted_percent: u64,
     /// Rows from which a segment is worth a seal by flush or age, and a graph by AUTOINDEX.
     pub flat_rows: u64,
 }
@@ -44,6 +48,8 @@ impl Plan {
             chunk_bytes: rng.between(4 << 10, 64 << 10),
             entry_bytes: if rng.chance(25) { rng.between(1 << 10, 8 << 10) } else { 2 << 20 },
             flat_rows: rng.between(8, 60),
+            compaction_bytes: if rng.chance(15) { 0 } else { rng.between(8 << 10, 2 << 20) },
+            deleted_percent: rng.between(1, 60),
         };
         plan.chunk_bytes = plan.chunk_bytes.min(plan.segment_bytes);
         plan
@@ -59,6 +65,8 @@ impl Plan {
         config.data.chunk_bytes = self.chunk_bytes;
         config.data.checkpoint_bytes = self.checkpoint_bytes;
         config.data.checkpoint_interval_s = self.age_s;
+        config.data.compaction_bytes_max = self.compaction_bytes;
+        config.data.compaction_deleted_percent = self.deleted_percent;
         config.proxy.entry_bytes_max = self.entry_bytes;
         config.index.autoindex_flat_rows_max = self.flat_rows;
         config.index.build_threads = 1;

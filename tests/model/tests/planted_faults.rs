@@ -39,6 +39,11 @@ fn another_vector_is_reported() {
 }
 
 #[test]
+fn i18_pages_of_the_present_are_reported() {
+    check(Fault::ForgetMoment);
+}
+
+#[test]
 fn a_dropped_partition_that_stays_is_reported() {
     check(Fault::KeepPartition);
 }

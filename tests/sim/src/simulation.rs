@@ -11,7 +11,7 @@ use crate::invariants::i9_timestamps::Timestamps;
 use crate::invariants::i10_retries::Answers;
 use crate::invariants::i13_indexes::Named;
 use crate::invariants::i15_views::Held;
-use crate::invariants::{Broken, i4_purge, i11_shard_logs, i13_indexes, i20_rows};
+use crate::invariants::{Broken, i4_purge, i11_shard_logs, i13_indexes, i18_moments, i20_rows};
 use crate::node::{BYSTANDER, Life, MAIN, Machine};
 use crate::plan::Plan;
 use crate::rng::Rng;
@@ -239,6 +239,7 @@ impl Simulation {
         i20_rows::check(&life.shards, &self.twin)?;
         for shard in self.twin.shards.keys() {
             i13_indexes::check(&life.shards, &self.twin, *shard)?;
+            i18_moments::check(&life.shards, &self.twin, *shard)?;
             self.named.seen(&life.shards, *shard)?;
         }
         self.held.unchanged()

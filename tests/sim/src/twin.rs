@@ -4,13 +4,19 @@
 //! checkpoint, so it cannot share their mistakes; of segments it knows that the log names them, numbers their rows, and
 //! names index builds for sealed ones (I13).
 
+mod compact;
+
 use crate::rows::{self, Row};
+use compact::Lives;
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_state::shard::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
 use vecraft_types::{
     CollectionSchema, IndexBuild, IndexId, LogPosition, PartitionId, PkConflict, PrimaryKey, RequestId,
     RowBatch, RowRef, SegmentId, ShardId, Timestamp,
 };
+
+/// Moments that the twin remembers of a shard.
+const PINS_KEPT: usize = 4;
 
 /// Everything the acknowledged log has made so far.
 #[derive(Clone, Debug, Default)]
@@ -35,9 +41,19 @@ pub struct TwinShard {
     last_segment: SegmentId,
     /// Segments that take no more rows, and their partitions.
     pub sealed: BTreeMap<SegmentId, PartitionId>,
+    /// The same in the order in which their rows were written.
+    order: BTreeMap<PartitionId, Vec<SegmentId>>,
+    /// What became of every row that a segment has.
+    lives: Lives,
+    /// The entry that is applied.
+    at: LogPosition,
     /// Index builds in force (I13).
     pub builds: BTreeMap<(SegmentId, IndexId), IndexBuild>,
     answers: BTreeMap<RequestId, ShardReply>,
+    /// The timestamp of the last entry.
+    pub now: Timestamp,
+    /// Moments pinned (I18), the newest few: their positions and rows.
+    pub pins: BTreeMap<Timestamp, (LogPosition, Vec<TwinRow>)>,
 }
 
 /// One live row.
@@ -54,8 +70,12 @@ pub struct TwinRow {
 impl Twin {
     /// Applies one entry and says what the proposer must hear.
     pub fn apply(&mut self, position: LogPosition, entry: &ShardEntry) -> ShardReply {
-        // I9.
-        let timestamp = entry.suggested.max(self.last_timestamp.next());
+        // I9, and I18 for a moment.
+        let suggested = match entry.command {
+            ShardCommand::PinRead { timestamp, .. } => entry.suggested.max(timestamp),
+            _ => entry.suggested,
+        };
+        let timestamp = suggested.max(self.last_timestamp.next());
         self.last_timestamp = timestamp;
         let applied = Applied { timestamp, position, ..Applied::default() };
         match &entry.command {
@@ -68,7 +88,11 @@ impl Twin {
                 Ok(applied)
             }
             command => match self.shards.get_mut(&entry.shard) {
-                Some(shard) => shard.apply(command, applied),
+                Some(shard) => {
+                    let reply = shard.apply(command, applied);
+                    shard.now = timestamp;
+                    reply
+                }
                 None => Err(Refusal::UnknownShard),
             },
         }
@@ -84,12 +108,18 @@ impl TwinShard {
             growing: BTreeMap::new(),
             last_segment: SegmentId(0),
             sealed: BTreeMap::new(),
+            order: BTreeMap::new(),
+            lives: Lives::new(),
+            at: LogPosition(0),
             builds: BTreeMap::new(),
             answers: BTreeMap::new(),
+            now: Timestamp::ZERO,
+            pins: BTreeMap::new(),
         }
     }
 
     fn apply(&mut self, command: &ShardCommand, applied: Applied) -> ShardReply {
+        self.at = applied.position;
         let request = match command {
             ShardCommand::Insert { request, .. }
             | ShardCommand::DeleteKeys { request, .. }
@@ -98,13 +128,17 @@ impl TwinShard {
                 self.closed_partitions.insert(*partition);
                 self.growing.remove(partition);
                 self.sealed.retain(|_, other| other != partition);
+                self.order.remove(partition);
                 self.builds.retain(|(segment, _), _| self.sealed.contains_key(segment));
                 let deleted = self.remove(|row| row.partition == *partition);
                 return Ok(Applied { deleted, ..applied });
             }
             ShardCommand::Seal { segment } => {
                 let gone = self.growing.extract_if(.., |_, (growing, _)| growing == segment);
-                self.sealed.extend(gone.map(|(partition, (segment, _))| (segment, partition)));
+                for (partition, (segment, _)) in gone {
+                    self.sealed.insert(segment, partition);
+                    self.order.entry(partition).or_default().push(segment);
+                }
                 return Ok(applied);
             }
             ShardCommand::IndexReady { segment, build } => {
@@ -112,6 +146,19 @@ impl TwinShard {
             }
             ShardCommand::IndexDropped { index } => {
                 self.builds.retain(|(_, other), _| other != index);
+                return Ok(applied);
+            }
+            ShardCommand::Compact { inputs, floor, rows, .. } => {
+                return self.compact(inputs, *floor, *rows, applied.position).map(|()| applied);
+            }
+            ShardCommand::PinRead { timestamp, .. } if *timestamp <= self.now => {
+                return Err(Refusal::TimePassed { last: applied.timestamp });
+            }
+            ShardCommand::PinRead { timestamp, .. } => {
+                self.pins.insert(*timestamp, (applied.position, self.sorted()));
+                while self.pins.len() > PINS_KEPT {
+                    self.pins.pop_first();
+                }
                 return Ok(applied);
             }
             ShardCommand::Create { .. } | ShardCommand::Drop => return Ok(applied),
@@ -211,6 +258,7 @@ impl TwinShard {
             (self.last_segment, 0)
         });
         *next += 1;
+        self.lives.entry(*segment).or_default().push(None);
         RowRef { segment: *segment, row: *next - 1, position }
     }
 
@@ -237,8 +285,13 @@ impl TwinShard {
     }
 
     fn remove(&mut self, is_doomed: impl Fn(&TwinRow) -> bool) -> u64 {
-        let before = self.rows.len();
-        self.rows.retain(|row| !is_doomed(row));
-        (before - self.rows.len()) as u64
+        let mut removed = 0;
+        for row in self.rows.extract_if(.., |row| is_doomed(row)) {
+            removed += 1;
+            if let Some(life) = self.lives.get_mut(&row.place.segment) {
+                life[row.place.row as usize] = Some(self.at);
+            }
+        }
+        removed
     }
 }

@@ -9,8 +9,8 @@ use vecraft_segment::ShardView;
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_state::shard::{ShardCommand, ShardEntry};
 use vecraft_types::{
-    BuildId, ClientId, CollectionId, DataType, FieldId, IndexBuild, IndexId, PartitionId, PkConflict,
-    PrimaryKey, RequestId, SegmentId, ShardId, Timestamp,
+    BuildId, ClientId, CollectionId, DataType, FieldId, IndexBuild, IndexId, LogPosition, PartitionId,
+    PkConflict, PrimaryKey, RequestId, SegmentId, ShardId, Timestamp,
 };
 
 /// Writes remembered for retries.
@@ -111,9 +111,20 @@ impl Workload {
             },
             47..55 => self.index_ready(shard, sight),
             55..57 => ShardCommand::IndexDropped { index: self.index() },
+            57..60 => self.pin_read(sight),
+            60..65 => self.compact(shard, sight),
             _ => self.insert(plan, shard, sight),
         };
         (shard, command)
+    }
+
+    /// At the proposer's time, which may have passed, or just behind the last entry.
+    fn pin_read(&mut self, sight: &Sight<'_>) -> ShardCommand {
+        let timestamp = match self.rng.chance(50) {
+            true => self.now(),
+            false => sight.twin.last_timestamp.next(),
+        };
+        ShardCommand::PinRead { timestamp, newest_partition: PartitionId(self.next_partition) }
     }
 
     fn create(&mut self) -> (ShardId, ShardCommand) {
@@ -200,6 +211,27 @@ impl Workload {
             over: segment.0,
         };
         ShardCommand::IndexReady { segment, build }
+    }
+
+    /// A leader's compaction: mostly of neighbours, with the newest entry that it saw as floor, or an older one.
+    fn compact(&mut self, shard: ShardId, sight: &Sight<'_>) -> ShardCommand {
+        let twin = &sight.twin.shards[&shard];
+        let partitions: Vec<PartitionId> = twin.sealed.values().copied().collect();
+        let sealed = self.rng.pick(&partitions).map_or(&[][..], |partition| twin.neighbours(*partition));
+        let from = self.rng.below(sealed.len().max(1) as u64) as usize;
+        let count = self.rng.between(1, 4) as usize;
+        let mut inputs: Vec<SegmentId> = sealed.iter().skip(from).take(count).copied().collect();
+        if self.rng.chance(10) {
+            inputs.reverse();
+        }
+        if self.rng.chance(5) {
+            let any = SegmentId(self.rng.below(9));
+            inputs.extend((!twin.is_growing(any)).then_some(any));
+        }
+        let highest = twin.floor_max();
+        let floor = if self.rng.chance(70) { highest } else { LogPosition(self.rng.below(highest.0 + 1)) };
+        let rows = twin.kept(&inputs, floor);
+        ShardCommand::Compact { inputs, floor, rows, bytes: 100 }
     }
 
     fn index(&mut self) -> IndexId {

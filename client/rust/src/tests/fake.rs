@@ -37,6 +37,8 @@ struct State {
     shown: VecDeque<Vec<Seen>>,
     topology: Option<TopologyReply>,
     is_silent: bool,
+    queries: Vec<QueryRequest>,
+    searches: Vec<SearchRequest>,
 }
 
 #[derive(Default)]
@@ -86,6 +88,16 @@ impl Fake {
     /// What each read said that the client has seen.
     pub(super) fn owed(&self) -> Vec<Vec<Seen>> {
         self.state.lock().owed.clone()
+    }
+
+    /// The searches as they arrived.
+    pub(super) fn searches(&self) -> Vec<SearchRequest> {
+        self.state.lock().searches.clone()
+    }
+
+    /// The queries as they arrived.
+    pub(super) fn queries(&self) -> Vec<QueryRequest> {
+        self.state.lock().queries.clone()
     }
 
     /// Writes that were done, repeats not counted.

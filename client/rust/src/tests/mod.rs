@@ -4,6 +4,7 @@
 mod fake;
 mod hostile;
 mod map;
+mod pages;
 mod retries;
 mod routes;
 mod verbs;

@@ -93,6 +93,11 @@ impl ShardWriter for RemoteNode {
         self.call(wait, |client, context| async move { client.write(context, write).await }).await
     }
 
+    async fn pin(&self, pin: ShardPin) -> Result<PinReply> {
+        let wait = wait(pin.deadline_ms);
+        self.call(wait, |client, context| async move { client.pin(context, pin).await }).await
+    }
+
     async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
         self.call(ANSWER_MAX, |client, context| async move { client.flush(context, shard).await }).await
     }

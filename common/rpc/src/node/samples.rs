@@ -9,10 +9,12 @@ use super::{HelloPhase, LetGo, NodeHello, NodeServiceRequest};
 use crate::codec;
 use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeReport};
 use crate::peer::hello::VERSION;
-use crate::services::DropTarget;
+use crate::services::{DropTarget, PinReply, ShardPin};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use vecraft_types::{ClientId, CollectionId, GroupId, IndexId, NodeId, ReplicaId, RequestId};
+use vecraft_types::{
+    ClientId, CollectionId, GroupId, IndexId, NodeId, PartitionId, ReplicaId, RequestId, Timestamp,
+};
 
 #[track_caller]
 fn check(value: impl Serialize, bytes: &[u8]) {
@@ -71,6 +73,10 @@ fn verbs_keep_their_numbers() {
     check(NodeServiceRequest::Relieve { group: GroupId(1) }, &[1, 26, 1]);
     let target = DropTarget::Index { collection: CollectionId(1), index: IndexId(2) };
     check(NodeServiceRequest::DropExactly { target }, &[1, 28, 2, 1, 2]);
+    let (shard, newest_partition) = (Default::default(), PartitionId(6));
+    let pin = ShardPin { shard, timestamp: Timestamp(5), newest_partition, deadline_ms: 7 };
+    check(NodeServiceRequest::Pin { pin }, &[1, 29, 0, 0, 5, 6, 7]);
+    check(PinReply::Passed(Timestamp(5)), &[1, 1, 5]);
     let request = RequestId { client: ClientId(6), sequence: 7, part: 0 };
     let create =
         NodeServiceRequest::CreatePartition { request, collection: CollectionId(1), name: "p".to_owned() };

@@ -123,4 +123,5 @@ door! {
     relieve(group: GroupId) -> () => room.relieve;
     holder_of(name: String) -> Option<CollectionId> => catalogue.holder_of;
     drop_exactly(target: DropTarget) -> () => catalogue.drop_exactly;
+    pin(pin: ShardPin) -> PinReply => writer.pin;
 }

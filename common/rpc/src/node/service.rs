@@ -78,4 +78,6 @@ pub trait NodeService {
     async fn holder_of(name: String) -> Result<Option<CollectionId>>;
     /// [`CatalogueWriter::drop_exactly`].
     async fn drop_exactly(target: DropTarget) -> Result<()>;
+    /// [`ShardWriter::pin`].
+    async fn pin(pin: ShardPin) -> Result<PinReply>;
 }

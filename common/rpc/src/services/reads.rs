@@ -32,8 +32,12 @@ pub struct ShardSearch {
     pub output: Vec<FieldId>,
     /// Groups instead of single rows; `k` counts groups then.
     pub group_by: Option<ShardGroupBy>,
+    /// A page of all matching rows; `k` rows of it, and those as near as the last.
+    pub page: Option<SearchPage>,
     /// Freshness.
     pub consistency: Consistency,
+    /// The pinned moment to be shown (I18); none shows the present.
+    pub at: Option<Timestamp>,
     /// How long the caller still waits, in milliseconds.
     pub deadline_ms: u64,
 }
@@ -77,6 +81,8 @@ pub struct ShardQuery {
     pub limit: Option<usize>,
     /// Freshness.
     pub consistency: Consistency,
+    /// The pinned moment to be shown (I18); none shows the present.
+    pub at: Option<Timestamp>,
     /// How long the caller still waits, in milliseconds.
     pub deadline_ms: u64,
 }
@@ -106,6 +112,10 @@ pub trait ShardReader: Send + Sync {
 pub trait ReadBarrier: Send + Sync {
     /// Returns when this node's view of the shard satisfies the consistency level (I15, I16, I17).
     async fn wait(&self, shard: ShardId, consistency: Consistency, deadline_ms: u64) -> Result<()>;
+
+    /// The position that a pinned moment of the shard means, for a read of these partitions; none means all (I18). What is not known
+    /// here may be so behind a read index.
+    fn pinned(&self, shard: ShardId, at: Timestamp, partitions: &[PartitionId]) -> Result<LogPosition>;
 
     /// Why this node shows no view of the shard: not here, or out of service with a reason (I24).
     fn absent(&self, shard: ShardId) -> Error {

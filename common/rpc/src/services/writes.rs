@@ -82,11 +82,36 @@ pub struct ShardStats {
     pub timestamp: Timestamp,
 }
 
+/// A moment of one shard that reads shall be able to go back to (I18).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShardPin {
+    /// The shard.
+    pub shard: ShardId,
+    /// Its name.
+    pub timestamp: Timestamp,
+    /// The newest partition that the collection has.
+    pub newest_partition: PartitionId,
+    /// How long the caller still waits, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+/// What became of a [`ShardPin`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PinReply {
+    /// Everything that the shard's leader acknowledged before the call is in the moment.
+    Pinned,
+    /// The group's time has reached this: the moment must be later.
+    Passed(Timestamp),
+}
+
 /// The shard leader's side of writing. Served by the data role.
 #[async_trait]
 pub trait ShardWriter: Send + Sync {
     /// Writes rows; returns once they are durable on a majority and visible to reads.
     async fn write(&self, write: ShardWrite) -> Result<ShardWritten>;
+    /// Pins a moment. Asked again under the same name it answers that it passed: then another name is tried, and nobody uses the
+    /// first.
+    async fn pin(&self, pin: ShardPin) -> Result<PinReply>;
     /// Makes everything acknowledged so far durable in files; answers the position reached.
     async fn flush(&self, shard: ShardId) -> Result<ShardStats>;
     /// Waits until everything committed before the call is visible here, then counts rows and segments.

@@ -35,6 +35,19 @@ impl Consistency {
     }
 }
 
+/// Which moment a read shows (I18).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Moment {
+    /// The present, as far as the consistency level wants it.
+    #[default]
+    Present,
+    /// The present, everything acknowledged before the call included; and reads may go back to it. The reply's timestamp is
+    /// its name.
+    Begin,
+    /// That of an earlier reply. An error when it ended: an hour later, or sooner when very many began.
+    Of(Timestamp),
+}
+
 /// Up to when an answer showed a shard. Timestamps of different groups have no common order, so each shard has its own:
 /// the largest of all would make every other shard look behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,8 +85,12 @@ pub struct SearchRequest {
     pub output_fields: Vec<String>,
     /// Groups instead of single rows; `limit` and `offset` count groups then.
     pub group_by: Option<GroupBy>,
-    /// Freshness.
+    /// A page of all matching rows instead of the nearest ones alone.
+    pub page: Option<SearchPage>,
+    /// Freshness; nothing when the moment is another than the present.
     pub consistency: Consistency,
+    /// The moment shown.
+    pub moment: Moment,
     /// What the session has seen: a level that goes by the session shows no less of these shards (I20). Shards of other
     /// collections are passed over.
     pub seen: Vec<Seen>,
@@ -88,6 +105,15 @@ pub struct GroupBy {
     pub size: usize,
     /// Fill every group as far as it has rows. Else further rows are those that were seen on the way.
     pub is_strict: bool,
+}
+
+/// A page of all matching rows by distance, for one query vector: at least `limit` rows while there are so many, and all those
+/// that are as near as the last of them. The next page begins behind the score of that one, so no row is lost or told twice
+/// as long as the pages are of one [`Moment`]. Every matching row is compared, whatever index there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SearchPage {
+    /// The score that the page before ended with.
+    pub after: Option<f32>,
 }
 
 /// Hits, query after query, nearest first.
@@ -106,7 +132,8 @@ pub struct SearchReply {
     /// The value of each hit's group as the only column, when groups were asked for; the hits of a group follow one
     /// another.
     pub groups: Option<RowBatch>,
-    /// The data seen contains everything up to here, of the shard that has come the furthest.
+    /// The data seen contains everything up to here, of the shard that has come the furthest; the name of the moment when it
+    /// was another than the present.
     pub timestamp: Timestamp,
     /// The same of each shard that was asked.
     pub seen: Vec<Seen>,
@@ -127,8 +154,10 @@ pub struct QueryRequest {
     pub limit: Option<usize>,
     /// Rows to leave out, in primary key order.
     pub offset: usize,
-    /// Freshness.
+    /// Freshness; nothing when the moment is another than the present.
     pub consistency: Consistency,
+    /// The moment shown.
+    pub moment: Moment,
     /// What the session has seen: a level that goes by the session shows no less of these shards (I20). Shards of other
     /// collections are passed over.
     pub seen: Vec<Seen>,
@@ -145,7 +174,8 @@ pub struct QueryReply {
     pub primary_field: String,
     /// Names of the requested output fields; dynamic keys come inside `$meta`.
     pub output_fields: Vec<String>,
-    /// The data seen contains everything up to here, of the shard that has come the furthest.
+    /// The data seen contains everything up to here, of the shard that has come the furthest; the name of the moment when it
+    /// was another than the present.
     pub timestamp: Timestamp,
     /// The same of each shard that was asked.
     pub seen: Vec<Seen>,

@@ -101,6 +101,16 @@ impl StrColumn {
         (0..self.len()).map(|row| self.get(row))
     }
 
+    /// Where each string ends in [`StrColumn::text`].
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// The strings, one after another.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Bytes of text.
     pub fn text_bytes(&self) -> usize {
         self.text.len()

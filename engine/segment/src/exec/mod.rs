@@ -11,6 +11,7 @@ mod fetch;
 mod filter;
 mod groups;
 mod matches;
+mod pages;
 mod queries;
 mod scan;
 mod search;
@@ -20,6 +21,7 @@ mod written;
 
 pub use fetch::{fetch, fetch_bytes};
 pub use groups::{GroupBy, search_groups};
+pub use pages::{PageBounds, search_page};
 pub use scan::{KeyedRow, ScanPlan, count, keys, scan, visit_keys};
 pub use search::{Hit, SearchPlan, search};
 pub use written::written_by;

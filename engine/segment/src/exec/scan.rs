@@ -75,7 +75,8 @@ pub fn count(
 }
 
 /// Calls `visit` with key, place and version of every matching row, in order of (segment, row): for deletes by
-/// filter, which propose what they saw (I12), and for rebuilding the key index (I5).
+/// filter, which propose what they saw (I12), and for rebuilding the key index (I5). Places are those that the log
+/// knows: of a row that a compaction took along, the output's.
 pub fn visit_keys(
     view: &ShardView,
     partitions: Option<&[PartitionId]>,
@@ -89,11 +90,11 @@ pub fn visit_keys(
             let keys = key_column(view, &matches)?;
             let positions = matches.block.positions()?;
             for row in matches.rows() {
-                let place = RowRef {
-                    segment: shown.segment.id(),
-                    row: matches.block.first_row() + row as u32,
-                    position: LogPosition(positions[row]),
+                // A row without a name was gone before the view's position, and does not match.
+                let Some((segment, number)) = shown.name(matches.block.first_row() + row as u32) else {
+                    continue;
                 };
+                let place = RowRef { segment, row: number, position: LogPosition(positions[row]) };
                 visit(keys.values.key(row).ok_or_else(|| no_key(view))?, place);
             }
         }

@@ -24,6 +24,7 @@ pub(crate) use file::ColumnFile;
 pub use file::{match_file, verify_file};
 pub use layout::{FileManifest, SEGMENT_FORMAT, SegmentManifest};
 pub use write::write_segment;
+pub(crate) use write::{Heading, Rows, write_rows};
 
 use crate::{Block, Deletes, Error, GrowingOptions, GrowingSegment, Result, materialise};
 use arc_swap::ArcSwapOption;

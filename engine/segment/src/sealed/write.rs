@@ -1,11 +1,13 @@
-//! Writing the rows of a growing segment as one column file.
+//! Writing rows as one column file.
 
 use super::layout::{ALIGNMENT, ColumnEntry, Directory, Extent, KIND};
 use super::{FileManifest, SEGMENT_FORMAT, SegmentManifest};
-use crate::{Block, Error, GrowingSegment, Result, Values};
+use crate::{Block, ColumnValues, Error, GrowingSegment, Result, Values};
 use std::sync::Arc;
 use vecraft_storage::{BlockWriter, Disk};
-use vecraft_types::{Bitmap, DataType, FieldSchema, LogPosition, Timestamp};
+use vecraft_types::{
+    Bitmap, CollectionSchema, DataType, FieldSchema, LogPosition, PartitionId, SegmentId, Timestamp,
+};
 
 /// Writes the first `rows` rows of a segment to `path` (its directory exists) and returns what a checkpoint
 /// keeps. The file is whole and durable, name included, when this returns; before that nothing is visible.
@@ -30,41 +32,93 @@ pub fn write_segment(
             rows: segment.rows(),
         });
     }
+    let heading =
+        Heading { segment: segment.id(), partition: segment.partition(), schema: segment.schema(), rows };
+    write_rows(disk, path, heading, &blocks[..])
+}
+
+/// What a file says of itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Heading<'a> {
+    pub segment: SegmentId,
+    pub partition: PartitionId,
+    pub schema: &'a CollectionSchema,
+    pub rows: u32,
+}
+
+/// Rows to be written: each column in pieces, all of them in the same row order.
+pub(crate) trait Rows {
+    /// Calls `each` with the number of rows and the values of every piece.
+    fn column(
+        &self,
+        field: &FieldSchema,
+        each: &mut dyn FnMut(usize, ColumnValues<'_>) -> Result<()>,
+    ) -> Result<()>;
+    /// The position of the entry that inserted each row.
+    fn positions(&self, each: &mut dyn FnMut(&[u64]) -> Result<()>) -> Result<()>;
+    /// The timestamp with which each row was inserted.
+    fn timestamps(&self, each: &mut dyn FnMut(&[u64]) -> Result<()>) -> Result<()>;
+}
+
+impl Rows for [Block] {
+    fn column(
+        &self,
+        field: &FieldSchema,
+        each: &mut dyn FnMut(usize, ColumnValues<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let missing = || Error::Field { field: field.id, what: "has no column in this segment".to_owned() };
+        self.iter().try_for_each(|block| each(block.rows(), block.column(field.id)?.ok_or_else(missing)?))
+    }
+
+    fn positions(&self, each: &mut dyn FnMut(&[u64]) -> Result<()>) -> Result<()> {
+        self.iter().try_for_each(|block| each(block.positions()?))
+    }
+
+    fn timestamps(&self, each: &mut dyn FnMut(&[u64]) -> Result<()>) -> Result<()> {
+        self.iter().try_for_each(|block| each(block.timestamps()?))
+    }
+}
+
+/// Writes a column file: see [`write_segment`].
+pub(crate) fn write_rows<R: Rows + ?Sized>(
+    disk: &Arc<dyn Disk>,
+    path: &str,
+    heading: Heading<'_>,
+    rows: &R,
+) -> Result<SegmentManifest> {
     let mut out = Writer { file: BlockWriter::create(Arc::clone(disk), path, KIND, SEGMENT_FORMAT)? };
-    let mut columns = Vec::with_capacity(segment.schema().fields.len());
-    for field in &segment.schema().fields {
-        columns.push(out.column(field, &blocks)?);
+    let mut columns = Vec::with_capacity(heading.schema.fields.len());
+    for field in &heading.schema.fields {
+        columns.push(out.column(field, rows)?);
     }
     let (mut last_position, mut last_timestamp) = (0, 0);
     let positions = out.extent(|out| {
-        blocks.iter().try_for_each(|block| {
-            let values = block.positions()?;
+        rows.positions(&mut |values| {
             last_position = values.last().copied().unwrap_or(last_position);
             out.numbers(values)
         })
     })?;
     let timestamps = out.extent(|out| {
-        blocks.iter().try_for_each(|block| {
-            let values = block.timestamps()?;
+        rows.timestamps(&mut |values| {
             last_timestamp = values.last().copied().unwrap_or(last_timestamp);
             out.numbers(values)
         })
     })?;
     let directory = Directory {
-        segment: segment.id(),
-        partition: segment.partition(),
-        schema_version: segment.schema().version,
-        rows,
+        segment: heading.segment,
+        partition: heading.partition,
+        schema_version: heading.schema.version,
+        rows: heading.rows,
         columns,
         positions,
         timestamps,
     };
     let info = out.finish(&directory)?;
     Ok(SegmentManifest {
-        segment: segment.id(),
-        partition: segment.partition(),
+        segment: heading.segment,
+        partition: heading.partition,
         schema_version: directory.schema_version,
-        rows,
+        rows: heading.rows,
         last_position: LogPosition(last_position),
         last_timestamp: Timestamp(last_timestamp),
         files: vec![FileManifest { path: path.to_owned(), bytes: info.file_bytes, checksum: info.checksum }],
@@ -87,25 +141,22 @@ impl Writer {
         Ok(self.file.write(bytemuck::cast_slice(values))?)
     }
 
-    fn column(&mut self, field: &FieldSchema, blocks: &[Block]) -> Result<ColumnEntry> {
+    fn column<R: Rows + ?Sized>(&mut self, field: &FieldSchema, rows: &R) -> Result<ColumnEntry> {
         let is_text = matches!(field.data_type, DataType::VarChar { .. } | DataType::Json);
         let values = self.extent(|out| {
             let mut text_bytes = 0u64;
-            for block in blocks {
-                out.values(read(block, field)?.values, &mut text_bytes)?;
-            }
-            Ok(())
+            rows.column(field, &mut |_, column| out.values(column.values, &mut text_bytes))
         })?;
         let text = |out: &mut Writer| {
-            for block in blocks {
-                if let Values::VarChar(texts) | Values::Json(texts) = read(block, field)?.values {
+            rows.column(field, &mut |_, column| {
+                if let Values::VarChar(texts) | Values::Json(texts) = column.values {
                     out.file.write(texts.text())?;
                 }
-            }
-            Ok(())
+                Ok(())
+            })
         };
         let text = if is_text { Some(self.extent(text)?) } else { None };
-        let validity = if field.nullable { Some(self.validity(field, blocks)?) } else { None };
+        let validity = if field.nullable { Some(self.validity(field, rows)?) } else { None };
         Ok(ColumnEntry { field: field.id, data_type: field.data_type, values, text, validity })
     }
 
@@ -133,12 +184,12 @@ impl Writer {
         }
     }
 
-    fn validity(&mut self, field: &FieldSchema, blocks: &[Block]) -> Result<Extent> {
+    fn validity<R: Rows + ?Sized>(&mut self, field: &FieldSchema, rows: &R) -> Result<Extent> {
         let mut all = Bitmap::default();
-        for block in blocks {
-            let column = read(block, field)?;
-            (0..block.rows()).for_each(|row| all.push(!column.is_null(row)));
-        }
+        rows.column(field, &mut |count, column| {
+            (0..count).for_each(|row| all.push(!column.is_null(row)));
+            Ok(())
+        })?;
         self.extent(|out| out.numbers(all.words()))
     }
 
@@ -151,9 +202,4 @@ impl Writer {
         self.file.write(&(json.len() as u64).to_le_bytes())?;
         Ok(self.file.finish()?)
     }
-}
-
-fn read<'b>(block: &'b Block, field: &FieldSchema) -> Result<crate::ColumnValues<'b>> {
-    let missing = || Error::Field { field: field.id, what: "has no column in this segment".to_owned() };
-    block.column(field.id)?.ok_or_else(missing)
 }

@@ -2,13 +2,15 @@
 
 use super::record::*;
 use super::unnamed::remove;
-use crate::error::Result;
-use crate::replica::GroupReplica;
+use crate::error::{Error, Result};
+use crate::replica::{GroupReplica, ShardReplica};
 use crate::snapshot::pins::{Garbage, Pins};
 use crate::snapshot::wanted::forget_reached;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use vecraft_segment::{SealedSegment, Segment, SegmentManifest, encode_deletes, write_segment};
+use vecraft_segment::{
+    Compaction, Deletes, SealedSegment, Segment, SegmentManifest, encode_deletes, write_segment,
+};
 use vecraft_state::shard::ShardState;
 use vecraft_storage::{Disk, KeyRange, Kv, Table, WriteBatch};
 use vecraft_types::{CollectionSchema, GroupId, LogPosition, SegmentId, ShardId, Timestamp};
@@ -33,10 +35,26 @@ struct ShardCapture {
 
 struct SegmentCapture {
     id: SegmentId,
-    segment: Segment,
+    source: Source,
     rows: u32,
     is_sealed: bool,
     file: Option<SegmentManifest>,
+}
+
+/// What a segment's file is written from.
+enum Source {
+    Segment(Segment),
+    /// The output of a compaction that readers do not see yet.
+    Compaction(Arc<Compaction>),
+}
+
+impl Source {
+    fn deletes(&self) -> &Arc<Deletes> {
+        match self {
+            Source::Segment(segment) => segment.deletes(),
+            Source::Compaction(compaction) => compaction.deletes(),
+        }
+    }
 }
 
 /// What a finished write tells the replica.
@@ -64,6 +82,16 @@ impl Capture {
     }
 }
 
+impl ShardReplica {
+    fn source(&self, id: SegmentId) -> Option<(Source, Option<SegmentManifest>)> {
+        if let Some(held) = self.segments.get(&id) {
+            return Some((Source::Segment(held.segment.clone()), held.file.clone()));
+        }
+        let output = self.compacting.get(&id)?;
+        Some((Source::Compaction(output.compaction.clone()), output.manifest().cloned()))
+    }
+}
+
 impl GroupReplica {
     /// Holds the applied position still. Cheap: copies states and handles, reads no rows.
     pub fn capture(&self) -> Capture {
@@ -76,14 +104,9 @@ impl GroupReplica {
                     .segments
                     .iter()
                     .filter_map(|(id, segment)| {
-                        let held = shard.segments.get(id)?;
-                        Some(SegmentCapture {
-                            id: *id,
-                            segment: held.segment.clone(),
-                            rows: segment.rows,
-                            is_sealed: !segment.phase.is_growing(),
-                            file: held.file.clone(),
-                        })
+                        let (source, file) = shard.source(*id)?;
+                        let (rows, is_sealed) = (segment.rows, !segment.phase.is_growing());
+                        Some(SegmentCapture { id: *id, source, rows, is_sealed, file })
                     })
                     .collect(),
             })
@@ -112,6 +135,12 @@ impl GroupReplica {
             let Some(shard) = self.shards.get_mut(&id) else { continue };
             shard.checkpointed = written.position;
             for (segment, new) in segments {
+                if let Some(output) = shard.compacting.get_mut(&segment) {
+                    if let (Some(file), Some(sealed)) = (new.file, new.sealed) {
+                        output.file = Some((file, sealed));
+                    }
+                    continue;
+                }
                 let Some(held) = shard.segments.get_mut(&segment) else {
                     // Dropped since the capture, yet this checkpoint names its file: it goes with the next one (I3).
                     self.vanished.extend(new.file.into_iter().flat_map(paths));
@@ -125,6 +154,7 @@ impl GroupReplica {
                     shard.swap_in(segment, sealed);
                 }
             }
+            shard.change_over();
             self.publish(id, self.applied);
         }
         garbage
@@ -158,7 +188,7 @@ pub fn write(disk: &Arc<dyn Disk>, kv: &dyn Kv, capture: Capture, mark: &[u8]) -
             let written = write_one(disk, &dir, segment, &shard.schema, capture.position)?;
             files.extend(written.file.clone().map(|file| (segment.id, file)));
             done.push((segment.id, written));
-            let list = segment.segment.deletes().list(segment.rows, capture.position);
+            let list = segment.source.deletes().list(segment.rows, capture.position);
             if !list.is_empty() {
                 batch.put(Table::Deletes, deletes_key(group, id, segment.id), encode_deletes(&list));
             }
@@ -212,8 +242,24 @@ fn write_one(
     schema: &Arc<CollectionSchema>,
     position: LogPosition,
 ) -> Result<WrittenSegment> {
-    let Segment::Growing(growing) = &capture.segment else {
-        return Ok(WrittenSegment { file: capture.file.clone(), sealed: None });
+    let growing = match &capture.source {
+        Source::Segment(Segment::Growing(growing)) => growing,
+        Source::Compaction(compaction) if capture.file.is_none() => {
+            let file = compaction.write(disk, &format!("{dir}/{}.seg", capture.id));
+            // The log has the output, and its rows cannot be had here: this replica leaves service (I24).
+            let file = file.map_err(|error| match error.is_corrupt() {
+                true => {
+                    Error::Broken(format!("segment {} cannot be made of its inputs: {error}", capture.id))
+                }
+                false => error.into(),
+            })?;
+            let deletes = compaction.deletes().clone();
+            let sealed = SealedSegment::open(disk.as_ref(), &file, schema.clone(), deletes)?;
+            return Ok(WrittenSegment { file: Some(file), sealed: Some(Arc::new(sealed)) });
+        }
+        Source::Segment(Segment::Sealed(_)) | Source::Compaction(_) => {
+            return Ok(WrittenSegment { file: capture.file.clone(), sealed: None });
+        }
     };
     if capture.rows == 0 {
         return Ok(WrittenSegment { file: None, sealed: None });

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{MaintenancePolicy, maintain};
+use crate::compaction::CompactionPolicy;
 use crate::failures::Failures;
 use crate::governor::Governor;
 use crate::group::{DataGroup, Surroundings};
@@ -57,6 +58,7 @@ fn policy() -> MaintenancePolicy {
         seal_rows_min: 40,
         checkpoint_bytes: 1,
         checkpoint_interval: Duration::from_secs(3_600),
+        compaction: CompactionPolicy::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One shard as a replica holds it: its keys, its segments and the files behind them.
 
+use super::Compacting;
 use crate::error::{Error, Result};
 use crate::key_index::MemoryKeyIndex;
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ pub struct ShardReplica {
     pub schema: Arc<CollectionSchema>,
     pub keys: MemoryKeyIndex,
     pub segments: BTreeMap<SegmentId, Held>,
+    /// Outputs of compactions that readers do not see yet, instead of whose inputs.
+    pub compacting: BTreeMap<SegmentId, Compacting>,
     /// Position of the shard's newest checkpoint (I3).
     pub checkpointed: LogPosition,
 }
@@ -31,6 +34,7 @@ impl ShardReplica {
             schema: Arc::new(schema),
             keys: MemoryKeyIndex::default(),
             segments: BTreeMap::new(),
+            compacting: BTreeMap::new(),
             checkpointed: LogPosition(0),
         }
     }
@@ -54,9 +58,11 @@ impl ShardReplica {
 
     pub fn delete(&mut self, rows: &[RowRef], position: LogPosition) -> Result<()> {
         for row in rows {
-            let held = self.segments.get(&row.segment);
-            let held = held.ok_or_else(|| Error::Broken(format!("delete in unknown {}", row.segment)))?;
-            held.segment.deletes().delete(row.row, position);
+            match (self.segments.get(&row.segment), self.compacting.get(&row.segment)) {
+                (Some(held), _) => held.segment.delete(row.row, position),
+                (None, Some(output)) => output.compaction.delete(row.row, position),
+                (None, None) => return Err(Error::Broken(format!("delete in unknown {}", row.segment))),
+            };
         }
         Ok(())
     }
@@ -64,7 +70,10 @@ impl ShardReplica {
     /// The shard's rows as of `position`.
     pub fn view(&self, id: ShardId, position: LogPosition, timestamp: Timestamp) -> ShardView {
         let segments = self.segments.values().map(|held| held.segment.clone());
-        ShardView::of(id, position, timestamp, self.schema.clone(), segments)
+        let view = ShardView::of(id, position, timestamp, self.schema.clone(), segments);
+        self.compacting.values().fold(view, |view, output| {
+            view.with(&output.compaction, output.file.as_ref().map(|(_, sealed)| sealed.clone()))
+        })
     }
 
     /// Puts a durable file in the place of a sealed segment's memory. Deletes are shared by both.

@@ -110,7 +110,7 @@ fn missing(disk: &dyn Disk, group: GroupId, listed: Vec<FileManifest>) -> Result
 }
 
 /// Refuses what would not leave the disk enough.
-pub(super) fn room_for(disk: &dyn Disk, bytes: u64) -> std::result::Result<(), String> {
+pub(crate) fn room_for(disk: &dyn Disk, bytes: u64) -> std::result::Result<(), String> {
     let free = disk.free_bytes().map_err(|error| error.to_string())?;
     if bytes == 0 || free >= bytes.saturating_add(FREE_BYTES_MIN) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Serving [`ReadBarrier`]: how fresh this node's view is, and waiting until it is fresh enough.
+//! Serving [`ReadBarrier`]: how fresh this node's view is, waiting until it is fresh enough, and where pinned moments are.
 
 use crate::group::DataGroup;
 use crate::node::{DataNode, time_left};
@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use vecraft_rpc::services::ReadBarrier;
+use vecraft_state::shard::Unreadable;
 use vecraft_types::api::Consistency;
-use vecraft_types::{Code, Error, Result, ShardId, Timestamp};
+use vecraft_types::{Code, Error, LogPosition, PartitionId, Result, ShardId, Timestamp};
 
 /// How long one look whether a replica that follows has caught up may take; the next read begins another.
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
@@ -36,10 +37,35 @@ impl ReadBarrier for DataNode {
         self.group_of(shard)?.read_barrier(deadline).await
     }
 
+    fn pinned(&self, shard: ShardId, at: Timestamp, partitions: &[PartitionId]) -> Result<LogPosition> {
+        let found = self.group_of(shard)?.machine.lock().replica.pinned(shard, at, partitions);
+        let found = found.ok_or_else(|| self.absent(shard))?;
+        found.map_err(|why| unreadable(why, at).with("shard", shard))
+    }
+
     fn absent(&self, shard: ShardId) -> Error {
         let dropped = || Error::unknown_shard("this node does not show the shard", shard);
         self.group_of(shard).err().unwrap_or_else(dropped).with("shard", shard)
     }
+}
+
+/// Why there is no reading at a moment, in the words users get.
+fn unreadable(why: Unreadable, at: Timestamp) -> Error {
+    let why = match why {
+        Unreadable::NeverPinned => {
+            "no iterator over this collection began there; begin one, and send the timestamp of its first answer".to_owned()
+        }
+        Unreadable::Ended => "it is too old: iterators end an hour after they began, and sooner when more than 10,000 \
+                              began since; begin again"
+            .to_owned(),
+        Unreadable::PartitionNewer(partition) => {
+            format!("partition {partition} was made since, perhaps under the name of one that was dropped; begin again")
+        }
+        Unreadable::PartitionDropped(partition) => format!(
+            "partition {partition} was dropped since, and the answer would not be whole without its rows; begin again"
+        ),
+    };
+    Error::invalid(format!("there is no reading at timestamp {at}: {why}"))
 }
 
 impl DataGroup {

@@ -1,13 +1,15 @@
-//! Serving [`ShardWriter`]: inserts, deletes, flush, figures.
+//! Serving [`ShardWriter`]: inserts, deletes, pinned moments, flush, figures.
 
-use crate::group::DataGroup;
+use crate::group::{DataGroup, refused};
 use crate::node::{DataNode, time_left};
 use async_trait::async_trait;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
-use vecraft_rpc::services::{RowChange, ShardStats, ShardWrite, ShardWriter, ShardWritten};
+use vecraft_rpc::services::{
+    PinReply, RowChange, ShardPin, ShardStats, ShardWrite, ShardWriter, ShardWritten,
+};
 use vecraft_segment::exec::{self, Cancel};
-use vecraft_state::shard::{Applied, ShardCommand};
+use vecraft_state::shard::{Applied, Refusal, ShardCommand};
 use vecraft_types::{Code, Error, LogPosition, PrimaryKey, Result, ShardId};
 
 const STATS_DEADLINE: Duration = Duration::from_secs(10);
@@ -51,6 +53,17 @@ impl ShardWriter for DataNode {
             done.earlier_keys = Some(self.keys_written_by(&group, write.shard, applied.position).await?);
         }
         Ok(done)
+    }
+
+    async fn pin(&self, pin: ShardPin) -> Result<PinReply> {
+        self.check_space(false)?;
+        let ShardPin { shard, timestamp, newest_partition, deadline_ms } = pin;
+        let command = ShardCommand::PinRead { timestamp, newest_partition };
+        match self.group_of(shard)?.ask(shard, command, time_left(deadline_ms)).await?.1 {
+            Ok(_) => Ok(PinReply::Pinned),
+            Err(Refusal::TimePassed { last }) => Ok(PinReply::Passed(last)),
+            Err(refusal) => Err(refused(shard, refusal)),
+        }
     }
 
     async fn flush(&self, shard: ShardId) -> Result<ShardStats> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_rpc::codec;
-use vecraft_state::shard::{DedupWindow, SegmentPhase, SegmentState, ShardCommand, ShardState};
+use vecraft_state::shard::{DedupWindow, ReadPins, SegmentPhase, SegmentState, ShardCommand, ShardState};
 use vecraft_types::*;
 
 /// The state of a shard as it was; field by field what an older program encoded.
@@ -16,6 +16,7 @@ struct OldShardState {
     dropped_partitions: BTreeSet<PartitionId>,
     dedup: DedupWindow,
     last_position: LogPosition,
+    read_pins: ReadPins,
 }
 
 #[derive(Serialize)]
@@ -46,6 +47,7 @@ fn a_checkpoint_without_index_builds_decodes() {
         dropped_partitions: BTreeSet::from([PartitionId(5)]),
         dedup: DedupWindow::default(),
         last_position: LogPosition(9),
+        read_pins: ReadPins::default(),
     };
     let new: ShardState = codec::decode(&codec::encode(&old).unwrap()).unwrap();
     let segment = |phase| SegmentState { partition: PartitionId(1), rows: 10, bytes: 100, phase };
@@ -63,4 +65,6 @@ fn commands_keep_their_numbers() {
     assert_eq!(codec::encode(&seal).unwrap(), [codec::VERSION, 6, 5]);
     let dropped = ShardCommand::IndexDropped { index: IndexId(5) };
     assert_eq!(codec::encode(&dropped).unwrap(), [codec::VERSION, 8, 5]);
+    let pinned = ShardCommand::PinRead { timestamp: Timestamp(5), newest_partition: PartitionId(7) };
+    assert_eq!(codec::encode(&pinned).unwrap(), [codec::VERSION, 9, 5, 7]);
 }

@@ -3,9 +3,11 @@
 
 mod admin;
 mod clean_up;
+mod compaction;
 mod damage;
 mod deletes;
 mod formats;
 mod indexes;
+mod moments;
 mod rig;
 mod strays;

@@ -7,6 +7,7 @@ mod arriving;
 mod closing;
 mod columns;
 mod fake;
+mod iterators;
 mod port;
 mod requests;
 mod results;

@@ -60,7 +60,7 @@ async fn queries_of_every_vector_type_arrive() {
 }
 
 /// As pymilvus sends it: its own keys again inside `params`.
-fn search_request(extra: &[KeyValuePair]) -> pb::SearchRequest {
+pub(super) fn search_request(extra: &[KeyValuePair]) -> pb::SearchRequest {
     let params = "{\"metric_type\": \"L2\", \"nprobe\": 10}";
     let mut search_params = vec![
         pair("topk", 3),
@@ -163,7 +163,6 @@ async fn groups_are_read_from_beside_the_parameters_or_among_them() {
 async fn search_parameters_that_are_not_built_are_named() {
     for (key, value) in [
         ("ignore_growing", "True"),
-        ("iterator", "True"),
         ("search_iter_v2", "True"),
         ("group_by_fields", "title,year"),
         ("order_by_fields", "year:desc"),
@@ -244,7 +243,9 @@ async fn a_query_arrives_whole() {
     assert_eq!((asked.limit, asked.offset, asked.consistency), (Some(4), 1, Consistency::Strong));
     query::query(context(&fake), ask(&[("limit", "-1")])).await.unwrap();
     assert_eq!(fake.queried.lock().take().unwrap().limit, None);
-    for (key, value) in [("iterator", "True"), ("order_by_fields", "id:asc"), ("group_by_fields", "id")] {
+    for (key, value) in
+        [("reduce_stop_for_best", "True"), ("order_by_fields", "id:asc"), ("group_by_fields", "id")]
+    {
         refused(query::query(context(&fake), ask(&[(key, value)])).await, 1100, &[key]);
     }
     refused(query::query(context(&fake), ask(&[("limit", "16385")])).await, 1100, &["16385", "16384"]);

@@ -78,6 +78,7 @@ fn query() -> ShardQuery {
         output: vec![],
         limit: None,
         consistency: Consistency::Strong,
+        at: None,
         deadline_ms: 1_000,
     }
 }

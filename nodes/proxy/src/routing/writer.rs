@@ -2,7 +2,9 @@
 
 use super::Everywhere;
 use async_trait::async_trait;
-use vecraft_rpc::services::{ShardAdmin, ShardCreation, ShardStats, ShardWrite, ShardWriter, ShardWritten};
+use vecraft_rpc::services::{
+    PinReply, ShardAdmin, ShardCreation, ShardPin, ShardStats, ShardWrite, ShardWriter, ShardWritten,
+};
 use vecraft_types::{GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId};
 
 /// Hands each write to its shard's leader.
@@ -13,6 +15,11 @@ impl ShardWriter for WriteRouter {
     async fn write(&self, write: ShardWrite) -> Result<ShardWritten> {
         let group = self.0.group_of(write.shard)?;
         self.0.ask_leader(group, |leader| async move { leader.write(write).await }).await
+    }
+
+    async fn pin(&self, pin: ShardPin) -> Result<PinReply> {
+        let group = self.0.group_of(pin.shard)?;
+        self.0.ask_leader(group, |leader| async move { leader.pin(pin).await }).await
     }
 
     async fn flush(&self, shard: ShardId) -> Result<ShardStats> {

@@ -6,6 +6,8 @@ pub(crate) mod flush;
 mod grouping;
 pub(crate) mod indexes;
 pub(crate) mod insert;
+mod moments;
+mod paging;
 pub(crate) mod partitions;
 pub(crate) mod query;
 pub(crate) mod reads;

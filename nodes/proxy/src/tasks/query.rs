@@ -1,5 +1,6 @@
 //! Rows by filter, and exact counts.
 
+use super::moments::level_of_names;
 use super::reads::{check_loaded, check_window, lacks_names, shards_of};
 use super::session::{SessionSeen, latest, seen};
 use crate::Proxy;
@@ -30,11 +31,13 @@ impl Proxy {
         let deadline = self.deadline(&call);
         self.admission.check(asked.filter.len())?;
         let _room = self.admission.enter(asked.filter.len())?;
-        let (name, level) = (&asked.collection, asked.consistency);
+        let (name, level) = (&asked.collection, level_of_names(asked.moment, asked.consistency));
         let lacks = |found: &CollectionDescriptor| lacks_names(found, &asked.partitions);
         let collection = self.collection_to_read(&call, &deadline, name, level, lacks).await?;
         let (offset, limit) = (asked.offset, asked.limit);
-        let plan = plan(&collection, asked)?;
+        let moment = asked.moment;
+        let mut plan = plan(&collection, asked)?;
+        plan.ask.at = self.moment(&deadline, &collection, moment).await?;
         let answers = self
             .ask_shards(&deadline, VERB, &collection, &plan.shards, plan.ask.consistency, |shard| {
                 let consistency = plan.session.level(plan.ask.consistency, shard);
@@ -55,7 +58,7 @@ impl Proxy {
     ) -> Result<QueryReply> {
         self.check_reply_size(answers.iter().map(|shard| &shard.rows))?;
         let seen = seen(&plan.shards, answers.iter().map(|shard| shard.timestamp));
-        let timestamp = latest(&seen);
+        let timestamp = plan.ask.at.unwrap_or_else(|| latest(&seen));
         let primary_field = plan.primary_field;
         let Some(output) = plan.output else {
             let count = Some(answers.iter().map(|shard| shard.count).sum());
@@ -99,6 +102,7 @@ fn plan(collection: &CollectionDescriptor, asked: QueryRequest) -> Result<Plan<'
         output: if is_count { Vec::new() } else { wanted.ids() },
         limit: asked.limit.map(|limit| asked.offset + limit),
         consistency: asked.consistency,
+        at: None,
         deadline_ms: 0,
     };
     let shards = shards_of(collection, filter.keys.as_deref());

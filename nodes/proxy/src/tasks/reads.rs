@@ -88,7 +88,7 @@ impl Proxy {
     }
 }
 
-fn named(error: Error, shard: ShardId) -> Error {
+pub(super) fn named(error: Error, shard: ShardId) -> Error {
     if error.context.iter().any(|(key, _)| key == "shard") { error } else { error.with("shard", shard) }
 }
 

@@ -1,6 +1,8 @@
 //! Nearest rows.
 
 use super::grouping::{GroupPage, Grouping};
+use super::moments::level_of_names;
+use super::paging;
 use super::reads::{check_loaded, check_window, lacks_names, shards_of};
 use super::session::{SessionSeen, latest, seen};
 use crate::Proxy;
@@ -41,11 +43,13 @@ impl Proxy {
         let bytes = asked.vectors.bytes() + asked.filter.len();
         self.admission.check(bytes)?;
         let _room = self.admission.enter(bytes)?;
-        let (name, level) = (&asked.collection, asked.consistency);
+        let (name, level) = (&asked.collection, level_of_names(asked.moment, asked.consistency));
         let lacks = |found: &CollectionDescriptor| lacks(found, &asked);
         let collection = self.collection_to_read(&call, &deadline, name, level, lacks).await?;
         let (offset, limit) = (asked.offset, asked.limit);
+        let moment = asked.moment;
         let mut plan = plan(&collection, asked)?;
+        plan.ask.at = self.moment(&deadline, &collection, moment).await?;
         let answers = self
             .ask_shards(&deadline, VERB, &collection, &plan.shards, plan.ask.consistency, |shard| {
                 self.shard_reader.search(request(&plan.session, &plan.ask, shard, &deadline))
@@ -55,6 +59,7 @@ impl Proxy {
         let seen = seen(&plan.shards, answers.iter().map(|hits| hits.timestamp));
         let (metric, shards) = (plan.ask.metric, plan.arranged(answers)?);
         let merged = match plan.grouping {
+            None if plan.ask.page.is_some() => paging::join(metric, limit, shards)?,
             None => merge_hits(metric, plan.queries, &Page { offset, limit }, shards)?,
             Some(by) => {
                 let page = GroupPage { by, offset, limit };
@@ -93,7 +98,7 @@ fn reply(plan: Plan<'_>, merged: Hits, seen: Vec<Seen>) -> Result<SearchReply> {
         rows: plan.output.name(rows)?,
         output_fields: plan.output.names,
         groups: groups.transpose()?,
-        timestamp: latest(&seen),
+        timestamp: plan.ask.at.unwrap_or_else(|| latest(&seen)),
         seen,
     })
 }
@@ -128,7 +133,9 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
     let index = collection.index_on(field.id);
     let metric = metric(index, field, asked.metric)?;
     let k = asked.offset + asked.limit;
-    check_params(index, metric, k, &asked)?;
+    // A page compares every row: how many an index looks at is of no matter to it.
+    check_params(index, metric, if asked.page.is_some() { 1 } else { k }, &asked)?;
+    paging::check(&asked, queries)?;
     let filter = parse_filter(&asked.filter, schema)?;
     let mut output = Output::resolve(schema, &asked.output_fields)?;
     let grouping = Grouping::check(schema, &asked)?;
@@ -148,7 +155,9 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
         params: asked.params,
         output: output.ids(),
         group_by: grouping.map(|by| by.ask()),
+        page: asked.page,
         consistency: asked.consistency,
+        at: None,
         deadline_ms: 0,
     };
     let shards = shards_of(collection, filter.keys.as_deref());

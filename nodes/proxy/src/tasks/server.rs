@@ -34,7 +34,7 @@ impl Proxy {
     }
 
     /// A hybrid timestamp later than any this proxy gave before.
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         let wall = Timestamp::from_millis(self.clock.now_ms()).0;
         let last =
             self.last_now.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(wall.max(last + 1)));

@@ -32,6 +32,8 @@ struct Shard {
     read_trouble: Option<Error>,
     /// Requests as they arrived.
     asked: Vec<RequestId>,
+    /// The rows of pinned moments.
+    pins: BTreeMap<Timestamp, BTreeMap<PrimaryKey, Row>>,
 }
 
 /// What goes wrong with one write.
@@ -213,6 +215,7 @@ impl FakeCluster {
         partitions: &[PartitionId],
         filter: &str,
         level: Consistency,
+        at: Option<Timestamp>,
     ) -> Result<(RowBatch, Timestamp)> {
         if level != Consistency::Eventually {
             self.check_majority(1)?;
@@ -225,8 +228,12 @@ impl FakeCluster {
         if let Some(error) = &shard.read_trouble {
             return Err(error.clone());
         }
+        let shown = match at {
+            None => &shard.rows,
+            Some(at) => shard.pins.get(&at).ok_or_else(|| Error::invalid("no iterator began there"))?,
+        };
         let mut rows = RowBatch::default();
-        for row in shard.rows.values() {
+        for row in shown.values() {
             let in_partition = partitions.is_empty() || partitions.contains(&row.partition);
             if in_partition && (filter.matches_all() || filter.evaluate(&row.values, 1)?.get(0)) {
                 assert!(rows.extend(&row.values));

@@ -6,6 +6,7 @@ mod dropped;
 mod fakes;
 mod grouping;
 mod majority;
+mod moments;
 mod names;
 mod packed;
 mod reading;
@@ -111,6 +112,7 @@ fn query_request() -> QueryRequest {
         limit: Some(100),
         offset: 0,
         consistency: Consistency::Strong,
+        moment: Moment::Present,
         seen: Vec::new(),
     }
 }
@@ -129,7 +131,9 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         params: BTreeMap::new(),
         output_fields: vec![],
         group_by: None,
+        page: None,
         consistency: Consistency::Strong,
+        moment: Moment::Present,
         seen: Vec::new(),
     }
 }

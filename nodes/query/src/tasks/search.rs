@@ -8,11 +8,13 @@ use vecraft_expr::Filter;
 use vecraft_index::{Range, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
 use vecraft_segment::ShardView;
-use vecraft_segment::exec::{self, Cancel, GroupBy, RowAddress, SearchPlan};
+use vecraft_segment::exec::{self, Cancel, GroupBy, PageBounds, RowAddress, SearchPlan};
 use vecraft_types::{Code, Error, Result};
 
 /// What one hit takes while hits are compared, in bytes.
 const HIT_BYTES: u64 = 32;
+/// Rows of a segment that may be equally near where a page ends: 32 MiB while they are compared.
+const PAGE_ROWS_MAX: usize = 1 << 20;
 
 pub(crate) fn run(
     view: &ShardView,
@@ -39,9 +41,19 @@ pub(crate) fn run(
     };
     let is_over = || watch.is_over();
     let cancel = Cancel::when(&is_over);
-    let found = match group_by(asked) {
-        Some(by) => exec::search_groups(view, &plan, &by, cancel)?,
-        None => exec::search(view, &plan, cancel)?,
+    let found = match (group_by(asked), asked.page) {
+        (Some(by), _) => exec::search_groups(view, &plan, &by, cancel)?,
+        (None, None) => exec::search(view, &plan, cancel)?,
+        (None, Some(page)) => {
+            let bounds = PageBounds { after: page.after, rows_max: hits_max.min(PAGE_ROWS_MAX) };
+            let found = exec::search_page(view, &plan, bounds, cancel)?;
+            // Those that came because they are as near as the last one: nobody could count them before.
+            let more = found.len().saturating_sub(held_hits(view, asked)) as u64;
+            if let Err(error) = room.for_hits(more * HIT_BYTES) {
+                return Ok(Err(error));
+            }
+            vec![found]
+        }
     };
     let counts = found.iter().map(Vec::len).collect();
     let addresses: Vec<RowAddress> = found.iter().flatten().map(|hit| hit.address).collect();

@@ -66,6 +66,8 @@ struct TestBarrier {
     passes: Semaphore,
     next: Mutex<Option<ShardView>>,
     waited: Mutex<Vec<Consistency>>,
+    /// What is pinned.
+    pinned: Mutex<BTreeMap<Timestamp, LogPosition>>,
 }
 
 #[async_trait]
@@ -77,6 +79,10 @@ impl ReadBarrier for TestBarrier {
             self.views.publish(view);
         }
         Ok(())
+    }
+
+    fn pinned(&self, _: ShardId, at: Timestamp, _: &[PartitionId]) -> Result<LogPosition> {
+        self.pinned.lock().get(&at).copied().ok_or_else(|| Error::invalid("never pinned"))
     }
 }
 
@@ -95,6 +101,7 @@ fn bench(passes: usize, config: QueryConfig) -> Bench {
         passes: Semaphore::new(passes),
         next: Mutex::default(),
         waited: Mutex::default(),
+        pinned: Mutex::default(),
     });
     let node = QueryNode::new(QueryParts {
         views: views.clone(),
@@ -119,7 +126,9 @@ fn search(x: f32) -> ShardSearch {
         params: BTreeMap::new(),
         output: vec![KEY, YEAR],
         group_by: None,
+        page: None,
         consistency: Consistency::Strong,
+        at: None,
         deadline_ms: 10_000,
     }
 }
@@ -132,6 +141,7 @@ fn query(filter: &str) -> ShardQuery {
         output: vec![KEY],
         limit: None,
         consistency: Consistency::Strong,
+        at: None,
         deadline_ms: 10_000,
     }
 }

@@ -253,3 +253,25 @@ async fn damaged_files_end_the_service_of_the_shard() {
     assert_eq!(bench.node.query(count()).await.unwrap().count, 20);
     assert!(bench.node.report().out_of_service.is_empty());
 }
+
+#[tokio::test]
+async fn i18_a_pinned_moment_is_read_at_its_position_and_believed_missing_only_behind_a_read_index() {
+    let bench = bench(9, QueryConfig::default());
+    let at = Some(Timestamp(90));
+    let asked = || ShardQuery { output: vec![], at, ..query("") };
+    let error = bench.node.query(asked()).await.unwrap_err();
+    assert!(error.detail.contains("never pinned"));
+    let session = Consistency::Session(Timestamp(90));
+    assert_eq!(*bench.barrier.waited.lock(), [session, Consistency::Strong]);
+    // The even rows of the bench are written by the entry at 1, the odd ones by that at 2.
+    for (position, count) in [(0, 0), (1, 10), (2, 20), (9, 20)] {
+        bench.barrier.pinned.lock().insert(Timestamp(90), LogPosition(position));
+        let found = bench.node.query(asked()).await.unwrap();
+        assert_eq!((found.count, found.timestamp), (count, Timestamp(90)), "at {position}");
+    }
+    let hits = bench.node.search(ShardSearch { at, ..search(7.2) }).await.unwrap();
+    assert_eq!(ints(&hits.rows, KEY), [7, 8, 6]);
+    // Nothing that the view has not come to.
+    bench.barrier.pinned.lock().insert(Timestamp(90), LogPosition(10));
+    assert_eq!(bench.node.query(asked()).await.unwrap_err().code, Code::NotReady);
+}

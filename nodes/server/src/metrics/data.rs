@@ -71,6 +71,9 @@ fn rows(figures: &mut Figures, data: &DataFigures) {
     let live = |some: SegmentFigures| some.rows.saturating_sub(some.deleted_rows);
     let help = "rows that can be found: stored and not deleted";
     figures.gauge("milvus_querynode_entity_num", help, &[], live(data.growing) + live(data.flushed));
+    let help =
+        "segments that compactions make and that are not read yet: their files or indexes are under way";
+    figures.gauge("vecraft_compacting_segments", help, &[], data.compacting);
     let help = "segments in files that have an index";
     figures.gauge("vecraft_indexed_segments", help, &[], data.indexed.segments);
     let help = "rows in segments that have an index; searches scan the others";

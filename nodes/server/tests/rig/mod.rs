@@ -90,6 +90,24 @@ impl Rig {
         &self.server.as_ref().unwrap().addresses().http
     }
 
+    /// Number and bytes of the column files, tails included.
+    // Not every test that includes the rig asks for it.
+    #[allow(dead_code)]
+    pub fn column_files(&self) -> (usize, u64) {
+        let mut found = (0, 0);
+        for group in self.disk.list("groups").unwrap() {
+            for shard in self.disk.list(&format!("groups/{}", group.name)).unwrap() {
+                let dir = format!("groups/{}/{}", group.name, shard.name);
+                for file in self.disk.list(&dir).unwrap() {
+                    found.0 += 1;
+                    found.1 +=
+                        self.dir.path().join(&dir).join(&file.name).metadata().map_or(0, |about| about.len());
+                }
+            }
+        }
+        found
+    }
+
     fn db(&self) -> Arc<dyn Database> {
         self.server.as_ref().unwrap().database()
     }
@@ -258,7 +276,9 @@ impl Rig {
             params: params(given),
             output_fields: vec!["id".into()],
             group_by: None,
+            page: None,
             consistency: Consistency::Strong,
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         let reply = self.db().search(Call::default(), request).await.unwrap();

@@ -81,6 +81,26 @@ pub enum ShardCommand {
         /// The index, whose id is never used again.
         index: IndexId,
     },
+    /// One segment takes the place of several, without rows that are gone for every reader (I13, I18, I22). Refused when
+    /// the inputs are not what the proposer saw: it looks again.
+    Compact {
+        /// Sealed segments of one partition that follow each other in the log, in that order; at least one.
+        inputs: Vec<SegmentId>,
+        /// Rows deleted at or before this entry are left out; at or before the proposer's last applied entry.
+        floor: LogPosition,
+        /// Rows that go on. It follows from `inputs` and `floor`; without any, there is no output.
+        rows: u32,
+        /// Approximate bytes that go on.
+        bytes: u64,
+    },
+    /// Reads may go back to this moment (I18): its timestamp means the entry's position. Refused when the shard's time has
+    /// reached it.
+    PinRead {
+        /// The moment; the entry's own timestamp is no smaller.
+        timestamp: Timestamp,
+        /// Partitions with larger ids are made later, perhaps under the names of others.
+        newest_partition: PartitionId,
+    },
 }
 
 /// What apply answers the proposer.
@@ -123,4 +143,11 @@ pub enum Refusal {
     IndexInForce(Box<IndexBuild>),
     /// The segment vanished or still takes rows: it has no index to be named (I13).
     NotSealed,
+    /// These segments cannot be compacted with that floor: one vanished, takes rows, or they do not follow each other.
+    NotCompactable,
+    /// An entry has the timestamp that was to be pinned, or a later one (I18): pin one above `last`.
+    TimePassed {
+        /// The group's last timestamp, that of this entry.
+        last: Timestamp,
+    },
 }

@@ -1,6 +1,8 @@
 //! What the data role must do because of an entry.
 
-use vecraft_types::{CollectionSchema, PartitionId, RowBatch, RowRef, SegmentId, ShardId, Timestamp};
+use vecraft_types::{
+    CollectionSchema, LogPosition, PartitionId, RowBatch, RowRef, SegmentId, ShardId, Timestamp,
+};
 
 /// A consequence of an applied entry. Doing it is deterministic and cannot fail; on a replay it is done again on
 /// the state of the checkpoint.
@@ -54,8 +56,28 @@ pub enum Effect {
         /// The segments.
         segments: Vec<SegmentId>,
     },
+    /// Segments vanish, and their living rows are in a new one.
+    Compacted {
+        /// The shard.
+        shard: ShardId,
+        /// The inputs, in the order of their rows.
+        inputs: Vec<SegmentId>,
+        /// The output, with a number above all others.
+        output: SegmentId,
+        /// The partition of all of them.
+        partition: PartitionId,
+        /// Rows deleted at or before this entry are left out.
+        floor: LogPosition,
+        /// Rows of the output.
+        rows: u32,
+    },
     /// Other index builds are in force than before (I13): files may be due to be opened, fetched or removed.
     BuildsChanged {
+        /// The shard.
+        shard: ShardId,
+    },
+    /// Reads may go back to this entry (I18): they wait for a view that has come so far.
+    ReadPinned {
         /// The shard.
         shard: ShardId,
     },

@@ -35,7 +35,12 @@ impl GroupState {
     /// an empty one.
     pub fn apply(&mut self, position: LogPosition, entry: ShardEntry, keys: &mut dyn KeyIndex) -> Outcome {
         // I9: larger than everything before, whatever the proposer's clock said.
-        let timestamp = entry.suggested.max(self.last_timestamp.next());
+        let suggested = match entry.command {
+            // I18: what comes behind a moment has later timestamps.
+            ShardCommand::PinRead { timestamp, .. } => entry.suggested.max(timestamp),
+            _ => entry.suggested,
+        };
+        let timestamp = suggested.max(self.last_timestamp.next());
         self.last_timestamp = timestamp;
         let applied = Applied { timestamp, position, ..Applied::default() };
         match entry.command {
@@ -45,7 +50,9 @@ impl GroupState {
                 None => Outcome::refused(Refusal::UnknownShard),
                 Some(shard) => {
                     shard.last_position = position;
-                    shard.apply(command, applied, keys)
+                    let outcome = shard.apply(command, applied, keys);
+                    shard.read_pins.pass(timestamp);
+                    outcome
                 }
             },
         }
@@ -92,6 +99,12 @@ impl ShardState {
             ShardCommand::Seal { segment } => self.seal(segment, applied),
             ShardCommand::IndexReady { segment, build } => self.index_ready(segment, build, applied),
             ShardCommand::IndexDropped { index } => self.index_dropped(index, applied),
+            ShardCommand::Compact { inputs, floor, rows, bytes } => {
+                self.compact(inputs, floor, rows, bytes, applied)
+            }
+            ShardCommand::PinRead { timestamp, newest_partition } => {
+                self.pin_read(timestamp, newest_partition, applied)
+            }
             // Dispatched by GroupState::apply.
             ShardCommand::Create { .. } | ShardCommand::Drop => {
                 Outcome { reply: Ok(applied), effects: Vec::new() }
@@ -142,6 +155,7 @@ impl ShardState {
         if segments.is_empty() {
             return Outcome { reply: Ok(applied), effects: Vec::new() };
         }
+        self.read_pins.drop_partition(partition, applied.position);
         let before = keys.len();
         keys.retain(&mut |_, row| segments.binary_search(&row.segment).is_err());
         for id in &segments {

@@ -2,19 +2,21 @@
 //!
 //! ```text
 //! entry -> GroupState::apply -> reply for the proposer
-//!                            -> effects: append rows, mark rows deleted, seal, drop, name an index
+//!                            -> effects: append rows, mark rows deleted, seal, drop, compact, name an index, pin a read
 //! ```
 //! Apply reads the primary-key index and its own state, nothing else (I12), and gives every entry a timestamp
 //! larger than all before it (I9). A retried request is answered from the dedup window (I10). Which index file a sealed
-//! segment is served from is part of the state (I13).
+//! segment is served from is part of the state (I13), and so are the moments that reads go back to (I18).
 
 mod command;
+mod compact;
 mod dedup;
 mod delete;
 mod effect;
 mod group;
 mod index;
 mod insert;
+mod read_pins;
 mod state;
 
 pub use crate::answers::Seen;
@@ -22,6 +24,7 @@ pub use command::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
 pub use dedup::DedupWindow;
 pub use effect::Effect;
 pub use group::{GroupState, Outcome};
+pub use read_pins::{ReadPins, Unreadable};
 pub use state::{SegmentPhase, SegmentState, ShardState};
 
 #[cfg(test)]

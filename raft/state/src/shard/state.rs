@@ -1,12 +1,12 @@
 //! One shard: its schema, segments and dedup window.
 
-use super::DedupWindow;
+use super::{DedupWindow, ReadPins};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_types::{CollectionSchema, IndexBuild, IndexId, LogPosition, PartitionId, SegmentId, ShardId};
 
 /// Rows at which a segment is sealed by apply itself, whatever the leader's policy: engine/segment holds 2^28.
-const SEGMENT_ROWS_MAX: u32 = 1 << 27;
+pub(super) const SEGMENT_ROWS_MAX: u32 = 1 << 27;
 
 /// Everything apply knows about a shard, beside its primary-key index. Part of the checkpoint (I3, I5).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct ShardState {
     pub dedup: DedupWindow,
     /// The last entry that concerned this shard.
     pub last_position: LogPosition,
+    /// Moments that reads go back to (I18).
+    pub read_pins: ReadPins,
 }
 
 /// One segment as the log knows it.
@@ -41,9 +43,11 @@ pub struct SegmentState {
 }
 
 /// ```text
-/// Growing -> Sealed -> Indexed -> (dropped)
+/// Growing -> Sealed -> Indexed -> (dropped, or an input of a compaction)
 ///              ^ ......... |   its last index was dropped
 /// ```
+/// A compaction's output begins as sealed, at the entry that sealed its last input: so the segments of a partition keep the
+/// order of their rows in the log.
 /// Flushing to files is this replica's own affair (I13). New phases are added at the end: checkpoints hold them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SegmentPhase {
@@ -61,6 +65,14 @@ pub enum SegmentPhase {
 }
 
 impl SegmentPhase {
+    /// The entry since which it takes no more rows.
+    pub fn sealed(&self) -> Option<LogPosition> {
+        match self {
+            SegmentPhase::Growing => None,
+            SegmentPhase::Sealed(sealed) | SegmentPhase::Indexed { sealed, .. } => Some(*sealed),
+        }
+    }
+
     /// True while it takes rows.
     pub fn is_growing(&self) -> bool {
         matches!(self, SegmentPhase::Growing)
@@ -87,6 +99,7 @@ impl ShardState {
             dropped_partitions: BTreeSet::new(),
             dedup: DedupWindow::default(),
             last_position: position,
+            read_pins: ReadPins::default(),
         }
     }
 
@@ -114,6 +127,15 @@ impl ShardState {
             id
         });
         (id, self.segments.get(&id).map_or(0, |segment| segment.rows))
+    }
+
+    /// The sealed segments of a partition, in the order of their rows in the log.
+    pub fn sealed_of(&self, partition: PartitionId) -> Vec<SegmentId> {
+        let of_partition = self.segments.iter().filter(|(_, segment)| segment.partition == partition);
+        let mut sealed: Vec<(LogPosition, SegmentId)> =
+            of_partition.filter_map(|(id, segment)| Some((segment.phase.sealed()?, *id))).collect();
+        sealed.sort();
+        sealed.into_iter().map(|(_, id)| id).collect()
     }
 
     /// The index builds in force (I13).

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
+mod compact;
 mod dedup;
 mod index;
+mod read_pins;
 
 use super::*;
 use std::collections::BTreeMap;
@@ -67,15 +69,24 @@ impl Rig {
         let request = self.request();
         self.run(insert(request, keys))
     }
+
+    fn insert_into(&mut self, partition: PartitionId, keys: &[i64]) -> Outcome {
+        let request = self.request();
+        self.run(insert_into(partition, request, keys))
+    }
 }
 
 fn insert(request: RequestId, keys: &[i64]) -> ShardCommand {
+    insert_into(P, request, keys)
+}
+
+fn insert_into(partition: PartitionId, request: RequestId, keys: &[i64]) -> ShardCommand {
     let batch = RowBatch::new(vec![
         Column::new(FieldId(100), ColumnData::Int64(keys.to_vec())),
         Column::new(FieldId(101), ColumnData::FloatVector { dim: 2, values: vec![0.5; keys.len() * 2] }),
     ]);
     let batch = batch.unwrap().encode();
-    ShardCommand::Insert { request, schema_version: 1, partition: P, batch, is_upsert: false }
+    ShardCommand::Insert { request, schema_version: 1, partition, batch, is_upsert: false }
 }
 
 #[test]
@@ -201,6 +212,7 @@ fn malformed_rows_are_refused_without_a_trace() {
     let bad = ShardCommand::Insert { request, schema_version: 1, partition: P, batch, is_upsert: false };
     assert!(matches!(rig.run(bad).reply, Err(Refusal::Malformed(_))));
     let mut after = rig.group.shards.clone();
-    after.get_mut(&SHARD).unwrap().last_position = before[&SHARD].last_position;
+    let shard = after.get_mut(&SHARD).unwrap();
+    (shard.last_position, shard.read_pins) = (before[&SHARD].last_position, before[&SHARD].read_pins.clone());
     assert_eq!(after, before);
 }

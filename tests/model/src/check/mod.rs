@@ -2,10 +2,12 @@
 
 mod groups;
 mod hits;
+mod pages;
 mod rows;
 
 pub use groups::{AskedGroups, groups};
 pub use hits::{Asked, Found, hits};
+pub use pages::{AskedPage, page};
 pub use rows::{columns_of, rows};
 
 use crate::cell::Cell;

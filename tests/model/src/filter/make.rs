@@ -23,6 +23,11 @@ pub fn by_keys(keys: &[PrimaryKey]) -> Cond {
     }
 }
 
+/// `id > ..`
+pub fn behind(key: &PrimaryKey) -> Cond {
+    Cond::Compare(Operand::Field(KEY.to_owned(), 0), ">", literal(key))
+}
+
 fn literal(key: &PrimaryKey) -> Lit {
     match key {
         PrimaryKey::Int64(key) => Lit::Int(*key),

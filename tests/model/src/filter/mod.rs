@@ -7,7 +7,7 @@
 mod eval;
 mod make;
 
-pub use make::{by_keys, draw};
+pub use make::{behind, by_keys, draw};
 
 use std::fmt::{self, Display, Formatter};
 

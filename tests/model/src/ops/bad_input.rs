@@ -3,7 +3,7 @@
 use super::COLLECTION;
 use crate::life::Life;
 use crate::{Step, broken};
-use vecraft_types::api::{Consistency, DeleteRequest, DeleteRows, QueryRequest, SearchRequest};
+use vecraft_types::api::{Consistency, DeleteRequest, DeleteRows, Moment, QueryRequest, SearchRequest};
 use vecraft_types::{Code, ColumnData, Error, Packed};
 
 impl Life {
@@ -96,6 +96,7 @@ impl Life {
             limit,
             offset: 0,
             consistency: Consistency::Strong,
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         let reply = self.node.ask("the query", |db, call| async move { db.query(call, request).await })?;
@@ -129,7 +130,9 @@ impl Life {
             params: Default::default(),
             output_fields: Vec::new(),
             group_by: None,
+            page: None,
             consistency: Consistency::Strong,
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         let reply = self.node.ask("the search", |db, call| async move { db.search(call, request).await })?;

@@ -24,6 +24,7 @@ impl Life {
             .ask("drop partition", |db, call| async move { db.drop_partition(call, request).await })?;
         done.map_err(unexpected("drop partition"))?;
         self.twin.drop_partition(&name);
+        self.iterators_may_miss(&name);
         Ok(())
     }
 
@@ -69,6 +70,8 @@ impl Life {
         let done =
             self.node.ask("create", |db, call| async move { db.create_collection(call, request).await })?;
         done.map_err(unexpected("create"))?;
+        // The moments of the old collection went with it.
+        self.iterators.clear();
         let fault = self.twin.fault.take();
         self.twin = Twin { fault, ..Twin::new(shape) };
         Ok(())

@@ -5,7 +5,7 @@ use super::{COLLECTION, text_of, unexpected};
 use crate::check::{self, AskedGroups};
 use crate::life::Life;
 use crate::{Broken, Step};
-use vecraft_types::api::{GroupBy, SearchRequest};
+use vecraft_types::api::{GroupBy, Moment, SearchRequest};
 use vecraft_types::schema::is_scan;
 
 impl Life {
@@ -45,6 +45,8 @@ impl Life {
             params,
             output_fields: self.draw_output(),
             group_by: Some(group_by.clone()),
+            page: None,
+            moment: Moment::Present,
             seen: Vec::new(),
             consistency: self.draw_consistency(),
         };

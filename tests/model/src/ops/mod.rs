@@ -6,6 +6,7 @@ mod deletes;
 mod groups;
 mod indexes;
 mod inserts;
+pub mod iterators;
 pub mod ranges;
 mod reads;
 mod restarts;

@@ -5,7 +5,7 @@ use crate::life::Life;
 use crate::twin::Selection;
 use crate::{Step, broken, check, filter};
 use std::collections::BTreeSet;
-use vecraft_types::api::{Consistency, QueryReply, QueryRequest, RowCount};
+use vecraft_types::api::{Consistency, Moment, QueryReply, QueryRequest, RowCount};
 use vecraft_types::limits::TOPK_MAX;
 use vecraft_types::{PrimaryKey, api::CollectionName};
 
@@ -33,6 +33,7 @@ impl Life {
             limit,
             offset,
             consistency: self.draw_consistency(),
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         self.note(format!(
@@ -56,6 +57,7 @@ impl Life {
             limit: None,
             offset: 0,
             consistency: self.draw_consistency(),
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         self.note(format!("count {:?} where {}", request.partitions, request.filter));
@@ -87,6 +89,7 @@ impl Life {
             limit,
             offset: 0,
             consistency: Consistency::Strong,
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         let rows = self.send_query(all("*", Some(TOPK_MAX)))?.rows;
@@ -129,6 +132,7 @@ impl Life {
             limit: None,
             offset: 0,
             consistency: Consistency::Strong,
+            moment: Moment::Present,
             seen: Vec::new(),
         })?;
         let column = reply.rows.batch.columns.first();

@@ -10,7 +10,7 @@ use crate::nearest::Score;
 use crate::twin::Row;
 use crate::{Broken, Step};
 use std::collections::BTreeMap;
-use vecraft_types::api::SearchRequest;
+use vecraft_types::api::{Moment, SearchRequest};
 use vecraft_types::schema::is_scan;
 use vecraft_types::{Metric, QueryVectors};
 
@@ -55,7 +55,9 @@ impl Life {
             params,
             output_fields: self.draw_output(),
             group_by: None,
+            page: None,
             consistency: self.draw_consistency(),
+            moment: Moment::Present,
             seen: Vec::new(),
         };
         let data_type = self.twin.shape.fields()[field].data_type;

@@ -3,7 +3,7 @@
 use super::net::Weather;
 use crate::rng::Rng;
 use std::time::Duration;
-use vecraft_data::MaintenancePolicy;
+use vecraft_data::{CompactionPolicy, MaintenancePolicy};
 use vecraft_log_store::{LogOptions, WriterMode};
 use vecraft_raft_host::Pace;
 use vecraft_segment::GrowingOptions;
@@ -91,6 +91,11 @@ impl Plan {
                 seal_rows_min: rng.between(1, 30) as u32,
                 checkpoint_bytes: rng.between(500, 20_000),
                 checkpoint_interval: Duration::from_millis(rng.between(300, 6_000)),
+                compaction: CompactionPolicy {
+                    bytes_max: if rng.chance(20) { 0 } else { rng.between(1_000, 100_000) },
+                    deleted_percent: rng.between(1, 60) as u32,
+                    inputs_min: rng.between(2, 5) as usize,
+                },
             },
             log: LogOptions {
                 segment_bytes: rng.between(2_000, 40_000),

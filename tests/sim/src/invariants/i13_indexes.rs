@@ -3,6 +3,7 @@
 
 use super::{Check, broken, ensure};
 use crate::node::Shards;
+use crate::picture;
 use crate::twin::Twin;
 use std::collections::BTreeMap;
 use vecraft_state::shard::{ShardCommand, ShardEntry, ShardReply};
@@ -19,7 +20,7 @@ pub fn check(here: &Shards, twin: &Twin, shard: ShardId) -> Check {
     })?;
     let view = here.views.get(shard);
     for (segment, build) in found.into_iter().flatten() {
-        let is_here = view.as_ref().is_some_and(|view| view.segment(segment).is_ok());
+        let is_here = view.as_ref().is_some_and(|view| picture::segments(view).contains(&segment));
         ensure(is_here, NAME, || format!("shard {shard} names {build:?} for {segment}, which is not shown"))?;
     }
     Ok(())

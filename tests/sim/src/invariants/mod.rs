@@ -9,6 +9,7 @@ pub mod i12_resolved_deletes;
 pub mod i13_files;
 pub mod i13_indexes;
 pub mod i15_views;
+pub mod i18_moments;
 pub mod i20_rows;
 pub mod i3_checkpoint;
 pub mod i4_purge;

@@ -184,5 +184,9 @@ fn describe(command: &ShardCommand) -> String {
             format!("index {index} of {segment} ready, version {version}, build {build}")
         }
         ShardCommand::IndexDropped { index } => format!("drop index {index}"),
+        ShardCommand::Compact { inputs, floor, rows, .. } => {
+            format!("compact {inputs:?} above {floor} to {rows} rows")
+        }
+        ShardCommand::PinRead { timestamp, .. } => format!("pin a read at {timestamp}"),
     }
 }

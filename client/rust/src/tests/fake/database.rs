@@ -46,6 +46,7 @@ impl Database for Fake {
     async fn search(&self, call: Call, request: SearchRequest) -> Result<SearchReply> {
         self.read(call, request.consistency, &request.seen)?;
         let mut state = self.state.lock();
+        state.searches.push(request.clone());
         let (schema, rows) = collection(&mut state, &request.collection)?;
         let at = schema.fields.iter().position(|field| field.data_type.is_vector()).unwrap();
         let all = joined(&schema, rows.values());
@@ -77,8 +78,14 @@ impl Database for Fake {
     async fn query(&self, call: Call, request: QueryRequest) -> Result<QueryReply> {
         self.read(call, request.consistency, &request.seen)?;
         let mut state = self.state.lock();
+        state.queries.push(request.clone());
         let (schema, rows) = collection(&mut state, &request.collection)?;
-        let all = joined(&schema, rows.values().take(request.limit.unwrap_or(usize::MAX)));
+        // The only filter that it understands: `id > 7`, and whatever behind it.
+        let behind =
+            request.filter.strip_prefix("id > ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        let is_wanted = |key: &PrimaryKey| behind.is_none_or(|behind| *key > PrimaryKey::Int64(behind));
+        let wanted = rows.iter().filter(|(key, _)| is_wanted(key)).map(|(_, row)| row).skip(request.offset);
+        let all = joined(&schema, wanted.take(request.limit.unwrap_or(usize::MAX)));
         Ok(QueryReply {
             count: request.output_fields.iter().any(|field| field == "count(*)").then_some(rows.len() as u64),
             rows: named(&schema, all),

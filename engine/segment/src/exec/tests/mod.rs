@@ -1,5 +1,6 @@
 //! Reading views: against a naive twin, wrong requests, and while apply writes.
 
 mod groups;
+mod pages;
 mod requests;
 mod twin;

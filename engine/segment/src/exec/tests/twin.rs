@@ -184,6 +184,7 @@ impl Shard {
                 self.check_groups(view, partitions, &filter, &matching);
                 self.check_packed_search(view, partitions, &filter, &matching);
                 self.check_fetch(view, &matching);
+                self.check_pages(view, partitions, &filter, &matching);
             }
         }
     }
@@ -310,6 +311,6 @@ proptest! {
         shard.views.iter().for_each(|view| shard.check(view));
         // I18: the newest view turned back shows what was there at the time.
         let earlier = shard.below(shard.position as usize + 1) as u64;
-        shard.check(&newest.at(LogPosition(earlier)).unwrap());
+        shard.check(&newest.at(LogPosition(earlier), Timestamp(earlier)).unwrap());
     }
 }

@@ -1,10 +1,13 @@
 //! Offer, fetch, install.
 
 use super::rig::*;
+use std::time::Duration;
 use vecraft_raft_host::Machine;
 use vecraft_rpc::files::{FileRange, GroupFiles};
+use vecraft_segment::ViewRegistry;
+use vecraft_state::shard::ShardCommand;
 use vecraft_storage::{Disk, OpenMode};
-use vecraft_types::{Code, GroupId, KeyIndex};
+use vecraft_types::{Code, GroupId, KeyIndex, PartitionId, Timestamp};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i5_a_snapshot_is_the_checkpoint_with_sealed_and_growing_rows_and_deletes() {
@@ -17,6 +20,13 @@ async fn i5_a_snapshot_is_the_checkpoint_with_sealed_and_growing_rows_and_delete
     origin.insert(a, 300..500).await;
     origin.delete(a, 10..20).await;
     origin.insert(b, 0..50).await;
+    // I18: what the moment showed is deleted and replaced, and in the snapshot all the same.
+    let moment = Timestamp::from_millis(1 << 43);
+    let command = ShardCommand::PinRead { timestamp: moment, newest_partition: PartitionId(u64::MAX) };
+    let pinned = origin.group().propose(a, command, Duration::from_secs(30)).await.unwrap().position;
+    let at_moment = content(&origin.views, &[a]);
+    origin.delete(a, 20..40).await;
+    origin.insert(a, 480..490).await;
     origin.checkpoint().await;
     let at_checkpoint = content(&origin.views, &[a, b]);
     let state = origin.group().machine.lock().replica.state.clone();
@@ -40,7 +50,12 @@ async fn i5_a_snapshot_is_the_checkpoint_with_sealed_and_growing_rows_and_delete
     assert_eq!(content(&receiver.views, &[a, b]), at_checkpoint, "I4: synced when installed");
     assert_eq!(receiver.machine.lock().checkpoint().unwrap(), snapshot.mark);
     let rows = receiver.machine.lock().replica.shards[&a].keys.len();
-    assert_eq!(rows, 490, "the key index is rebuilt");
+    assert_eq!(rows, 470, "the key index is rebuilt");
+    let found = receiver.machine.lock().replica.pinned(a, moment, &[]);
+    assert_eq!(found, Some(Ok(pinned)));
+    let then = ViewRegistry::new();
+    then.publish(receiver.views.get(a).unwrap().at(pinned, moment).unwrap());
+    assert_eq!(content(&then, &[a]), at_moment);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,6 +74,19 @@ impl ShardWriter for FakeCluster {
         }
     }
 
+    async fn pin(&self, pin: ShardPin) -> Result<PinReply> {
+        let mut shards = self.shards.lock();
+        let shard = shards.get_mut(&pin.shard).unwrap();
+        shard.entries += 1;
+        if pin.timestamp.0 <= shard.timestamp {
+            shard.timestamp += 1;
+            return Ok(PinReply::Passed(Timestamp(shard.timestamp)));
+        }
+        shard.timestamp = pin.timestamp.0;
+        shard.pins.insert(pin.timestamp, shard.rows.clone());
+        Ok(PinReply::Pinned)
+    }
+
     async fn flush(&self, shard: ShardId) -> Result<ShardStats> {
         self.stats(shard).await
     }
@@ -101,7 +114,7 @@ impl ShardReader for FakeCluster {
         self.levels.lock().insert(search.shard, search.consistency);
         self.take_time(search.consistency).await;
         let (rows, timestamp) =
-            self.matching(search.shard, &search.partitions, &search.filter, search.consistency)?;
+            self.matching(search.shard, &search.partitions, &search.filter, search.consistency, search.at)?;
         let mut hits = ShardHits { counts: vec![], scores: vec![], rows: RowBatch::default(), timestamp };
         let mut picked = vec![];
         let QueryVectors::Float(queries) = &*search.vectors else { panic!("only floats are compared here") };
@@ -123,9 +136,15 @@ impl ShardReader for FakeCluster {
                 })
                 .collect();
             scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            match search.group_by {
-                None => scored.truncate(search.k),
-                Some(by) => {
+            match (search.group_by, search.page) {
+                (None, None) => scored.truncate(search.k),
+                (None, Some(page)) => {
+                    let sign = if search.metric == Metric::L2 { 1.0 } else { -1.0 };
+                    scored.retain(|(score, _)| page.after.is_none_or(|after| *score > after * sign));
+                    let last = scored.get(search.k - 1).map(|(score, _)| *score);
+                    scored.retain(|(score, _)| last.is_none_or(|last| *score <= last));
+                }
+                (Some(by), _) => {
                     let column = rows.column(by.field);
                     let mut groups = Groups::new(search.k, by.size);
                     for (score, row) in scored {
@@ -147,7 +166,7 @@ impl ShardReader for FakeCluster {
         self.levels.lock().insert(query.shard, query.consistency);
         self.take_time(query.consistency).await;
         let (mut rows, timestamp) =
-            self.matching(query.shard, &query.partitions, &query.filter, query.consistency)?;
+            self.matching(query.shard, &query.partitions, &query.filter, query.consistency, query.at)?;
         let count = rows.rows as u64;
         if let Some(limit) = query.limit {
             rows = rows.take(&(0..rows.rows.min(limit)).collect::<Vec<_>>());

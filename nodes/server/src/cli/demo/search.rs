@@ -5,7 +5,7 @@ use super::load::COLLECTION;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use vecraft_runtime::clock::Clock;
-use vecraft_types::api::{Call, Consistency, Database, SearchReply, SearchRequest};
+use vecraft_types::api::{Call, Consistency, Database, Moment, SearchReply, SearchRequest};
 use vecraft_types::{ColumnData, Timestamp};
 
 /// Hits of each search, and the k of recall@k.
@@ -70,7 +70,9 @@ pub async fn search(
         params: BTreeMap::new(),
         output_fields: vec!["text".into(), "source".into()],
         group_by: None,
+        page: None,
         consistency: Consistency::Session(seen),
+        moment: Moment::Present,
         seen: Vec::new(),
     };
     let reply = db.search(Call::default(), request).await.map_err(|error| format!("search: {error}"))?;

@@ -4,11 +4,11 @@
 use crate::cluster::book::Pages;
 use crate::invariants::{Check, broken, ensure, i13_files};
 use crate::node::GROUP;
-use std::collections::BTreeSet;
+use crate::picture;
 use vecraft_data::wanted_files;
 use vecraft_segment::{ShardView, ViewRegistry};
 use vecraft_storage::{Kv, SimDisk};
-use vecraft_types::{LogPosition, SegmentId};
+use vecraft_types::LogPosition;
 
 const NAME: &str = "I13";
 
@@ -16,7 +16,7 @@ const NAME: &str = "I13";
 pub fn shown(node: u64, view: &ShardView, at: LogPosition, pages: &Pages) -> Check {
     let twin = pages.at(at);
     let Some(expected) = twin.shards.get(&view.shard).map(|shard| shard.segments()) else { return Ok(()) };
-    let found: BTreeSet<SegmentId> = view.segments.iter().map(|shown| shown.segment.id()).collect();
+    let found = picture::segments(view);
     ensure(found == expected, NAME, || {
         format!("node {node} shows segments {found:?} of {} at {at}, the log names {expected:?}", view.shard)
     })

@@ -1,0 +1,92 @@
+//! Space comes back: what was deleted or replaced goes from disk and index, while searches go on with an index.
+#![allow(clippy::unwrap_used)]
+
+// The rig serves other tests too.
+#[allow(dead_code)]
+mod rig;
+
+use rig::{ROWS, Rig};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Longest wait for a rewrite and its index, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(240);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+impl Rig {
+    async fn figure(&self, name: &str) -> u64 {
+        let address = self.http_address();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("{name} is missing")).parse::<f64>().unwrap() as u64
+    }
+
+    /// Waits until this holds, and watches that a segment has an index all the time.
+    async fn until(&self, what: &str, holds: impl Fn((usize, u64)) -> bool) {
+        let reached = async {
+            loop {
+                assert!(
+                    self.figure("vecraft_indexed_segments").await > 0,
+                    "searches scan while waiting for {what}"
+                );
+                let is_done = self.figure("vecraft_compacting_segments").await == 0;
+                if is_done && holds(self.column_files()) {
+                    return;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached)
+            .await
+            .unwrap_or_else(|_| panic!("{what}: {:?}", self.column_files()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i13_deleted_and_replaced_rows_give_their_space_back() {
+    let mut rig = Rig::start().await;
+    rig.create_collection().await;
+    rig.create_index("HNSW", &[("M", "16"), ("efConstruction", "100")]).await;
+    rig.insert(0..ROWS).await;
+    rig.flush().await;
+    rig.wait_until_built().await;
+    let (_, full) = rig.column_files();
+    let first = rig.index_files();
+
+    rig.delete_below(ROWS as i64 / 2).await;
+    rig.until("half of the disk", |(_, bytes)| bytes < full * 6 / 10).await;
+    rig.wait_until_built().await;
+    assert_eq!(rig.progress().await, (ROWS as u64 / 2, ROWS as u64 / 2, 0));
+    let second = rig.wait_until_one_file().await;
+    assert_ne!(second.path, first[0].path);
+    assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
+
+    // Everything once more, over what is there: the old rows go.
+    rig.insert(ROWS / 2..ROWS).await;
+    rig.flush().await;
+    rig.until("the replaced rows' space", |(_, bytes)| bytes < full * 6 / 10).await;
+    rig.wait_until_built().await;
+    assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
+    rig.restart().await;
+    rig.wait_until_built().await;
+    assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
+    assert!(rig.column_files().1 < full * 6 / 10);
+
+    // Small segments, each as small as a flush makes one, become one with their neighbour.
+    for part in 0..4 {
+        let first = ROWS + part * 4_000;
+        rig.insert(first..first + 4_000).await;
+        rig.flush().await;
+    }
+    rig.until("small segments to be merged", |(files, _)| files <= 2).await;
+    rig.wait_until_built().await;
+    assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
+    rig.drop_collection().await;
+    rig.wait_until_no_files().await;
+    rig.stop().await;
+}
