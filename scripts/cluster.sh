@@ -252,6 +252,10 @@ main() {
   if [ "${#ids[@]}" = 0 ]; then
     read -r -a ids <<<"$known"
   fi
+  # From another directory every node would seem stopped.
+  if [[ " status down restart kill " == *" $verb "* ]] && [ ! -d "$run" ]; then
+    fail "there is no $run here: call it where you called 'up', or name its --run directory" 3
+  fi
   case "$verb" in
     up)
       for id in "${ids[@]}"; do pid_of "$id" >/dev/null || check_ports "$id"; done

@@ -189,6 +189,6 @@ async fn seal(group: &DataGroup, due: Vec<(ShardId, SegmentId)>) -> bool {
 
 mod compact;
 #[cfg(test)]
-pub(crate) use compact::figures_of;
+pub(crate) use compact::{compact as compact_once, figures_of};
 #[cfg(test)]
 mod tests;

@@ -103,6 +103,16 @@ fn a_process_id_that_is_another_programs_by_now_is_never_signalled() {
 }
 
 #[test]
+fn from_another_directory_nothing_is_said_to_be_stopped() {
+    let (dir, _config) = configured(2);
+    fs::remove_dir_all(dir.path().join("run")).unwrap();
+    for words in [&["status"][..], &["down"], &["kill", "1"], &["restart", "1"]] {
+        let (code, said) = cluster_code(dir.path(), words);
+        assert!(code == Some(3) && said.contains("where you called 'up'"), "{words:?}: {said}");
+    }
+}
+
+#[test]
 fn what_it_started_is_known_again_and_stopped() {
     let (dir, config) = configured(2);
     let dir = dir.path();

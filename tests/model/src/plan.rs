@@ -48,9 +48,13 @@ impl Plan {
             chunk_bytes: rng.between(4 << 10, 64 << 10),
             entry_bytes: if rng.chance(25) { rng.between(1 << 10, 8 << 10) } else { 2 << 20 },
             flat_rows: rng.between(8, 60),
-            compaction_bytes: if rng.chance(15) { 0 } else { rng.between(8 << 10, 2 << 20) },
-            deleted_percent: rng.between(1, 60),
+            compaction_bytes: 0,
+            deleted_percent: 20,
         };
+        // Of a sequence of their own: what else a seed means stays as it was.
+        let mut own = Rng::new(plan.checkpoint_bytes ^ (plan.segment_bytes << 32));
+        plan.compaction_bytes = if own.chance(15) { 0 } else { own.between(8 << 10, 2 << 20) };
+        plan.deleted_percent = own.between(1, 60);
         plan.chunk_bytes = plan.chunk_bytes.min(plan.segment_bytes);
         plan
     }

@@ -73,7 +73,7 @@ pub(crate) fn figures_of(
 }
 
 /// Proposes the next compaction, if this replica leads and there is room for its output; true when one was applied.
-pub(super) async fn compact(group: &DataGroup, policy: &CompactionPolicy) -> bool {
+pub(crate) async fn compact(group: &DataGroup, policy: &CompactionPolicy) -> bool {
     if policy.bytes_max == 0 || !group.raft.is_leader() {
         return false;
     }

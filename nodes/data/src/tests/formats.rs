@@ -65,6 +65,9 @@ fn commands_keep_their_numbers() {
     assert_eq!(codec::encode(&seal).unwrap(), [codec::VERSION, 6, 5]);
     let dropped = ShardCommand::IndexDropped { index: IndexId(5) };
     assert_eq!(codec::encode(&dropped).unwrap(), [codec::VERSION, 8, 5]);
+    let inputs = vec![SegmentId(5)];
+    let compact = ShardCommand::Compact { inputs, floor: LogPosition(6), rows: 7, bytes: 8 };
+    assert_eq!(codec::encode(&compact).unwrap(), [codec::VERSION, 9, 1, 5, 6, 7, 8]);
     let pinned = ShardCommand::PinRead { timestamp: Timestamp(5), newest_partition: PartitionId(7) };
-    assert_eq!(codec::encode(&pinned).unwrap(), [codec::VERSION, 9, 5, 7]);
+    assert_eq!(codec::encode(&pinned).unwrap(), [codec::VERSION, 10, 5, 7]);
 }

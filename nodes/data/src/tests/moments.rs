@@ -1,6 +1,8 @@
 //! I18: a pinned moment shows the same rows after anything.
 
 use super::rig::{GROUP, PARTITION, Rig, SHARD};
+use crate::compaction::CompactionPolicy;
+use crate::maintenance::compact_once as compact;
 use std::collections::BTreeSet;
 use vecraft_rpc::services::{PinReply, ReadBarrier, RowChange, ShardAdmin, ShardPin, ShardWriter};
 use vecraft_segment::exec::{self, Cancel};
@@ -59,6 +61,35 @@ async fn i18_writes_seals_checkpoints_and_a_loss_of_power_change_nothing_of_a_mo
     rig.crash().await;
     assert_eq!(rig.keys_at(LATE).await.unwrap(), first, "all of it from the checkpoint");
     assert!(rig.keys_at(LATE + 500).await.unwrap_err().detail.contains("no iterator"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i18_a_compaction_leaves_a_moment_its_rows_until_it_ends() {
+    let mut rig = Rig::new().await;
+    let policy = CompactionPolicy { inputs_min: 2, ..CompactionPolicy::default() };
+    rig.insert(0..50).await;
+    rig.flush().await;
+    rig.pin(LATE).await.unwrap();
+    let first: BTreeSet<i64> = (0..50).collect();
+    let keys = (0..40).map(PrimaryKey::Int64).collect();
+    rig.write(RowChange::DeleteKeys { partition: None, keys }).await.unwrap();
+    // Most rows are deleted, and none of them may go yet.
+    assert!(!compact(&rig.group(), &policy).await);
+    rig.insert(50..100).await;
+    rig.flush().await;
+    assert!(compact(&rig.group(), &policy).await, "two of a size are merged");
+    rig.group().checkpoint().await.unwrap();
+    assert_eq!(rig.keys_at(LATE).await.unwrap(), first);
+    rig.crash().await;
+    assert_eq!(rig.keys_at(LATE).await.unwrap(), first);
+    // An hour later the moment has ended, and with it what only it showed.
+    let later = LATE + 3_600_001;
+    rig.pin(later).await.unwrap();
+    assert!(compact(&rig.group(), &policy).await);
+    rig.group().checkpoint().await.unwrap();
+    assert_eq!(rig.node.views.get(SHARD).unwrap().segments[0].rows, 60);
+    assert_eq!(rig.keys_at(later).await.unwrap(), (40..100).collect());
+    rig.keys_at(LATE).await.unwrap_err();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

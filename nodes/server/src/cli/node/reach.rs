@@ -145,7 +145,7 @@ pub async fn not_a_door(address: &str, error: &Error) -> String {
 /// The metastore, and with it the coordinator, has no leader that a majority follows.
 pub fn no_metastore(error: &Error) -> String {
     format!(
-        "group 0 (the metastore) has no majority: {}. Meanwhile only reads at Eventually are answered. Start the nodes that are \
+        "group 0 (the metastore) has no majority: {}. Start the nodes that are \
          away; if a majority of them is lost for good: vecraft node recover --help",
         error.detail
     )
