@@ -84,7 +84,9 @@ pub(crate) async fn compact(group: &DataGroup, policy: &CompactionPolicy) -> boo
         tracing::warn!(%shard, segments = ?names, why, "no room to compact; space is freed only by it, so make some");
         return false;
     }
-    let rows = inputs.iter().map(|(_, input)| input.kept(floor).len()).sum();
+    // Looks at every row: not on a thread that others wait for.
+    let counting = move || inputs.iter().map(|(_, input)| input.kept(floor).len()).sum();
+    let Ok(rows) = group.io.run(counting).await else { return false };
     let command = ShardCommand::Compact { inputs: names.clone(), floor, rows, bytes };
     match group.ask(shard, command, super::PROPOSE_DEADLINE).await {
         Ok((_, Ok(_))) => {
