@@ -2,7 +2,7 @@
 
 use super::LEVELS;
 use super::curve::RecallCurve;
-use super::effort::Effort;
+use super::effort::{Effort, reach};
 use super::measure::measure;
 use crate::{
     BuildMonitor, Error, IndexKind, IndexSpec, Result, SearchOutcome, SearchParams, VectorIndex, VectorRows,
@@ -49,17 +49,17 @@ impl Calibrated {
     }
 
     /// Parameters by which the asked recall is reached; `None`: every match has to be compared.
-    fn set(&self, params: &SearchParams, k: usize) -> Option<SearchParams> {
+    fn set(&self, params: &SearchParams, reach: usize) -> Option<SearchParams> {
         let Some(recall) = self.asked(params) else { return Some(*params) };
         // A sample cannot promise everything.
-        let effort = self.curve.as_ref().filter(|_| recall < 1.0)?.effort(k, recall)?;
+        let effort = self.curve.as_ref().filter(|_| recall < 1.0)?.effort(reach, recall)?;
         Some(effort.set(self.inner.kind(), *params))
     }
 
     /// What to expect of a search that did not compare every match.
-    fn estimate(&self, params: &SearchParams, k: usize) -> Option<f32> {
+    fn estimate(&self, params: &SearchParams, k: usize, reach: usize) -> Option<f32> {
         let effort = Effort::of(params, &*self.inner, k)?;
-        self.curve.as_ref()?.recall(k, effort)
+        self.curve.as_ref()?.recall(reach, effort)
     }
 }
 
@@ -91,11 +91,12 @@ impl VectorIndex for Calibrated {
         params: &SearchParams,
         filter: Option<&Bitmap>,
     ) -> Result<SearchOutcome> {
-        let Some(params) = self.set(params, k) else {
+        let reach = reach(&*self.inner, k, filter);
+        let Some(params) = self.set(params, reach) else {
             return flat::exact(self.inner.rows(), self.inner.metric(), query, k, filter);
         };
         let mut outcome = self.inner.search_explained(query, k, &params, filter)?;
-        outcome.stats.recall = outcome.stats.recall.or_else(|| self.estimate(&params, k));
+        outcome.stats.recall = outcome.stats.recall.or_else(|| self.estimate(&params, k, reach));
         Ok(outcome)
     }
 

@@ -1,6 +1,8 @@
 //! What "how hard to look" means for each kind of index.
 
+use crate::scan::matches_within;
 use crate::{IndexKind, SearchParams, VectorIndex};
+use vecraft_types::Bitmap;
 
 /// Breadths above are not measured: comparing all rows is about as fast.
 const EF_MAX: usize = 8_192;
@@ -48,6 +50,20 @@ impl Effort {
             Some(nlist) => (1, nlist),
             None => (k.min(index.len()), index.len().min(EF_MAX)),
         }
+    }
+}
+
+/// How many neighbours a curve has to be asked for when only `matches` rows match. The nearest `k` matches lie as far out as
+/// more rows lie of all: inverted lists must be read that far. Matches that go with the vectors lie farther (measured: half as
+/// many again covers them). A graph's ways under a filter look at more candidates by themselves.
+pub(super) fn reach(index: &dyn VectorIndex, k: usize, filter: Option<&Bitmap>) -> usize {
+    let rows = index.len();
+    match filter.filter(|_| is_lists(index.kind())).map(|filter| matches_within(filter, rows)) {
+        Some(matches) if matches > 0 && matches < rows => {
+            let farther = k as f64 * rows as f64 / matches as f64 * 1.5;
+            (farther.ceil() as usize).min(rows)
+        }
+        _ => k,
     }
 }
 

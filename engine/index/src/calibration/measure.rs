@@ -13,7 +13,7 @@ use std::borrow::Cow;
 const QUERIES: usize = 256;
 const SEED: u64 = 0x7265_6361_6c6c;
 /// Numbers of neighbours that are measured, rising.
-const WANTED: [usize; 2] = [10, 100];
+const WANTED: [usize; 3] = [10, 32, 100];
 /// Queries compared with a block of rows while it is in the cache.
 const AT_ONCE: usize = 16;
 /// Nothing above is worth a measurement.

@@ -7,7 +7,7 @@
 //! A row that stands for a query must not be found by way of itself: a graph links it to its neighbours, so that any effort
 //! would seem enough (measured: 0.95 asked, 0.876 given). Walks treat it as if it were not there.
 //!
-//! It does not know filters: the share of matches decides the way a filtered search goes, not how hard it looks.
+//! Filters have no curve of their own: see `effort::reach`.
 
 mod calibrated;
 mod curve;
