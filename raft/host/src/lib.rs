@@ -27,9 +27,11 @@ mod majority;
 mod member;
 mod network;
 mod read_index;
+mod reading;
 mod report;
 mod standing;
 mod state_machine;
+mod unconfirmed;
 
 pub use copies::CopyFigures;
 pub use error::Error;
