@@ -35,6 +35,11 @@ impl Fuse {
         self.0.lock().left = Some(operations);
     }
 
+    /// No death comes that has not come yet.
+    pub fn put_out(&self) {
+        self.0.lock().left = None;
+    }
+
     /// The machine is started again: nothing is lit.
     pub fn renew(&self) {
         let mut state = self.0.lock();

@@ -25,8 +25,10 @@ impl Life {
         let began = Instant::now();
         for node in 1..=self.world.plan.nodes {
             self.machine(node).pace.recover();
-            if self.machine(node).process.is_none() {
-                self.starts.insert(node, began);
+            match &self.machine(node).process {
+                // A death that was drawn before would be trouble: two at once leave no majority to agree.
+                Some(process) => process.fuse.put_out(),
+                None => _ = self.starts.insert(node, began),
             }
         }
         while let Err(why) = self.is_whole().await {
