@@ -7,12 +7,14 @@ mod cluster;
 mod ddl;
 mod dml;
 mod read;
+mod segments;
 mod topology;
 
 pub use cluster::*;
 pub use ddl::*;
 pub use dml::*;
 pub use read::*;
+pub use segments::*;
 pub use topology::*;
 
 use crate::{CollectionDescriptor, RequestId, Result, RowBatch};

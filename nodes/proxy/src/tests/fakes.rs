@@ -34,6 +34,8 @@ struct Shard {
     asked: Vec<RequestId>,
     /// The rows of pinned moments.
     pins: BTreeMap<Timestamp, BTreeMap<PrimaryKey, Row>>,
+    /// Sizes that compactions were asked for with.
+    compactions: Vec<u64>,
 }
 
 /// What goes wrong with one write.

@@ -1,6 +1,6 @@
 //! One shard: its schema, segments and dedup window.
 
-use super::{DedupWindow, ReadPins};
+use super::{AskedCompaction, DedupWindow, ReadPins};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_types::{CollectionSchema, IndexBuild, IndexId, LogPosition, PartitionId, SegmentId, ShardId};
@@ -27,6 +27,8 @@ pub struct ShardState {
     pub last_position: LogPosition,
     /// Moments that reads go back to (I18).
     pub read_pins: ReadPins,
+    /// The last compaction that somebody asked for.
+    pub asked_compaction: Option<AskedCompaction>,
 }
 
 /// One segment as the log knows it.
@@ -100,6 +102,7 @@ impl ShardState {
             dedup: DedupWindow::default(),
             last_position: position,
             read_pins: ReadPins::default(),
+            asked_compaction: None,
         }
     }
 
