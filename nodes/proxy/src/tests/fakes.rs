@@ -180,6 +180,11 @@ impl FakeCluster {
         self.shards.lock().values().map(|shard| shard.entries).sum()
     }
 
+    /// Sizes that compactions of a shard were asked for with.
+    pub(super) fn compactions(&self, index: u32) -> Vec<u64> {
+        self.shards.lock()[&self.shard_id(index)].compactions.clone()
+    }
+
     /// Requests that arrived at a shard, repeated ones too.
     pub(super) fn asked(&self, index: u32) -> Vec<RequestId> {
         self.shards.lock()[&self.shard_id(index)].asked.clone()

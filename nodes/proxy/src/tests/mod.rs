@@ -11,6 +11,7 @@ mod names;
 mod packed;
 mod reading;
 mod refusing;
+mod segments;
 mod topology;
 mod writing;
 

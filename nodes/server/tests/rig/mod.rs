@@ -33,7 +33,7 @@ pub struct Rig {
     dir: tempfile::TempDir,
     disk: Arc<dyn Disk>,
     /// Keys that can be read.
-    live: BTreeSet<i64>,
+    pub live: BTreeSet<i64>,
 }
 
 /// Uniform in 0..1, a function of two numbers.
@@ -108,7 +108,13 @@ impl Rig {
         found
     }
 
-    fn db(&self) -> Arc<dyn Database> {
+    // Not every test that includes the rig asks for it.
+    #[allow(dead_code)]
+    pub fn name(&self) -> &'static str {
+        COLLECTION
+    }
+
+    pub fn db(&self) -> Arc<dyn Database> {
         self.server.as_ref().unwrap().database()
     }
 
