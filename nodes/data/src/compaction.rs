@@ -10,6 +10,7 @@
 //! not with every neighbour that comes. Whoever asks wants it all at once: each row is rewritten once then, or not at all.
 
 use std::ops::Range;
+use vecraft_state::shard::SEGMENT_ROWS_MAX;
 use vecraft_types::SegmentId;
 
 /// When segments are worth a rewrite.
@@ -40,9 +41,6 @@ impl CompactionPolicy {
     }
 }
 
-/// Rows of an output, at most: what the log refuses is not proposed (`raft/state`).
-const OUTPUT_ROWS_MAX: u64 = 1 << 27;
-
 /// One sealed segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentFigure {
@@ -61,6 +59,11 @@ impl SegmentFigure {
     pub fn live_bytes(&self) -> u64 {
         let share = u128::from(self.bytes) * u128::from(self.live);
         (share / u128::from(self.rows.max(1))) as u64
+    }
+
+    /// Whether so many bytes of living rows, and rows of any kind, are one segment; of more the log takes no compaction.
+    fn fit(bytes: u64, rows: u64, bytes_max: u64) -> bool {
+        bytes <= bytes_max && rows <= u64::from(SEGMENT_ROWS_MAX)
     }
 
     fn is_due(&self, policy: &CompactionPolicy) -> bool {
@@ -88,7 +91,7 @@ pub fn choose_asked(ordered: &[SegmentFigure], bytes_max: u64) -> Option<Range<u
         while let Some(next) = ordered.get(end) {
             bytes = bytes.saturating_add(next.live_bytes());
             rows += u64::from(next.rows);
-            if end > first && (bytes > bytes_max || rows > OUTPUT_ROWS_MAX) {
+            if end > first && !SegmentFigure::fit(bytes, rows, bytes_max) {
                 break;
             }
             end += 1;
@@ -104,11 +107,12 @@ pub fn choose_asked(ordered: &[SegmentFigure], bytes_max: u64) -> Option<Range<u
 /// The first run of neighbours with many deleted rows.
 fn deleted(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range<usize>> {
     let first = ordered.iter().position(|segment| segment.is_due(policy))?;
-    let mut bytes = ordered[first].live_bytes();
+    let (mut bytes, mut rows) = (ordered[first].live_bytes(), u64::from(ordered[first].rows));
     let mut end = first + 1;
     while let Some(next) = ordered.get(end).filter(|next| next.is_due(policy)) {
         bytes += next.live_bytes();
-        if bytes > policy.bytes_max {
+        rows += u64::from(next.rows);
+        if !SegmentFigure::fit(bytes, rows, policy.bytes_max) {
             break;
         }
         end += 1;
@@ -120,11 +124,12 @@ fn deleted(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range
 fn small(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range<usize>> {
     let mut best: Option<Range<usize>> = None;
     for first in 0..ordered.len() {
-        let (mut bytes, mut largest) = (0, 0);
+        let (mut bytes, mut rows, mut largest) = (0, 0, 0);
         for (at, segment) in ordered.iter().enumerate().skip(first) {
             bytes += segment.live_bytes();
+            rows += u64::from(segment.rows);
             largest = largest.max(segment.live_bytes());
-            if bytes > policy.bytes_max {
+            if !SegmentFigure::fit(bytes, rows, policy.bytes_max) {
                 break;
             }
             let count = at + 1 - first;
@@ -212,6 +217,10 @@ mod tests {
         assert_eq!(ask(&[(600, 600), (600, 600), (600, 600)]), None);
         let rows = SegmentFigure { id: SegmentId(1), rows: 1 << 26, live: 1 << 26, bytes: 1 };
         assert_eq!(choose_asked(&[rows; 3], u64::MAX), Some(0..2), "no more rows than a segment may have");
+        let policy = CompactionPolicy { inputs_min: 2, ..POLICY };
+        assert_eq!(choose(&[rows; 3], &policy), Some(0..2), "nor without being asked");
+        let deleted = SegmentFigure { live: 1, ..rows };
+        assert_eq!(choose(&[deleted; 3], &policy), Some(0..2));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use dedup::DedupWindow;
 pub use effect::Effect;
 pub use group::{GroupState, Outcome};
 pub use read_pins::{ReadPins, Unreadable};
-pub use state::{SegmentPhase, SegmentState, ShardState};
+pub use state::{SEGMENT_ROWS_MAX, SegmentPhase, SegmentState, ShardState};
 
 #[cfg(test)]
 mod tests;

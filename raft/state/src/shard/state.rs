@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_types::{CollectionSchema, IndexBuild, IndexId, LogPosition, PartitionId, SegmentId, ShardId};
 
-/// Rows at which a segment is sealed by apply itself, whatever the leader's policy: engine/segment holds 2^28.
-pub(super) const SEGMENT_ROWS_MAX: u32 = 1 << 27;
+/// Rows at which a segment is sealed by apply itself, whatever the leader's policy, and above which no compaction is taken:
+/// engine/segment holds 2^28.
+pub const SEGMENT_ROWS_MAX: u32 = 1 << 27;
 
 /// Everything apply knows about a shard, beside its primary-key index. Part of the checkpoint (I3, I5).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
