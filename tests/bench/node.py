@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 
@@ -65,8 +66,12 @@ class Node:
         return int(self.addresses["milvus"].rsplit(":")[-1])
 
     def health(self):
-        with urllib.request.urlopen(f"http://{self.addresses['http']}/healthz", timeout=5) as answer:
-            return answer.read().decode()
+        """OK, or what is not well (503 while a node that just started catches up)."""
+        try:
+            with urllib.request.urlopen(f"http://{self.addresses['http']}/healthz", timeout=5) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            return refusal.read().decode()
 
     def metrics(self):
         """Figures of /metrics without labels, by name."""
@@ -97,6 +102,15 @@ class Node:
         if self.process and self.process.poll() is None:
             self.process.send_signal(with_signal)
             self.process.wait()
+
+
+def await_health(server, patience=30):
+    """Waits until a node, or all of a cluster, say OK."""
+    end = time.monotonic() + patience
+    while (said := server.health()) != "OK":
+        if time.monotonic() > end:
+            raise SystemExit(f"not well after {patience} s: {said}")
+        time.sleep(0.005)
 
 
 class Cluster:

@@ -1,4 +1,5 @@
-"""Every index type by its Milvus name: built, described, searched with its own parameters and under a filter, dropped."""
+"""Every index type by its Milvus name: built, described, searched with its own parameters, by a recall and under a filter,
+dropped."""
 
 import numpy as np
 from checks import URI, equal, step
@@ -62,6 +63,23 @@ def recall(client, queries, how, truth, filter=""):
     return share / len(truth)
 
 
+def by_recall(client, queries, everything, a_third):
+    """A recall that is asked for is given, with and without a filter, and told."""
+    said = []
+    for asked in (0.9, 1.0):
+        for truth, filter in ((everything, ""), (a_third, "third == 0")):
+            given = recall(client, queries, {"recall": asked}, truth, filter)
+            answers = client.search(NAME, queries.tolist(), filter=filter, limit=K,
+                                    search_params={"params": {"recall": asked}})
+            equal(len(answers.recalls), len(queries), "number of estimates")
+            told = sum(answers.recalls) / len(queries)
+            # Twenty queries: a mean of 0.9 is about 0.03 off by chance.
+            if given < asked - 0.05 or told < asked - 1e-6 or abs(given - told) > 0.12:
+                raise AssertionError(f"recall {asked} asked {filter}: {given} given, {told} told")
+            said.append(f"{given:.3f}")
+    return "0.9 and 1.0 asked: " + ", ".join(said)
+
+
 def refused(call, what):
     """The call must be refused with code 1100."""
     try:
@@ -108,11 +126,13 @@ def main():
         filtered = recall(client, queries, search, a_third, "third == 0")
         if min(found, filtered) < 0.95:
             raise AssertionError(f"{kind} {search}: recall {found}, {filtered} under a filter")
+        told = by_recall(client, queries, everything, a_third)
+        refused(lambda: recall(client, queries, {"recall": 1.5}, everything), f"{kind} with a recall above 1")
         refused(lambda: recall(client, queries, search | wrong_search, everything), f"{kind} with {wrong_search}")
         refused(lambda: recall(client, queries, {"no_such": 1}, everything), f"{kind} with an unknown parameter")
         client.release_collection(NAME)
         client.drop_index(NAME, "vector")
-        step(f"{kind} {build}: recall {found:.3f}, under a filter {filtered:.3f}")
+        step(f"{kind} {build}: recall {found:.3f}, under a filter {filtered:.3f}, {told}")
     client.drop_collection(NAME)
     client.close()
 

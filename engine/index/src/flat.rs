@@ -37,7 +37,7 @@ pub(crate) fn exact<R: Rows + ?Sized>(
     if !top.is_full() {
         distances = scan(&rows.query(metric, query), rows, filter, &mut top);
     }
-    Ok(SearchOutcome { hits: top.into_hits(), stats: SearchStats { strategy: Strategy::Exact, distances } })
+    Ok(SearchOutcome { hits: top.into_hits(), stats: SearchStats::new(Strategy::Exact, distances) })
 }
 
 /// Exact search as a [`VectorIndex`]; holds nothing but the rows.

@@ -8,12 +8,14 @@
 //! - a search returns exactly `min(k, matches)` hits (P5), nearest first, equal distances by lower row;
 //! - deleted rows are simply cleared in the filter; the index does not know deletes;
 //! - the same rows, parameters and seed give the same bytes, whatever the number of threads;
+//! - a recall that is asked for is given, by what was measured at the end of the build (`src/calibration`);
 //! - a file that was changed on disk is refused with an error, never a panic or a wrong answer.
 //!
 //! It does *not* know primary keys, timestamps, segments, files (it reads and writes bytes handed to it) or an
 //! async runtime, and takes no decision about when to build.
 
 mod aligned;
+mod calibration;
 #[cfg(test)]
 mod conformance;
 mod container;

@@ -41,6 +41,16 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// An optional share, above 0 to 1.
+    pub(crate) fn share(&mut self, name: &'static str) -> Result<Option<f32>> {
+        self.known.push(name);
+        let Some(text) = self.all.get(name) else { return Ok(None) };
+        match text.trim().parse::<f32>() {
+            Ok(value) if value > 0.0 && value <= 1.0 => Ok(Some(value)),
+            _ => Err(Error::parameter(name, text, "must be a number above 0, at most 1")),
+        }
+    }
+
     /// An optional word of a list, in any case; its place in the list.
     pub(crate) fn word(&mut self, name: &'static str, words: &[&str]) -> Result<Option<usize>> {
         self.known.push(name);

@@ -20,6 +20,11 @@ pub struct SearchParams {
     pub nprobe: Option<usize>,
     /// `AUTOINDEX`: effort from 1 (fast) to 10 (thorough).
     pub level: Option<usize>,
+    /// The share of the true neighbours to be found, above 0 to 1: sets all other parameters by what was measured when
+    /// the index was built. 1 compares every match.
+    pub recall: Option<f32>,
+    /// So many times more candidates than unasked get their exact distance; set by who knows what that brings.
+    pub refine_times: Option<usize>,
     /// Candidates whose exact distance is taken, as a multiple of the limit (indexes of codes).
     pub refine_k: Option<f32>,
     /// The same as a number (SCANN).
@@ -33,7 +38,8 @@ const QUERY_BITS: [&str; 2] = ["rbq_query_bits", "rbq_bits_query"];
 
 impl SearchParams {
     /// Reads the parameters of a search with limit `k` on a field whose index was declared as `spec`.
-    /// `ef` and `reorder_k` must be at least `k`, `nprobe` from 1 to `nlist`, `refine_k` at least 1; unknown keys are errors. The caller removes what
+    /// `ef` and `reorder_k` must be at least `k`, `nprobe` from 1 to `nlist`, `refine_k` at least 1, `recall`
+    /// above 0 to 1 and with nothing beside it; unknown keys are errors. The caller removes what
     /// belongs to the request (`metric_type`, `radius`, `offset`, ...).
     pub fn parse(spec: &IndexSpec, k: usize, params: &BTreeMap<String, String>) -> Result<SearchParams> {
         let mut keys = Params::new(params);
@@ -68,6 +74,7 @@ impl SearchParams {
                 out.level = keys.integer("level", 1..=10)?;
             }
         }
+        out.recall = keys.share("recall")?;
         for (name, given) in [("ef", out.ef), ("reorder_k", out.reorder_k)] {
             if let Some(given) = given.filter(|given| *given < k) {
                 let reason = format!("must be at least the limit, {k}, and at most {}", i32::MAX);
@@ -75,7 +82,21 @@ impl SearchParams {
             }
         }
         keys.finish(spec.type_name())?;
+        out.check_recall(spec, params)?;
         Ok(out)
+    }
+
+    /// A recall says it all: nothing beside it.
+    fn check_recall(&self, spec: &IndexSpec, params: &BTreeMap<String, String>) -> Result<()> {
+        let Some(recall) = self.recall else { return Ok(()) };
+        if matches!(spec, IndexSpec::Hnswlib { .. }) {
+            let reason = "HNSWLIB does not know its recall; give ef, or use HNSW";
+            return Err(Error::parameter("recall", &recall.to_string(), reason));
+        }
+        match params.iter().find(|(key, _)| *key != "recall") {
+            None => Ok(()),
+            Some((key, value)) => Err(Error::parameter(key, value, "recall sets it; give one of them")),
+        }
     }
 
     /// Breadth to use for `k` answers among `rows`: never below `k`, never above the rows there are.
@@ -90,10 +111,14 @@ impl SearchParams {
         if let Some(reorder_k) = self.reorder_k {
             return reorder_k;
         }
+        let more = self.refine_times.unwrap_or(1);
         match (self.refine_k, refine) {
             (Some(times), _) => (k as f64 * f64::from(times)).ceil() as usize,
-            (None, Refine::Off) => k,
-            (None, _) => seen.min(k.saturating_mul(unasked.times).max(unasked.least)),
+            (None, Refine::Off) => seen.min(k.saturating_mul(more)),
+            (None, _) => {
+                let unasked = k.saturating_mul(unasked.times).max(unasked.least);
+                seen.min(unasked.saturating_mul(more))
+            }
         }
     }
 

@@ -117,7 +117,17 @@ fn search_parameters() {
     check(&hnsw, &[], Ok(none));
     check(&hnsw, &[("ef", "10")], Ok(SearchParams { ef: Some(10), ..none }));
     check(&hnsw, &[("ef", "9")], Err("parameter ef = 9: must be at least the limit, 10"));
-    check(&hnsw, &[("nprobe", "9")], Err("nprobe = 9: unknown for HNSW; known: ef"));
+    check(&hnsw, &[("nprobe", "9")], Err("nprobe = 9: unknown for HNSW; known: ef, recall"));
+    check(&hnsw, &[("recall", "0.95")], Ok(SearchParams { recall: Some(0.95), ..none }));
+    check(&hnsw, &[("recall", "1.1")], Err("recall = 1.1: must be a number above 0, at most 1"));
+    check(&hnsw, &[("recall", "0")], Err("recall = 0: must be a number above 0, at most 1"));
+    check(&hnsw, &[("recall", "0.9"), ("ef", "64")], Err("ef = 64: recall sets it; give one of them"));
+    let twin = IndexSpec::parse("HNSWLIB", &params(&[])).unwrap();
+    check(
+        &twin,
+        &[("recall", "0.9")],
+        Err("recall = 0.9: HNSWLIB does not know its recall; give ef, or use HNSW"),
+    );
     let sq = IndexSpec::parse("HNSW_SQ", &params(&[])).unwrap();
     check(
         &sq,

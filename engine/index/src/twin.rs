@@ -184,7 +184,7 @@ impl VectorIndex for Hnswlib {
             return Ok(outcome);
         }
         // The library does not count distances.
-        Ok(SearchOutcome { hits, stats: SearchStats { strategy: Strategy::Walk, distances: 0 } })
+        Ok(SearchOutcome { hits, stats: SearchStats::new(Strategy::Walk, 0) })
     }
 
     fn save(&self, out: &mut dyn Write) -> Result<()> {

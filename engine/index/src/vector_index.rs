@@ -1,5 +1,6 @@
 //! The seam: what an index of vectors is, how one is built and opened.
 
+use crate::calibration::{self, Calibrated};
 use crate::container::Reader;
 use crate::hnsw;
 use crate::ivf::{IvfPq, IvfRabitq, IvfSq8, Scann};
@@ -28,12 +29,23 @@ pub enum Strategy {
 }
 
 /// What a search did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SearchStats {
     /// How it was answered.
     pub strategy: Strategy,
     /// Distances computed to rows (and centroids).
     pub distances: usize,
+    /// The share of the true neighbours to expect among the hits: 1 when every match was compared, else what was measured
+    /// when the index was built. `None`: nothing was measured that says it.
+    pub recall: Option<f32>,
+}
+
+impl SearchStats {
+    /// What a search did; comparing every match finds everything.
+    pub(crate) fn new(strategy: Strategy, distances: usize) -> SearchStats {
+        let is_exact = matches!(strategy, Strategy::Exact | Strategy::WalkThenExact);
+        SearchStats { strategy, distances, recall: is_exact.then_some(1.0) }
+    }
 }
 
 /// Answer and what it cost.
@@ -100,13 +112,45 @@ pub trait VectorIndex: Send + Sync + std::fmt::Debug {
         Ok(self.search_explained(query, k, params, filter)?.hits)
     }
 
+    /// True if a search can overlook the row; see [`VectorIndex::search_overlooking`].
+    fn can_overlook(&self, row: u32) -> bool {
+        (row as usize) < self.len()
+    }
+
+    /// The nearest others of a row, found as if the row were not in the index: it stands for a query that is not.
+    fn search_overlooking(
+        &self,
+        row: u32,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+    ) -> Result<SearchOutcome> {
+        let mut outcome = self.search_explained(query, k.saturating_add(1), params, None)?;
+        outcome.hits.retain(|hit| hit.row != row);
+        outcome.hits.truncate(k);
+        Ok(outcome)
+    }
+
     /// Writes the index (not the rows) as one checksummed file; [`open`] reads it.
     fn save(&self, out: &mut dyn Write) -> Result<()>;
 }
 
-/// Builds the index `spec` asks for. CPU-bound: parallel on the current rayon pool (run it inside
+/// Builds the index `spec` asks for and measures its recall. CPU-bound: parallel on the current rayon pool (run it inside
 /// `pool.install` to choose one); the bytes do not depend on the number of threads.
 pub fn build(
+    spec: &IndexSpec,
+    metric: Metric,
+    rows: VectorRows,
+    monitor: &dyn BuildMonitor,
+) -> Result<Arc<dyn VectorIndex>> {
+    let index = build_bare(spec, metric, rows, monitor)?;
+    if matches!(index.kind(), IndexKind::Flat | IndexKind::Hnswlib) {
+        return Ok(index);
+    }
+    Ok(Arc::new(Calibrated::new(index, monitor)?))
+}
+
+fn build_bare(
     spec: &IndexSpec,
     metric: Metric,
     rows: VectorRows,
@@ -159,6 +203,10 @@ pub fn build(
 /// Opens a file written by [`VectorIndex::save`] over the rows it was built on. Every byte is verified first;
 /// wrong bytes, a newer version or other rows are errors.
 pub fn open(file: &[u8], rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
+    calibration::open(file, |file| open_bare(file, rows))
+}
+
+fn open_bare(file: &[u8], rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
     let (kind, reader) = Reader::open(file)?;
     Ok(match kind {
         IndexKind::Flat => Arc::new(Flat::read(reader, rows)?),

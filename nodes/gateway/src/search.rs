@@ -86,6 +86,8 @@ pub(crate) struct Options {
     pub params: BTreeMap<String, String>,
     pub said: Said,
     pub pages: Option<Pages>,
+    /// A recall or a level was asked for: the answer says which recall to expect.
+    pub tells_recall: bool,
 }
 
 impl Options {
@@ -140,7 +142,19 @@ impl Options {
         let field = given.take("anns_field").unwrap_or_default();
         given.forget_empty(FEATURES);
         given.finish()?;
-        Ok(Options { field, metric, limit, offset, group_by, round_decimal, params, said, pages })
+        let tells_recall = ["recall", "level"].iter().any(|word| params.contains_key(*word));
+        Ok(Options {
+            field,
+            metric,
+            limit,
+            offset,
+            group_by,
+            round_decimal,
+            params,
+            said,
+            pages,
+            tells_recall,
+        })
     }
 }
 
@@ -214,6 +228,7 @@ fn results(
         output_fields,
         group_by_field_value,
         search_iterator_v2_results,
+        recalls: if options.tells_recall { reply.recalls } else { Vec::new() },
         primary_field_name: reply.primary_field,
     };
     Ok(pb::SearchResults {

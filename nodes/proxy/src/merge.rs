@@ -3,9 +3,12 @@
 use vecraft_types::{Error, Metric, PrimaryKey, Result, RowBatch};
 
 /// One shard's hits, columns already arranged (the key is the first column).
+#[derive(Default)]
 pub(crate) struct Hits {
     pub(crate) counts: Vec<usize>,
     pub(crate) scores: Vec<f32>,
+    /// Of each hit, what its shard expects to have found of its query; none when a shard did not say.
+    pub(crate) recalls: Vec<f32>,
     pub(crate) rows: RowBatch,
 }
 
@@ -41,15 +44,15 @@ pub(crate) fn merge_hits(
 ) -> Result<Hits> {
     shards.iter().try_for_each(|hits| check(hits, queries))?;
     let mut all = RowBatch::default();
-    let mut scores = Vec::new();
+    let (mut scores, mut recalls) = (Vec::new(), Vec::new());
     let mut starts = Vec::with_capacity(shards.len());
     for hits in &shards {
         starts.push((scores.len(), &hits.counts));
         append(&mut all, &hits.rows)?;
         scores.extend_from_slice(&hits.scores);
+        recalls.extend_from_slice(&hits.recalls);
     }
-    let mut merged =
-        Hits { counts: Vec::with_capacity(queries), scores: Vec::new(), rows: RowBatch::default() };
+    let mut merged = Hits { counts: Vec::with_capacity(queries), ..Hits::default() };
     let mut picked: Vec<usize> = Vec::new();
     let mut candidates: Vec<usize> = Vec::new();
     for query in 0..queries {
@@ -67,6 +70,9 @@ pub(crate) fn merge_hits(
         let before = picked.len();
         chosen.choose(&all, &candidates, &mut picked)?;
         merged.counts.push(picked.len() - before);
+    }
+    if recalls.len() == scores.len() {
+        merged.recalls = picked.iter().map(|&row| recalls[row]).collect();
     }
     merged.scores = picked.iter().map(|&row| scores[row]).collect();
     merged.rows = take(all, &picked);
@@ -107,6 +113,21 @@ fn take(all: RowBatch, rows: &[usize]) -> RowBatch {
 }
 
 impl Hits {
+    /// The recall to expect of each query: the mean over its hits, each by the shard that it is from. None without hits to
+    /// tell by.
+    pub(crate) fn mean_recalls(&self) -> Vec<f32> {
+        if self.recalls.len() != self.scores.len() {
+            return Vec::new();
+        }
+        let mut rest = &self.recalls[..];
+        let mean = |count: &usize| {
+            let (own, others) = rest.split_at(*count);
+            rest = others;
+            if own.is_empty() { 1.0 } else { own.iter().sum::<f32>() / own.len() as f32 }
+        };
+        self.counts.iter().map(mean).collect()
+    }
+
     /// Adds rows behind these.
     pub(crate) fn append(&mut self, rows: &RowBatch) -> Result<()> {
         append(&mut self.rows, rows)
@@ -120,4 +141,38 @@ fn append(all: &mut RowBatch, rows: &RowBatch) -> Result<()> {
 fn key_of(rows: &RowBatch, row: usize) -> Result<PrimaryKey> {
     let key = rows.columns.first().and_then(|column| column.data.key(row));
     key.ok_or_else(|| Error::internal("a shard's reply lacks the primary key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vecraft_types::{Column, ColumnData, FieldId};
+
+    /// Hits of one query.
+    fn hits(scores: &[f32], recall: Option<f32>) -> Hits {
+        let keys = ColumnData::Int64((0..scores.len() as i64).collect());
+        let columns = vec![Column { field: FieldId(1), data: keys, validity: None }];
+        let recalls = recall.map_or_else(Vec::new, |recall| vec![recall; scores.len()]);
+        let rows = RowBatch { rows: scores.len(), columns };
+        Hits { counts: vec![scores.len()], scores: scores.to_vec(), recalls, rows }
+    }
+
+    fn merged(shards: Vec<Hits>) -> Vec<f32> {
+        let page = Page { offset: 0, limit: 4 };
+        let Ok(merged) = merge_hits(Metric::L2, 1, &page, shards) else { panic!("they fit together") };
+        merged.mean_recalls()
+    }
+
+    #[test]
+    fn each_hit_counts_with_what_its_shard_expects() {
+        let near = || hits(&[0.1, 0.2, 0.3], Some(1.0));
+        assert_eq!(merged(vec![near(), hits(&[0.25, 0.5], Some(0.8))]), [0.95]);
+        assert_eq!(merged(vec![near(), hits(&[], Some(0.1))]), [1.0]);
+        assert_eq!(merged(vec![hits(&[], Some(0.5))]), [1.0]);
+    }
+
+    #[test]
+    fn nothing_is_said_when_a_shard_says_nothing() {
+        assert_eq!(merged(vec![hits(&[0.1], Some(1.0)), hits(&[0.2], None)]), [0.0f32; 0]);
+    }
 }

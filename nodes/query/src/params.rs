@@ -14,6 +14,10 @@ pub(crate) fn read(
     let range = Range::take(metric, &mut params).map_err(|error| Error::invalid(error.to_string()))?;
     let mut read = SearchParams::default();
     for (name, text) in &params {
+        if name == "recall" {
+            read.recall = Some(share(name, text)?);
+            continue;
+        }
         if name == "refine_k" {
             read.refine_k = Some(multiple(name, text)?);
             continue;
@@ -28,7 +32,7 @@ pub(crate) fn read(
             "rbq_query_bits" | "rbq_bits_query" => &mut read.rbq_query_bits,
             _ => {
                 return Err(Error::invalid(format!(
-                    "search parameter {name:?} is unknown, known are ef, nprobe, level, refine_k, reorder_k, rbq_query_bits, radius, range_filter"
+                    "search parameter {name:?} is unknown, known are recall, ef, nprobe, level, refine_k, reorder_k, rbq_query_bits, radius, range_filter"
                 )));
             }
         };
@@ -42,6 +46,16 @@ pub(crate) fn read(
         }
     }
     Ok((read, range))
+}
+
+/// A number above 0, at most 1.
+fn share(name: &str, text: &str) -> Result<f32> {
+    match text.trim().parse::<f32>() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err(Error::invalid(format!(
+            "search parameter {name} is {text:?}, it must be a number above 0, at most 1"
+        ))),
+    }
 }
 
 /// A number of at least 1, fractions allowed.

@@ -60,6 +60,9 @@ pub struct ShardHits {
     pub counts: Vec<usize>,
     /// Milvus scores.
     pub scores: Vec<f32>,
+    /// The share of the true neighbours to expect among each query's hits; `None` where nothing was measured. Empty for
+    /// groups and pages.
+    pub recalls: Vec<Option<f32>>,
     /// One row a hit, columns as asked.
     pub rows: RowBatch,
     /// The view searched contains everything up to here.

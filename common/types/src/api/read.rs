@@ -123,6 +123,9 @@ pub struct SearchReply {
     pub counts: Vec<usize>,
     /// Score of each hit in Milvus's terms (L2 squared; the others as they are).
     pub scores: Vec<f32>,
+    /// The share of the true neighbours to expect among the hits of each query, by what was measured when the indexes were
+    /// built: 1 where every match was compared. Empty where nothing was measured, for groups, pages and ranges.
+    pub recalls: Vec<f32>,
     /// Name of the primary key field; always a column of `rows`, the first.
     pub primary_field: String,
     /// The hits' keys and output fields.

@@ -50,6 +50,34 @@ impl<Q: GraphCoding> HnswCoded<Q> {
         reader.finish()?;
         Ok(HnswCoded { exact, codes, graph, params, refine, scratches: ScratchPool::default() })
     }
+
+    fn find(
+        &self,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+        filter: Option<&Bitmap>,
+        overlooked: Option<u32>,
+    ) -> Result<SearchOutcome> {
+        check_dim(self.exact.rows.dim(), query)?;
+        let ef = params.ef_for(k, self.graph.len());
+        let refined = params.refined_for(k, ef, self.refine, Q::UNASKED);
+        let (walked_query, exact_query) =
+            (self.codes.quantizer.query(query, params), self.exact.query(query));
+        let search = Search {
+            graph: &self.graph,
+            walked: &self.codes,
+            walked_query: &walked_query,
+            exact: &self.exact,
+            exact_query: &exact_query,
+            refined: Some(refined),
+            scratches: &self.scratches,
+            k,
+            ef: ef.max(refined).min(self.graph.len().max(1)),
+            overlooked,
+        };
+        Ok(search.run(filter))
+    }
 }
 
 impl<Q: GraphCoding> VectorIndex for HnswCoded<Q> {
@@ -80,23 +108,21 @@ impl<Q: GraphCoding> VectorIndex for HnswCoded<Q> {
         params: &SearchParams,
         filter: Option<&Bitmap>,
     ) -> Result<SearchOutcome> {
-        check_dim(self.exact.rows.dim(), query)?;
-        let ef = params.ef_for(k, self.graph.len());
-        let refined = params.refined_for(k, ef, self.refine, Q::UNASKED);
-        let (walked_query, exact_query) =
-            (self.codes.quantizer.query(query, params), self.exact.query(query));
-        let search = Search {
-            graph: &self.graph,
-            walked: &self.codes,
-            walked_query: &walked_query,
-            exact: &self.exact,
-            exact_query: &exact_query,
-            refined: Some(refined),
-            scratches: &self.scratches,
-            k,
-            ef: ef.max(refined).min(self.graph.len().max(1)),
-        };
-        Ok(search.run(filter))
+        self.find(query, k, params, filter, None)
+    }
+
+    fn can_overlook(&self, row: u32) -> bool {
+        self.graph.levels.get(row as usize) == Some(&0)
+    }
+
+    fn search_overlooking(
+        &self,
+        row: u32,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+    ) -> Result<SearchOutcome> {
+        self.find(query, k, params, None, Some(row))
     }
 
     fn save(&self, out: &mut dyn Write) -> Result<()> {

@@ -49,7 +49,7 @@ pub(crate) fn inline<D: Distances>(
     limit: usize,
     scratch: &mut Scratch,
 ) -> Walked {
-    let Scratch { visited, pool, ids, distances } = scratch;
+    let Scratch { visited, pool, ids, distances, .. } = scratch;
     visited.reset(graph.len());
     pool.reset(ef);
     let mut open = BinaryHeap::from([Reverse(pack(entry.0, entry.1))]);
@@ -102,7 +102,7 @@ pub(crate) fn two_hop<D: Distances>(
     limit: usize,
     scratch: &mut Scratch,
 ) -> Walked {
-    let Scratch { visited, pool, ids, distances } = scratch;
+    let Scratch { visited, pool, ids, distances, .. } = scratch;
     visited.reset(graph.len());
     pool.reset(ef);
     ids.clear();

@@ -68,6 +68,31 @@ impl Hnsw {
         Ok(Hnsw { scorer, graph, params, scratches })
     }
 
+    fn find(
+        &self,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+        filter: Option<&Bitmap>,
+        overlooked: Option<u32>,
+    ) -> Result<SearchOutcome> {
+        check_dim(self.scorer.rows.dim(), query)?;
+        let query = self.scorer.query(query);
+        let search = Search {
+            graph: &self.graph,
+            walked: &self.scorer,
+            walked_query: &query,
+            exact: &self.scorer,
+            exact_query: &query,
+            refined: None,
+            scratches: &self.scratches,
+            k,
+            ef: params.ef_for(k, self.graph.len()),
+            overlooked,
+        };
+        Ok(search.run(filter))
+    }
+
     /// Mean number of links of a row on level 0, for `EXPLAIN` and tests.
     pub fn mean_degree(&self) -> f64 {
         self.graph.mean_degree()
@@ -103,20 +128,21 @@ impl VectorIndex for Hnsw {
         params: &SearchParams,
         filter: Option<&Bitmap>,
     ) -> Result<SearchOutcome> {
-        check_dim(self.scorer.rows.dim(), query)?;
-        let query = self.scorer.query(query);
-        let search = Search {
-            graph: &self.graph,
-            walked: &self.scorer,
-            walked_query: &query,
-            exact: &self.scorer,
-            exact_query: &query,
-            refined: None,
-            scratches: &self.scratches,
-            k,
-            ef: params.ef_for(k, self.graph.len()),
-        };
-        Ok(search.run(filter))
+        self.find(query, k, params, filter, None)
+    }
+
+    fn can_overlook(&self, row: u32) -> bool {
+        self.graph.levels.get(row as usize) == Some(&0)
+    }
+
+    fn search_overlooking(
+        &self,
+        row: u32,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+    ) -> Result<SearchOutcome> {
+        self.find(query, k, params, None, Some(row))
     }
 
     fn save(&self, out: &mut dyn Write) -> Result<()> {

@@ -30,6 +30,8 @@ pub(super) struct Search<'a, 'q, D: Distances + 'q> {
     pub(super) scratches: &'a ScratchPool,
     pub(super) k: usize,
     pub(super) ef: usize,
+    /// A row of level 0 that an unfiltered walk treats as if it were not there.
+    pub(super) overlooked: Option<u32>,
 }
 
 impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
@@ -49,9 +51,11 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
             return self.compare_all(wanted, None, 0, Strategy::Exact);
         }
         let scratch = &mut *self.scratches.take();
+        scratch.overlooked = self.overlooked;
         let (nearest, distance, down) = descend(self.graph, self.walked, self.walked_query, 0, scratch);
         let entries = [(distance, nearest)];
         let walked = walk(self.graph, self.walked, self.walked_query, 0, &entries, self.ef, scratch);
+        scratch.overlooked = None;
         if scratch.pool.len() < wanted {
             return self.compare_all(wanted, None, down + walked, Strategy::WalkThenExact);
         }
@@ -98,7 +102,7 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         let mut top = TopK::new(wanted);
         let compared =
             if wanted == 0 { 0 } else { scan(self.exact_query, &self.exact.rows, filter, &mut top) };
-        SearchOutcome { hits: top.into_hits(), stats: SearchStats { strategy, distances: spent + compared } }
+        SearchOutcome { hits: top.into_hits(), stats: SearchStats::new(strategy, spent + compared) }
     }
 
     /// The nearest of the pool, which holds at least `wanted`.
@@ -112,7 +116,7 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         let Some(refined) = self.refined else {
             let hits =
                 scratch.pool.iter().take(wanted).map(|(distance, row)| Hit { row, distance }).collect();
-            return SearchOutcome { hits, stats: SearchStats { strategy, distances: spent } };
+            return SearchOutcome { hits, stats: SearchStats::new(strategy, spent) };
         };
         let Scratch { pool, ids, distances, .. } = scratch;
         ids.clear();
@@ -120,7 +124,7 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         self.exact.many(self.exact_query, ids, distances);
         let mut top = TopK::new(wanted);
         ids.iter().zip(distances.iter()).for_each(|(&row, &distance)| top.push(distance, row));
-        let stats = SearchStats { strategy, distances: spent + ids.len() };
+        let stats = SearchStats::new(strategy, spent + ids.len());
         SearchOutcome { hits: top.into_hits(), stats }
     }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Scratch {
     pub(crate) pool: Pool,
     pub(crate) ids: Vec<u32>,
     pub(crate) distances: Vec<f32>,
+    /// A row of level 0 that walks treat as if it were not there.
+    pub(crate) overlooked: Option<u32>,
 }
 
 /// Goes down from the entry to `floor + 1`, each time to the nearest neighbour. Returns the nearest node seen,
@@ -78,8 +80,11 @@ pub(crate) fn walk<D: Distances>(
     ef: usize,
     scratch: &mut Scratch,
 ) -> usize {
-    let Scratch { visited, pool, ids, distances } = scratch;
+    let Scratch { visited, pool, ids, distances, overlooked } = scratch;
     visited.reset(graph.len());
+    if let Some(row) = *overlooked {
+        visited.insert(row);
+    }
     pool.reset(ef);
     for &(distance, row) in entries {
         if visited.insert(row) {

@@ -148,7 +148,7 @@ impl<S: Coding> VectorIndex for IvfCoded<S> {
         }
         let distances_taken = self.lists.len() + compared + candidates.len();
         let hits = self.refined(query, candidates, probe.wanted, &mut distances).into_hits();
-        let stats = SearchStats { strategy: Strategy::Lists, distances: distances_taken };
+        let stats = SearchStats::new(Strategy::Lists, distances_taken);
         Ok(SearchOutcome { hits, stats })
     }
 

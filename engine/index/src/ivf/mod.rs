@@ -120,7 +120,7 @@ impl VectorIndex for IvfFlat {
             }
             compared += self.read_list(&prepared, list, filter, (&mut ids, &mut distances), &mut top);
         }
-        let stats = SearchStats { strategy: Strategy::Lists, distances: compared + self.lists.len() };
+        let stats = SearchStats::new(Strategy::Lists, compared + self.lists.len());
         Ok(SearchOutcome { hits: top.into_hits(), stats })
     }
 

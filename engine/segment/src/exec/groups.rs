@@ -121,7 +121,9 @@ impl GroupSearch<'_> {
         let mut wanted = first_look(self.plan.k, self.by);
         loop {
             let more = SearchPlan { k: wanted, ..*self.plan };
-            let hits = nearest(shown, found, &more, query, self.cancel)?.pop().unwrap_or_default();
+            let hits = nearest(shown, found, &more, query, self.cancel)?
+                .pop()
+                .map_or_else(Vec::new, |found| found.hits);
             let keys = self.keys(&hits)?;
             let groups = self.grouped(&hits, &keys)?;
             let is_enough = if self.by.is_strict { groups.are_full() } else { groups.are_found() };

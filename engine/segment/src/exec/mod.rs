@@ -23,7 +23,7 @@ pub use fetch::{fetch, fetch_bytes};
 pub use groups::{GroupBy, search_groups};
 pub use pages::{PageBounds, search_page};
 pub use scan::{KeyedRow, ScanPlan, count, keys, scan, visit_keys};
-pub use search::{Hit, SearchPlan, search};
+pub use search::{Found, Hit, SearchPlan, search, search_told};
 pub use written::written_by;
 
 use crate::{Error, Result};

@@ -6,10 +6,11 @@ use super::{Cancel, RowAddress, exact};
 use crate::{Result, SegmentView, ShardView};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use vecraft_expr::Filter;
 use vecraft_index::{Range, SearchParams, TopK, VectorIndex};
 use vecraft_kernel::reported_score;
-use vecraft_types::{FieldId, Metric, PartitionId, QueryVectors};
+use vecraft_types::{FieldId, Metric, PartitionId, QueryVectors, SegmentId};
 
 /// What is searched.
 #[derive(Clone, Copy)]
@@ -43,24 +44,48 @@ pub struct Hit {
     pub distance: f32,
 }
 
+/// What was found for one query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Nearest first.
+    pub hits: Vec<Hit>,
+    /// The share of the true neighbours to expect among them, by what was measured when the indexes were built; 1 where every
+    /// match was compared, `None` where nothing was measured.
+    pub recall: Option<f32>,
+}
+
+/// [`search_told`] without what to expect of it.
+pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Vec<Hit>>> {
+    Ok(search_told(view, plan, cancel)?.into_iter().map(|found| found.hits).collect())
+}
+
 /// The `min(k, matches)` nearest rows of each query (P5) within the range, nearest first; equal distances by segment, then row.
 /// Segments without an index (all growing ones) are searched exactly.
 ///
 /// CPU-bound. Large searches spread over the current rayon pool, a segment a task; the answer does not depend on
 /// it. Errors: [`Error::Field`], [`Error::Dimension`], [`Error::Cancelled`], damaged files.
-pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Vec<Hit>>> {
+pub fn search_told(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Found>> {
     let queries = Queries::read(&view.schema, plan)?;
-    let mut hits = vec![Vec::new(); queries.len()];
+    let mut found = vec![Found { hits: Vec::new(), recall: Some(1.0) }; queries.len()];
     if plan.k == 0 || queries.len() == 0 {
-        return Ok(hits);
+        return Ok(found);
     }
     let one = |shown: &SegmentView| search_segment(view, shown, plan, &queries, cancel);
     let answers = each_segment(view, plan, one)?;
-    for answer in answers {
-        hits.iter_mut().zip(answer).for_each(|(all, some)| all.extend(some));
+    let mut recalls: Vec<BTreeMap<SegmentId, Option<f32>>> = vec![BTreeMap::new(); queries.len()];
+    for (query, some) in answers.into_iter().flat_map(|answer| answer.into_iter().enumerate()) {
+        if let Some(first) = some.hits.first() {
+            recalls[query].insert(first.address.segment, some.recall);
+        }
+        found[query].hits.extend(some.hits);
     }
-    hits.iter_mut().for_each(|hits| keep_nearest(hits, plan.k));
-    Ok(hits)
+    for (found, recalls) in found.iter_mut().zip(recalls) {
+        keep_nearest(&mut found.hits, plan.k);
+        let of_hit = |hit: &Hit| recalls.get(&hit.address.segment).copied().flatten();
+        let sum = found.hits.iter().map(of_hit).sum::<Option<f32>>();
+        found.recall = sum.map(|sum| if found.hits.is_empty() { 1.0 } else { sum / found.hits.len() as f32 });
+    }
+    Ok(found)
 }
 
 /// Asks every segment of the wanted partitions; more than one at a time when that pays.
@@ -100,7 +125,7 @@ fn search_segment(
     plan: &SearchPlan<'_>,
     queries: &Queries<'_>,
     cancel: Cancel<'_>,
-) -> Result<Vec<Vec<Hit>>> {
+) -> Result<Vec<Found>> {
     nearest(shown, &matches(view, shown, plan.filter, cancel)?, plan, queries, cancel)
 }
 
@@ -111,7 +136,7 @@ pub(super) fn nearest(
     plan: &SearchPlan<'_>,
     queries: &Queries<'_>,
     cancel: Cancel<'_>,
-) -> Result<Vec<Vec<Hit>>> {
+) -> Result<Vec<Found>> {
     let to_hits = |top: Vec<vecraft_index::Hit>| -> Vec<Hit> {
         let segment = shown.segment.id();
         let hit = |hit: vecraft_index::Hit| Hit {
@@ -123,7 +148,7 @@ pub(super) fn nearest(
     };
     let matching: usize = found.iter().map(Matches::count).sum();
     if matching == 0 {
-        return Ok(vec![Vec::new(); queries.len()]);
+        return Ok(vec![Found { hits: Vec::new(), recall: Some(1.0) }; queries.len()]);
     }
     if let Some(index) = shown.segment.index(plan.field)
         && index.metric() == plan.metric
@@ -131,16 +156,24 @@ pub(super) fn nearest(
         && let Some(numbers) = queries.numbers()
         && let Some(answers) = by_index(&*index, block, plan, &numbers, cancel)?
     {
-        return Ok(answers.into_iter().map(to_hits).collect());
+        let found = |answer: Answer| Found { hits: to_hits(answer.hits), recall: answer.recall };
+        return Ok(answers.into_iter().map(found).collect());
     }
     let k = plan.k.min(matching);
-    let mut hits = Vec::with_capacity(queries.len());
+    let mut answers = Vec::with_capacity(queries.len());
     for group in queries.groups((CANDIDATES_MAX / k).max(1)) {
         let mut tops: Vec<TopK> = group.clone().map(|_| TopK::new(k)).collect();
         exact::offer(found, plan.field, &queries.ready(group)?, plan.range, &mut tops, cancel)?;
-        hits.extend(tops.into_iter().map(|top| to_hits(top.into_hits())));
+        let compared = |top: TopK| Found { hits: to_hits(top.into_hits()), recall: Some(1.0) };
+        answers.extend(tops.into_iter().map(compared));
     }
-    Ok(hits)
+    Ok(answers)
+}
+
+/// What an index answered.
+struct Answer {
+    hits: Vec<vecraft_index::Hit>,
+    recall: Option<f32>,
 }
 
 /// The block is the whole sealed segment, so its rows are the index's rows. `None`: comparing every row is better.
@@ -150,7 +183,7 @@ fn by_index(
     plan: &SearchPlan<'_>,
     queries: &[Cow<'_, [f32]>],
     cancel: Cancel<'_>,
-) -> Result<Option<Vec<Vec<vecraft_index::Hit>>>> {
+) -> Result<Option<Vec<Answer>>> {
     let rows = found.block.rows();
     // An old view may show fewer rows than the index has.
     let all = (found.bits.is_none() && rows < index.len()).then(|| vecraft_types::Bitmap::new(rows, true));
@@ -158,8 +191,15 @@ fn by_index(
     let one = |query: &Cow<'_, [f32]>| {
         cancel.check()?;
         match plan.range {
-            None => Ok(Some(index.search(query, plan.k, &plan.params, filter)?)),
-            Some(range) => in_range(index, query, plan, range, filter, cancel),
+            None => {
+                let outcome = index.search_explained(query, plan.k, &plan.params, filter)?;
+                Ok(Some(Answer { hits: outcome.hits, recall: outcome.stats.recall }))
+            }
+            // Nothing was measured for ranges.
+            Some(range) => {
+                let hits = in_range(index, query, plan, range, filter, cancel)?;
+                Ok(hits.map(|hits| Answer { hits, recall: None }))
+            }
         }
     };
     queries.iter().map(one).collect()

@@ -196,6 +196,7 @@ impl Database for Fake {
         Ok(SearchReply {
             counts: vec![2],
             scores: vec![0.123_456, 0.5],
+            recalls: vec![0.97],
             primary_field: "id".to_owned(),
             rows: two_rows(),
             output_fields,

@@ -21,6 +21,10 @@ fn scalar(field: &wire::FieldData) -> &Scalar {
 }
 
 async fn searched(output: &[&str], round_decimal: i64) -> wire::SearchResultData {
+    searched_with(output, round_decimal, "{}").await
+}
+
+async fn searched_with(output: &[&str], round_decimal: i64, params: &str) -> wire::SearchResultData {
     let fake = Arc::new(Fake::default());
     let group = crate::proto::common::PlaceholderGroup {
         placeholders: vec![crate::proto::common::PlaceholderValue {
@@ -33,7 +37,7 @@ async fn searched(output: &[&str], round_decimal: i64) -> wire::SearchResultData
     let request = pb::SearchRequest {
         collection_name: "books".to_owned(),
         search_input: Some(pb::search_request::SearchInput::PlaceholderGroup(bytes)),
-        search_params: vec![pair("topk", 2), pair("round_decimal", round_decimal)],
+        search_params: vec![pair("topk", 2), pair("round_decimal", round_decimal), pair("params", params)],
         output_fields: output.iter().map(|name| name.to_string()).collect(),
         ..Default::default()
     };
@@ -51,6 +55,13 @@ async fn hits_are_flat_and_name_their_key() {
     assert_eq!(hits.primary_field_name, "id");
     assert!(!names(&hits.fields_data).contains(&"id"), "the key is a field only when asked for");
     assert!(names(&searched(&["id"], -1).await.fields_data).contains(&"id"));
+}
+
+#[tokio::test]
+async fn the_recall_to_expect_is_told_when_one_was_asked_for() {
+    assert_eq!(searched_with(&[], -1, r#"{"recall": 0.95}"#).await.recalls, [0.97]);
+    assert_eq!(searched_with(&[], -1, r#"{"level": 3}"#).await.recalls, [0.97]);
+    assert_eq!(searched_with(&[], -1, r#"{"ef": 64}"#).await.recalls, [0.0f32; 0]);
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ impl Proxy {
         }
         let fill = |ask: Option<ShardSearch>| self.fill(deadline, plan, page, ask);
         let mut filled = stream::iter(asks).map(fill).buffered(FILLED_AT_ONCE);
-        let mut all = Hits { counts: Vec::new(), scores: Vec::new(), rows: RowBatch::default() };
+        let mut all = Hits::default();
         while let Some(hits) = filled.try_next().await? {
             all.counts.extend(hits.counts);
             all.scores.extend(hits.scores);
@@ -138,7 +138,7 @@ impl Proxy {
         ask: Option<ShardSearch>,
     ) -> Result<Hits> {
         let Some(ask) = ask else {
-            return Ok(Hits { counts: vec![0], scores: Vec::new(), rows: plan.output.empty() });
+            return Ok(Hits { counts: vec![0], rows: plan.output.empty(), ..Hits::default() });
         };
         let answers = self
             .ask_shards(deadline, VERB, plan.collection, &plan.shards, plan.ask.consistency, |shard| {

@@ -40,6 +40,7 @@ pub(super) fn join(metric: Metric, limit: usize, shards: Vec<Hits>) -> Result<Hi
     let rows = all.scores.iter().take_while(|score| is_in(score)).count();
     if rows < all.scores.len() {
         all.scores.truncate(rows);
+        all.recalls.truncate(rows);
         all.counts = vec![rows];
         all.rows = all.rows.take(&(0..rows).collect::<Vec<_>>());
     }

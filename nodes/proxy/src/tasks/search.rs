@@ -82,16 +82,22 @@ impl Plan<'_> {
     pub(super) fn arranged(&self, answers: Vec<ShardHits>) -> Result<Vec<Hits>> {
         let arrange = |hits: ShardHits| {
             let rows = self.output.arrange(hits.rows)?;
-            Ok(Hits { counts: hits.counts, scores: hits.scores, rows })
+            let told = hits.recalls.into_iter().zip(&hits.counts);
+            let recalls: Option<Vec<Vec<f32>>> =
+                told.map(|(recall, count)| Some(vec![recall?; *count])).collect();
+            let recalls = recalls.unwrap_or_default().concat();
+            Ok(Hits { counts: hits.counts, scores: hits.scores, recalls, rows })
         };
         answers.into_iter().map(arrange).collect()
     }
 }
 
 fn reply(plan: Plan<'_>, merged: Hits, seen: Vec<Seen>) -> Result<SearchReply> {
+    let recalls = merged.mean_recalls();
     let rows = if merged.rows.rows == 0 { plan.output.empty() } else { merged.rows };
     let groups = plan.grouping.map(|by| by.values(&rows));
     Ok(SearchReply {
+        recalls,
         counts: merged.counts,
         scores: merged.scores,
         primary_field: plan.output.primary().name.clone(),

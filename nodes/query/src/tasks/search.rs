@@ -41,9 +41,14 @@ pub(crate) fn run(
     };
     let is_over = || watch.is_over();
     let cancel = Cancel::when(&is_over);
+    let mut recalls = Vec::new();
     let found = match (group_by(asked), asked.page) {
         (Some(by), _) => exec::search_groups(view, &plan, &by, cancel)?,
-        (None, None) => exec::search(view, &plan, cancel)?,
+        (None, None) => {
+            let found = exec::search_told(view, &plan, cancel)?;
+            recalls = found.iter().map(|found| found.recall).collect();
+            found.into_iter().map(|found| found.hits).collect()
+        }
         (None, Some(page)) => {
             let bounds = PageBounds { after: page.after, rows_max: hits_max.min(PAGE_ROWS_MAX) };
             let found = exec::search_page(view, &plan, bounds, cancel)?;
@@ -62,7 +67,7 @@ pub(crate) fn run(
         return Ok(Err(error));
     }
     let rows = exec::fetch(view, &addresses, &asked.output)?;
-    Ok(Ok(ShardHits { counts, scores, rows, timestamp: view.timestamp }))
+    Ok(Ok(ShardHits { counts, scores, recalls, rows, timestamp: view.timestamp }))
 }
 
 /// What a search says, read.

@@ -66,6 +66,7 @@ impl Database for Fake {
         Ok(SearchReply {
             counts,
             scores,
+            recalls: Vec::new(),
             primary_field: schema.primary_field().unwrap().name.clone(),
             rows: named(&schema, all.take(&found)),
             output_fields: request.output_fields,

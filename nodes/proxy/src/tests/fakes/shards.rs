@@ -153,7 +153,13 @@ impl ShardReader for FakeCluster {
         self.take_time(search.consistency).await;
         let (rows, timestamp) =
             self.matching(search.shard, &search.partitions, &search.filter, search.consistency, search.at)?;
-        let mut hits = ShardHits { counts: vec![], scores: vec![], rows: RowBatch::default(), timestamp };
+        let mut hits = ShardHits {
+            counts: vec![],
+            scores: vec![],
+            recalls: vec![],
+            rows: RowBatch::default(),
+            timestamp,
+        };
         let mut picked = vec![];
         let QueryVectors::Float(queries) = &*search.vectors else { panic!("only floats are compared here") };
         for query in queries.chunks(search.dim as usize) {

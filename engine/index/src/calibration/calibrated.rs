@@ -1,0 +1,156 @@
+//! An index with its curve: takes a recall for a parameter, and says what recall to expect.
+
+use super::LEVELS;
+use super::curve::RecallCurve;
+use super::effort::{Effort, reach};
+use super::measure::measure;
+use crate::{
+    BuildMonitor, Error, IndexKind, IndexSpec, Result, SearchOutcome, SearchParams, VectorIndex, VectorRows,
+    flat,
+};
+use std::io::Write;
+use std::sync::Arc;
+use vecraft_types::{Bitmap, Metric};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Start of a file whose index has a curve before it:
+/// ```text
+/// 0    magic   8 bytes "VCCURVE\n"
+/// 8    length  u32 LE  of the curve
+/// 12   curve   ...
+/// +0   xxh3    u64 LE  of everything before it
+/// +8   index   ...     a whole index file
+/// ```
+const MAGIC: &[u8; 8] = b"VCCURVE\n";
+const HEAD: usize = 12;
+const SUM: usize = 8;
+
+/// Any index that does not compare every row anyway.
+pub(crate) struct Calibrated {
+    inner: Arc<dyn VectorIndex>,
+    curve: Option<RecallCurve>,
+}
+
+impl Calibrated {
+    /// Measures the curve of an index that was built.
+    ///
+    /// # Errors
+    /// Those of [`measure`].
+    pub(crate) fn new(inner: Arc<dyn VectorIndex>, monitor: &dyn BuildMonitor) -> Result<Calibrated> {
+        let curve = measure(&*inner, monitor)?;
+        Ok(Calibrated { inner, curve })
+    }
+
+    /// What the search asks for, if it asks for a recall; a level does where there is a curve.
+    fn asked(&self, params: &SearchParams) -> Option<f32> {
+        let level =
+            params.level.filter(|_| self.curve.is_some()).and_then(|level| LEVELS.get(level.checked_sub(1)?));
+        params.recall.or(level.copied())
+    }
+
+    /// Parameters by which the asked recall is reached; `None`: every match has to be compared.
+    fn set(&self, params: &SearchParams, reach: usize) -> Option<SearchParams> {
+        let Some(recall) = self.asked(params) else { return Some(*params) };
+        // A sample cannot promise everything.
+        let effort = self.curve.as_ref().filter(|_| recall < 1.0)?.effort(reach, recall)?;
+        Some(effort.set(self.inner.kind(), *params))
+    }
+
+    /// What to expect of a search that did not compare every match.
+    fn estimate(&self, params: &SearchParams, k: usize, reach: usize) -> Option<f32> {
+        let effort = Effort::of(params, &*self.inner, k)?;
+        self.curve.as_ref()?.recall(reach, effort)
+    }
+}
+
+impl VectorIndex for Calibrated {
+    fn kind(&self) -> IndexKind {
+        self.inner.kind()
+    }
+
+    fn spec(&self) -> IndexSpec {
+        self.inner.spec()
+    }
+
+    fn metric(&self) -> Metric {
+        self.inner.metric()
+    }
+
+    fn rows(&self) -> &VectorRows {
+        self.inner.rows()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.inner.memory_bytes()
+    }
+
+    fn search_explained(
+        &self,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+        filter: Option<&Bitmap>,
+    ) -> Result<SearchOutcome> {
+        let reach = reach(&*self.inner, k, filter);
+        let Some(params) = self.set(params, reach) else {
+            return flat::exact(self.inner.rows(), self.inner.metric(), query, k, filter);
+        };
+        let mut outcome = self.inner.search_explained(query, k, &params, filter)?;
+        outcome.stats.recall = outcome.stats.recall.or_else(|| self.estimate(&params, k, reach));
+        Ok(outcome)
+    }
+
+    fn save(&self, out: &mut dyn Write) -> Result<()> {
+        if let Some(curve) = &self.curve {
+            let curve = curve.to_bytes();
+            let mut head = Vec::with_capacity(HEAD + curve.len() + SUM);
+            head.extend_from_slice(MAGIC);
+            head.extend_from_slice(&(curve.len() as u32).to_le_bytes());
+            head.extend_from_slice(&curve);
+            head.extend_from_slice(&xxh3_64(&head).to_le_bytes());
+            out.write_all(&head)?;
+        }
+        self.inner.save(out)
+    }
+}
+
+impl std::fmt::Debug for Calibrated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+/// Takes the curve, if there is one, off the front of a file; the index's own file follows.
+///
+/// # Errors
+/// [`Error::Corrupt`].
+fn split(file: &[u8]) -> Result<(Option<RecallCurve>, &[u8])> {
+    if !file.starts_with(MAGIC) {
+        return Ok((None, file));
+    }
+    let short = || Error::corrupt("the recall curve ends early");
+    let length = file.get(MAGIC.len()..HEAD).and_then(|bytes| bytes.first_chunk::<4>()).ok_or_else(short)?;
+    let end = HEAD + u32::from_le_bytes(*length) as usize;
+    let sum = file.get(end..).and_then(|rest| rest.first_chunk::<SUM>()).ok_or_else(short)?;
+    let computed = xxh3_64(&file[..end]);
+    if u64::from_le_bytes(*sum) != computed {
+        return Err(Error::corrupt(format!("checksum of the recall curve is {computed:016x}")));
+    }
+    Ok((Some(RecallCurve::read(&file[HEAD..end])?), &file[end + SUM..]))
+}
+
+/// Opens a file with or without a curve; `inner` opens the index in it.
+///
+/// # Errors
+/// [`Error::Corrupt`], and those of `inner`.
+pub(crate) fn open(
+    file: &[u8],
+    inner: impl FnOnce(&[u8]) -> Result<Arc<dyn VectorIndex>>,
+) -> Result<Arc<dyn VectorIndex>> {
+    let (curve, file) = split(file)?;
+    let inner = inner(file)?;
+    Ok(match inner.kind() {
+        IndexKind::Flat | IndexKind::Hnswlib => inner,
+        _ => Arc::new(Calibrated { inner, curve }),
+    })
+}

@@ -1,0 +1,91 @@
+//! What "how hard to look" means for each kind of index.
+
+use crate::scan::matches_within;
+use crate::{IndexKind, SearchParams, VectorIndex};
+use vecraft_types::Bitmap;
+
+/// Breadths above are not measured: comparing all rows is about as fast.
+const EF_MAX: usize = 8_192;
+
+/// How hard to look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Effort {
+    /// `ef` of a graph, `nprobe` of inverted lists.
+    pub(crate) breadth: usize,
+    /// So many times more candidates than unasked get their exact distance (indexes of codes).
+    pub(crate) refine: usize,
+}
+
+impl Effort {
+    /// As parameters of a search.
+    pub(super) fn set(self, kind: IndexKind, params: SearchParams) -> SearchParams {
+        let breadth = Some(self.breadth);
+        let params = SearchParams { recall: None, level: None, refine_times: Some(self.refine), ..params };
+        if is_lists(kind) {
+            SearchParams { nprobe: breadth, ..params }
+        } else {
+            SearchParams { ef: breadth, ..params }
+        }
+    }
+
+    /// What a search for `k` with these parameters comes to; `None` if it sets what was not measured.
+    pub(super) fn of(params: &SearchParams, index: &dyn VectorIndex, k: usize) -> Option<Effort> {
+        if params.refine_k.is_some()
+            || params.reorder_k.is_some()
+            || params.rbq_query_bits.is_some_and(|bits| bits > 0)
+        {
+            return None;
+        }
+        let refine = params.refine_times.unwrap_or(1);
+        let breadth = match lists(index) {
+            Some(nlist) => params.nprobe_for(nlist),
+            None => params.ef_for(k, index.len()),
+        };
+        Some(Effort { breadth, refine })
+    }
+
+    /// The least and the greatest breadth that are measured for `k`.
+    pub(super) fn breadths(index: &dyn VectorIndex, k: usize) -> (usize, usize) {
+        match lists(index) {
+            Some(nlist) => (1, nlist),
+            None => (k.min(index.len()), index.len().min(EF_MAX)),
+        }
+    }
+}
+
+/// How many neighbours a curve has to be asked for when only `matches` rows match. The nearest `k` matches lie as far out as
+/// more rows lie of all: inverted lists must be read that far. Matches that go with the vectors lie farther (measured: half as
+/// many again covers them). A graph's ways under a filter look at more candidates by themselves.
+pub(super) fn reach(index: &dyn VectorIndex, k: usize, filter: Option<&Bitmap>) -> usize {
+    let rows = index.len();
+    match filter.filter(|_| is_lists(index.kind())).map(|filter| matches_within(filter, rows)) {
+        Some(matches) if matches > 0 && matches < rows => {
+            let farther = k as f64 * rows as f64 / matches as f64 * 1.5;
+            (farther.ceil() as usize).min(rows)
+        }
+        _ => k,
+    }
+}
+
+/// True for indexes of codes, whose candidates get their exact distance at the end.
+pub(super) fn is_of_codes(kind: IndexKind) -> bool {
+    !matches!(kind, IndexKind::Flat | IndexKind::Hnsw | IndexKind::IvfFlat | IndexKind::Hnswlib)
+}
+
+fn is_lists(kind: IndexKind) -> bool {
+    use IndexKind::{Flat, Hnsw, HnswPq, HnswSq, Hnswlib, IvfFlat, IvfPq, IvfRabitq, IvfSq8, Scann};
+    match kind {
+        IvfFlat | IvfSq8 | IvfPq | IvfRabitq | Scann => true,
+        Flat | Hnsw | HnswSq | HnswPq | Hnswlib => false,
+    }
+}
+
+/// The number of inverted lists, if it has any.
+fn lists(index: &dyn VectorIndex) -> Option<usize> {
+    use crate::IndexSpec::{IvfFlat, IvfPq, IvfRabitq, IvfSq8, Scann};
+    match index.spec() {
+        IvfFlat { nlist, .. } | IvfSq8 { nlist, .. } | IvfPq { nlist, .. } => Some(nlist),
+        IvfRabitq { nlist, .. } | Scann { nlist, .. } => Some(nlist),
+        _ => None,
+    }
+}
