@@ -18,7 +18,8 @@ SERVED = {
     "GetCollectionStatistics", "LoadCollection", "ReleaseCollection", "LoadPartitions", "ReleasePartitions",
     "GetLoadingProgress", "GetLoadState", "CreatePartition", "DropPartition", "HasPartition", "ShowPartitions",
     "GetPartitionStatistics", "CreateIndex", "DescribeIndex", "DropIndex", "Insert", "Upsert", "Delete", "Search",
-    "Query", "Flush", "GetFlushState",
+    "Query", "Flush", "GetFlushState", "ManualCompaction", "GetCompactionState", "GetCompactionStateWithPlans",
+    "GetPersistentSegmentInfo", "GetQuerySegmentInfo", "GetReplicas",
 }  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def client_features():
     fails("partial update", lambda: client.upsert(NAME, [{"id": 1, "a": 2}], partial_update=True), "partial_update")
     fails("create_alias", lambda: client.create_alias(NAME, "other"))
     fails("list_databases", client.list_databases)
-    fails("compact", lambda: client.compact(NAME))
+    fails("clustering", lambda: client.compact(NAME, is_clustering=True), "is_clustering")
     fails("another database", lambda: MilvusClient(URI, db_name="nowhere").list_collections(), "nowhere")
     client.drop_collection(NAME)
     client.close()

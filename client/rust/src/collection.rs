@@ -88,6 +88,24 @@ impl Collection {
         self.client.flush(self.call(), vec![self.name.clone()]).await
     }
 
+    /// Asks for everything written so far to be compacted: small segments are merged, of at most so many bytes, and rows that
+    /// were deleted go. Returns when it is asked for; [`segments`](Collection::segments) tells when it is done.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn compact(&self, bytes_max: Option<u64>) -> Result<()> {
+        let request = CompactRequest { collection: CollectionName::Name(self.name.clone()), bytes_max };
+        self.client.compact(self.call(), request).await.map(|_| ())
+    }
+
+    /// Its segments, what is being compacted of them, and how far the last compaction is that was asked for.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn segments(&self) -> Result<CollectionSegments> {
+        self.client.segments(self.call(), CollectionName::Name(self.name.clone())).await
+    }
+
     /// Loads it: with a number, as many replicas of each shard answer reads from now on; others do only when none of
     /// those can. Without one all do, whether it is loaded or not.
     ///

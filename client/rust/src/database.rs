@@ -6,7 +6,7 @@ use crate::retry::{Kind, Verb};
 use async_trait::async_trait;
 use vecraft_rpc::database::DatabaseServiceClient;
 use vecraft_types::api::*;
-use vecraft_types::{Code, CollectionDescriptor, Error, Result};
+use vecraft_types::{Code, CollectionDescriptor, CollectionId, Error, Result};
 
 /// Times that a read is asked because its name means another collection than a moment ago.
 const NAMES_MOVED_MAX: usize = 4;
@@ -145,6 +145,15 @@ impl Database for Client {
     async fn flush(&self, call: Call, collections: Vec<String>) -> Result<Vec<FlushInfo>> {
         // Nothing is lost or doubled when its answer is: asking again says the same.
         ask!(self, Kind::Read, call, flush, collections)
+    }
+
+    async fn compact(&self, call: Call, request: CompactRequest) -> Result<CollectionId> {
+        // Asked for twice, it is done once: the second time finds nothing, or what was written since.
+        ask!(self, Kind::Read, call, compact, request)
+    }
+
+    async fn segments(&self, call: Call, collection: CollectionName) -> Result<CollectionSegments> {
+        ask!(self, Kind::Read, call, segments, collection)
     }
 
     async fn server_info(&self, call: Call) -> Result<ServerInfo> {

@@ -7,7 +7,7 @@
 #![allow(missing_docs)]
 
 use vecraft_types::api::*;
-use vecraft_types::{CollectionDescriptor, Result};
+use vecraft_types::{CollectionDescriptor, CollectionId, Result};
 
 /// See [`Database`](vecraft_types::api::Database), method by method.
 #[tarpc::service]
@@ -52,4 +52,8 @@ pub trait DatabaseService {
     async fn cluster(call: Call, request: ClusterRequest) -> Result<ClusterReply>;
     /// Which nodes serve what.
     async fn topology(call: Call, request: TopologyRequest) -> Result<TopologyReply>;
+    /// Asks for a compaction.
+    async fn compact(call: Call, request: CompactRequest) -> Result<CollectionId>;
+    /// The segments of a collection.
+    async fn segments(call: Call, collection: CollectionName) -> Result<CollectionSegments>;
 }

@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use vecraft_types::api::*;
 use vecraft_types::limits::MESSAGE_BYTES_MAX;
-use vecraft_types::{CollectionDescriptor, Error, Result};
+use vecraft_types::{CollectionDescriptor, CollectionId, Error, Result};
 
 /// How a door behaves.
 #[derive(Clone, Debug)]
@@ -239,4 +239,6 @@ door! {
     server_info() -> ServerInfo;
     cluster(request: ClusterRequest) -> ClusterReply;
     topology(request: TopologyRequest) -> TopologyReply;
+    compact(request: CompactRequest) -> CollectionId;
+    segments(collection: CollectionName) -> CollectionSegments;
 }

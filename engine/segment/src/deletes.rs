@@ -94,6 +94,17 @@ impl Deletes {
         live
     }
 
+    /// How many rows below `rows` were deleted at or before `position`.
+    pub fn count_until(&self, rows: u32, position: LogPosition) -> u32 {
+        let rows = rows as usize;
+        let pages = (0..rows.div_ceil(PAGE_ROWS)).filter_map(|number| Some((number, self.page(number)?)));
+        let counted = pages.map(|(number, page)| {
+            let is_gone = |slot: &&AtomicU64| (1..=position.0).contains(&slot.load(Ordering::Acquire));
+            page.iter().take(rows - number * PAGE_ROWS).filter(is_gone).count()
+        });
+        counted.sum::<usize>() as u32
+    }
+
     /// Rows below `rows` deleted at or before `position`, in row order: what a checkpoint at that position keeps.
     pub fn list(&self, rows: u32, position: LogPosition) -> Vec<(u32, LogPosition)> {
         let mut list = Vec::new();

@@ -1,20 +1,25 @@
 //! Which sealed segments become one. Pure; the group's leader asks and proposes the answer ([`crate::maintain`]).
 //!
 //! ```text
-//! many rows deleted ───────────────────────────────> written again without them
-//! several neighbours, none of which is half of all ─> merged
+//! by itself     many rows deleted ───────────────────────────────> written again without them
+//!               several neighbours, none of which is half of all ─> merged
+//! asked for     neighbours that fit one segment ──────────────────> merged, if they are only two
+//!               any row deleted ──────────────────────────────────> written again without it
 //! ```
-//! Every row that is merged lands in a segment at least twice as large, so it is rewritten a few times in its life, not with
-//! every neighbour that comes.
+//! By itself, every row that is merged lands in a segment at least twice as large, so it is rewritten a few times in its life,
+//! not with every neighbour that comes. Whoever asks wants it all at once: each row is rewritten once then, or not at all.
 
 use std::ops::Range;
+use vecraft_state::shard::SEGMENT_ROWS_MAX;
 use vecraft_types::SegmentId;
 
 /// When segments are worth a rewrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompactionPolicy {
-    /// Approximate bytes of an output, at most; 0: nothing is compacted.
+    /// Approximate bytes of an output, at most; 0: nothing is compacted unless somebody asks for it.
     pub bytes_max: u64,
+    /// Whoever asks for larger outputs than this gets these.
+    pub asked_bytes_max: u64,
     /// A segment of whose rows so many in a hundred are deleted is written again.
     pub deleted_percent: u32,
     /// Fewer neighbours than this are not merged for their size.
@@ -24,7 +29,15 @@ pub struct CompactionPolicy {
 impl Default for CompactionPolicy {
     /// Milvus's: outputs of 1 GiB, at 20 % deleted; four neighbours.
     fn default() -> CompactionPolicy {
-        CompactionPolicy { bytes_max: 1 << 30, deleted_percent: 20, inputs_min: 4 }
+        CompactionPolicy { bytes_max: 1 << 30, asked_bytes_max: 4 << 30, deleted_percent: 20, inputs_min: 4 }
+    }
+}
+
+impl CompactionPolicy {
+    /// Approximate bytes of an output for somebody who asks for so many, 0 for none in particular.
+    pub fn bytes_asked(&self, asked: u64) -> u64 {
+        let usual = if self.bytes_max == 0 { CompactionPolicy::default().bytes_max } else { self.bytes_max };
+        if asked == 0 { usual } else { asked.min(self.asked_bytes_max) }
     }
 }
 
@@ -48,6 +61,11 @@ impl SegmentFigure {
         (share / u128::from(self.rows.max(1))) as u64
     }
 
+    /// Whether so many bytes of living rows, and rows of any kind, are one segment; of more the log takes no compaction.
+    fn fit(bytes: u64, rows: u64, bytes_max: u64) -> bool {
+        bytes <= bytes_max && rows <= u64::from(SEGMENT_ROWS_MAX)
+    }
+
     fn is_due(&self, policy: &CompactionPolicy) -> bool {
         let deleted = u64::from(self.rows - self.live.min(self.rows));
         deleted > 0 && deleted * 100 >= u64::from(policy.deleted_percent) * u64::from(self.rows)
@@ -63,14 +81,38 @@ pub fn choose(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Ra
     deleted(ordered, policy).or_else(|| small(ordered, policy))
 }
 
+/// The inputs of the next compaction that somebody asked for, among the segments that the ask means: from the first on, each
+/// with as many neighbours as fit, or by itself when rows of it are deleted. Asked again about what came of it, the same ask finds
+/// nothing more: an output has no deleted row, and does not fit beside its neighbours.
+pub fn choose_asked(ordered: &[SegmentFigure], bytes_max: u64) -> Option<Range<usize>> {
+    let mut first = 0;
+    while first < ordered.len() {
+        let (mut bytes, mut rows, mut end) = (0u64, 0u64, first);
+        while let Some(next) = ordered.get(end) {
+            bytes = bytes.saturating_add(next.live_bytes());
+            rows += u64::from(next.rows);
+            if end > first && !SegmentFigure::fit(bytes, rows, bytes_max) {
+                break;
+            }
+            end += 1;
+        }
+        if end - first > 1 || ordered[first].live < ordered[first].rows {
+            return Some(first..end);
+        }
+        first = end;
+    }
+    None
+}
+
 /// The first run of neighbours with many deleted rows.
 fn deleted(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range<usize>> {
     let first = ordered.iter().position(|segment| segment.is_due(policy))?;
-    let mut bytes = ordered[first].live_bytes();
+    let (mut bytes, mut rows) = (ordered[first].live_bytes(), u64::from(ordered[first].rows));
     let mut end = first + 1;
     while let Some(next) = ordered.get(end).filter(|next| next.is_due(policy)) {
         bytes += next.live_bytes();
-        if bytes > policy.bytes_max {
+        rows += u64::from(next.rows);
+        if !SegmentFigure::fit(bytes, rows, policy.bytes_max) {
             break;
         }
         end += 1;
@@ -82,11 +124,12 @@ fn deleted(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range
 fn small(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range<usize>> {
     let mut best: Option<Range<usize>> = None;
     for first in 0..ordered.len() {
-        let (mut bytes, mut largest) = (0, 0);
+        let (mut bytes, mut rows, mut largest) = (0, 0, 0);
         for (at, segment) in ordered.iter().enumerate().skip(first) {
             bytes += segment.live_bytes();
+            rows += u64::from(segment.rows);
             largest = largest.max(segment.live_bytes());
-            if bytes > policy.bytes_max {
+            if !SegmentFigure::fit(bytes, rows, policy.bytes_max) {
                 break;
             }
             let count = at + 1 - first;
@@ -104,7 +147,7 @@ mod tests {
     use super::*;
 
     const POLICY: CompactionPolicy =
-        CompactionPolicy { bytes_max: 1_000, deleted_percent: 20, inputs_min: 4 };
+        CompactionPolicy { bytes_max: 1_000, asked_bytes_max: 4_000, deleted_percent: 20, inputs_min: 4 };
 
     fn segments(of: &[(u32, u32)]) -> Vec<SegmentFigure> {
         let figure = |(id, (rows, live)): (usize, &(u32, u32))| SegmentFigure {
@@ -160,8 +203,70 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_gets_two_neighbours_merged_and_every_deleted_row_out() {
+        let ask = |of: &[(u32, u32)]| choose_asked(&segments(of), 1_000);
+        assert_eq!(ask(&[]), None);
+        assert_eq!(ask(&[(100, 100)]), None);
+        assert_eq!(ask(&[(100, 99)]), Some(0..1));
+        assert_eq!(ask(&[(990, 990), (10, 10), (1, 1)]), Some(0..2));
+        // What is full by itself waits for nobody, and what does not fit beside it begins anew.
+        assert_eq!(ask(&[(2_000, 2_000), (600, 600), (600, 600), (400, 400)]), Some(2..4));
+        assert_eq!(ask(&[(2_000, 1_999), (10, 10)]), Some(0..1));
+        // A segment without a living row takes no room.
+        assert_eq!(ask(&[(1_000, 1_000), (500, 0), (600, 600)]), Some(0..2));
+        assert_eq!(ask(&[(600, 600), (600, 600), (600, 600)]), None);
+        let rows = SegmentFigure { id: SegmentId(1), rows: 1 << 26, live: 1 << 26, bytes: 1 };
+        assert_eq!(choose_asked(&[rows; 3], u64::MAX), Some(0..2), "no more rows than a segment may have");
+        let policy = CompactionPolicy { inputs_min: 2, ..POLICY };
+        assert_eq!(choose(&[rows; 3], &policy), Some(0..2), "nor without being asked");
+        let deleted = SegmentFigure { live: 1, ..rows };
+        assert_eq!(choose(&[deleted; 3], &policy), Some(0..2));
+    }
+
+    #[test]
+    fn an_ask_ends_and_asked_again_finds_nothing() {
+        // Any segments: each row is rewritten once at most, and the second ask has nothing to do.
+        let mut dice = 1u64;
+        let mut roll = |sides: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (dice >> 33) % sides
+        };
+        for _ in 0..500 {
+            let figure = |(id, rows, live): (u64, u32, u32)| SegmentFigure {
+                id: SegmentId(id),
+                rows,
+                live,
+                bytes: u64::from(rows) * 10,
+            };
+            let count = roll(12);
+            let mut all: Vec<SegmentFigure> = (0..count)
+                .map(|id| {
+                    let rows = 1 + roll(300);
+                    figure((id, rows as u32, (rows - roll(3).min(roll(rows + 1))) as u32))
+                })
+                .collect();
+            let (live, max) = (all.iter().map(|one| u64::from(one.live)).sum::<u64>(), 500 + roll(3_000));
+            let (mut written, mut next) = (0, count);
+            while let Some(range) = choose_asked(&all, max) {
+                let rows: u32 = all[range.clone()].iter().map(|one| one.live).sum();
+                written += u64::from(rows);
+                all.splice(range, (rows > 0).then(|| figure((next, rows, rows))));
+                next += 1;
+                assert!(written <= live, "a row was written twice: {all:?}");
+            }
+            assert_eq!(all.iter().map(|one| u64::from(one.live)).sum::<u64>(), live);
+            assert!(all.iter().all(|one| one.live == one.rows));
+            let fits = |pair: &[SegmentFigure]| pair[0].bytes + pair[1].bytes <= max;
+            assert!(!all.windows(2).any(fits), "two that fit were left: {all:?}");
+        }
+    }
+
+    #[test]
     fn zero_bytes_turn_it_off() {
         let off = CompactionPolicy { bytes_max: 0, ..POLICY };
         assert_eq!(choose(&segments(&[(10, 0); 9]), &off), None);
+        // Not for who asks.
+        assert_eq!([0, 7, 1 << 60].map(|asked| off.bytes_asked(asked)), [1 << 30, 7, 4_000]);
+        assert_eq!([0, 7, 1 << 60].map(|asked| POLICY.bytes_asked(asked)), [1_000, 7, 4_000]);
     }
 }

@@ -8,6 +8,8 @@ use vecraft_types::Timestamp;
 pub struct Faults {
     /// Forget the deletes of every entry that is applied.
     pub drop_deletes: bool,
+    /// Forget deletes of rows that a compaction has named anew, until readers see its output (against I13).
+    pub spare_outputs: bool,
     /// Forget which requests were answered (against I10).
     pub forget_requests: bool,
     /// Forget the largest timestamp given (against I9).

@@ -39,7 +39,8 @@ const FIRST_BYTES: u64 = 16 << 20;
 const PAUSE: Duration = Duration::from_millis(100);
 /// After a checkpoint or seal that failed (a full disk): the log holds everything meanwhile.
 const RETRY: Duration = Duration::from_secs(5);
-/// Between two looks for something to compact, while something is applied: deletes alone seldom make a checkpoint due.
+/// Between two looks for something to compact, while something is applied (deletes alone seldom make a checkpoint due) or somebody
+/// asked for it.
 const COMPACT_EVERY: Duration = Duration::from_secs(5);
 const PROPOSE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -54,14 +55,18 @@ pub async fn maintain(
     shutdown: Shutdown,
 ) -> Result<()> {
     let mut is_first = true;
+    // The newest ask that was looked at.
+    let mut seen_ask = None;
+    // True when there may be something to compact.
     let something = || async {
         tokio::select! {
-            () = group.pressure.applied.notified() => {}
-            () = older(&group, &policy) => {}
-            () = compact::changed_over(&group) => {}
+            () = group.pressure.applied.notified() => false,
+            () = older(&group, &policy) => false,
+            () = compact::changed_over(&group) => true,
+            () = compact::asked(&group) => true,
         }
     };
-    while shutdown.unless_triggered(something()).await.is_some() {
+    while let Some(mut looks) = shutdown.unless_triggered(something()).await {
         let due_by_age = tokio::time::sleep(policy.checkpoint_interval);
         tokio::pin!(due_by_age);
         let look = tokio::time::sleep(COMPACT_EVERY);
@@ -73,7 +78,10 @@ pub async fn maintain(
             wants_file |= seal(&group, large).await;
             let old = ages(&group, &policy).due;
             wants_file |= seal(&group, old).await;
-            if look.is_elapsed() {
+            let ask = group.machine.lock().replica.newest_ask();
+            looks |= ask > seen_ask || look.is_elapsed();
+            if std::mem::take(&mut looks) {
+                seen_ask = ask.max(seen_ask);
                 wants_file |= compact::compact(&group, &policy.compaction).await;
                 look.set(tokio::time::sleep(COMPACT_EVERY));
             }
@@ -110,15 +118,19 @@ pub async fn maintain(
             }
             let wake = async {
                 tokio::select! {
-                    () = group.pressure.applied.notified() => tokio::time::sleep(PAUSE).await,
-                    () = &mut due_by_age => {}
-                    () = &mut look => {}
-                    () = older(&group, &policy) => {}
-                    () = compact::changed_over(&group) => {}
+                    () = group.pressure.applied.notified() => {
+                        tokio::time::sleep(PAUSE).await;
+                        false
+                    }
+                    () = &mut due_by_age => false,
+                    () = &mut look => false,
+                    () = older(&group, &policy) => false,
+                    () = compact::changed_over(&group) => true,
                 }
             };
-            if shutdown.unless_triggered(wake).await.is_none() {
-                return Ok(());
+            match shutdown.unless_triggered(wake).await {
+                Some(is_changed) => looks = is_changed,
+                None => return Ok(()),
             }
         }
     }
@@ -188,7 +200,8 @@ async fn seal(group: &DataGroup, due: Vec<(ShardId, SegmentId)>) -> bool {
 }
 
 mod compact;
+mod sight;
 #[cfg(test)]
-pub(crate) use compact::{compact as compact_once, figures_of};
+pub(crate) use compact::compact as compact_once;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use crate::snapshot::wanted::Fetched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use vecraft_segment::{GrowingOptions, Segment, SegmentManifest, ShardView, ViewRegistry};
-use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply, Unreadable};
+use vecraft_state::shard::{AskedCompaction, Effect, GroupState, ShardEntry, ShardReply, Unreadable};
 use vecraft_types::{GroupId, LogPosition, PartitionId, SegmentId, ShardId, Timestamp};
 
 mod compacting;
@@ -131,8 +131,11 @@ impl GroupReplica {
                 let growing = self.shard(shard)?.growing(segment, partition, options)?;
                 append(&growing, first_row, &batch, position, timestamp)?;
             }
-            Effect::Delete { shard, rows } if !self.faults.drop_deletes => {
-                self.shard(shard)?.delete(&rows, position)?;
+            Effect::Delete { shard, mut rows } if !self.faults.drop_deletes => {
+                let spares_outputs = self.faults.spare_outputs;
+                let shard = self.shard(shard)?;
+                rows.retain(|row| !spares_outputs || !shard.compacting.contains_key(&row.segment));
+                shard.delete(&rows, position)?;
             }
             Effect::Delete { .. } => {}
             // Serving goes on from the growing segment until its file is durable (I13).
@@ -222,6 +225,11 @@ impl GroupReplica {
         partitions: &[PartitionId],
     ) -> Option<std::result::Result<LogPosition, Unreadable>> {
         Some(self.state.shards.get(&shard)?.read_pins.position(at, partitions))
+    }
+
+    /// The last compaction of a shard that somebody asked for.
+    pub fn asked_compaction(&self, shard: ShardId) -> Option<AskedCompaction> {
+        self.state.shards.get(&shard)?.asked_compaction
     }
 
     /// The shards here.

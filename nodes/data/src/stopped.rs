@@ -53,7 +53,9 @@ impl StoppedShards {
             | ShardCommand::IndexReady { .. }
             | ShardCommand::IndexDropped { .. }
             | ShardCommand::Compact { .. }
-            | ShardCommand::PinRead { .. } => {}
+            | ShardCommand::PinRead { .. }
+            | ShardCommand::AskCompaction { .. }
+            | ShardCommand::CompactionDone { .. } => {}
         }
     }
 

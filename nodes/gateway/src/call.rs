@@ -53,14 +53,19 @@ in_database!(
     DropPartitionRequest,
     FlushRequest,
     GetCollectionStatisticsRequest,
+    GetCompactionPlansRequest,
     GetFlushStateRequest,
     GetLoadStateRequest,
     GetLoadingProgressRequest,
     GetPartitionStatisticsRequest,
+    GetPersistentSegmentInfoRequest,
+    GetQuerySegmentInfoRequest,
+    GetReplicasRequest,
     HasCollectionRequest,
     HasPartitionRequest,
     LoadCollectionRequest,
     LoadPartitionsRequest,
+    ManualCompactionRequest,
     QueryRequest,
     ReleaseCollectionRequest,
     ReleasePartitionsRequest,
@@ -85,6 +90,7 @@ macro_rules! with_rows {
 
 with_rows!(InsertRequest, UpsertRequest);
 
+impl InDatabase for pb::GetCompactionStateRequest {}
 impl InDatabase for pb::ConnectRequest {}
 impl InDatabase for pb::GetVersionRequest {}
 impl InDatabase for pb::CheckHealthRequest {}

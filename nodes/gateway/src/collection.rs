@@ -8,7 +8,7 @@ use crate::{schema, weigh};
 use prost::Message;
 use std::collections::BTreeMap;
 use vecraft_types::api::{CollectionName, CreateCollection, RowCount};
-use vecraft_types::{Code, CollectionDescriptor, CollectionId, Error, PkConflict, Result};
+use vecraft_types::{Code, CollectionDescriptor, CollectionId, Error, PkConflict, Result, ShardId};
 
 /// Collection property: search and query need a load first.
 const STRICT_LOAD: &str = "milvus.strict_load";
@@ -97,12 +97,7 @@ pub(crate) async fn describe(
         let error = Error::new(Code::CollectionNotFound, "it was created later than the given time");
         return Err(error.with("database", db_name).with("collection", &found.name));
     }
-    // Milvus shows the log of each shard; ours are numbered.
-    let channels: Vec<String> = found
-        .shards
-        .iter()
-        .map(|placement| format!("{}-shard-{}", found.id, placement.shard.index))
-        .collect();
+    let channels: Vec<String> = found.shards.iter().map(|placement| channel(placement.shard)).collect();
     Ok(pb::DescribeCollectionResponse {
         schema: Some(schema::to_wire(&found.name, &found.schema)),
         collection_id: wire_id(found.id.0),
@@ -157,6 +152,11 @@ pub(crate) async fn statistics(
     let count = RowCount { collection: request.collection_name, partition: None };
     let rows = cx.db.row_count(cx.call, count).await?;
     Ok(pb::GetCollectionStatisticsResponse { stats: vec![pair("row_count", rows)], ..Default::default() })
+}
+
+/// Milvus shows the log of each shard; ours are numbered.
+pub(crate) fn channel(shard: ShardId) -> String {
+    format!("{}-shard-{}", shard.collection, shard.index)
 }
 
 /// Ids count from 1 and never reach the sign bit.

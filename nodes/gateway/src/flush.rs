@@ -14,7 +14,7 @@ pub(crate) async fn flush(cx: Context, request: pb::FlushRequest) -> Result<pb::
     let flushed = cx.db.flush(cx.call, request.collection_names).await?;
     let mut reply = pb::FlushResponse { db_name, ..Default::default() };
     for info in flushed {
-        let data = info.segments.iter().map(|&(shard, segment)| wire_id(shard, segment)).collect();
+        let data = info.segments.iter().map(|&(shard, segment)| segment_id(shard, segment)).collect();
         let seconds = i64::try_from(info.timestamp.millis() / 1_000).unwrap_or(0);
         reply.coll_segment_ids.insert(info.collection.clone(), LongArray { data });
         reply.coll_seal_times.insert(info.collection.clone(), seconds);
@@ -25,7 +25,7 @@ pub(crate) async fn flush(cx: Context, request: pb::FlushRequest) -> Result<pb::
 
 /// Milvus's segment ids are one number; ours count per shard, so the shard goes into the high bits. Unique within
 /// a collection.
-fn wire_id(shard: ShardId, segment: SegmentId) -> i64 {
+pub(crate) fn segment_id(shard: ShardId, segment: SegmentId) -> i64 {
     (i64::from(shard.index) << 48) | i64::try_from(segment.0 & ((1 << 48) - 1)).unwrap_or(0)
 }
 

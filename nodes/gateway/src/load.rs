@@ -11,12 +11,10 @@ use crate::params::refuse;
 use crate::partition::check_names;
 use crate::proto::common::LoadState;
 use crate::proto::milvus as pb;
+use crate::replicas::DEFAULT_RESOURCE_GROUP;
 use std::collections::HashMap;
 use vecraft_types::api::{CollectionName, SetLoaded};
 use vecraft_types::{Code, CollectionDescriptor, Error, Result};
-
-/// The only resource group there is; naming it changes nothing.
-const DEFAULT_RESOURCE_GROUP: &str = "__default_resource_group";
 
 pub(crate) async fn load(cx: Context, request: pb::LoadCollectionRequest) -> Result<()> {
     check_options(
@@ -75,6 +73,7 @@ fn check_options(
     params: &HashMap<String, String>,
 ) -> Result<()> {
     refuse(&[
+        // Naming the only one changes nothing.
         ("resource_groups", resource_groups.iter().any(|group| group != DEFAULT_RESOURCE_GROUP)),
         ("load_fields", !fields.is_empty()),
         ("skip_load_dynamic_field", skip_dynamic),

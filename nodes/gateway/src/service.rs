@@ -17,7 +17,9 @@ use crate::proto::milvus as pb;
 use crate::proto::milvus::milvus_service_server::MilvusService;
 use crate::server::RequestBytes;
 use crate::status::Reply;
-use crate::{collection, connect, dml, flush, index, load, partition, query, search};
+use crate::{
+    collection, compaction, connect, dml, flush, index, load, partition, query, replicas, search, segments,
+};
 use prost::Message;
 use std::future::Future;
 use std::sync::Arc;
@@ -162,6 +164,14 @@ service! {
         query(QueryRequest) -> QueryResults = query::query;
         flush(FlushRequest) -> FlushResponse = flush::flush;
         get_flush_state(GetFlushStateRequest) -> GetFlushStateResponse = flush::flush_state;
+        manual_compaction(ManualCompactionRequest) -> ManualCompactionResponse = compaction::compact;
+        get_compaction_state(GetCompactionStateRequest) -> GetCompactionStateResponse = compaction::state;
+        get_compaction_state_with_plans(GetCompactionPlansRequest) -> GetCompactionPlansResponse
+            = compaction::plans;
+        get_persistent_segment_info(GetPersistentSegmentInfoRequest) -> GetPersistentSegmentInfoResponse
+            = segments::persistent;
+        get_query_segment_info(GetQuerySegmentInfoRequest) -> GetQuerySegmentInfoResponse = segments::loaded;
+        get_replicas(GetReplicasRequest) -> GetReplicasResponse = replicas::replicas;
     }
     done {
         create_collection(CreateCollectionRequest) = collection::create;

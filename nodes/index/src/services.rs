@@ -4,7 +4,8 @@ use crate::node::IndexNode;
 use async_trait::async_trait;
 use std::sync::Arc;
 use vecraft_rpc::services::{
-    CatalogueWriter, DropTarget, PinReply, ShardPin, ShardStats, ShardWrite, ShardWriter, ShardWritten,
+    CatalogueWriter, DropTarget, PinReply, ShardCompact, ShardPin, ShardSegments, ShardStats, ShardWrite,
+    ShardWriter, ShardWritten,
 };
 use vecraft_types::api::{CreateCollection, CreateIndex, SetLoaded};
 use vecraft_types::{CollectionId, RequestId, Result, ShardId};
@@ -43,6 +44,14 @@ impl ShardWriter for IndexedWriter {
         let mut stats = self.data.stats(shard).await?;
         self.node.add_pending(shard, &mut stats);
         Ok(stats)
+    }
+
+    async fn compact(&self, ask: ShardCompact) -> Result<()> {
+        self.data.compact(ask).await
+    }
+
+    async fn segments(&self, shard: ShardId) -> Result<ShardSegments> {
+        self.data.segments(shard).await
     }
 }
 

@@ -15,7 +15,7 @@ use vecraft_rpc::membership::ClusterAdmin;
 use vecraft_rpc::services::{Catalogue, CatalogueWriter, ShardReader, ShardWriter, Topology};
 use vecraft_runtime::clock::Clock;
 use vecraft_types::api::*;
-use vecraft_types::{ClientId, CollectionDescriptor, Error, RequestId, Result};
+use vecraft_types::{ClientId, CollectionDescriptor, CollectionId, Error, RequestId, Result};
 
 /// What a proxy is made of. Each service is the role itself, a remote one, or a fake.
 #[derive(Clone)]
@@ -224,6 +224,14 @@ impl Database for Proxy {
 
     async fn flush(&self, call: Call, collections: Vec<String>) -> Result<Vec<FlushInfo>> {
         self.flush_collections(call, collections).await
+    }
+
+    async fn compact(&self, call: Call, request: CompactRequest) -> Result<CollectionId> {
+        self.compact_collection(call, request).await
+    }
+
+    async fn segments(&self, call: Call, collection: CollectionName) -> Result<CollectionSegments> {
+        self.collection_segments(call, collection).await
     }
 
     async fn server_info(&self, call: Call) -> Result<ServerInfo> {

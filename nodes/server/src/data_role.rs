@@ -66,6 +66,12 @@ pub struct Seams {
     pub files: Arc<dyn FilesElsewhere>,
 }
 
+/// What somebody who asks for a compaction may have as output, at most: whoever builds the output's index needs memory for it
+/// beside those that are in use, and an output without its index keeps its inputs from going.
+fn asked_bytes_max(usual: u64, memory_bytes_max: u64) -> u64 {
+    usual.max(CompactionPolicy::default().asked_bytes_max.min(memory_bytes_max / 4))
+}
+
 /// Restores and starts this node's replicas of the pool groups; those that cannot serve are out of service.
 pub async fn start(
     host: Arc<Host>,
@@ -116,6 +122,7 @@ pub async fn start(
             checkpoint_interval: config.data.checkpoint_interval(),
             compaction: CompactionPolicy {
                 bytes_max: config.data.compaction_bytes_max,
+                asked_bytes_max: asked_bytes_max(config.data.compaction_bytes_max, memory_bytes_max),
                 deleted_percent: config.data.compaction_deleted_percent as u32,
                 ..CompactionPolicy::default()
             },

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use vecraft_rpc::{ServeOptions, serve_database};
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_types::api::*;
-use vecraft_types::{Code, CollectionDescriptor, Error, Result};
+use vecraft_types::{Code, CollectionDescriptor, CollectionId, Error, Result};
 
 /// Before a client asks again here.
 const ASK_AGAIN_MS: u64 = 200;
@@ -94,4 +94,6 @@ refuse! {
     server_info() -> ServerInfo;
     cluster(ClusterRequest) -> ClusterReply;
     topology(TopologyRequest) -> TopologyReply;
+    compact(CompactRequest) -> CollectionId;
+    segments(CollectionName) -> CollectionSegments;
 }

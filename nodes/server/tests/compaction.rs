@@ -9,6 +9,7 @@ use rig::{ROWS, Rig};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use vecraft_types::api::*;
 
 /// Longest wait for a rewrite and its index, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -92,5 +93,77 @@ async fn i13_deleted_and_replaced_rows_give_their_space_back() {
     assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
     rig.drop_collection().await;
     rig.wait_until_no_files().await;
+    rig.stop().await;
+}
+
+impl Rig {
+    async fn segments(&self) -> CollectionSegments {
+        self.db().segments(Call::default(), CollectionName::Name(self.name().into())).await.unwrap()
+    }
+
+    async fn delete_every(&mut self, one_in: i64) {
+        let request = DeleteRequest {
+            collection: self.name().into(),
+            partition: None,
+            rows: DeleteRows::Filter(format!("id % {one_in} == 0")),
+            request: None,
+        };
+        self.db().delete(Call::default(), request).await.unwrap();
+        self.live.retain(|key| key % one_in != 0);
+    }
+
+    async fn ask(&self) {
+        let collection = CollectionName::Name(self.name().into());
+        let request = CompactRequest { collection, bytes_max: None };
+        self.db().compact(Call::default(), request).await.unwrap();
+    }
+
+    /// Waits for what was asked; answers whether it was seen under way.
+    async fn wait_until_compacted(&self) -> bool {
+        let waiting = async {
+            let mut was_under_way = false;
+            while !self.segments().await.asked.unwrap().is_done {
+                was_under_way = true;
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            was_under_way
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i13_few_deleted_rows_go_when_somebody_asks_and_the_answer_is_true() {
+    let mut rig = Rig::start().await;
+    rig.create_collection().await;
+    rig.create_index("HNSW", &[("M", "16"), ("efConstruction", "100")]).await;
+    rig.insert(0..ROWS).await;
+    rig.flush().await;
+    rig.wait_until_built().await;
+    let (_, full) = rig.column_files();
+    rig.delete_every(20).await;
+    assert_eq!(rig.segments().await.asked, None);
+    rig.ask().await;
+    assert!(rig.wait_until_compacted().await, "it was done before anybody could have done it");
+    // Done means done: nothing is waited for here.
+    let (left, (files, bytes)) = (ROWS as u64 * 19 / 20, rig.column_files());
+    assert!(bytes < full * 97 / 100, "{bytes} of {full} in {files} files");
+    let told = rig.segments().await;
+    let rows: Vec<u64> = told.segments.iter().map(|segment| segment.rows).collect();
+    assert_eq!((rows, told.merges.len()), (vec![left], 0));
+    assert!(!told.segments[0].indexed.is_empty(), "its index is in use");
+    assert_eq!(rig.progress().await, (left, left, 0));
+    assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
+    // Nobody forgets it.
+    rig.restart().await;
+    assert!(rig.segments().await.asked.unwrap().is_done);
+    // Of more than one segment, and of rows that were never flushed.
+    rig.insert(ROWS..ROWS + 100).await;
+    rig.ask().await;
+    rig.wait_until_compacted().await;
+    let rows: Vec<u64> = rig.segments().await.segments.iter().map(|segment| segment.rows).collect();
+    assert_eq!(rows, [left + 100]);
+    rig.wait_until_built().await;
+    assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
     rig.stop().await;
 }

@@ -16,16 +16,19 @@ pub enum Bug {
     PurgeAboveCheckpoint,
     /// Unnamed files are removed while a checkpoint is being written (against I13).
     CleanUpUnderCheckpoint,
+    /// A compaction loses the deletes that come after its entry and before its file (against I13).
+    LoseDeletesOfOutputs,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 5] = [
+    pub const ALL: [Bug; 6] = [
         Bug::SkipFsync,
         Bug::SkipKvSync,
         Bug::DropDeleteOnReplay,
         Bug::PurgeAboveCheckpoint,
         Bug::CleanUpUnderCheckpoint,
+        Bug::LoseDeletesOfOutputs,
     ];
 
     /// Name on the command line.
@@ -36,6 +39,7 @@ impl Bug {
             Bug::DropDeleteOnReplay => "drop-delete-on-replay",
             Bug::PurgeAboveCheckpoint => "purge-above-checkpoint",
             Bug::CleanUpUnderCheckpoint => "clean-up-under-checkpoint",
+            Bug::LoseDeletesOfOutputs => "lose-deletes-of-outputs",
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct Shards {
     pub routes: Arc<Routes>,
     /// Position of the checkpoint it started from, as its mark says.
     pub mark: Option<LogPosition>,
+    /// The planted bug is not one of the replay only.
+    lives_on: bool,
 }
 
 impl Machine {
@@ -110,9 +112,11 @@ impl Machine {
             restore(&disk, &self.kv, GROUP, routes.clone(), views.clone(), self.growing)?;
         replica.set_faults(Faults {
             drop_deletes: self.bug == Some(Bug::DropDeleteOnReplay),
+            spare_outputs: self.bug == Some(Bug::LoseDeletesOfOutputs),
             ..Faults::default()
         });
-        Ok(Shards { replica, views, routes, mark: mark.as_deref().and_then(read_mark) })
+        let lives_on = self.bug == Some(Bug::LoseDeletesOfOutputs);
+        Ok(Shards { replica, views, routes, mark: mark.as_deref().and_then(read_mark), lives_on })
     }
 
     /// Makes a capture durable.
@@ -149,7 +153,7 @@ impl Shards {
 
     /// From now on entries come from live proposals, not from a replay.
     pub fn replayed(&mut self) {
-        self.replica.set_faults(Faults::default());
+        self.replica.set_faults(Faults { spare_outputs: self.lives_on, ..Faults::default() });
     }
 }
 

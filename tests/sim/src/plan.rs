@@ -27,6 +27,8 @@ pub struct Plan {
     pub faults: u64,
     /// Percent of steps that concern checkpoints.
     pub checkpoints: u64,
+    /// Percent of commands that are about a compaction on demand instead of what would be drawn.
+    pub asks: u64,
     /// Steps between two looks at everything.
     pub check_every: u64,
     /// Sizes of the log.
@@ -38,6 +40,9 @@ pub struct Plan {
 impl Plan {
     /// Draws a plan.
     pub fn draw(rng: &mut Rng) -> Plan {
+        // Of a sequence of its own, and none in half of the lives, those of the corpus among them: what a seed means stays as it was.
+        let mut own = rng.fork(0xa5e);
+        let asks = if own.chance(50) { 0 } else { own.between(1, 8) };
         let log = LogOptions {
             segment_bytes: rng.between(600, 12_000),
             preallocate_bytes: rng.between(128, 4_096),
@@ -61,6 +66,7 @@ impl Plan {
             deaths: rng.between(1, 8),
             faults: rng.below(5),
             checkpoints: rng.between(5, 30),
+            asks,
             check_every: rng.between(5, 25),
             log,
             growing,

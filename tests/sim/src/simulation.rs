@@ -11,7 +11,7 @@ use crate::invariants::i9_timestamps::Timestamps;
 use crate::invariants::i10_retries::Answers;
 use crate::invariants::i13_indexes::Named;
 use crate::invariants::i15_views::Held;
-use crate::invariants::{Broken, i4_purge, i11_shard_logs, i13_indexes, i18_moments, i20_rows};
+use crate::invariants::{Broken, i3_asks, i4_purge, i11_shard_logs, i13_indexes, i18_moments, i20_rows};
 use crate::node::{BYSTANDER, Life, MAIN, Machine};
 use crate::plan::Plan;
 use crate::rng::Rng;
@@ -240,6 +240,7 @@ impl Simulation {
         for shard in self.twin.shards.keys() {
             i13_indexes::check(&life.shards, &self.twin, *shard)?;
             i18_moments::check(&life.shards, &self.twin, *shard)?;
+            i3_asks::check(&life.shards, &self.twin, *shard)?;
             self.named.seen(&life.shards, *shard)?;
         }
         self.held.unchanged()

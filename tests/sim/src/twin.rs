@@ -4,9 +4,11 @@
 //! checkpoint, so it cannot share their mistakes; of segments it knows that the log names them, numbers their rows, and
 //! names index builds for sealed ones (I13).
 
+mod ask;
 mod compact;
 
 use crate::rows::{self, Row};
+use ask::Asked;
 use compact::Lives;
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_state::shard::{Applied, Refusal, ShardCommand, ShardEntry, ShardReply};
@@ -54,6 +56,8 @@ pub struct TwinShard {
     pub now: Timestamp,
     /// Moments pinned (I18), the newest few: their positions and rows.
     pub pins: BTreeMap<Timestamp, (LogPosition, Vec<TwinRow>)>,
+    /// The last compaction that somebody asked for.
+    pub asked: Option<Asked>,
 }
 
 /// One live row.
@@ -115,6 +119,7 @@ impl TwinShard {
             answers: BTreeMap::new(),
             now: Timestamp::ZERO,
             pins: BTreeMap::new(),
+            asked: None,
         }
     }
 
@@ -134,11 +139,15 @@ impl TwinShard {
                 return Ok(Applied { deleted, ..applied });
             }
             ShardCommand::Seal { segment } => {
-                let gone = self.growing.extract_if(.., |_, (growing, _)| growing == segment);
-                for (partition, (segment, _)) in gone {
-                    self.sealed.insert(segment, partition);
-                    self.order.entry(partition).or_default().push(segment);
-                }
+                self.seal(|growing| growing == *segment);
+                return Ok(applied);
+            }
+            ShardCommand::AskCompaction { bytes_max } => {
+                self.ask(*bytes_max);
+                return Ok(applied);
+            }
+            ShardCommand::CompactionDone { asked } => {
+                self.done(*asked);
                 return Ok(applied);
             }
             ShardCommand::IndexReady { segment, build } => {

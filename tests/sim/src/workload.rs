@@ -21,6 +21,8 @@ const PARTITIONS: u64 = 3;
 /// Draws commands. Ids are never reused (I11).
 pub struct Workload {
     rng: Rng,
+    /// What is not drawn from `rng`: compactions on demand.
+    own: Rng,
     clock_ms: u64,
     next_version: i64,
     next_collection: u64,
@@ -44,6 +46,7 @@ impl Workload {
     /// A workload of its own sequence.
     pub fn new(rng: Rng) -> Workload {
         Workload {
+            own: rng.fork(1),
             rng,
             clock_ms: 1_700_000_000_000,
             next_version: 1,
@@ -57,6 +60,9 @@ impl Workload {
 
     /// The next entry somebody proposes.
     pub fn next(&mut self, plan: &Plan, sight: &Sight<'_>) -> ShardEntry {
+        if let Some((shard, command)) = self.ask(plan, sight) {
+            return ShardEntry { shard, suggested: Timestamp::from_millis(self.clock_ms), command };
+        }
         let (shard, command) = self.draw(plan, sight);
         if matches!(command, ShardCommand::Drop) {
             self.dropped.push(shard);
@@ -232,6 +238,24 @@ impl Workload {
         let floor = if self.rng.chance(70) { highest } else { LogPosition(self.rng.below(highest.0 + 1)) };
         let rows = twin.kept(&inputs, floor);
         ShardCommand::Compact { inputs, floor, rows, bytes: 100 }
+    }
+
+    /// Somebody asks for a compaction, or a leader finds one done, perhaps another than the last.
+    fn ask(&mut self, plan: &Plan, sight: &Sight<'_>) -> Option<(ShardId, ShardCommand)> {
+        if !self.own.chance(plan.asks) {
+            return None;
+        }
+        let shards: Vec<ShardId> = sight.twin.shards.keys().copied().collect();
+        let shard = *self.own.pick(&shards)?;
+        let asked = sight.twin.shards[&shard].asked;
+        let command = match asked.filter(|_| self.own.chance(50)) {
+            Some(asked) if self.own.chance(80) => ShardCommand::CompactionDone { asked: asked.at },
+            Some(asked) => {
+                ShardCommand::CompactionDone { asked: LogPosition(self.own.below(asked.at.0 + 2)) }
+            }
+            None => ShardCommand::AskCompaction { bytes_max: self.own.below(3) },
+        };
+        Some((shard, command))
     }
 
     fn index(&mut self) -> IndexId {

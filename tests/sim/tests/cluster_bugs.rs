@@ -124,3 +124,8 @@ fn i13_a_segment_that_goes_on_after_its_seal_is_found() {
 fn a_session_that_forgets_what_it_read_is_found() {
     check_named(Bug::SessionByWrites, 30, "I20");
 }
+
+#[test]
+fn a_compaction_that_is_never_done_is_found() {
+    check_named(Bug::ForgetDone, 10, "liveness");
+}

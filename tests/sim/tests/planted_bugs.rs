@@ -46,3 +46,8 @@ fn a_purge_above_the_checkpoint_is_found() {
 fn a_clean_up_under_a_checkpoint_is_found() {
     check(Bug::CleanUpUnderCheckpoint, 40);
 }
+
+#[test]
+fn a_compaction_that_loses_deletes_is_found() {
+    check(Bug::LoseDeletesOfOutputs, 20);
+}

@@ -39,6 +39,7 @@ struct State {
     is_silent: bool,
     queries: Vec<QueryRequest>,
     searches: Vec<SearchRequest>,
+    compactions: Vec<CompactRequest>,
 }
 
 #[derive(Default)]
@@ -93,6 +94,11 @@ impl Fake {
     /// The searches as they arrived.
     pub(super) fn searches(&self) -> Vec<SearchRequest> {
         self.state.lock().searches.clone()
+    }
+
+    /// Compactions that were asked for.
+    pub(super) fn compactions(&self) -> Vec<CompactRequest> {
+        self.state.lock().compactions.clone()
     }
 
     /// The queries as they arrived.

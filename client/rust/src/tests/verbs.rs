@@ -1,7 +1,7 @@
-use super::fake::Fake;
+use super::fake::{Fake, Trouble};
 use super::*;
 use vecraft_types::api::{Consistency, Database, Seen};
-use vecraft_types::{Code, CollectionId, PrimaryKey, ShardId, Timestamp};
+use vecraft_types::{Code, CollectionId, Error, PrimaryKey, ShardId, Timestamp};
 
 #[tokio::test]
 async fn rows_go_in_and_are_found_again() {
@@ -25,6 +25,20 @@ async fn rows_go_in_and_are_found_again() {
     assert_eq!(c.count().await.unwrap(), 99);
     let missing = client.collection("no").insert(row(1)).await.unwrap_err();
     assert_eq!(missing.code, Code::CollectionNotFound);
+}
+
+#[tokio::test]
+async fn a_compaction_is_asked_for_until_somebody_takes_it_and_tells_how_far_it_is() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let c = collection(&door.client().await).await;
+    fake.trouble(Trouble::Refuse(Error::new(Code::ReplicaUnavailable, "electing")));
+    c.compact(Some(7)).await.unwrap();
+    c.compact(None).await.unwrap();
+    let sizes: Vec<_> = fake.compactions().iter().map(|asked| asked.bytes_max).collect();
+    assert_eq!(sizes, [Some(7), None]);
+    let asked = c.segments().await.unwrap().asked.unwrap();
+    assert_eq!((asked.is_done, asked.finished), (true, 2));
 }
 
 #[tokio::test]

@@ -105,6 +105,15 @@ impl ShardWriter for RemoteNode {
     async fn stats(&self, shard: ShardId) -> Result<ShardStats> {
         self.call(ANSWER_MAX, |client, context| async move { client.stats(context, shard).await }).await
     }
+
+    async fn compact(&self, ask: ShardCompact) -> Result<()> {
+        let wait = wait(ask.deadline_ms);
+        self.call(wait, |client, context| async move { client.compact(context, ask).await }).await
+    }
+
+    async fn segments(&self, shard: ShardId) -> Result<ShardSegments> {
+        self.call(ANSWER_MAX, |client, context| async move { client.segments(context, shard).await }).await
+    }
 }
 
 #[async_trait]

@@ -9,12 +9,13 @@ use super::{HelloPhase, LetGo, NodeHello, NodeServiceRequest};
 use crate::codec;
 use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeReport};
 use crate::peer::hello::VERSION;
-use crate::services::{DropTarget, PinReply, ShardPin};
+use crate::services::{DropTarget, PinReply, ShardCompact, ShardPin, ShardSegments};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use vecraft_types::api::SetLoaded;
+use vecraft_types::api::{AskedInfo, MergeInfo, SegmentInfo, SegmentStanding, SetLoaded};
 use vecraft_types::{
-    ClientId, CollectionId, GroupId, IndexId, NodeId, PartitionId, ReplicaId, RequestId, Timestamp,
+    ClientId, CollectionId, FieldId, GroupId, IndexId, NodeId, PartitionId, ReplicaId, RequestId, SegmentId,
+    ShardId, Timestamp,
 };
 
 #[track_caller]
@@ -64,6 +65,22 @@ fn messages_are_those_of_this_version() {
     };
     check(report, &[1, 1, 1, 2, 1, 3, 1, 2, 4, 0, 0, 1, 1, 2, 1, 5, 6, 0, 0, 0]);
     check(GroupChange::Lead(ReplicaId(2)), &[1, 3, 2]);
+    let (shard, partition) = (ShardId::default(), PartitionId(4));
+    let segment = SegmentInfo {
+        shard,
+        id: SegmentId(3),
+        partition,
+        rows: 5,
+        standing: SegmentStanding::Replaced,
+        is_searched: true,
+        indexed: vec![FieldId(6)],
+        memory_bytes: 7,
+    };
+    let (inputs, output) = (vec![SegmentId(3)], SegmentId(8));
+    let merge = MergeInfo { shard, partition, inputs, output, is_written: true };
+    let asked = AskedInfo { is_done: true, finished: 9, under_way: 2 };
+    let segments = ShardSegments { segments: vec![segment], merges: vec![merge], asked: Some(asked) };
+    check(segments, &[1, 1, 0, 0, 3, 4, 5, 3, 1, 1, 6, 7, 1, 0, 0, 4, 1, 3, 8, 1, 1, 1, 9, 2]);
 }
 
 /// One that were put in between would give all behind it another number.
@@ -78,6 +95,9 @@ fn verbs_keep_their_numbers() {
     let pin = ShardPin { shard, timestamp: Timestamp(5), newest_partition, deadline_ms: 7 };
     check(NodeServiceRequest::Pin { pin }, &[1, 29, 0, 0, 5, 6, 7]);
     check(PinReply::Passed(Timestamp(5)), &[1, 1, 5]);
+    let ask = ShardCompact { shard, bytes_max: 5, deadline_ms: 7 };
+    check(NodeServiceRequest::Compact { ask }, &[1, 30, 0, 0, 5, 7]);
+    check(NodeServiceRequest::Segments { shard }, &[1, 31, 0, 0]);
     let request = RequestId { client: ClientId(6), sequence: 7, part: 0 };
     let create =
         NodeServiceRequest::CreatePartition { request, collection: CollectionId(1), name: "p".to_owned() };

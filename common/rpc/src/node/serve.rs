@@ -124,4 +124,6 @@ door! {
     holder_of(name: String) -> Option<CollectionId> => catalogue.holder_of;
     drop_exactly(target: DropTarget) -> () => catalogue.drop_exactly;
     pin(pin: ShardPin) -> PinReply => writer.pin;
+    compact(ask: ShardCompact) -> () => writer.compact;
+    segments(shard: ShardId) -> ShardSegments => writer.segments;
 }

@@ -80,4 +80,8 @@ pub trait NodeService {
     async fn drop_exactly(target: DropTarget) -> Result<()>;
     /// [`ShardWriter::pin`].
     async fn pin(pin: ShardPin) -> Result<PinReply>;
+    /// [`ShardWriter::compact`].
+    async fn compact(ask: ShardCompact) -> Result<()>;
+    /// [`ShardWriter::segments`].
+    async fn segments(shard: ShardId) -> Result<ShardSegments>;
 }

@@ -5,12 +5,14 @@
 
 mod catalogue;
 mod reads;
+mod segments;
 mod shards;
 mod topology;
 mod writes;
 
 pub use catalogue::*;
 pub use reads::*;
+pub use segments::*;
 pub use shards::*;
 pub use topology::*;
 pub use writes::*;

@@ -1,5 +1,6 @@
 //! Changing a shard's rows, at its leader.
 
+use super::{ShardCompact, ShardSegments};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -116,4 +117,9 @@ pub trait ShardWriter: Send + Sync {
     async fn flush(&self, shard: ShardId) -> Result<ShardStats>;
     /// Waits until everything committed before the call is visible here, then counts rows and segments.
     async fn stats(&self, shard: ShardId) -> Result<ShardStats>;
+    /// Asks for a compaction of everything acknowledged so far; returns once the log has it. Asked again, it means what was written
+    /// since as well.
+    async fn compact(&self, ask: ShardCompact) -> Result<()>;
+    /// Waits until everything committed before the call is visible here, then tells how the rows lie.
+    async fn segments(&self, shard: ShardId) -> Result<ShardSegments>;
 }

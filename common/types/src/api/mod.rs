@@ -7,15 +7,17 @@ mod cluster;
 mod ddl;
 mod dml;
 mod read;
+mod segments;
 mod topology;
 
 pub use cluster::*;
 pub use ddl::*;
 pub use dml::*;
 pub use read::*;
+pub use segments::*;
 pub use topology::*;
 
-use crate::{CollectionDescriptor, RequestId, Result, RowBatch};
+use crate::{CollectionDescriptor, CollectionId, RequestId, Result, RowBatch};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -102,6 +104,11 @@ pub trait Database: Send + Sync + 'static {
     async fn query(&self, call: Call, request: QueryRequest) -> Result<QueryReply>;
     /// Returns when everything acknowledged before the call is in files or the synced log.
     async fn flush(&self, call: Call, collections: Vec<String>) -> Result<Vec<FlushInfo>>;
+    /// Asks for a compaction of everything written so far, and returns when every shard's log has the ask; `segments` tells
+    /// how far it is. Asked again, it asks for what was written since. Answers which collection the name meant.
+    async fn compact(&self, call: Call, request: CompactRequest) -> Result<CollectionId>;
+    /// The segments of a collection and the compactions under way, as the shards' leaders have them. All shards or an error.
+    async fn segments(&self, call: Call, collection: CollectionName) -> Result<CollectionSegments>;
     /// Health and versions.
     async fn server_info(&self, call: Call) -> Result<ServerInfo>;
     /// An operator's verb on the nodes. A database that is no cluster has none.

@@ -34,6 +34,9 @@ fn live_bits_begin_anywhere() {
                 assert_eq!(live.as_ref().is_none_or(|live| live.get(row as usize)), expected);
             }
             assert!(live.is_none_or(|live| !live.all()), "none means all");
+            let until = first + rows;
+            let gone = (0..until).filter(|row| !deletes.is_live(*row, LogPosition(position))).count();
+            assert_eq!(deletes.count_until(until, LogPosition(position)) as usize, gone);
         }
     }
 }

@@ -236,3 +236,65 @@ async fn i21_rows_go_to_files_when_they_have_most_of_what_keys_and_indexes_leave
     life.until(|life| bytes(life).1 == 0).await;
     life.end().await;
 }
+
+impl Life {
+    fn is_asked(&self) -> bool {
+        self.group.machine.lock().replica.newest_ask().is_some()
+    }
+
+    async fn delete(&self, keys: std::ops::Range<i64>) {
+        let request = RequestId { client: ClientId(2), sequence: keys.end as u64, part: 0 };
+        let keys = keys.map(PrimaryKey::Int64).collect();
+        let command = ShardCommand::DeleteKeys { request, partition: None, keys };
+        self.group.propose(SHARD, command, WAIT).await.unwrap();
+    }
+
+    async fn ask(&self) {
+        let command = ShardCommand::AskCompaction { bytes_max: 0 };
+        self.group.propose(SHARD, command, WAIT).await.unwrap();
+    }
+
+    fn rows(&self) -> Vec<u32> {
+        let machine = self.group.machine.lock();
+        machine.replica.shards[&SHARD].segments.values().map(|held| held.segment.rows()).collect()
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_a_compaction_needs_to_write_nothing_more() {
+    let mut ground = Ground::new();
+    let life = ground.live(first()).await;
+    life.create().await;
+    ground.insert(&life, 100).await;
+    life.delete(0..5).await;
+    life.ask().await;
+    life.until(|life| !life.is_asked()).await;
+    assert_eq!(life.rows(), [95]);
+    // And again, with nothing to do.
+    life.ask().await;
+    life.until(|life| !life.is_asked()).await;
+    assert_eq!(life.rows(), [95]);
+    life.end().await;
+}
+
+#[tokio::test]
+async fn p6_an_ask_without_room_waits_and_goes_on_after_a_restart_when_there_is_some() {
+    let mut ground = Ground::new();
+    let life = ground.live(first()).await;
+    life.create().await;
+    ground.insert(&life, 100).await;
+    life.delete(0..5).await;
+    // Enough for the file of what is sealed, too little for a compaction beside 64 MiB that stay free.
+    ground.disk.set_capacity(Some(1 << 40));
+    let used = (1 << 40) - ground.disk.free_bytes().unwrap();
+    ground.disk.set_capacity(Some(used + (32 << 20)));
+    life.ask().await;
+    life.until(|life| life.sealed() == 1).await;
+    assert_eq!((life.is_asked(), life.rows()), (true, vec![100]));
+    life.end().await;
+    ground.disk.set_capacity(None);
+    let life = ground.live(Birth::Resume).await;
+    life.until(|life| !life.is_asked()).await;
+    assert_eq!(life.rows(), [95]);
+    life.end().await;
+}

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 use vecraft_rpc::services::{
-    PinReply, RowChange, ShardPin, ShardStats, ShardWrite, ShardWriter, ShardWritten,
+    PinReply, RowChange, ShardCompact, ShardPin, ShardSegments, ShardStats, ShardWrite, ShardWriter,
+    ShardWritten,
 };
 use vecraft_segment::exec::{self, Cancel};
 use vecraft_state::shard::{Applied, Refusal, ShardCommand};
@@ -102,6 +103,14 @@ impl ShardWriter for DataNode {
         };
         stats.segments = state.segments.iter().map(figures).collect();
         Ok(stats)
+    }
+
+    async fn compact(&self, ask: ShardCompact) -> Result<()> {
+        self.ask_compaction(ask).await
+    }
+
+    async fn segments(&self, shard: ShardId) -> Result<ShardSegments> {
+        self.segments_of(shard).await
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::rig::{PARTITION, Rig, SHARD};
 use crate::compaction::{CompactionPolicy, choose};
-use crate::maintenance::figures_of;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use vecraft_rpc::services::RowChange;
@@ -206,7 +205,7 @@ async fn what_is_worth_a_compaction_is_found_in_what_a_shard_holds() {
     let figures = |rig: &Rig| {
         let group = rig.group();
         let machine = group.machine.lock();
-        figures_of(&machine.replica, SHARD, PARTITION, machine.replica.applied()).unwrap()
+        machine.replica.sights(false)[0].figures().unwrap()
     };
     let policy = CompactionPolicy::default();
     assert_eq!(choose(&figures(&rig), &policy), Some(0..4));

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_rpc::codec;
-use vecraft_state::shard::{DedupWindow, ReadPins, SegmentPhase, SegmentState, ShardCommand, ShardState};
+use vecraft_state::shard::{
+    AskedCompaction, DedupWindow, ReadPins, SegmentPhase, SegmentState, ShardCommand, ShardState,
+};
 use vecraft_types::*;
 
 /// The state of a shard as it was; field by field what an older program encoded.
@@ -17,6 +19,7 @@ struct OldShardState {
     dedup: DedupWindow,
     last_position: LogPosition,
     read_pins: ReadPins,
+    asked_compaction: Option<AskedCompaction>,
 }
 
 #[derive(Serialize)]
@@ -48,6 +51,7 @@ fn a_checkpoint_without_index_builds_decodes() {
         dedup: DedupWindow::default(),
         last_position: LogPosition(9),
         read_pins: ReadPins::default(),
+        asked_compaction: None,
     };
     let new: ShardState = codec::decode(&codec::encode(&old).unwrap()).unwrap();
     let segment = |phase| SegmentState { partition: PartitionId(1), rows: 10, bytes: 100, phase };
@@ -56,6 +60,12 @@ fn a_checkpoint_without_index_builds_decodes() {
         (SegmentId(2), segment(SegmentPhase::Growing)),
     ]);
     assert_eq!((new.segments, new.last_position), (expected, LogPosition(9)));
+}
+
+#[test]
+fn what_was_asked_for_keeps_its_bytes() {
+    let asked = AskedCompaction { position: LogPosition(5), bytes_max: 6, decided: 7, is_done: true };
+    assert_eq!(codec::encode(&Some(asked)).unwrap(), [codec::VERSION, 1, 5, 6, 7, 1]);
 }
 
 #[test]
@@ -70,4 +80,8 @@ fn commands_keep_their_numbers() {
     assert_eq!(codec::encode(&compact).unwrap(), [codec::VERSION, 9, 1, 5, 6, 7, 8]);
     let pinned = ShardCommand::PinRead { timestamp: Timestamp(5), newest_partition: PartitionId(7) };
     assert_eq!(codec::encode(&pinned).unwrap(), [codec::VERSION, 10, 5, 7]);
+    let ask = ShardCommand::AskCompaction { bytes_max: 5 };
+    assert_eq!(codec::encode(&ask).unwrap(), [codec::VERSION, 11, 5]);
+    let done = ShardCommand::CompactionDone { asked: LogPosition(5) };
+    assert_eq!(codec::encode(&done).unwrap(), [codec::VERSION, 12, 5]);
 }

@@ -2,6 +2,7 @@
 //! The role over a real group with one voter, on a disk and a store that lose power on request.
 
 mod admin;
+mod asked;
 mod clean_up;
 mod compaction;
 mod damage;

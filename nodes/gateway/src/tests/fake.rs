@@ -20,6 +20,11 @@ pub struct Fake {
     pub loaded: Mutex<Option<bool>>,
     /// With how many replicas.
     pub replicas: Mutex<Option<u32>>,
+    pub compacted: Mutex<Option<CompactRequest>>,
+    /// How far the compaction is that was asked for.
+    pub asked: Mutex<Option<AskedInfo>>,
+    /// Nobody knows a node that reads.
+    pub is_nowhere: Mutex<bool>,
     /// Every verb, in order.
     pub verbs: Mutex<Vec<&'static str>>,
     /// The last call.
@@ -219,6 +224,31 @@ impl Database for Fake {
             timestamp: Timestamp::from_millis(5_000),
         };
         Ok(collections.into_iter().map(info).collect())
+    }
+    async fn compact(&self, call: Call, request: CompactRequest) -> Result<CollectionId> {
+        self.note("compact", call);
+        *self.compacted.lock() = Some(request);
+        Ok(CollectionId(7))
+    }
+    async fn segments(&self, call: Call, collection: CollectionName) -> Result<CollectionSegments> {
+        self.note("segments", call);
+        match collection {
+            CollectionName::Name(name) if name != "books" => return Err(missing(&name)),
+            CollectionName::Id(id) if id != CollectionId(7) => return Err(missing(&id.to_string())),
+            _ => {}
+        }
+        Ok(super::segments::told(*self.asked.lock()))
+    }
+    async fn topology(&self, call: Call, request: TopologyRequest) -> Result<TopologyReply> {
+        self.note("topology", call);
+        let readers = if *self.is_nowhere.lock() { vec![] } else { vec![NodeId(1), NodeId(2)] };
+        let place = CollectionPlace {
+            key_field: None,
+            shards: vec![ShardPlace { leader: Some(NodeId(2)), readers }],
+        };
+        let door = NodeDoor { node: NodeId(2), address: "two:1".to_owned() };
+        let collection = request.collection.map(|_| place);
+        Ok(TopologyReply { doors: vec![door], collection, ..TopologyReply::default() })
     }
     async fn server_info(&self, call: Call) -> Result<ServerInfo> {
         self.note("server_info", call);

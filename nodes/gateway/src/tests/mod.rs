@@ -12,6 +12,7 @@ mod port;
 mod requests;
 mod results;
 mod schemas;
+mod segments;
 mod statuses;
 mod strangers;
 mod weigh;

@@ -3,7 +3,8 @@
 use super::Everywhere;
 use async_trait::async_trait;
 use vecraft_rpc::services::{
-    PinReply, ShardAdmin, ShardCreation, ShardPin, ShardStats, ShardWrite, ShardWriter, ShardWritten,
+    PinReply, ShardAdmin, ShardCompact, ShardCreation, ShardPin, ShardSegments, ShardStats, ShardWrite,
+    ShardWriter, ShardWritten,
 };
 use vecraft_types::{GroupId, IndexBuild, IndexId, NodeId, PartitionId, Result, SegmentId, ShardId};
 
@@ -30,6 +31,16 @@ impl ShardWriter for WriteRouter {
     async fn stats(&self, shard: ShardId) -> Result<ShardStats> {
         let group = self.0.group_of(shard)?;
         self.0.ask_leader(group, |leader| async move { leader.stats(shard).await }).await
+    }
+
+    async fn compact(&self, ask: ShardCompact) -> Result<()> {
+        let group = self.0.group_of(ask.shard)?;
+        self.0.ask_leader(group, |leader| async move { leader.compact(ask).await }).await
+    }
+
+    async fn segments(&self, shard: ShardId) -> Result<ShardSegments> {
+        let group = self.0.group_of(shard)?;
+        self.0.ask_leader(group, |leader| async move { leader.segments(shard).await }).await
     }
 }
 

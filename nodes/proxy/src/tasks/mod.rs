@@ -12,6 +12,7 @@ pub(crate) mod partitions;
 pub(crate) mod query;
 pub(crate) mod reads;
 pub(crate) mod search;
+pub(crate) mod segments;
 pub(crate) mod server;
 mod session;
 pub(crate) mod topology;

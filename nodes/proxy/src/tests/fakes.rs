@@ -34,6 +34,8 @@ struct Shard {
     asked: Vec<RequestId>,
     /// The rows of pinned moments.
     pins: BTreeMap<Timestamp, BTreeMap<PrimaryKey, Row>>,
+    /// Sizes that compactions were asked for with.
+    compactions: Vec<u64>,
 }
 
 /// What goes wrong with one write.
@@ -182,6 +184,11 @@ impl FakeCluster {
 
     pub(super) fn entries(&self) -> usize {
         self.shards.lock().values().map(|shard| shard.entries).sum()
+    }
+
+    /// Sizes that compactions of a shard were asked for with.
+    pub(super) fn compactions(&self, index: u32) -> Vec<u64> {
+        self.shards.lock()[&self.shard_id(index)].compactions.clone()
     }
 
     /// Requests that arrived at a shard, repeated ones too.

@@ -14,6 +14,7 @@ mod names;
 mod packed;
 mod reading;
 mod refusing;
+mod segments;
 mod topology;
 mod writing;
 

@@ -34,7 +34,7 @@ pub struct Rig {
     dir: tempfile::TempDir,
     disk: Arc<dyn Disk>,
     /// Keys that can be read.
-    live: BTreeSet<i64>,
+    pub live: BTreeSet<i64>,
 }
 
 fn params(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
@@ -70,7 +70,13 @@ impl Rig {
         &self.server.as_ref().unwrap().addresses().http
     }
 
-    fn db(&self) -> Arc<dyn Database> {
+    // Not every test that includes the rig asks for it.
+    #[allow(dead_code)]
+    pub fn name(&self) -> &'static str {
+        COLLECTION
+    }
+
+    pub fn db(&self) -> Arc<dyn Database> {
         self.server.as_ref().unwrap().database()
     }
 

@@ -101,6 +101,17 @@ pub enum ShardCommand {
         /// Partitions with larger ids are made later, perhaps under the names of others.
         newest_partition: PartitionId,
     },
+    /// Somebody asks for everything before this entry to be compacted, whatever the leader's policy is (ADR 0013): what grows
+    /// is sealed (I13), and the shard remembers the entry. Asked again, the later entry counts.
+    AskCompaction {
+        /// Approximate bytes of an output, at most; 0 leaves it to the leader.
+        bytes_max: u64,
+    },
+    /// The leader found nothing more to do for the ask at this entry. Another one than the shard remembers changes nothing.
+    CompactionDone {
+        /// The position of the [`ShardCommand::AskCompaction`].
+        asked: LogPosition,
+    },
 }
 
 /// What apply answers the proposer.

@@ -22,6 +22,7 @@ impl ShardState {
         for id in &inputs {
             self.segments.remove(id);
         }
+        self.count_for_ask();
         let shard = self.id;
         if rows == 0 {
             let effects = vec![Effect::SegmentsDropped { shard, segments: inputs }];

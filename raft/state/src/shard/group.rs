@@ -105,6 +105,8 @@ impl ShardState {
             ShardCommand::PinRead { timestamp, newest_partition } => {
                 self.pin_read(timestamp, newest_partition, applied)
             }
+            ShardCommand::AskCompaction { bytes_max } => self.ask_compaction(bytes_max, applied),
+            ShardCommand::CompactionDone { asked } => self.compaction_done(asked, applied),
             // Dispatched by GroupState::apply.
             ShardCommand::Create { .. } | ShardCommand::Drop => {
                 Outcome { reply: Ok(applied), effects: Vec::new() }

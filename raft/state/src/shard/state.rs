@@ -1,12 +1,13 @@
 //! One shard: its schema, segments and dedup window.
 
-use super::{DedupWindow, ReadPins};
+use super::{AskedCompaction, DedupWindow, ReadPins};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use vecraft_types::{CollectionSchema, IndexBuild, IndexId, LogPosition, PartitionId, SegmentId, ShardId};
 
-/// Rows at which a segment is sealed by apply itself, whatever the leader's policy: engine/segment holds 2^28.
-pub(super) const SEGMENT_ROWS_MAX: u32 = 1 << 27;
+/// Rows at which a segment is sealed by apply itself, whatever the leader's policy, and above which no compaction is taken:
+/// engine/segment holds 2^28.
+pub const SEGMENT_ROWS_MAX: u32 = 1 << 27;
 
 /// Everything apply knows about a shard, beside its primary-key index. Part of the checkpoint (I3, I5).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct ShardState {
     pub last_position: LogPosition,
     /// Moments that reads go back to (I18).
     pub read_pins: ReadPins,
+    /// The last compaction that somebody asked for.
+    pub asked_compaction: Option<AskedCompaction>,
 }
 
 /// One segment as the log knows it.
@@ -100,6 +103,7 @@ impl ShardState {
             dedup: DedupWindow::default(),
             last_position: position,
             read_pins: ReadPins::default(),
+            asked_compaction: None,
         }
     }
 

@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+mod ask;
 mod compact;
 mod dedup;
 mod index;

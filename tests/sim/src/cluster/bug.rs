@@ -58,6 +58,8 @@ bugs! {
     KeepUnnamed = "keep-unnamed",
     /// A replica goes on with a segment that the log has sealed (against I13).
     IgnoreSeal = "ignore-seal",
+    /// That a compaction which was asked for is done, nobody takes note of.
+    ForgetDone = "forget-done",
     /// A session's token moves with its writes and not with its reads (against I20).
     SessionByWrites = "session-by-writes",
 }

@@ -1,5 +1,6 @@
 //! Clients: they write through whoever leads and try again under the same name until they know; they read anywhere.
 
+mod asking;
 mod reading;
 
 use super::book::Ack;

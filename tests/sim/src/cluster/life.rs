@@ -99,6 +99,10 @@ impl Life {
             let client = self.client(200 + number);
             self.clients.push(tokio::spawn(client.read_on()));
         }
+        // Of a sequence of their own: what else a seed means stays as it was.
+        if self.rng.fork(2_000).chance(50) {
+            self.clients.push(tokio::spawn(self.client(400).ask_on()));
+        }
         if self.world.plan.grows {
             self.grow();
         }

@@ -95,6 +95,7 @@ impl Plan {
                     bytes_max: if rng.chance(20) { 0 } else { rng.between(1_000, 100_000) },
                     deleted_percent: rng.between(1, 60) as u32,
                     inputs_min: rng.between(2, 5) as usize,
+                    ..CompactionPolicy::default()
                 },
             },
             log: LogOptions {

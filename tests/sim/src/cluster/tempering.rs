@@ -25,6 +25,7 @@ impl Bug {
             Bug::ResolveOnOldView | Bug::DeleteByKey => (&[][..], false),
             Bug::KeepUnnamed => (&[Trouble::DeathInTheMiddle][..], true),
             Bug::IgnoreSeal => (&[][..], true),
+            Bug::ForgetDone => (&[][..], false),
             Bug::SessionByWrites => (&[Trouble::SlowDisk, Trouble::Storm][..], false),
         };
         for (kind, weight) in ALL.iter().zip(&mut plan.kinds) {

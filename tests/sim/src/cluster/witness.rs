@@ -18,7 +18,7 @@ use vecraft_raft_host::{Committed, Failed, Incoming, Machine, Mark, Offer};
 use vecraft_rpc::codec;
 use vecraft_segment::ViewRegistry;
 use vecraft_state::shard::{ShardCommand, ShardEntry};
-use vecraft_types::SegmentId;
+use vecraft_types::{LogPosition, SegmentId};
 
 /// How late views are with [`Bug::ReadOnApplied`], and for deletes by filter with [`Bug::ResolveOnOldView`].
 const LATE: Duration = Duration::from_millis(3);
@@ -75,7 +75,7 @@ impl Witness {
 
     /// What is applied in the place of an entry: that entry, unless a bug is planted.
     fn misread(&self, entry: Committed) -> Committed {
-        if !matches!(self.bug, Some(Bug::DeleteByKey | Bug::IgnoreSeal)) {
+        if !matches!(self.bug, Some(Bug::DeleteByKey | Bug::IgnoreSeal | Bug::ForgetDone)) {
             return entry;
         }
         let Ok(mut decoded) = codec::decode::<ShardEntry>(&entry.command) else { return entry };
@@ -86,6 +86,9 @@ impl Witness {
             }
             (Some(Bug::IgnoreSeal), ShardCommand::Seal { .. }) => {
                 ShardCommand::Seal { segment: SegmentId(u64::MAX) }
+            }
+            (Some(Bug::ForgetDone), ShardCommand::CompactionDone { .. }) => {
+                ShardCommand::CompactionDone { asked: LogPosition(u64::MAX) }
             }
             (_, command) => command,
         };

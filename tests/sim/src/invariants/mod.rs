@@ -11,6 +11,7 @@ pub mod i13_indexes;
 pub mod i15_views;
 pub mod i18_moments;
 pub mod i20_rows;
+pub mod i3_asks;
 pub mod i3_checkpoint;
 pub mod i4_purge;
 pub mod i6_log;

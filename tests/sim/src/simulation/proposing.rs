@@ -188,5 +188,7 @@ fn describe(command: &ShardCommand) -> String {
             format!("compact {inputs:?} above {floor} to {rows} rows")
         }
         ShardCommand::PinRead { timestamp, .. } => format!("pin a read at {timestamp}"),
+        ShardCommand::AskCompaction { bytes_max } => format!("ask for a compaction, {bytes_max} bytes"),
+        ShardCommand::CompactionDone { asked } => format!("the compaction asked for at {asked} is done"),
     }
 }

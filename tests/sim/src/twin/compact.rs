@@ -55,6 +55,9 @@ impl TwinShard {
         if rows as usize > all {
             return Err(Refusal::NotCompactable);
         }
+        if let Some(asked) = self.asked.as_mut().filter(|asked| !asked.is_done) {
+            asked.decided += 1;
+        }
         let mut names = BTreeMap::new();
         let mut lives = Vec::new();
         let output = SegmentId(self.last_segment.0 + 1);

@@ -164,6 +164,19 @@ impl Database for Fake {
     async fn set_loaded(&self, _: Call, _: SetLoaded) -> Result<()> {
         unbuilt()
     }
+    async fn compact(&self, call: Call, request: CompactRequest) -> Result<CollectionId> {
+        if let Some(Trouble::Refuse(error)) = self.arrive(call) {
+            return Err(error);
+        }
+        self.state.lock().compactions.push(request);
+        Ok(CollectionId(1))
+    }
+    /// One compaction is finished for each time that somebody asked.
+    async fn segments(&self, _: Call, _: CollectionName) -> Result<CollectionSegments> {
+        let finished = self.state.lock().compactions.len() as u64;
+        let asked = Some(AskedInfo { is_done: true, finished, under_way: 0 });
+        Ok(CollectionSegments { collection: CollectionId(1), segments: vec![], merges: vec![], asked })
+    }
     async fn flush(&self, _: Call, _: Vec<String>) -> Result<Vec<FlushInfo>> {
         unbuilt()
     }

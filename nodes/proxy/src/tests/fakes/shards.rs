@@ -1,8 +1,9 @@
 //! The fake cluster as shard leaders and replicas.
 
-use super::{FakeCluster, Row, Trouble};
+use super::{DEFAULT, FakeCluster, Row, Trouble};
 use async_trait::async_trait;
 use vecraft_rpc::services::*;
+use vecraft_types::api::{AskedInfo, SegmentInfo, SegmentStanding};
 use vecraft_types::*;
 
 #[async_trait]
@@ -105,6 +106,43 @@ impl ShardWriter for FakeCluster {
         stats.segments = vec![(SegmentId(1), shard.rows.len() as u64, true)];
         stats.pending_index_rows.insert(IndexId(1), 1);
         Ok(stats)
+    }
+
+    async fn compact(&self, ask: ShardCompact) -> Result<()> {
+        self.check_majority(1)?;
+        let mut shards = self.shards.lock();
+        let shard = shards.get_mut(&ask.shard).unwrap();
+        match shard.trouble.pop_front() {
+            Some(Trouble::Refuse(error)) => return Err(error),
+            Some(_) => panic!("not for this"),
+            None => {}
+        }
+        shard.compactions.push(ask.bytes_max);
+        Ok(())
+    }
+
+    /// One segment with all rows; the ask of a shard with an even number is done.
+    async fn segments(&self, shard: ShardId) -> Result<ShardSegments> {
+        self.check_majority(1)?;
+        let shards = self.shards.lock();
+        let found = &shards[&shard];
+        if let Some(error) = &found.read_trouble {
+            return Err(error.clone());
+        }
+        let is_done = shard.index.is_multiple_of(2);
+        let asked = AskedInfo { is_done, finished: 2, under_way: u64::from(!is_done) };
+        let segment = SegmentInfo {
+            shard,
+            id: SegmentId(1),
+            partition: DEFAULT,
+            rows: found.rows.len() as u64,
+            standing: SegmentStanding::Flushed,
+            is_searched: true,
+            indexed: vec![],
+            memory_bytes: 0,
+        };
+        let asked = (!found.compactions.is_empty()).then_some(asked);
+        Ok(ShardSegments { segments: vec![segment], merges: vec![], asked })
     }
 }
 

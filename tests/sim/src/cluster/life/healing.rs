@@ -126,6 +126,22 @@ impl Life {
                 })?;
             }
         }
+        self.asks_end(when).await?;
         self.verdict()
+    }
+
+    /// Compactions that were asked for are done, whoever led when they were.
+    async fn asks_end(&mut self, when: &str) -> Lived {
+        let mut client = self.client(301);
+        let began = Instant::now();
+        for (shard, _) in shards(&self.world) {
+            while client.waits_for_compaction(shard).await {
+                ensure(began.elapsed() < HEAL_MAX, "liveness", || {
+                    format!("a compaction of shard {shard} that was asked for is not done {when}")
+                })?;
+                self.pass().await?;
+            }
+        }
+        Ok(())
     }
 }
