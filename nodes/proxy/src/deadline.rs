@@ -151,7 +151,7 @@ impl Deadline {
     }
 
     /// Does `attempt` until it succeeds, fails for good in the eyes of `again`, or time is over, which is sooner for a group
-    /// that had answered nobody for long when the request came (`outages`). Then the last error is the answer, because it
+    /// that has answered nobody for long (`outages`). Then the last error is the answer, because it
     /// says more than "too late", with the group that did not answer. It says [`Error::may_be_done`] when any attempt did.
     pub(crate) async fn retry<T, F, Fut>(
         &self,

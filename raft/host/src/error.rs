@@ -36,6 +36,15 @@ pub enum Error {
         /// How long was waited.
         waited_ms: u64,
     },
+    /// No majority of the voters has answered since the proposal for so long, or this replica leads no more and does not hear
+    /// what became of it. It may still be applied.
+    #[error("group {group}: no majority of its voters has confirmed the entry within {waited_ms} ms")]
+    Unconfirmed {
+        /// The group.
+        group: GroupId,
+        /// How long was waited.
+        waited_ms: u64,
+    },
     /// This replica is behind; another one may serve.
     #[error("group {group} has published {published}, wanted {wanted}")]
     Lagging {
@@ -90,6 +99,7 @@ impl Error {
             | Error::NoMajority { group }
             | Error::Unreachable { group, .. }
             | Error::Deadline { group, .. }
+            | Error::Unconfirmed { group, .. }
             | Error::Lagging { group, .. }
             | Error::MembersChanged { group, .. }
             | Error::Refused { group, .. }
@@ -105,6 +115,7 @@ impl From<Error> for vecraft_types::Error {
         let code = match &error {
             Error::NotLeader { .. }
             | Error::NoMajority { .. }
+            | Error::Unconfirmed { .. }
             | Error::Discarded { .. }
             | Error::Unreachable { .. } => Code::ReplicaUnavailable,
             Error::Deadline { .. } => Code::Deadline,
@@ -118,7 +129,10 @@ impl From<Error> for vecraft_types::Error {
         }
         match error {
             // What was proposed may be in other replicas' logs.
-            Error::Discarded { .. } | Error::Stopped { .. } | Error::Deadline { .. } => public.unanswered(),
+            Error::Discarded { .. }
+            | Error::Stopped { .. }
+            | Error::Unconfirmed { .. }
+            | Error::Deadline { .. } => public.unanswered(),
             _ => public,
         }
     }

@@ -56,9 +56,14 @@ impl Group {
     ///
     /// # Errors
     /// [`Error::NotLeader`] and [`Error::Stopped`]: not applied by this call, unless the leader changed while it
-    /// was on its way. [`Error::Deadline`]: unknown; ask again with the same request id (I10).
+    /// was on its way. [`Error::Deadline`], [`Error::Unconfirmed`]: unknown; ask again with the same request id (I10).
     pub async fn propose(&self, command: Bytes, deadline: Duration) -> Result<Proposed, Error> {
-        self.within(deadline, self.raft.propose(command)).await
+        let proposed = self.within(deadline, self.raft.propose(command));
+        tokio::select! {
+            biased;
+            proposed = proposed => proposed,
+            unconfirmed = self.left_alone() => Err(unconfirmed),
+        }
     }
 
     /// A position that includes everything acknowledged before the call (I16), on any replica: one that does not lead

@@ -30,6 +30,7 @@ mod read_index;
 mod report;
 mod standing;
 mod state_machine;
+mod unconfirmed;
 
 pub use copies::CopyFigures;
 pub use error::Error;

@@ -71,3 +71,25 @@ async fn a_link_cut_one_way_is_survived() {
     cluster.links.cut(leader, follower, false);
     cluster.agree(&[1, 2, 3], |pages| pages.len() == n + 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i10_a_write_that_waits_when_the_majority_goes_is_told_that_it_may_be_done() {
+    let cluster = Cluster::new(3, 3).await;
+    cluster.write("a", "1").await;
+    let old = cluster.leader().await;
+    let others: Vec<u64> = (1..=3).filter(|id| *id != old).collect();
+    cluster.links.isolate(old, true);
+    // Its lease is not over yet, so it takes the write; nobody will ever confirm it.
+    let began = Instant::now();
+    let write = super::rig::set(cluster.group(old), "b", "lost", Duration::from_secs(60)).await;
+    let waited = began.elapsed();
+    let Err(error @ Error::Unconfirmed { .. }) = write else { panic!("{write:?} after {waited:?}") };
+    assert!(waited < Duration::from_secs(8), "{waited:?}");
+    let public = vecraft_types::Error::from(error);
+    assert!(public.may_be_done, "{public}");
+    assert!(public.context.iter().any(|(key, value)| key == "group" && value == "1"), "{public}");
+    // Nothing was taken back: the others decide.
+    cluster.write_among(&others, "c", "2").await;
+    cluster.links.isolate(old, false);
+    cluster.agree(&[1, 2, 3], |pages| pages.len() == 2).await;
+}
