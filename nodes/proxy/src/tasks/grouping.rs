@@ -15,10 +15,15 @@ use std::sync::Arc;
 use vecraft_rpc::services::{ShardGroupBy, ShardSearch};
 use vecraft_types::api::SearchRequest;
 use vecraft_types::limits::TOPK_MAX;
-use vecraft_types::{CollectionSchema, Column, Error, FieldSchema, GroupKey, Groups, Result, RowBatch};
+use vecraft_types::{
+    Code, CollectionSchema, Column, DataType, Error, FieldSchema, GroupKey, Groups, Result, RowBatch,
+};
 
 /// Query vectors whose groups are filled at the same time.
 const FILLED_AT_ONCE: usize = 4;
+
+/// What has values that can be compared and kept.
+const GROUPABLE: &str = "Bool, Int8 to Int64 and VarChar";
 
 /// A checked wish for groups.
 #[derive(Clone, Copy)]
@@ -32,13 +37,11 @@ impl<'a> Grouping<'a> {
     /// Reads what a search says about groups.
     pub(super) fn check(schema: &'a CollectionSchema, asked: &SearchRequest) -> Result<Option<Grouping<'a>>> {
         let Some(by) = &asked.group_by else { return Ok(None) };
-        let field = schema.field(&by.field).ok_or_else(|| field_not_found(schema, &by.field))?;
+        let field = schema.field(&by.field).ok_or_else(|| no_field(schema, &by.field))?;
         let fail = |text: String| Err(Error::invalid(text).with("field", &field.name));
         if !field.data_type.can_group() {
             let name = field.data_type.name();
-            return fail(format!(
-                "rows cannot be grouped by a {name} field, only by Bool, Int8 to Int64 and VarChar"
-            ));
+            return fail(format!("rows cannot be grouped by a {name} field, only by {GROUPABLE}"));
         }
         let groups = asked.offset + asked.limit;
         let most = TOPK_MAX / groups.max(1);
@@ -209,4 +212,28 @@ fn literal(key: &GroupKey<'_>) -> Option<String> {
             Some(quoted)
         }
     }
+}
+
+/// Why there is no such field to group by. A key of the dynamic field, or within a JSON field, is known to filters and to
+/// `output_fields`, so whoever groups by one hears what is different here.
+fn no_field(schema: &CollectionSchema, name: &str) -> Error {
+    let outer = name.split('[').next().unwrap_or(name);
+    let is_path = outer.len() < name.len();
+    let is_in_json =
+        is_path && schema.field(outer).is_some_and(|field| matches!(field.data_type, DataType::Json));
+    if !is_in_json && schema.dynamic_field().is_none() {
+        return field_not_found(schema, name);
+    }
+    let what = match is_in_json {
+        true => "a path into a JSON field",
+        false => "no field of the schema, so at best a key of the dynamic field",
+    };
+    let possible: Vec<&str> =
+        schema.fields.iter().filter(|field| field.data_type.can_group()).map(|field| &*field.name).collect();
+    let text = format!(
+        "rows cannot be grouped by {name:?}: it is {what}, whose values may be of any type; only fields of the schema of type \
+         {GROUPABLE} group, here {}",
+        possible.join(", ")
+    );
+    Error::new(Code::FieldNotFound, text).with("field", name)
 }

@@ -104,3 +104,19 @@ async fn what_cannot_group_is_refused_by_name() {
         assert!(error.to_string().contains(words), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_dynamic_key_that_cannot_group_comes_with_the_fields_that_can() {
+    let bench = Bench::new(schema().with_dynamic_field(), 1);
+    for (name, why) in [
+        ("colour", "no field of the schema, so at best a key of the dynamic field"),
+        ("$meta[\"colour\"]", "a path into a JSON field"),
+    ] {
+        let error = bench.search(|r| r.group_by = by(name, 1, false)).await.unwrap_err();
+        assert_eq!(error.code, Code::FieldNotFound, "{error}");
+        for part in [why, "only fields of the schema of type Bool, Int8 to Int64 and VarChar group", "title"]
+        {
+            assert!(error.detail.contains(part), "{part:?} is not in {error}");
+        }
+    }
+}
