@@ -7,9 +7,9 @@ use crate::damage::Damage;
 use crate::{Compaction, Error, Result, SealedSegment, Segment};
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use vecraft_types::{CollectionSchema, LogPosition, SegmentId, ShardId, Timestamp};
+use vecraft_types::{CollectionSchema, LogPosition, PartitionId, SegmentId, ShardId, Timestamp};
 
 /// One segment as a view shows it.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub struct ShardView {
     /// Outputs of compactions whose files are here and which are not read yet, because their indexes are not: until
     /// then their inputs are in `segments`.
     pub coming: Vec<Arc<SealedSegment>>,
+    /// Partitions whose rows were dropped: who asks for one of them is not answered "none".
+    pub gone: Arc<BTreeSet<PartitionId>>,
 }
 
 impl ShardView {
@@ -72,7 +74,7 @@ impl ShardView {
         let picture = |segment: Segment| SegmentView { rows: segment.rows(), segment, renamed: None };
         let mut segments: Vec<SegmentView> = segments.into_iter().map(picture).collect();
         segments.sort_by_key(|view| view.segment.id());
-        ShardView { shard, position, timestamp, schema, segments, coming: Vec::new() }
+        ShardView { shard, position, timestamp, schema, segments, coming: Vec::new(), gone: Arc::default() }
     }
 
     /// Shows the inputs of a compaction whose output is not read yet, and the output if it is `coming`.

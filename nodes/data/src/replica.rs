@@ -12,7 +12,7 @@ use crate::snapshot::pins::Pins;
 use crate::snapshot::wanted::Fetched;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use vecraft_segment::{GrowingOptions, Segment, SegmentManifest, ViewRegistry};
+use vecraft_segment::{GrowingOptions, Segment, SegmentManifest, ShardView, ViewRegistry};
 use vecraft_state::shard::{Effect, GroupState, ShardEntry, ShardReply, Unreadable};
 use vecraft_types::{GroupId, LogPosition, PartitionId, SegmentId, ShardId, Timestamp};
 
@@ -165,8 +165,17 @@ impl GroupReplica {
     /// Makes the shard's rows as of `position` the picture that readers get.
     pub(crate) fn publish(&self, id: ShardId, position: LogPosition) {
         if let Some(shard) = self.shards.get(&id) {
-            self.views.publish(shard.view(id, position, self.state.last_timestamp));
+            let view = shard.view(id, position, self.state.last_timestamp);
+            self.views.publish(ShardView { gone: self.gone_of(id), ..view });
         }
+    }
+
+    /// The partitions that a shard has dropped. They only become more, so as many as before are the same.
+    fn gone_of(&self, id: ShardId) -> Arc<BTreeSet<PartitionId>> {
+        let Some(state) = self.state.shards.get(&id) else { return Arc::default() };
+        let before = self.views.get(id).map(|view| view.gone.clone());
+        let same = before.filter(|gone| gone.len() == state.dropped_partitions.len());
+        same.unwrap_or_else(|| Arc::new(state.dropped_partitions.clone()))
     }
 
     /// The same for every shard, after a restore.

@@ -30,3 +30,20 @@ async fn a_partition_that_went_with_its_shard_is_dropped() {
     rig.node.drop_shard(GROUP, SHARD).await.unwrap();
     rig.node.drop_partition(GROUP, SHARD, PARTITION).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_tell_which_partitions_are_gone_also_after_a_restart() {
+    let mut rig = Rig::new().await;
+    rig.insert(0..10).await;
+    let gone = |rig: &Rig| rig.node.views.get(SHARD).unwrap().gone.clone();
+    assert!(gone(&rig).is_empty());
+    rig.node.drop_partition(GROUP, SHARD, PARTITION).await.unwrap();
+    assert_eq!(*gone(&rig), [PARTITION].into());
+    // What follows shows the same, and from a checkpoint it comes back.
+    let key = RowChange::DeleteKeys { partition: None, keys: vec![PrimaryKey::Int64(3)] };
+    rig.write(key).await.unwrap();
+    assert_eq!(*gone(&rig), [PARTITION].into());
+    rig.flush().await;
+    rig.crash().await;
+    assert_eq!(*gone(&rig), [PARTITION].into());
+}

@@ -10,7 +10,7 @@ use vecraft_rpc::services::{DropTarget, ShardStats};
 use vecraft_types::api::{Call, CollectionName, CreateCollection, RowCount, SetLoaded};
 use vecraft_types::limits::SHARDS_MAX;
 use vecraft_types::schema::check_name;
-use vecraft_types::{CollectionDescriptor, DdlPhase, Error, GroupId, PkConflict, Result};
+use vecraft_types::{Code, CollectionDescriptor, DdlPhase, Error, GroupId, PartitionId, PkConflict, Result};
 
 /// Property that makes reads fail before a load, as in Milvus.
 const STRICT_LOAD: &str = "milvus.strict_load";
@@ -130,8 +130,33 @@ impl Proxy {
         let collection = self.newest_or_known(&call, &deadline, &name, "looking up the collection").await?;
         let only = asked.partition.as_deref().map(|name| partition_id(&collection, name)).transpose()?;
         let stats = self.shard_stats(&deadline, &collection).await?;
+        if let (Some(only), Some(name)) = (only, &asked.partition) {
+            self.check_partition_stayed(&call, &deadline, &collection, (only, name)).await?;
+        }
         let rows = stats.iter().flat_map(|shard| &shard.rows);
         Ok(rows.filter(|(id, _)| only.is_none_or(|only| only == **id)).map(|(_, count)| count).sum())
+    }
+
+    /// Refuses figures of a partition that was dropped under way: of some shards its rows would be missing. The drop is in the
+    /// metastore before it is in any shard (I11).
+    async fn check_partition_stayed(
+        &self,
+        call: &Call,
+        deadline: &Deadline,
+        collection: &CollectionDescriptor,
+        partition: (PartitionId, &str),
+    ) -> Result<()> {
+        let (id, name) = partition;
+        let by_id = CollectionName::Id(collection.id);
+        let now = self.collection_by(call, deadline, &by_id, NameFreshness::Latest).await?;
+        match now.partitions.iter().any(|there| there.id == id) {
+            true => Ok(()),
+            false => {
+                Err(Error::new(Code::PartitionNotFound, "it was dropped while the request was under way")
+                    .with("partition", name)
+                    .with("collection", &collection.name))
+            }
+        }
     }
 
     /// Figures of every shard, each at a point inside this call.

@@ -34,7 +34,7 @@ impl Proxy {
             let asking = Ask::read(verb, self.topology.group_of(shard), level);
             let read = || self.watched(deadline, asking, shard, ask(shard));
             let answer = self.retry_in(collection, deadline, asking, is_unavailable, read).await;
-            answer.map_err(|error| named(error, shard))
+            answer.map_err(|error| named(named_partition(error, collection), shard))
         });
         try_join_all(asked).await
     }
@@ -86,6 +86,20 @@ impl Proxy {
         );
         Err(Error::new(Code::ParameterTooLarge, text))
     }
+}
+
+/// A shard knows its partitions by id, users by name.
+fn named_partition(mut error: Error, collection: &CollectionDescriptor) -> Error {
+    if error.code != Code::PartitionNotFound {
+        return error;
+    }
+    for (_, said) in error.context.iter_mut().filter(|(key, _)| key == "partition") {
+        let partition = collection.partitions.iter().find(|known| known.id.to_string() == *said);
+        if let Some(partition) = partition {
+            said.clone_from(&partition.name);
+        }
+    }
+    error.with("collection", &collection.name)
 }
 
 pub(super) fn named(error: Error, shard: ShardId) -> Error {

@@ -104,3 +104,29 @@ async fn a_shard_that_is_not_there_yet_is_asked_again_and_looked_up_once() {
     assert_eq!((error.code, error.may_be_done), (Code::ReplicaUnavailable, false), "{error}");
     assert!(error.is_unknown_shard() && !error.detail.contains("majority"), "{error}");
 }
+
+#[tokio::test]
+async fn p5_a_read_of_a_partition_that_is_dropped_under_way_is_an_error_that_names_it() {
+    let bench = Bench::new(schema(), 2);
+    bench.insert(rows(0..7)).await.unwrap();
+    // As the shard says it that has dropped it already; the other one still has the rows.
+    let gone = Error::new(Code::PartitionNotFound, "it was dropped").with("partition", fakes::OLD);
+    bench.cluster.read_trouble(1, Some(gone));
+    let partitions = vec!["_default".to_owned(), "old".to_owned()];
+    let query = QueryRequest { partitions: partitions.clone(), ..query_request() };
+    let search = SearchRequest { partitions, ..search_request(vec![0.0, 0.0]) };
+    let refused = [
+        soon("query", bench.proxy.query(Call::default(), query)).await,
+        soon("search", bench.proxy.search(Call::default(), search)).await,
+    ];
+    bench.cluster.read_trouble(1, None);
+    bench.cluster.changes_under_way(|collection| collection.partitions.retain(|part| part.name != "old"));
+    let count = RowCount { collection: "docs".into(), partition: Some("old".into()) };
+    let counted = soon("statistics", bench.proxy.row_count(Call::default(), count)).await;
+    for error in refused.into_iter().chain([counted]) {
+        assert_eq!(error.code, Code::PartitionNotFound, "{error}");
+        for (key, name) in [("partition", "old"), ("collection", "docs")] {
+            assert!(error.context.contains(&(key.to_owned(), name.to_owned())), "{error}");
+        }
+    }
+}

@@ -59,7 +59,8 @@ pub(super) struct FakeCluster {
     shards: Mutex<BTreeMap<ShardId, Shard>>,
     next_id: Mutex<i64>,
     pub(super) barriers: Mutex<usize>,
-    is_dropped_behind_names: Mutex<bool>,
+    /// What every other barrier shows.
+    behind_names: Mutex<Option<fn(&mut CollectionDescriptor)>>,
     /// Names of DDL calls that reached the coordinator.
     pub(super) ddl: Mutex<Vec<String>>,
     /// Names of the requests of those that make something.
@@ -105,7 +106,7 @@ impl FakeCluster {
             shards: Mutex::new((0..shards).map(|index| (shard(index), Shard::default())).collect()),
             next_id: Mutex::new(1_000),
             barriers: Mutex::new(0),
-            is_dropped_behind_names: Mutex::new(false),
+            behind_names: Mutex::new(None),
             ddl: Mutex::default(),
             made_under: Mutex::default(),
             asked_shards: Mutex::default(),
@@ -128,7 +129,12 @@ impl FakeCluster {
 
     /// Dropped as soon as the name of a request was looked up: every other barrier shows it.
     pub(super) fn drop_under_way(&self) {
-        *self.is_dropped_behind_names.lock() = true;
+        self.changes_under_way(|collection| collection.phase = DdlPhase::Dropping);
+    }
+
+    /// Other than it was when the name of a request was looked up: every other barrier shows it.
+    pub(super) fn changes_under_way(&self, change: fn(&mut CollectionDescriptor)) {
+        *self.behind_names.lock() = Some(change);
     }
 
     pub(super) fn shard_id(&self, index: u32) -> ShardId {

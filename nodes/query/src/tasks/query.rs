@@ -19,13 +19,14 @@ pub(crate) fn run(
     watch: &Watch,
     room: &mut AnswerRoom,
 ) -> vecraft_segment::Result<Result<ShardRows>> {
-    let filter = match parse_filter(&asked.filter, &view.schema) {
-        Ok(filter) => filter,
+    let read = parse_filter(&asked.filter, &view.schema)
+        .and_then(|filter| Ok((filter, partitions(view, &asked.partitions)?)));
+    let (filter, partitions) = match read {
+        Ok(read) => read,
         Err(error) => return Ok(Err(error)),
     };
     let is_over = || watch.is_over();
     let cancel = Cancel::when(&is_over);
-    let partitions = partitions(&asked.partitions);
     let count = || exec::count(view, partitions, filter.as_ref(), cancel);
     if asked.output.is_empty() {
         return Ok(Ok(ShardRows { count: count()?, rows: RowBatch::default(), timestamp: view.timestamp }));

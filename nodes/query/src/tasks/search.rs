@@ -9,7 +9,7 @@ use vecraft_index::{Range, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
 use vecraft_segment::ShardView;
 use vecraft_segment::exec::{self, Cancel, GroupBy, PageBounds, RowAddress, SearchPlan};
-use vecraft_types::{Code, Error, Result};
+use vecraft_types::{Code, Error, PartitionId, Result};
 
 /// What one hit takes while hits are compared, in bytes.
 const HIT_BYTES: u64 = 32;
@@ -25,7 +25,7 @@ pub(crate) fn run(
 ) -> vecraft_segment::Result<Result<ShardHits>> {
     let checked = check(view, asked, hits_max)
         .and_then(|checked| room.for_hits(held_hits(view, asked) as u64 * HIT_BYTES).map(|()| checked));
-    let Checked { filter, params, range } = match checked {
+    let Checked { filter, params, range, partitions } = match checked {
         Ok(checked) => checked,
         Err(error) => return Ok(Err(error)),
     };
@@ -34,7 +34,7 @@ pub(crate) fn run(
         metric: asked.metric,
         queries: &asked.vectors,
         k: asked.k,
-        partitions: partitions(&asked.partitions),
+        partitions,
         filter: filter.as_ref(),
         range,
         params,
@@ -66,13 +66,15 @@ pub(crate) fn run(
 }
 
 /// What a search says, read.
-struct Checked {
+struct Checked<'a> {
+    partitions: Option<&'a [PartitionId]>,
     filter: Option<Filter>,
     params: SearchParams,
     range: Option<Range>,
 }
 
-fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<Checked> {
+fn check<'a>(view: &ShardView, asked: &'a ShardSearch, hits_max: usize) -> Result<Checked<'a>> {
+    let partitions = partitions(view, &asked.partitions)?;
     let data_type = view.schema.field_by_id(asked.field).map(|field| field.data_type);
     let dim = data_type.and_then(|data_type| data_type.dim());
     if data_type.and_then(|data_type| data_type.packed()).map(|(kind, _)| kind) != asked.vectors.packed() {
@@ -100,7 +102,7 @@ fn check(view: &ShardView, asked: &ShardSearch, hits_max: usize) -> Result<Check
     }
     let filter = parse_filter(&asked.filter, &view.schema)?;
     let (params, range) = params::read(asked.metric, &asked.params)?;
-    Ok(Checked { filter, params, range })
+    Ok(Checked { filter, params, range, partitions })
 }
 
 fn group_by(asked: &ShardSearch) -> Option<GroupBy> {

@@ -275,3 +275,24 @@ async fn i18_a_pinned_moment_is_read_at_its_position_and_believed_missing_only_b
     bench.barrier.pinned.lock().insert(Timestamp(90), LogPosition(10));
     assert_eq!(bench.node.query(asked()).await.unwrap_err().code, Code::NotReady);
 }
+
+#[tokio::test]
+async fn a_partition_that_was_dropped_is_an_error_and_not_an_empty_answer() {
+    let bench = bench(4, QueryConfig::default());
+    let mut without = view(20, 95);
+    without.segments.retain(|shown| shown.segment.partition() == PARTITIONS[0]);
+    without.gone = Arc::new([PARTITIONS[1]].into());
+    // The read was under way when the entry came.
+    *bench.barrier.next.lock() = Some(without);
+    let both = ShardQuery { partitions: PARTITIONS.to_vec(), ..query("") };
+    let only = ShardSearch { partitions: vec![PARTITIONS[1]], ..search(1.0) };
+    let refused = [bench.node.query(both).await.map(drop), bench.node.search(only).await.map(drop)];
+    for answer in refused {
+        let error = answer.unwrap_err();
+        assert_eq!(error.code, Code::PartitionNotFound, "{error}");
+        assert!(error.context.contains(&("partition".to_owned(), PARTITIONS[1].to_string())), "{error}");
+    }
+    let there = ShardQuery { partitions: vec![PARTITIONS[0]], ..query("") };
+    assert_eq!(bench.node.query(there).await.unwrap().count, 10);
+    assert_eq!(bench.node.query(query("")).await.unwrap().count, 10, "of all that are there");
+}

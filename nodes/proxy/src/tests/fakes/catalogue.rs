@@ -26,8 +26,8 @@ impl Catalogue for FakeCluster {
         let mut barriers = self.barriers.lock();
         *barriers += 1;
         let mut collection = self.collection.lock().clone();
-        if *self.is_dropped_behind_names.lock() && barriers.is_multiple_of(2) {
-            collection.phase = DdlPhase::Dropping;
+        if let Some(change) = self.behind_names.lock().filter(|_| barriers.is_multiple_of(2)) {
+            change(&mut collection);
         }
         *self.known.lock() = Some(Arc::new(collection));
         Ok(())
