@@ -79,8 +79,8 @@ impl CatalogueWriter for CoordinatorClient {
         self.ask(CreateIndex(Named { request, wish: (collection, wish) })).await
     }
 
-    async fn set_loaded(&self, request: api::SetLoaded) -> Result<()> {
-        self.ask(SetLoaded(request)).await
+    async fn set_loaded(&self, collection: CollectionId, wish: api::SetLoaded) -> Result<()> {
+        self.ask(SetLoaded((collection, wish))).await
     }
 
     async fn allocate_ids(&self, count: u64) -> Result<i64> {

@@ -36,8 +36,8 @@ messages! {
     CreatePartition(Named<(CollectionId, String)>) -> ();
     /// Make an index of this collection.
     CreateIndex(Named<(CollectionId, api::CreateIndex)>) -> ();
-    /// Set or clear the load flag.
-    SetLoaded(api::SetLoaded) -> ();
+    /// Set or clear the load flag of this collection.
+    SetLoaded((CollectionId, api::SetLoaded)) -> ();
     /// Take so many row ids; answered with the first.
     AllocateIds(u64) -> i64;
     /// The collection that holds a name now.

@@ -87,8 +87,8 @@ impl CatalogueWriter for CatalogueWatch {
         done
     }
 
-    async fn set_loaded(&self, request: SetLoaded) -> Result<()> {
-        self.coordinator.set_loaded(request).await
+    async fn set_loaded(&self, collection: CollectionId, wish: SetLoaded) -> Result<()> {
+        self.coordinator.set_loaded(collection, wish).await
     }
 
     async fn allocate_ids(&self, count: u64) -> Result<i64> {

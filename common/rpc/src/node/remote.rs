@@ -139,7 +139,7 @@ plain! {
         create_collection(request: RequestId, wish: CreateCollection) -> () => create_collection;
         create_partition(request: RequestId, collection: CollectionId, name: String) -> () => create_partition;
         create_index(request: RequestId, collection: CollectionId, wish: CreateIndex) -> () => create_index;
-        set_loaded(request: SetLoaded) -> () => set_loaded;
+        set_loaded(collection: CollectionId, wish: SetLoaded) -> () => set_loaded;
         allocate_ids(count: u64) -> i64 => allocate_ids;
         holder_of(name: String) -> Option<CollectionId> => holder_of;
         drop_exactly(target: DropTarget) -> () => drop_exactly;

@@ -12,6 +12,7 @@ use crate::peer::hello::VERSION;
 use crate::services::{DropTarget, PinReply, ShardPin};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use vecraft_types::api::SetLoaded;
 use vecraft_types::{
     ClientId, CollectionId, GroupId, IndexId, NodeId, PartitionId, ReplicaId, RequestId, Timestamp,
 };
@@ -81,4 +82,6 @@ fn verbs_keep_their_numbers() {
     let create =
         NodeServiceRequest::CreatePartition { request, collection: CollectionId(1), name: "p".to_owned() };
     check(create, &[1, 9, 6, 7, 0, 1, 1, b'p']);
+    let wish = SetLoaded { collection: "c".to_owned(), loaded: true, replicas: None };
+    check(NodeServiceRequest::SetLoaded { collection: CollectionId(1), wish }, &[1, 11, 1, 1, b'c', 1, 0]);
 }

@@ -104,7 +104,7 @@ door! {
     create_collection(request: RequestId, wish: CreateCollection) -> () => catalogue.create_collection;
     create_partition(request: RequestId, collection: CollectionId, name: String) -> () => catalogue.create_partition;
     create_index(request: RequestId, collection: CollectionId, wish: CreateIndex) -> () => catalogue.create_index;
-    set_loaded(request: SetLoaded) -> () => catalogue.set_loaded;
+    set_loaded(collection: CollectionId, wish: SetLoaded) -> () => catalogue.set_loaded;
     allocate_ids(count: u64) -> i64 => catalogue.allocate_ids;
     index_ready(group: GroupId, shard: ShardId, segment: SegmentId, build: IndexBuild) -> Option<IndexBuild>
         => admin.index_ready;

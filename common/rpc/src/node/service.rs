@@ -38,7 +38,7 @@ pub trait NodeService {
     /// [`CatalogueWriter::create_index`].
     async fn create_index(request: RequestId, collection: CollectionId, wish: CreateIndex) -> Result<()>;
     /// [`CatalogueWriter::set_loaded`].
-    async fn set_loaded(request: SetLoaded) -> Result<()>;
+    async fn set_loaded(collection: CollectionId, wish: SetLoaded) -> Result<()>;
     /// [`CatalogueWriter::allocate_ids`].
     async fn allocate_ids(count: u64) -> Result<i64>;
     /// [`ShardAdmin::index_ready`].

@@ -21,7 +21,7 @@ use vecraft_types::NodeId;
 /// | version | what came with it |
 /// |---|---|
 /// | 1 | three nodes |
-/// | 2 | query-only nodes; `JoinRequest` says replication and groups; `vecraft cluster init`, and its mode in the hash; collections placed by leaders; what makes something carries the request's name; the list of nodes says since when one is silent, and which groups have no leader; vectors of bits, 16-bit floats and int8, in queries and rows; searches for groups; replicas out of service in a node's report; descriptions of snapshots in parts; a follower is told when its log went back; an announced node that is taken back |
+/// | 2 | query-only nodes; `JoinRequest` says replication and groups; `vecraft cluster init`, and its mode in the hash; collections placed by leaders; what makes something carries the request's name, and a load the collection's id; the list of nodes says since when one is silent, and which groups have no leader; vectors of bits, 16-bit floats and int8, in queries and rows; searches for groups; replicas out of service in a node's report; descriptions of snapshots in parts; a follower is told when its log went back; an announced node that is taken back |
 pub const VERSION: u16 = 2;
 const MAGIC: &[u8; 4] = b"VCPN";
 /// Bytes of a hello.

@@ -40,8 +40,9 @@ pub trait CatalogueWriter: Send + Sync {
         collection: CollectionId,
         wish: CreateIndex,
     ) -> Result<()>;
-    /// Sets or clears the load flag.
-    async fn set_loaded(&self, request: SetLoaded) -> Result<()>;
+    /// Sets or clears the load flag of this collection, whatever name the wish calls it by. One that is gone is not found, also
+    /// when another has its name.
+    async fn set_loaded(&self, collection: CollectionId, wish: SetLoaded) -> Result<()>;
     /// A range of `count` unused row ids; the first is returned (auto-id, never given twice).
     async fn allocate_ids(&self, count: u64) -> Result<i64>;
     /// The collection that holds a name now, also one that is not ready yet.

@@ -4,8 +4,8 @@ use super::Ddl;
 use crate::messages::Named;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vecraft_rpc::services::DropTarget;
-use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest};
-use vecraft_types::{ClientId, CollectionDescriptor, CollectionId, RequestId, Result};
+use vecraft_types::api::{CreateCollection, CreateIndex, DropIndex, PartitionRequest, SetLoaded};
+use vecraft_types::{ClientId, Code, CollectionDescriptor, CollectionId, Error, RequestId, Result};
 
 /// A request that nobody made before.
 pub(crate) fn new_request() -> RequestId {
@@ -14,6 +14,12 @@ pub(crate) fn new_request() -> RequestId {
 }
 
 impl Ddl {
+    /// Like [`Ddl::find`], but a missing one is an error.
+    async fn resolve(&self, name: &str) -> Result<CollectionId> {
+        let missing = || Error::new(Code::CollectionNotFound, "").with("collection", name);
+        self.find(name.to_owned()).await?.ok_or_else(missing)
+    }
+
     pub(crate) async fn create_collection(&self, wish: CreateCollection) -> Result<()> {
         self.make_collection(Named { request: new_request(), wish }).await
     }
@@ -26,6 +32,11 @@ impl Ddl {
     pub(crate) async fn create_index(&self, wish: CreateIndex) -> Result<()> {
         let collection = self.resolve(&wish.collection).await?;
         self.make_index(Named { request: new_request(), wish: (collection, wish) }).await
+    }
+
+    pub(crate) async fn load(&self, wish: SetLoaded) -> Result<()> {
+        let collection = self.resolve(&wish.collection).await?;
+        self.set_loaded((collection, wish)).await
     }
 
     pub(crate) async fn drop_collection(&self, name: String) -> Result<()> {

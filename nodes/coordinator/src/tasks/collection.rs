@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vecraft_state::meta::{MetaChange, MetaOutcome};
 use vecraft_types::api::{CreateCollection, SetLoaded};
-use vecraft_types::{Error, GroupId, Result};
+use vecraft_types::{CollectionId, Error, GroupId, Result};
 
 /// How long a new collection waits for the leaders of groups to be known.
 const LEADERS_MAX: Duration = Duration::from_millis(200);
@@ -51,16 +51,16 @@ impl Ddl {
     }
 
     /// Sets or clears the load flag, and before it how many replicas answer reads: a load that asks for too many
-    /// changes nothing.
+    /// changes nothing. By id: a name, asked again after an answer that was lost, could be another collection's by then.
     ///
     /// # Errors
     /// Collection not found; more replicas than there are; the metastore cannot be reached.
-    pub async fn set_loaded(&self, request: SetLoaded) -> Result<()> {
-        let collection = self.resolve(&request.collection).await?;
-        if let Some(replicas) = request.replicas.filter(|_| request.loaded) {
+    pub async fn set_loaded(&self, asked: (CollectionId, SetLoaded)) -> Result<()> {
+        let (collection, wish) = asked;
+        if let Some(replicas) = wish.replicas.filter(|_| wish.loaded) {
             self.metastore.propose(MetaChange::SetReplicas { collection, replicas }).await?;
         }
-        self.metastore.propose(MetaChange::SetLoaded { collection, loaded: request.loaded }).await?;
+        self.metastore.propose(MetaChange::SetLoaded { collection, loaded: wish.loaded }).await?;
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use vecraft_rpc::services::ShardAdmin;
 use vecraft_state::meta::{MetaChange, MetaOutcome};
-use vecraft_types::{Code, CollectionId, Error, RequestId, Result};
+use vecraft_types::{CollectionId, Error, RequestId, Result};
 
 /// What the tasks share.
 pub struct Ddl {
@@ -53,12 +53,6 @@ impl Ddl {
     pub async fn find(&self, name: String) -> Result<Option<CollectionId>> {
         self.metastore.catch_up().await?;
         Ok(self.metastore.read(|state| state.collection_named(&name).map(|row| row.id)))
-    }
-
-    /// Like [`Ddl::find`], but a missing one is an error.
-    async fn resolve(&self, name: &str) -> Result<CollectionId> {
-        let missing = || Error::new(Code::CollectionNotFound, "").with("collection", name);
-        self.find(name.to_owned()).await?.ok_or_else(missing)
     }
 
     /// Does what is left to do for a collection, now; on failure the reconcile task goes on with it, so what was asked may

@@ -95,20 +95,37 @@ async fn indexes_and_the_load_flag_are_published() {
     assert_eq!(ddl.create_index(unknown).await.unwrap_err().code, Code::InvalidParameter);
     let load =
         |collection: &str, replicas| SetLoaded { collection: collection.into(), loaded: true, replicas };
-    let too_many = ddl.set_loaded(load("a", Some(2))).await.unwrap_err();
+    let too_many = ddl.load(load("a", Some(2))).await.unwrap_err();
     assert_eq!(too_many.code, Code::NotEnoughNodes, "{too_many}");
     assert!(!catalogue.by_name("a").unwrap().is_loaded, "a load that is refused changes nothing");
-    ddl.set_loaded(load("a", Some(1))).await.unwrap();
+    ddl.load(load("a", Some(1))).await.unwrap();
     let loaded = catalogue.by_name("a").unwrap();
     assert!(loaded.is_loaded && loaded.replicas() == Some(1));
     let release = SetLoaded { collection: "a".into(), loaded: false, replicas: None };
-    ddl.set_loaded(release).await.unwrap();
+    ddl.load(release).await.unwrap();
     assert_eq!(catalogue.by_name("a").unwrap().replicas(), None);
     ddl.drop_index(DropIndex { collection: "a".into(), field: "vector".into(), name: String::new() })
         .await
         .unwrap();
     assert!(catalogue.by_name("a").unwrap().indexes.is_empty());
-    assert_eq!(ddl.set_loaded(load("b", None)).await.unwrap_err().code, Code::CollectionNotFound);
+    assert_eq!(ddl.load(load("b", None)).await.unwrap_err().code, Code::CollectionNotFound);
+}
+
+#[tokio::test]
+async fn i10_a_load_that_is_asked_again_does_not_load_what_has_the_name_by_then() {
+    let sandbox = Sandbox::new().await;
+    let (ddl, catalogue) = (&sandbox.ddl, sandbox.metastore.catalogue());
+    ddl.create_collection(request("a")).await.unwrap();
+    let load = SetLoaded { collection: "a".into(), loaded: true, replicas: None };
+    let first = catalogue.by_name("a").unwrap().id;
+    ddl.set_loaded((first, load.clone())).await.unwrap();
+    assert!(catalogue.by_name("a").unwrap().is_loaded);
+    // The answer was lost. Before the client asks again, another one makes a new collection of that name.
+    ddl.drop_collection("a".into()).await.unwrap();
+    ddl.create_collection(request("a")).await.unwrap();
+    let again = ddl.set_loaded((first, load)).await.unwrap_err();
+    assert_eq!(again.code, Code::CollectionNotFound, "{again}");
+    assert!(!catalogue.by_name("a").unwrap().is_loaded);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ at_leader! {
     create_collection(request: RequestId, wish: CreateCollection) -> ();
     create_partition(request: RequestId, collection: CollectionId, name: String) -> ();
     create_index(request: RequestId, collection: CollectionId, wish: CreateIndex) -> ();
-    set_loaded(request: SetLoaded) -> ();
+    set_loaded(collection: CollectionId, wish: SetLoaded) -> ();
     allocate_ids(count: u64) -> i64;
     holder_of(name: String) -> Option<CollectionId>;
     drop_exactly(target: DropTarget) -> ();

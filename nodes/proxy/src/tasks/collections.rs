@@ -113,10 +113,10 @@ impl Proxy {
 
     pub(crate) async fn mark_loaded(&self, call: Call, asked: SetLoaded) -> Result<()> {
         let deadline = self.deadline(&call);
-        self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
-        deadline
-            .retry(Ask::ddl("load"), is_unavailable, || self.catalogue_writer.set_loaded(asked.clone()))
-            .await
+        let found = self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
+        // By id from here on: asked again, the name could be another collection's.
+        let load = || self.catalogue_writer.set_loaded(found.id, asked.clone());
+        deadline.retry(Ask::ddl("load"), is_unavailable, load).await
     }
 
     pub(crate) async fn count_rows(&self, call: Call, asked: RowCount) -> Result<u64> {

@@ -311,6 +311,21 @@ async fn i11_a_drop_of_an_index_whose_answer_was_lost_never_hits_the_next_one_of
 }
 
 #[tokio::test]
+async fn i11_a_load_whose_answer_was_lost_never_loads_the_next_collection_of_the_name() {
+    let bench = Bench::new(schema(), 1);
+    bench.cluster.meta_trouble(Trouble::Pass);
+    bench.cluster.meta_trouble(Trouble::Alter(|docs| {
+        (docs.id, docs.is_loaded) = (CollectionId(6), false);
+    }));
+    let load = SetLoaded { collection: "docs".into(), loaded: true, replicas: None };
+    let error = bench.proxy.set_loaded(Call::default(), load).await.unwrap_err();
+    // The first attempt did it, and nobody can know (I10).
+    assert_eq!((error.code, error.may_be_done), (Code::OutcomeUnknown, true), "{error}");
+    assert!(error.detail.contains("collection not found"), "{error}");
+    assert!(!bench.cluster.collection.lock().is_loaded, "it belongs to another user");
+}
+
+#[tokio::test]
 async fn i10_what_is_made_after_a_lost_answer_is_asked_for_under_the_same_name_and_in_the_same_collection() {
     let bench = Bench::new(schema(), 1);
     let call = |request| Call { request, ..Call::default() };

@@ -117,9 +117,20 @@ impl CatalogueWriter for FakeCluster {
         self.make(request, format!("create index on {collection}/{}", wish.field)).await
     }
 
-    async fn set_loaded(&self, request: SetLoaded) -> Result<()> {
-        self.alter(|collection| collection.is_loaded = request.loaded);
-        Ok(())
+    async fn set_loaded(&self, collection: CollectionId, wish: SetLoaded) -> Result<()> {
+        if self.collection.lock().id != collection {
+            return Err(Error::new(Code::CollectionNotFound, "").with("collection", collection));
+        }
+        self.alter(|found| found.is_loaded = wish.loaded);
+        let trouble = self.meta_trouble.lock().pop_front();
+        match trouble {
+            // Done; another user makes a collection of that name, and the answer is lost.
+            Some(Trouble::Alter(change)) => {
+                self.alter(change);
+                Err(Error::new(Code::ReplicaUnavailable, "the connection broke").unanswered())
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn allocate_ids(&self, count: u64) -> Result<i64> {
