@@ -66,38 +66,6 @@ impl Group {
         }
     }
 
-    /// A position that includes everything acknowledged before the call (I16), on any replica: one that does not lead
-    /// asks the leader. Wait until it is published, then load the view.
-    ///
-    /// # Errors
-    /// [`Error::NotLeader`] when there is none or it lost its majority, [`Error::Unreachable`] also when this replica's own
-    /// core stands at a disk that hangs, [`Error::Stopped`]. One of them, or the position, comes within seconds.
-    pub async fn read_index(&self) -> Result<LogPosition, Error> {
-        self.read_index.get().await
-    }
-
-    /// Returns once the views of this replica include `at` (I15).
-    ///
-    /// # Errors
-    /// [`Error::Lagging`] when the deadline passes first, [`Error::Stopped`].
-    pub async fn wait_published(&self, at: LogPosition, deadline: Duration) -> Result<(), Error> {
-        let is_there = |now: &Published| now.at >= at && !now.is_closed;
-        if is_there(&self.published.borrow()) {
-            return Ok(());
-        }
-        let mut published = self.published.clone();
-        match tokio::time::timeout(deadline, published.wait_for(is_there)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => Err(Error::Stopped { group: self.id, reason: "its machine has ended".into() }),
-            Err(_) => Err(Error::Lagging { group: self.id, published: self.published(), wanted: at }),
-        }
-    }
-
-    /// The position that this replica's views include.
-    pub fn published(&self) -> LogPosition {
-        self.published.borrow().at
-    }
-
     /// Returns once this replica has everything it had before its last stop (I3). A group of several voters needs a
     /// majority for that; until then, answer only what may be old.
     ///

@@ -27,6 +27,7 @@ mod majority;
 mod member;
 mod network;
 mod read_index;
+mod reading;
 mod report;
 mod standing;
 mod state_machine;

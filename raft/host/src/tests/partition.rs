@@ -93,3 +93,17 @@ async fn i10_a_write_that_waits_when_the_majority_goes_is_told_that_it_may_be_do
     cluster.links.isolate(old, false);
     cluster.agree(&[1, 2, 3], |pages| pages.len() == 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i15_a_read_that_waits_for_an_entry_is_told_when_nobody_leads_who_could_send_it() {
+    let mut cluster = Cluster::new(3, 3).await;
+    let last = cluster.write("a", "1").await;
+    let left = (1..=3).find(|id| !cluster.group(*id).is_leader()).unwrap();
+    for gone in (1..=3).filter(|id| *id != left) {
+        cluster.kill(gone).await;
+    }
+    let (began, beyond) = (Instant::now(), vecraft_types::LogPosition(last.0 + 100));
+    let waited = cluster.group(left).wait_published(beyond, Duration::from_secs(60)).await;
+    assert!(matches!(waited, Err(Error::NotLeader { .. } | Error::Unreachable { .. })), "{waited:?}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
