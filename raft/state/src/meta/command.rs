@@ -1,12 +1,11 @@
-//! What can be asked of the metastore, and its answers. Both travel through group 0's log.
+//! What can be asked of the metastore. It travels through group 0's log; the answers are in `reply.rs`.
 
 use super::{ClusterId, NodeRow, NodeState};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use vecraft_types::api::CreateCollection;
 use vecraft_types::{
-    CollectionId, DdlPhase, Error, GroupId, IndexId, Metric, NodeId, PartitionId, ReplicaId, RequestId,
-    Timestamp,
+    CollectionId, GroupId, IndexId, Metric, NodeId, PartitionId, ReplicaId, RequestId, Timestamp,
 };
 
 /// One entry of group 0's log.
@@ -270,39 +269,4 @@ impl MetaChange {
                 | MetaChange::WithdrawNode { .. }
         )
     }
-}
-
-/// The answer to a command; equal on every replica.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MetaReply {
-    /// Fixed by apply (I9).
-    pub timestamp: Timestamp,
-    /// The collection whose row may have changed, for those who publish it.
-    pub collection: Option<CollectionId>,
-    /// What came out.
-    pub outcome: Result<MetaOutcome, Error>,
-}
-
-/// What a command that was accepted did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MetaOutcome {
-    /// It is as asked, now or already before.
-    Done,
-    /// The collection asked for has this id; an equal one that existed has its old id and phase.
-    Collection {
-        /// Its id.
-        id: CollectionId,
-        /// Where it stands.
-        phase: DdlPhase,
-    },
-    /// The partition made, found or removed.
-    Partition(PartitionId),
-    /// The index made, found or removed.
-    Index(IndexId),
-    /// The first of the pool groups made.
-    Groups(GroupId),
-    /// The first of the replica ids.
-    Replicas(ReplicaId),
-    /// The first of the row ids.
-    RowIds(i64),
 }

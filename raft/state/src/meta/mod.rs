@@ -25,14 +25,16 @@ mod pending;
 mod placement;
 mod placing;
 mod recovering;
+mod reply;
 mod rules;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use command::{MetaChange, MetaCommand, MetaOutcome, MetaReply};
+pub use command::{MetaChange, MetaCommand};
 pub use forming::{first_meta_voters, meta_replicas, meta_voters};
 pub use once::MetaRequests;
 pub use pending::Job;
 pub use placement::{NodeRecord, NodeState, Placement};
+pub use reply::{MetaOutcome, MetaReply};
 pub use state::{ClusterId, Counters, GroupRow, MetaRoot, MetaState, NodeRow, Unseen};
