@@ -6,3 +6,4 @@ mod pulling;
 mod resuming;
 mod rig;
 mod transfer;
+mod whole;

@@ -4,13 +4,13 @@
 use super::fetch::room_for;
 use super::pull::{Check, Pull};
 use crate::error::Error;
-use crate::group::DataGroup;
+use crate::group::{DataGroup, Surroundings};
 use crate::node::DataNode;
 use std::sync::Arc;
 use vecraft_rpc::copies::{ShardMembers, WholeFile};
 use vecraft_segment::FileManifest;
 use vecraft_storage::{BlockFile, Disk};
-use vecraft_types::{Code, NodeId, Result, ShardId};
+use vecraft_types::{Code, GroupId, NodeId, Result, ShardId};
 
 impl DataNode {
     /// Who has a replica of a shard, as the one of `own`, this node, knows it; none when it is not here.
@@ -50,25 +50,38 @@ impl DataNode {
 impl DataGroup {
     async fn pull_file(&self, from: NodeId, file: WholeFile) -> crate::Result<()> {
         let around = self.machine.lock().around.clone();
-        if let Err(why) = room_for(around.disk.as_ref(), file.bytes) {
-            let why = Box::new(vecraft_types::Error::new(Code::DiskFull, why));
-            return Err(Error::Elsewhere { path: file.path, why });
-        }
-        let WholeFile { path, kind, format, bytes, checksum } = file;
-        let check: Check = Arc::new(move |disk: &dyn Disk, listed: &FileManifest| {
-            let file = BlockFile::open(disk, &listed.path, kind, format)?;
-            let info = file.info();
-            if (info.file_bytes, info.checksum) != (listed.bytes, listed.checksum) {
-                let what = format!(
-                    "{} bytes with checksum {:016x}, not {} with {:016x}",
-                    info.file_bytes, info.checksum, listed.bytes, listed.checksum
-                );
-                return Err(vecraft_storage::Error::corrupt(&listed.path, 0, what).into());
-            }
-            Ok(file.verify_all()?)
-        });
-        let listed = FileManifest { path: path.clone(), bytes, checksum };
-        let pull = Pull { group: self.id(), listed, to: path, check };
-        pull.run(from, &around.source, &around.disk, &around.io).await
+        pull_whole(self.id(), &around, from, file).await
     }
+}
+
+/// Pulls what is missing of a file: one that was cut off goes on where it was, from this node or another.
+///
+/// # Errors
+/// [`Error::Pull`] when it is not the file, and then nothing of it is kept; others, after which it goes on.
+pub(super) async fn pull_whole(
+    group: GroupId,
+    around: &Surroundings,
+    from: NodeId,
+    file: WholeFile,
+) -> crate::Result<()> {
+    if let Err(why) = room_for(around.disk.as_ref(), file.bytes) {
+        let why = Box::new(vecraft_types::Error::new(Code::DiskFull, why));
+        return Err(Error::Elsewhere { path: file.path, why });
+    }
+    let WholeFile { path, kind, format, bytes, checksum } = file;
+    let check: Check = Arc::new(move |disk: &dyn Disk, listed: &FileManifest| {
+        let file = BlockFile::open(disk, &listed.path, kind, format)?;
+        let info = file.info();
+        if (info.file_bytes, info.checksum) != (listed.bytes, listed.checksum) {
+            let what = format!(
+                "{} bytes with checksum {:016x}, not {} with {:016x}",
+                info.file_bytes, info.checksum, listed.bytes, listed.checksum
+            );
+            return Err(vecraft_storage::Error::corrupt(&listed.path, 0, what).into());
+        }
+        Ok(file.verify_all()?)
+    });
+    let listed = FileManifest { path: path.clone(), bytes, checksum };
+    let pull = Pull { group, listed, to: path, check };
+    pull.run(from, &around.source, &around.disk, &around.io).await
 }

@@ -2,7 +2,7 @@
 //! stores forget what was not synced.
 
 use crate::checkpoint;
-use crate::snapshot::{DiskFiles, Source, Throttle};
+use crate::snapshot::{DiskFiles, Source, Throttle, whole};
 use crate::{
     DataGroup, DataMachine, DataNode, Failures, Pressure, Routes, Space, Surroundings, WriteLimits, restore,
 };
@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use vecraft_log_store::{LogOptions, NodeLog, WriterMode};
 use vecraft_raft_host::{Birth, Failed, GroupSpec, Host, Incoming, Machine, Mark, Offer};
+use vecraft_rpc::copies::WholeFile;
 use vecraft_rpc::files::{FileRange, FilesElsewhere, GroupFiles};
 use vecraft_rpc::services::{RowChange, ShardAdmin, ShardCreation, ShardWrite, ShardWriter};
 use vecraft_runtime::clock::SystemClock;
@@ -251,6 +252,10 @@ impl Receiver {
 
     pub async fn install(&self, snapshot: &Incoming) -> std::result::Result<(), Failed> {
         self.within(DataMachine::install(self.machine.clone(), snapshot.clone())).await
+    }
+
+    pub async fn pull_whole(&self, file: WholeFile) -> crate::Result<()> {
+        self.within(whole::pull_whole(GROUP, &self.around, NodeId(1), file)).await
     }
 
     async fn within<T>(&self, work: impl Future<Output = T>) -> T {
