@@ -1,9 +1,12 @@
 #![allow(clippy::unwrap_used)]
 //! The proxy over services that really store rows, in memory.
 
+mod asked_again;
 mod bad_input;
+mod ddl;
 mod dropped;
 mod fakes;
+mod figures;
 mod grouping;
 mod majority;
 mod moments;
