@@ -70,10 +70,23 @@ fn known(group: GroupId, topology: &dyn Topology) -> String {
         [] => leader,
         [one] => format!("{leader}; the group is on node {one} alone"),
         nodes => format!(
-            "{leader}; the group is on nodes {} and needs a majority of them: try again, and if it stays so, see that they \
+            "{leader}; the group is on nodes {} and needs a majority of them{}: try again, and if it stays so, see that they \
              run and reach each other",
-            list(nodes)
+            list(nodes),
+            silent(nodes, topology)
         ),
+    }
+}
+
+/// Which of a group's nodes do not answer this one. The error before it names the one that was asked last.
+fn silent(nodes: &[NodeId], topology: &dyn Topology) -> String {
+    let mut silent = topology.out_of_reach();
+    silent.retain(|node| nodes.contains(node));
+    silent.sort_unstable();
+    match silent.as_slice() {
+        [] => String::new(),
+        [one] => format!(", and node {one} does not answer this one"),
+        several => format!(", and nodes {} do not answer this one", list(several)),
     }
 }
 

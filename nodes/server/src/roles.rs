@@ -134,6 +134,7 @@ impl Roles {
             directory.log.clone(),
             hosts.clone(),
             ground.clock.clone(),
+            cluster.map(|cluster| cluster.peers.clone()),
         ));
         let ways = cluster.map(|cluster| cluster.ways(topology.clone()));
         let keeper = Keeper::new(role, metastore.clone(), hosts);

@@ -13,6 +13,7 @@ use vecraft_coordinator::placement::Hosts;
 use vecraft_coordinator::{LocalCatalogue, Metastore};
 use vecraft_data::DataNode;
 use vecraft_log_store::NodeLog;
+use vecraft_rpc::peer::Peers;
 use vecraft_rpc::services::{Catalogue, Topology};
 use vecraft_runtime::clock::Clock;
 use vecraft_types::{GroupId, NodeId, ShardId};
@@ -36,6 +37,8 @@ struct Inner {
     log: NodeLog,
     hosts: Hosts,
     clock: Arc<dyn Clock>,
+    /// None on a node that others may not reach.
+    peers: Option<Arc<Peers>>,
     hints: Mutex<BTreeMap<GroupId, Hint>>,
 }
 
@@ -55,9 +58,12 @@ impl NodeTopology {
         log: NodeLog,
         hosts: Hosts,
         clock: Arc<dyn Clock>,
+        peers: Option<Arc<Peers>>,
     ) -> NodeTopology {
         let (catalogue, hints) = (metastore.catalogue(), Mutex::default());
-        NodeTopology { inner: Arc::new(Inner { own, metastore, catalogue, data, log, hosts, clock, hints }) }
+        NodeTopology {
+            inner: Arc::new(Inner { own, metastore, catalogue, data, log, hosts, clock, peers, hints }),
+        }
     }
 
     /// What others said, and another question when that is old.
@@ -132,7 +138,11 @@ impl Topology for NodeTopology {
     fn nodes_of(&self, group: GroupId) -> Vec<NodeId> {
         self.holders(group)
     }
+
     fn replicas_of(&self, shard: ShardId) -> Option<usize> {
         self.inner.catalogue.by_id(shard.collection)?.replicas()
+    }
+    fn out_of_reach(&self) -> Vec<NodeId> {
+        self.inner.peers.as_ref().map(|peers| peers.out_of_reach()).unwrap_or_default()
     }
 }

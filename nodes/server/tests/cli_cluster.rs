@@ -45,7 +45,10 @@ fn dead_nodes_and_a_lost_majority_are_told_with_an_exit_code_of_their_own() {
         let all = format!("{}{}", said.out, said.err);
         let told = "group 0 (the metastore) has no majority";
         assert!(all.matches(told).count() == 1 && all.contains("Start the nodes that are away"), "{all}");
-        assert!(all.contains("on nodes 1, 2, 3 and needs a majority"), "{all}");
+        assert!(
+            all.contains("on nodes 1, 2, 3 and needs a majority of them, and nodes 2, 3 do not answer"),
+            "{all}"
+        );
     }
     assert!(by_door.out.contains("\"state\": \"degraded\""), "{by_door:?}");
 

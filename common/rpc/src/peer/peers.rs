@@ -155,6 +155,11 @@ impl Peers {
         dialed
     }
 
+    /// The nodes that could not be reached when last tried, or refused us.
+    pub fn out_of_reach(&self) -> Vec<NodeId> {
+        self.failures.lock().keys().copied().collect()
+    }
+
     /// The node is alive: it has just answered or connected to us. The next attempt need not wait.
     pub fn heard_from(&self, node: NodeId) {
         self.failures.lock().remove(&node);

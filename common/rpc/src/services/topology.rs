@@ -17,6 +17,8 @@ pub trait Topology: Send + Sync {
     fn nodes_of(&self, group: GroupId) -> Vec<NodeId>;
     /// How many replicas of a shard answer reads; none means all.
     fn replicas_of(&self, shard: ShardId) -> Option<usize>;
+    /// The nodes that this one could not reach when it last tried, which it does all the time.
+    fn out_of_reach(&self) -> Vec<NodeId>;
 }
 
 /// What one replica of a group holds, in numbers that others compare (I22, I23).

@@ -46,6 +46,10 @@ impl Topology for Map {
     fn replicas_of(&self, _: ShardId) -> Option<usize> {
         self.replicas
     }
+
+    fn out_of_reach(&self) -> Vec<NodeId> {
+        Vec::new()
+    }
 }
 
 /// Answers with its node as timestamp, or refuses; remembers who was asked and how long they were given.

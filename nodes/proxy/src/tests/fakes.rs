@@ -271,6 +271,7 @@ impl vecraft_rpc::membership::ClusterAdmin for NoNodes {
 #[derive(Default)]
 pub(super) struct Places {
     pub(super) has_leader: bool,
+    pub(super) out_of_reach: Vec<NodeId>,
 }
 
 impl Topology for Places {
@@ -292,6 +293,10 @@ impl Topology for Places {
 
     fn replicas_of(&self, _: ShardId) -> Option<usize> {
         None
+    }
+
+    fn out_of_reach(&self) -> Vec<NodeId> {
+        self.out_of_reach.clone()
     }
 }
 

@@ -64,7 +64,7 @@ impl Bench {
     fn parts(cluster: &Arc<FakeCluster>, config: ProxyConfig) -> ProxyParts {
         ProxyParts {
             cluster: Arc::new(fakes::NoNodes),
-            topology: Arc::new(fakes::Places { has_leader: true }),
+            topology: Arc::new(fakes::Places { has_leader: true, ..fakes::Places::default() }),
             doors: Arc::new(fakes::Places::default()),
             catalogue: cluster.clone(),
             catalogue_writer: cluster.clone(),

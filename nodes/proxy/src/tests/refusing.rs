@@ -130,7 +130,7 @@ fn roles_are_given_less_than_the_caller_waits_so_that_the_reason_arrives() {
 
 /// The metastore refuses each attempt, which takes half a second by the clock. How long a call with half a minute goes on.
 async fn refused_after(outages: &Arc<Outages>, clock: &Arc<SimClock>) -> (Duration, Error) {
-    let places: Arc<dyn Topology> = Arc::new(fakes::Places { has_leader: true });
+    let places: Arc<dyn Topology> = Arc::new(fakes::Places { has_leader: true, ..fakes::Places::default() });
     let time: Arc<dyn Clock> = clock.clone();
     let deadline = Deadline::new(&time, &places, outages, Duration::from_secs(30));
     let attempt = || async {
@@ -146,7 +146,10 @@ async fn refused_after(outages: &Arc<Outages>, clock: &Arc<SimClock>) -> (Durati
 async fn a_group_that_has_answered_nobody_for_long_is_waited_for_as_long_as_some_elections() {
     let (outages, clock): (Arc<Outages>, _) = (Arc::default(), Arc::new(SimClock::new(0)));
     let (waited, error) = refused_after(&outages, &clock).await;
-    assert!((Duration::from_secs(10)..Duration::from_secs(12)).contains(&waited), "there when it went: {waited:?}");
+    assert!(
+        (Duration::from_secs(10)..Duration::from_secs(12)).contains(&waited),
+        "there when it went: {waited:?}"
+    );
     check_told(&error, "0", "it has answered nobody here for 10 s");
     let (waited, error) = refused_after(&outages, &clock).await;
     assert!((Duration::from_secs(5)..Duration::from_secs(7)).contains(&waited), "{waited:?}");
@@ -162,7 +165,7 @@ async fn a_group_that_has_answered_nobody_for_long_is_waited_for_as_long_as_some
 async fn an_error_that_no_leader_gave_does_not_end_an_outage() {
     let (outages, clock): (Arc<Outages>, _) = (Arc::default(), Arc::new(SimClock::new(0)));
     refused_after(&outages, &clock).await;
-    let places: Arc<dyn Topology> = Arc::new(fakes::Places { has_leader: true });
+    let places: Arc<dyn Topology> = Arc::new(fakes::Places { has_leader: true, ..fakes::Places::default() });
     let time: Arc<dyn Clock> = clock.clone();
     let deadline = Deadline::new(&time, &places, &outages, Duration::from_secs(30));
     // As this node answers by itself: a database that is not there, its own mailbox full.
@@ -182,4 +185,24 @@ async fn a_node_that_stops_waits_for_an_election_and_no_longer() {
     assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&waited), "{waited:?}");
     assert_eq!((error.code, error.may_be_done), (Code::ReplicaUnavailable, false), "{error}");
     check_told(&error, "0", "this node stops; ");
+}
+
+#[tokio::test]
+async fn all_of_a_groups_nodes_that_do_not_answer_are_named_and_not_only_the_one_that_was_asked() {
+    let given = Duration::from_millis(50);
+    for (out_of_reach, told) in [
+        (vec![], "needs a majority of them: try again"),
+        (vec![3], "needs a majority of them, and node 3 does not answer this one: try again"),
+        // Node 9 has no replica of the group.
+        (vec![3, 9, 2], "needs a majority of them, and nodes 2, 3 do not answer this one: try again"),
+    ] {
+        let out_of_reach = out_of_reach.into_iter().map(NodeId).collect();
+        let places: Arc<dyn Topology> = Arc::new(fakes::Places { has_leader: true, out_of_reach });
+        let clock: Arc<dyn Clock> = Arc::new(SimClock::new(0));
+        let deadline = Deadline::new(&clock, &places, &Arc::new(Outages::default()), given);
+        let broken =
+            || async { Err::<(), _>(Error::new(Code::Unavailable, "the connection to node 2 broke")) };
+        let error = deadline.retry(Ask::ddl("create"), |_| false, broken).await.unwrap_err();
+        assert!(error.detail.contains(told), "{error}");
+    }
 }
