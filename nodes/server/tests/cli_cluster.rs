@@ -4,6 +4,8 @@
 mod processes;
 
 use processes::{Nodes, eventually, vecraft};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -54,6 +56,31 @@ fn dead_nodes_and_a_lost_majority_are_told_with_an_exit_code_of_their_own() {
 
     nodes.serve(2);
     nodes.await_serving(1);
+}
+
+#[test]
+fn removing_a_node_beside_a_dead_one_says_for_whom_it_waits() {
+    let mut nodes = Nodes::start(3);
+    nodes.kill(2);
+    eventually("node 2 is missed", || match nodes.list(1) {
+        said if said.out.contains("node 2 (127.0.0.1:") => Ok(()),
+        said => Err(format!("{said:?}")),
+    });
+    let mut removing = Command::new(processes::PROGRAM);
+    removing.args(["node", "remove", "3", "--connect", &nodes.door(1)]);
+    let mut removing = removing.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(removing.stderr.take().unwrap()).lines();
+    // The two that are left of three cannot do without the third: it says so, and the third comes back.
+    let mut heard = String::new();
+    while !heard.contains("waiting for node 2 (127.0.0.1:") {
+        heard.push_str(&lines.next().unwrap_or_else(|| panic!("it ended: {heard}")).unwrap());
+    }
+    assert!(heard.contains("start it, or look whether the others reach it"), "{heard}");
+    nodes.serve(2);
+    lines.for_each(|line| heard.push_str(&line.unwrap()));
+    assert!(removing.wait().unwrap().success(), "{heard}");
+    assert_eq!(heard.matches("waiting for node 2").count(), 1, "{heard}");
+    assert!(heard.contains("node 3 is gone"), "{heard}");
 }
 
 #[test]

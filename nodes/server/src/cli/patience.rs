@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 /// Longer than what is well takes, shorter than a person's patience.
-const QUIET: Duration = Duration::from_secs(2);
+pub const QUIET: Duration = Duration::from_secs(2);
 
 /// Waits for `work`. When that takes longer than a moment, says on standard error for what it waits, once.
 pub async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T {

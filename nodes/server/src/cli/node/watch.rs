@@ -1,8 +1,12 @@
 //! Watching the coordinator until what was asked for is done. Ctrl-C ends the watching and nothing else.
 
 use super::super::failure::Failure;
+use super::super::patience::QUIET;
 use super::reach::ask;
+use super::table::is_missed;
+use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::time::Instant;
 use vecraft_client::Client;
 use vecraft_coordinator::WAITS_FOR_A_NODE;
 use vecraft_runtime::signals::TerminationSignals;
@@ -41,16 +45,41 @@ impl Until {
     }
 }
 
-/// Prints what is under way when it changes; returns the last reply.
+/// What keeps the cluster from going on, which only somebody else can change: nodes that do not answer, groups that nobody
+/// leads. Each under a name that stays the same while the words change.
+fn awaited(reply: &ClusterReply) -> Vec<(String, String)> {
+    let nodes = reply.nodes.iter().filter(|node| is_missed(node)).map(|node| {
+        let since = node.silent_s.map_or_else(String::new, |silent| format!(" for {silent} s"));
+        let words = format!(
+            "waiting for node {} ({}), which has not answered{since}: start it, or look whether the others reach it",
+            node.id, node.address
+        );
+        (format!("node {}", node.id), words)
+    });
+    let groups = reply.leaderless.iter().map(|group| {
+        let words = format!("waiting for a leader of group {group}: a majority of its nodes must answer");
+        (format!("group {group}"), words)
+    });
+    nodes.chain(groups).collect()
+}
+
+/// Prints what is under way when it changes, and once it takes longer than a moment for whom it waits; returns the last reply.
 pub async fn watch(client: &Client, first: ClusterReply, until: Until) -> Result<ClusterReply, Failure> {
     let mut signals = TerminationSignals::listen().map_err(|e| e.to_string())?;
     let (mut reply, mut told) = (first, Vec::<String>::new());
+    let (began, mut told_of) = (Instant::now(), BTreeSet::new());
     // One answer may be older than what was asked for.
     let mut is_fresh = false;
     while !(is_fresh && until.is_done(&reply)) {
         if reply.under_way != told {
             reply.under_way.iter().filter(|line| !told.contains(line)).for_each(|line| eprintln!("  {line}"));
             told.clone_from(&reply.under_way);
+        }
+        if began.elapsed() >= QUIET {
+            awaited(&reply)
+                .into_iter()
+                .filter(|(what, _)| told_of.insert(what.clone()))
+                .for_each(|(_, words)| eprintln!("{words}"));
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -82,6 +111,26 @@ mod tests {
         };
         let under_way = under_way.iter().map(|line| (*line).to_owned()).collect();
         ClusterReply { nodes: vec![node], replication: 3, under_way, ..ClusterReply::default() }
+    }
+
+    #[test]
+    fn who_keeps_it_from_going_on_is_named_and_nobody_else() {
+        let mut held_up = reply("leaving", 1, &["group 1: from nodes 1, 2, 4 to 1, 2"]);
+        assert_eq!(awaited(&held_up), []);
+        held_up.nodes[0].is_alive = false;
+        held_up.nodes[0].silent_s = Some(7);
+        held_up.leaderless.push(vecraft_types::GroupId(3));
+        let words: Vec<String> = awaited(&held_up).into_iter().map(|(_, words)| words).collect();
+        assert!(
+            words[0].starts_with("waiting for node 4 (") && words[0].contains("answered for 7 s"),
+            "{words:?}"
+        );
+        assert!(words[1].contains("a leader of group 3") && words.len() == 2, "{words:?}");
+        // Nobody waits for one that is let go, or for one that a person is still to start.
+        for state in ["removed", "expected"] {
+            held_up.nodes[0].state = state.to_owned();
+            assert_eq!(awaited(&held_up).len(), 1, "{state}");
+        }
     }
 
     #[test]
