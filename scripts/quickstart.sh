@@ -33,7 +33,7 @@ free_gb() {
 }
 
 main() {
-  local nodes=1 kills="" demo=()
+  local nodes=1 kills="" wants_kills="" demo=()
   while [ "$#" -gt 0 ]; do
     case "$1" in
       --keep) demo+=(--keep) ;;
@@ -44,11 +44,11 @@ main() {
         ;;
       --nodes=*) nodes="${1#--nodes=}" ;;
       --kills)
-        [ "$#" -ge 2 ] && [ -n "$2" ] || { echo "quickstart: --kills needs a number" >&2; exit 2; }
-        kills="$2"
+        [ "$#" -ge 2 ] || { echo "quickstart: --kills needs a number" >&2; exit 2; }
+        kills="$2" wants_kills=yes
         shift
         ;;
-      --kills=*) kills="${1#--kills=}" ;;
+      --kills=*) kills="${1#--kills=}" wants_kills=yes ;;
       -h | --help) usage; exit 0 ;;
       *)
         echo "quickstart: there is no option '$1'; see scripts/quickstart.sh --help" >&2
@@ -62,7 +62,7 @@ main() {
     1 | 3 | 5) ;;
     *) echo "quickstart: --nodes is '$nodes', there can be 1, 3 or 5 (an even number survives no more losses)" >&2; exit 2 ;;
   esac
-  if [ -n "$kills" ]; then
+  if [ -n "$wants_kills" ]; then
     if [[ ! "$kills" =~ ^[1-9][0-9]{0,3}$ ]] || [ "$kills" -gt 1000 ]; then
       echo "quickstart: --kills is '$kills', wanted is a number from 1 to 1000" >&2
       exit 2

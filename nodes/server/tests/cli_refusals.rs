@@ -77,10 +77,40 @@ fn a_port_a_file_and_a_node_that_cannot_be_had_come_with_what_to_change() {
     let said = vecraft(&["serve", "--config", file, "--node", "1"]);
     check(&said, 1, &[&door, "client_port", "another program listens there", "cluster.toml", "--listen"]);
     drop(taken);
-    check(&vecraft(&["serve", "--config", file, "--node", "7"]), 1, &["no node 7", "it has 1", "--node"]);
+    check(&vecraft(&["serve", "--config", file, "--node", "7"]), 2, &["no node 7", "it has 1", "--node"]);
     let missing = nodes.dir.path().join("claster.toml");
     let said = vecraft(&["serve", "--config", text(&missing), "--node", "1"]);
     check(&said, 1, &["claster.toml", "vecraft config print > cluster.toml"]);
+}
+
+#[test]
+fn options_that_cannot_be_understood_end_as_the_help_says() {
+    let help = vecraft(&["--help"]);
+    check(&help, 0, &["2 when its options are wrong"]);
+    for (args, words) in [
+        (&["serve", "--listen", "19530"][..], &["--listen", "HOST:PORT"][..]),
+        (&["serve", "--listen", "127.0.0.1:one"], &["--listen", "HOST:PORT"]),
+        (&["serve", "--log-level", "loud"], &["--log-level", "loud"]),
+        (&["demo", "--log-level", "loud"], &["--log-level", "loud"]),
+        (&["demo", "--connect", "https://localhost:19540"], &["--connect", "HOST:PORT", "https"]),
+        (&["status", "--connect", "localhost:one"], &["--connect", "HOST:PORT", "port"]),
+        (&["node", "list", "--connect", "::1:19540"], &["--connect", "[::1]:19540"]),
+        (&["node", "add", "0", "h:1"], &["from 1 to 65535"]),
+        (&["node", "add", "4", "10.0.0.4"], &["HOST:NODE_PORT"]),
+    ] {
+        check(&vecraft(args), 2, words);
+    }
+}
+
+#[test]
+fn a_door_may_be_named_as_people_name_it() {
+    let nodes = Nodes::start(1);
+    let port = nodes.door(1).rsplit_once(':').unwrap().1.to_owned();
+    for door in [format!("localhost:{port}"), format!("http://127.0.0.1:{port}/")] {
+        for command in [&["status"][..], &["node", "list"]] {
+            check(&vecraft(&[command, &["--connect", &door]].concat()), 0, &[]);
+        }
+    }
 }
 
 #[test]
@@ -92,6 +122,8 @@ fn options_of_the_quickstart_are_checked_before_it_builds() {
         (&["--kills", "3"], "--nodes 3"),
         (&["--nodes", "3", "--kills", "0"], "1 to 1000"),
         (&["--nodes", "3", "--kills"], "needs a number"),
+        (&["--nodes", "3", "--kills="], "1 to 1000"),
+        (&["--nodes", "3", "--kills", ""], "1 to 1000"),
     ] {
         let said = script("quickstart.sh", args, dir.path());
         check(&said, 2, &[why]);

@@ -112,6 +112,14 @@ where
     }
 }
 
+/// Whether a level, or directives, can be understood.
+///
+/// # Errors
+/// [`LoggingError::Level`].
+pub fn check_level(level: &str) -> Result<(), LoggingError> {
+    filter(level).map(drop)
+}
+
 fn filter(level: &str) -> Result<EnvFilter, LoggingError> {
     let understood = |cause: String| LoggingError::Level { level: level.to_string(), cause };
     if level.trim().is_empty() {

@@ -10,7 +10,7 @@ mod logging;
 mod metrics;
 
 pub use figures::{Figure, Figures, Labels};
-pub use logging::{LogFormat, LogOptions, LoggingError, init_logging};
+pub use logging::{LogFormat, LogOptions, LoggingError, check_level, init_logging};
 pub use metrics::{Metrics, MetricsError};
 
 /// What is needed to make instruments, so that no other crate names the metrics libraries.

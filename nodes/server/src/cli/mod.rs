@@ -1,5 +1,6 @@
 //! The commands of `vecraft`.
 
+mod address;
 pub mod cluster;
 mod demo;
 mod failure;
@@ -77,7 +78,7 @@ fn long_version() -> &'static str {
 /// Runs the program; the result is its exit status.
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(serve) => serve.run().map_err(Failure::from),
+        Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run().map_err(Failure::from),
         Command::Status(status) => status.run(),
         Command::Cluster(command) => command.run().map_err(Failure::from),

@@ -1,12 +1,13 @@
 //! `vecraft serve`.
 
+use super::failure::Failure;
 use super::stopping::{Stopped, end_at_once, stop};
 use crate::Server;
 use clap::Args;
 use std::path::PathBuf;
 use vecraft_config::{Config, LogFormat as ConfigFormat};
 use vecraft_runtime::signals::TerminationSignals;
-use vecraft_runtime::telemetry::{LogFormat, LogOptions, init_logging};
+use vecraft_runtime::telemetry::{LogFormat, LogOptions, check_level, init_logging};
 
 /// Options of `vecraft serve`.
 #[derive(Debug, Args)]
@@ -19,8 +20,8 @@ pub struct Serve {
     data_dir: PathBuf,
     /// Where Milvus's clients connect; port 0 takes a free one. With another port than 19530 the other doors (Rust
     /// clients; health and metrics) take free ports too, printed at the start.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
-    listen: Option<String>,
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "config", value_parser = listen)]
+    listen: Option<Listen>,
     /// A cluster.toml; `vecraft config print` shows one.
     #[arg(long, value_name = "FILE", requires = "node")]
     config: Option<PathBuf>,
@@ -28,15 +29,22 @@ pub struct Serve {
     #[arg(long, value_name = "ID", requires = "config")]
     node: Option<u64>,
     /// Log level: error, warn, info, debug, trace, or directives such as info,vecraft_data=debug.
-    #[arg(long, value_name = "LEVEL")]
+    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
     log_level: Option<String>,
     /// Append log lines to this file instead of standard error.
     #[arg(long, value_name = "FILE")]
     log_file: Option<PathBuf>,
 }
 
+/// A host and a port to listen at.
+#[derive(Clone, Debug)]
+struct Listen {
+    host: String,
+    port: u16,
+}
+
 impl Serve {
-    pub fn run(self) -> Result<(), String> {
+    pub fn run(self) -> Result<(), Failure> {
         let (config, node) = self.configuration()?;
         init_logging(&log_options(&config)).map_err(|e| e.to_string())?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -44,23 +52,20 @@ impl Serve {
             .thread_name("vecraft")
             .build()
             .map_err(|e| format!("cannot start threads: {e}"))?;
-        runtime.block_on(serve(&config, node))
+        Ok(runtime.block_on(serve(&config, node))?)
     }
 
-    fn configuration(&self) -> Result<(Config, u64), String> {
+    fn configuration(&self) -> Result<(Config, u64), Failure> {
         let mut config = match &self.config {
             Some(file) => Config::load(file).map_err(|e| e.to_string())?,
             None => Config::embedded(&self.data_dir),
         };
-        if let Some(listen) = &self.listen {
-            let (host, port) = split_address(listen)?;
-            if let Some(own) = config.nodes.first_mut() {
-                let is_default = own.milvus_port == port;
-                own.host = host;
-                own.milvus_port = port;
-                if !is_default {
-                    (own.client_port, own.node_port, own.http_port) = (0, 0, 0);
-                }
+        if let (Some(Listen { host, port }), Some(own)) = (&self.listen, config.nodes.first_mut()) {
+            let is_default = own.milvus_port == *port;
+            own.host.clone_from(host);
+            own.milvus_port = *port;
+            if !is_default {
+                (own.client_port, own.node_port, own.http_port) = (0, 0, 0);
             }
         }
         if let Some(level) = &self.log_level {
@@ -70,6 +75,8 @@ impl Serve {
             config.log.file.clone_from(&self.log_file);
         }
         let node = self.node.or(config.nodes.first().map(|n| n.id)).unwrap_or(1);
+        // Both are options: they do not fit each other.
+        config.node(node).map_err(|e| Failure::options(e.to_string()))?;
         Ok((config, node))
     }
 }
@@ -103,14 +110,20 @@ async fn serve(config: &Config, node: u64) -> Result<(), String> {
     }
 }
 
-fn split_address(listen: &str) -> Result<(String, u16), String> {
-    let wrong = || format!("--listen {listen:?} is not HOST:PORT, for example 127.0.0.1:19530");
-    let (host, port) = listen.rsplit_once(':').ok_or_else(wrong)?;
+/// What `--listen` says.
+fn listen(text: &str) -> Result<Listen, String> {
+    let wrong = || "it is not HOST:PORT, for example 127.0.0.1:19530".to_owned();
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() {
-        return Err(wrong());
+    match port.parse() {
+        Ok(port) if !host.is_empty() => Ok(Listen { host: host.to_owned(), port }),
+        _ => Err(wrong()),
     }
-    Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
+}
+
+/// What `--log-level` says.
+pub fn log_level(text: &str) -> Result<String, String> {
+    check_level(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Said where the addresses are said: a log line may go to a file that nobody reads.

@@ -15,7 +15,9 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+use super::address::client_door;
 use super::node::reach::greet;
+use super::serve::log_level;
 use super::stopping::{Stopped, end_at_once, stop};
 use crate::Server;
 use clap::Args;
@@ -42,7 +44,7 @@ const FILTERED: (usize, &str) = (0, r#"source == "python3.11-doc""#);
 )]
 pub struct Demo {
     /// Use the running node at this address (its client door, printed by `vecraft serve`) instead of starting one.
-    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["data_dir", "keep"])]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["data_dir", "keep"], value_parser = client_door)]
     connect: Option<String>,
     /// A cluster of so many nodes on this machine, each a process; then leaders are killed under inserts and reads.
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["connect", "data_dir"],
@@ -62,7 +64,7 @@ pub struct Demo {
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Log level: error, warn, info, debug, trace, or directives such as info,vecraft_data=debug.
-    #[arg(long, value_name = "LEVEL", default_value = "error")]
+    #[arg(long, value_name = "LEVEL", default_value = "error", value_parser = log_level)]
     log_level: String,
 }
 

@@ -96,7 +96,7 @@ impl NodeCommand {
             }
             NodeCommand::Add(Add { id, address, reach, no_wait }) => {
                 let node = NodeId(id);
-                check_announced(node, &address).map_err(|error| Failure::from(error.detail))?;
+                check_announced(node, &address).map_err(|error| Failure::options(error.detail))?;
                 let request = ClusterRequest::Add { node, address: address.clone() };
                 let hint = format!(
                     "node {id} is expected at {address}; start it there on an empty directory: vecraft serve --config \

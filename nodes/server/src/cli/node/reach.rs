@@ -1,5 +1,6 @@
 //! How a command reaches the cluster, and what it says when it does not.
 
+use super::super::address::client_door;
 use super::super::failure::Failure;
 use super::super::patience::patiently;
 use super::stranger;
@@ -26,7 +27,7 @@ pub const COORDINATOR: &str = "the coordinator: it is where group 0 (the metasto
 #[derive(Debug, Args)]
 pub struct Reach {
     /// The client door of any node.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:19540")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:19540", value_parser = client_door)]
     pub connect: String,
     /// Print one JSON object instead of a table.
     #[arg(long)]

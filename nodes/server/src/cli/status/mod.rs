@@ -10,6 +10,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+use super::address::client_door;
 use super::failure::Failure;
 use clap::Args;
 use report::{Report, State};
@@ -25,7 +26,7 @@ pub struct Status {
     #[arg(long, value_name = "DIR", default_value = "data", conflicts_with = "connect")]
     data_dir: PathBuf,
     /// The node's client door, printed by `vecraft serve`.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = client_door)]
     connect: Option<String>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
