@@ -54,8 +54,55 @@ fn dead_nodes_and_a_lost_majority_are_told_with_an_exit_code_of_their_own() {
     }
     assert!(by_door.out.contains("\"state\": \"degraded\""), "{by_door:?}");
 
+    // For a program: what is known, and why it is not all.
+    let config = nodes.config();
+    let known = vecraft(&["node", "list", "--json", "--config", processes::text(&config)]);
+    assert_eq!(known.code, 3, "{known:?}");
+    let json: serde_json::Value = serde_json::from_str(&known.out).unwrap();
+    assert!(json["partial"].as_str().unwrap().contains("group 0 (the metastore) has no majority"), "{json}");
+    let alive = |json: &serde_json::Value| {
+        let nodes = json["nodes"].as_array().unwrap().iter();
+        nodes
+            .filter(|node| node["is_alive"] == true)
+            .map(|node| node["id"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(alive(&json), [1], "{json}");
+
     nodes.serve(2);
     nodes.await_serving(1);
+    let whole = vecraft(&["node", "list", "--json", "--config", processes::text(&config)]);
+    let json: serde_json::Value = serde_json::from_str(&whole.out).unwrap();
+    assert!(json.get("partial").is_none() && alive(&json).contains(&2), "{json}");
+}
+
+#[test]
+fn without_a_door_the_nodes_of_the_cluster_toml_are_asked_in_turn() {
+    let mut nodes = Nodes::start(3);
+    let dir = nodes.dir.path().to_owned();
+    let here = |args: &[&str]| {
+        let mut command = Command::new(processes::PROGRAM);
+        processes::said(&command.args(args).current_dir(&dir).output().unwrap())
+    };
+    nodes.kill(1);
+    let listed = eventually("node 1 is missed", || match here(&["node", "list"]) {
+        said if said.code == 3 && said.out.contains("node 1 (127.0.0.1:") => Ok(said),
+        said => Err(format!("{said:?}")),
+    });
+    assert!(listed.out.contains(") has not answered for "), "{listed:?}");
+    (2..=3).for_each(|id| nodes.kill(id));
+    let config = nodes.config();
+    let file = processes::text(&config);
+    for said in [here(&["node", "list"]), here(&["node", "drain", "2", "--config", file])] {
+        assert_eq!(said.code, 1, "{said:?}");
+        for id in 1..=3 {
+            assert!(said.err.contains(&format!("node {id} ({}): ", nodes.door(id))), "{said:?}");
+        }
+    }
+    let both = here(&["node", "list", "--config", file, "--connect", &nodes.door(1)]);
+    assert_eq!(both.code, 2, "{both:?}");
+    let missing = here(&["node", "list", "--config", "claster.toml"]);
+    assert!(missing.code == 1 && missing.err.contains("claster.toml"), "{missing:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! A command tells the coordinator what is wanted and then watches; the coordinator does the work whether anybody watches
 //! or not.
 
+mod partial;
 pub mod reach;
 mod recover;
 mod stranger;
@@ -13,7 +14,9 @@ pub use table::table as nodes_table;
 
 use super::failure::Failure;
 use clap::{Args, Subcommand};
+use partial::Partial;
 use reach::{Reach, ask, list_or_say};
+use serde::Serialize;
 use vecraft_client::Client;
 use vecraft_coordinator::check_announced;
 use vecraft_types::NodeId;
@@ -41,7 +44,7 @@ pub enum NodeCommand {
 /// Options of `vecraft node list`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Ends 0 when every node answers and every group has a leader; 3 when not, with what to do; 1 when nobody could be asked.\n\nExamples:\n  vecraft node list\n  vecraft node list --connect 10.0.0.2:19540 --json"
+    after_help = "Ends 0 when every node answers and every group has a leader; 3 when not, with what to do; 1 when nobody could be asked.\nWithout a majority of the metastore nobody can list them; --json then prints which nodes are known and which answer, with the\nreason in the field partial, and ends 3.\n\nExamples:\n  vecraft node list                               the nodes of ./cluster.toml, asked in turn, or 127.0.0.1:19540\n  vecraft node list --config /etc/vecraft/cluster.toml\n  vecraft node list --connect 10.0.0.2:19540 --json"
 )]
 pub struct List {
     #[command(flatten)]
@@ -90,7 +93,14 @@ impl NodeCommand {
     async fn work(self) -> Result<(), Failure> {
         match self {
             NodeCommand::List(List { reach }) => {
-                let reply = list_or_say(&reach.client().await?).await?;
+                let client = reach.client().await?;
+                let reply = match list_or_say(&client).await {
+                    Err(failure) if reach.json && failure.is_partial() => {
+                        print_json(&Partial::seen_by(&client, &failure.words).await)?;
+                        return Err(failure);
+                    }
+                    reply => reply?,
+                };
                 show(&reply, &reach)?;
                 check_whole(&reply)
             }
@@ -161,10 +171,14 @@ async fn watch_and_show(
 
 fn show(reply: &ClusterReply, reach: &Reach) -> Result<(), Failure> {
     if reach.json {
-        println!("{}", serde_json::to_string_pretty(reply).map_err(|e| e.to_string())?);
-    } else {
-        print!("{}", table::table(reply));
+        return print_json(reply);
     }
+    print!("{}", table::table(reply));
+    Ok(())
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(value).map_err(|e| e.to_string())?);
     Ok(())
 }
 

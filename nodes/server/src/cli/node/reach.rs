@@ -6,9 +6,11 @@ use super::super::patience::patiently;
 use super::stranger;
 use super::table::is_missed;
 use clap::Args;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
 use vecraft_client::Client;
+use vecraft_config::Config;
 use vecraft_types::api::{Call, ClusterReply, ClusterRequest, Database, NodeInfo, TopologyRequest};
 use vecraft_types::{Code, Error};
 
@@ -23,29 +25,86 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub const COORDINATOR: &str = "the coordinator: it is where group 0 (the metastore) has its leader, and a majority of that \
                                group's nodes must answer; an election takes up to 2 s";
 
+/// Where a client door is unless set otherwise.
+const USUAL: &str = "127.0.0.1:19540";
+/// The file that is looked for in the current directory.
+const FILE: &str = "cluster.toml";
+
 /// How the cluster is reached.
 #[derive(Debug, Args)]
 pub struct Reach {
-    /// The client door of any node.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:19540", value_parser = client_door)]
-    pub connect: String,
+    /// The client door of any node. Without it the nodes of --config are asked in turn.
+    #[arg(long, value_name = "HOST:PORT", value_parser = client_door, conflicts_with = "config")]
+    connect: Option<String>,
+    /// A cluster.toml; the first of its nodes that answers is asked. Unless given: cluster.toml in the current directory, if
+    /// it is there, else the node at 127.0.0.1:19540.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
 }
 
+/// A client door and how it is called.
+struct Named {
+    name: String,
+    address: String,
+}
+
 impl Reach {
     /// A client that goes on through other nodes when this one goes away.
     pub async fn client(&self) -> Result<Client, Failure> {
-        patiently(&format!("an answer from {}", self.connect), self.reached()).await
+        let doors = self.doors()?;
+        let names: Vec<&str> = doors.iter().map(|door| door.name.as_str()).collect();
+        patiently(&format!("an answer from {}", names.join(" or ")), reached(&doors)).await
     }
 
-    async fn reached(&self) -> Result<Client, Failure> {
-        let address = &self.connect;
-        greet(address).await?;
-        let client = Client::builder().address(address).connect_timeout(GREETING).deadline(DEADLINE);
-        client.connect().await.map_err(|error| nobody_at(address, &error).into())
+    /// Where to ask, in this order.
+    fn doors(&self) -> Result<Vec<Named>, Failure> {
+        let lone = |address: &str| vec![Named { name: address.to_owned(), address: address.to_owned() }];
+        let file = match (&self.connect, &self.config) {
+            (Some(address), _) => return Ok(lone(address)),
+            (None, Some(file)) => file.as_path(),
+            (None, None) if Path::new(FILE).exists() => Path::new(FILE),
+            (None, None) => return Ok(lone(USUAL)),
+        };
+        let config = Config::load(file).map_err(|e| Failure::from(e.to_string()))?;
+        // Port 0 is another one at each start: only the node itself says which.
+        let fixed = config.nodes.iter().filter(|node| node.client_port != 0);
+        let doors: Vec<Named> = fixed
+            .map(|node| {
+                let address = node.address(node.client_port);
+                Named { name: format!("node {} ({address})", node.id), address }
+            })
+            .collect();
+        match doors.is_empty() {
+            true => Err(Failure::from(format!(
+                "{} sets no client_port; name the client door of a node that runs with --connect HOST:PORT",
+                file.display()
+            ))),
+            false => Ok(doors),
+        }
     }
+}
+
+/// A client of the first door behind which a node serves; the others are tried when that one goes away.
+async fn reached(doors: &[Named]) -> Result<Client, Failure> {
+    let mut refusals = Vec::new();
+    for (at, door) in doors.iter().enumerate() {
+        match greet(&door.address).await {
+            Ok(()) => {
+                let client = Client::builder().connect_timeout(GREETING).deadline(DEADLINE);
+                let others = doors.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, door)| door);
+                let client = std::iter::once(door)
+                    .chain(others)
+                    .fold(client, |client, door| client.address(&door.address));
+                return client.connect().await.map_err(|error| nobody_at(&door.address, &error).into());
+            }
+            Err(refusal) if doors.len() == 1 => return Err(refusal),
+            Err(refusal) => refusals.push(format!("  {}: {}", door.name, refusal.words)),
+        }
+    }
+    Err(Failure::from(format!("no node answers as it should:\n{}", refusals.join("\n"))))
 }
 
 /// Whether there is a client door that serves.
