@@ -80,6 +80,7 @@ mod collection;
 mod database;
 mod door;
 mod doors;
+mod hit;
 mod map;
 mod options;
 mod pages;
@@ -90,10 +91,11 @@ mod session;
 
 pub use client::Client;
 pub use collection::Collection;
+pub use hit::Hit;
 pub use options::ClientBuilder;
 pub use pages::{QueryPages, SearchPages};
 pub use rows::Rows;
-pub use search::{Hit, Query, Search};
+pub use search::{Query, Search};
 /// The words shared with the server: schemas, rows, requests, errors.
 pub use vecraft_types as types;
 

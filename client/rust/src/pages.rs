@@ -10,7 +10,8 @@
 //! It holds one page at a time, and nothing at the server: pages not asked for cost nothing.
 
 use crate::Collection;
-use crate::search::{Hit, Query, Search, hits};
+use crate::hit::{Hit, hits};
+use crate::search::{Query, Search};
 use std::fmt::Write;
 use vecraft_types::api::*;
 use vecraft_types::{PrimaryKey, Result, Timestamp};
