@@ -35,7 +35,7 @@ fn is_same(origin: &Origin, receiver: &Receiver) -> bool {
 async fn i13_a_pull_that_was_cut_off_goes_on_where_it_was() {
     let origin = Origin::new().await;
     let file = whole_file(&origin);
-    let mut receiver = Receiver::new(&origin);
+    let receiver = Receiver::new(&origin);
     let range = u64::from(RANGE_BYTES_MAX);
     for (answers, begins) in [(1, vec![0]), (2, vec![range, 2 * range])] {
         receiver.wire.answers_left.store(answers, Ordering::SeqCst);
@@ -47,7 +47,7 @@ async fn i13_a_pull_that_was_cut_off_goes_on_where_it_was() {
     receiver.wire.answers_left.store(-1, Ordering::SeqCst);
     receiver.pull_whole(file).await.unwrap();
     assert_eq!(offsets(&receiver), [3 * range], "no range twice");
-    receiver.crash();
+    receiver.disk.crash();
     assert!(is_same(&origin, &receiver), "durable, to the last byte");
 }
 
