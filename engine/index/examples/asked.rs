@@ -76,7 +76,8 @@ fn ask(
     let (mut found, mut told, mut distances) = (0.0, 0.0, 0);
     for (row, truth) in truth.iter().enumerate() {
         let outcome = index.search_explained(queries.row(row as u32), k, params, filter).unwrap();
-        let limit = truth.last().map_or(f32::INFINITY, |hit| hit.distance + hit.distance.abs() * 1e-5);
+        let limit = truth.last().map_or(f32::INFINITY, |hit| hit.distance);
+        let limit = if limit.is_finite() { limit + limit.abs() * 1e-5 } else { limit };
         let hits = outcome.hits.iter().filter(|hit| hit.distance <= limit).count().min(truth.len());
         found += hits as f64 / truth.len().max(1) as f64;
         told += f64::from(outcome.stats.recall.unwrap());

@@ -25,6 +25,8 @@ pub struct SearchParams {
     pub recall: Option<f32>,
     /// So many times more candidates than unasked get their exact distance; set by who knows what that brings.
     pub refine_times: Option<usize>,
+    /// As many as for this limit, if it is more than the search's own.
+    pub refine_for: Option<usize>,
     /// Candidates whose exact distance is taken, as a multiple of the limit (indexes of codes).
     pub refine_k: Option<f32>,
     /// The same as a number (SCANN).
@@ -86,8 +88,11 @@ impl SearchParams {
         Ok(out)
     }
 
-    /// A recall says it all: nothing beside it.
+    /// A recall says it all: nothing beside it. So does a level.
     fn check_recall(&self, spec: &IndexSpec, params: &BTreeMap<String, String>) -> Result<()> {
+        if let (Some(_), Some(ef)) = (self.level, self.ef) {
+            return Err(Error::parameter("ef", &ef.to_string(), "level sets it; give one of them"));
+        }
         let Some(recall) = self.recall else { return Ok(()) };
         if matches!(spec, IndexSpec::Hnswlib { .. }) {
             let reason = "HNSWLIB does not know its recall; give ef, or use HNSW";
@@ -111,9 +116,10 @@ impl SearchParams {
         if let Some(reorder_k) = self.reorder_k {
             return reorder_k;
         }
-        let more = self.refine_times.unwrap_or(1);
+        let (more, given) = (self.refine_times.unwrap_or(1), k);
+        let k = k.max(self.refine_for.unwrap_or(0));
         match (self.refine_k, refine) {
-            (Some(times), _) => (k as f64 * f64::from(times)).ceil() as usize,
+            (Some(times), _) => (given as f64 * f64::from(times)).ceil() as usize,
             (None, Refine::Off) => seen.min(k.saturating_mul(more)),
             (None, _) => {
                 let unasked = k.saturating_mul(unasked.times).max(unasked.least);

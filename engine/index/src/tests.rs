@@ -122,6 +122,8 @@ fn search_parameters() {
     check(&hnsw, &[("recall", "1.1")], Err("recall = 1.1: must be a number above 0, at most 1"));
     check(&hnsw, &[("recall", "0")], Err("recall = 0: must be a number above 0, at most 1"));
     check(&hnsw, &[("recall", "0.9"), ("ef", "64")], Err("ef = 64: recall sets it; give one of them"));
+    let auto = IndexSpec::parse("AUTOINDEX", &params(&[])).unwrap();
+    check(&auto, &[("level", "1"), ("ef", "500")], Err("ef = 500: level sets it; give one of them"));
     let twin = IndexSpec::parse("HNSWLIB", &params(&[])).unwrap();
     check(
         &twin,

@@ -113,19 +113,20 @@ fn take(all: RowBatch, rows: &[usize]) -> RowBatch {
 }
 
 impl Hits {
-    /// The recall to expect of each query: the mean over its hits, each by the shard that it is from. None without hits to
-    /// tell by.
-    pub(crate) fn mean_recalls(&self) -> Vec<f32> {
-        if self.recalls.len() != self.scores.len() {
+    /// The recall to expect of each query. A hit from a shard that finds a share `r` stands for `1 / r` true neighbours;
+    /// without hits the worst shard counts, of which `worst` tells for each query. Empty when a shard did not say.
+    pub(crate) fn expected_recalls(&self, worst: Option<Vec<f32>>) -> Vec<f32> {
+        let Some(worst) = worst.filter(|_| self.recalls.len() == self.scores.len()) else {
             return Vec::new();
-        }
+        };
         let mut rest = &self.recalls[..];
-        let mean = |count: &usize| {
+        let expected = |(count, worst): (&usize, f32)| {
             let (own, others) = rest.split_at(*count);
             rest = others;
-            if own.is_empty() { 1.0 } else { own.iter().sum::<f32>() / own.len() as f32 }
+            let stand_for = own.iter().map(|recall| 1.0 / recall).sum::<f32>();
+            if own.is_empty() { worst } else { own.len() as f32 / stand_for }
         };
-        self.counts.iter().map(mean).collect()
+        self.counts.iter().zip(worst).map(expected).collect()
     }
 
     /// Adds rows behind these.
@@ -160,19 +161,21 @@ mod tests {
     fn merged(shards: Vec<Hits>) -> Vec<f32> {
         let page = Page { offset: 0, limit: 4 };
         let Ok(merged) = merge_hits(Metric::L2, 1, &page, shards) else { panic!("they fit together") };
-        merged.mean_recalls()
+        merged.expected_recalls(Some(vec![0.3]))
     }
 
     #[test]
-    fn each_hit_counts_with_what_its_shard_expects() {
+    fn a_hit_stands_for_those_that_its_shard_does_not_find() {
         let near = || hits(&[0.1, 0.2, 0.3], Some(1.0));
-        assert_eq!(merged(vec![near(), hits(&[0.25, 0.5], Some(0.8))]), [0.95]);
+        // Three, and one for each two.
+        assert_eq!(merged(vec![near(), hits(&[0.25, 0.5], Some(0.5))]), [0.8]);
         assert_eq!(merged(vec![near(), hits(&[], Some(0.1))]), [1.0]);
-        assert_eq!(merged(vec![hits(&[], Some(0.5))]), [1.0]);
+        assert_eq!(merged(vec![hits(&[], Some(0.3))]), [0.3]);
     }
 
     #[test]
     fn nothing_is_said_when_a_shard_says_nothing() {
         assert_eq!(merged(vec![hits(&[0.1], Some(1.0)), hits(&[0.2], None)]), [0.0f32; 0]);
+        assert_eq!(hits(&[], None).expected_recalls(None), [0.0f32; 0]);
     }
 }

@@ -16,13 +16,16 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Start of a file whose index has a curve before it:
 /// ```text
 /// 0    magic   8 bytes "VCCURVE\n"
-/// 8    length  u32 LE  of the curve
-/// 12   curve   ...
+/// 8    version u32 LE
+/// 12   length  u32 LE  of the curve
+/// 16   curve   ...
 /// +0   xxh3    u64 LE  of everything before it
 /// +8   index   ...     a whole index file
 /// ```
 const MAGIC: &[u8; 8] = b"VCCURVE\n";
-const HEAD: usize = 12;
+/// Newest version of a curve; raised when its layout changes.
+const VERSION: u32 = 1;
+const HEAD: usize = 16;
 const SUM: usize = 8;
 
 /// Any index that does not compare every row anyway.
@@ -100,11 +103,26 @@ impl VectorIndex for Calibrated {
         Ok(outcome)
     }
 
+    fn can_overlook(&self, row: u32) -> bool {
+        self.inner.can_overlook(row)
+    }
+
+    fn search_overlooking(
+        &self,
+        row: u32,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+    ) -> Result<SearchOutcome> {
+        self.inner.search_overlooking(row, query, k, params)
+    }
+
     fn save(&self, out: &mut dyn Write) -> Result<()> {
         if let Some(curve) = &self.curve {
             let curve = curve.to_bytes();
             let mut head = Vec::with_capacity(HEAD + curve.len() + SUM);
             head.extend_from_slice(MAGIC);
+            head.extend_from_slice(&VERSION.to_le_bytes());
             head.extend_from_slice(&(curve.len() as u32).to_le_bytes());
             head.extend_from_slice(&curve);
             head.extend_from_slice(&xxh3_64(&head).to_le_bytes());
@@ -129,12 +147,17 @@ fn split(file: &[u8]) -> Result<(Option<RecallCurve>, &[u8])> {
         return Ok((None, file));
     }
     let short = || Error::corrupt("the recall curve ends early");
-    let length = file.get(MAGIC.len()..HEAD).and_then(|bytes| bytes.first_chunk::<4>()).ok_or_else(short)?;
-    let end = HEAD + u32::from_le_bytes(*length) as usize;
+    let (words, _) = file.get(MAGIC.len()..HEAD).ok_or_else(short)?.as_chunks::<4>();
+    let &[version, length] = words else { return Err(short()) };
+    let end = HEAD + u32::from_le_bytes(length) as usize;
     let sum = file.get(end..).and_then(|rest| rest.first_chunk::<SUM>()).ok_or_else(short)?;
     let computed = xxh3_64(&file[..end]);
     if u64::from_le_bytes(*sum) != computed {
         return Err(Error::corrupt(format!("checksum of the recall curve is {computed:016x}")));
+    }
+    match u32::from_le_bytes(version) {
+        VERSION => {}
+        got => return Err(Error::Version { got, supported: VERSION }),
     }
     Ok((Some(RecallCurve::read(&file[HEAD..end])?), &file[end + SUM..]))
 }

@@ -71,26 +71,27 @@ impl RecallCurve {
         RecallCurve { ladders }
     }
 
-    /// The ladders for `k` neighbours, and how many times more breadth `k` takes than what they were measured with. The
+    /// The ladders for `k` neighbours, for how many they were measured, and how many times more breadth `k` takes than what they were measured with. The
     /// nearest are found most easily, so a ladder serves all smaller `k` too.
-    fn ladders(&self, k: usize) -> Option<(impl Iterator<Item = &Ladder>, f64)> {
+    fn ladders(&self, k: usize) -> Option<(impl Iterator<Item = &Ladder>, usize, f64)> {
         let measured = self.ladders.iter().find(|ladder| ladder.k >= k).or(self.ladders.last())?.k;
         let times = (k as f64 / measured as f64).max(1.0);
-        Some((self.ladders.iter().filter(move |ladder| ladder.k == measured), times))
+        Some((self.ladders.iter().filter(move |ladder| ladder.k == measured), measured, times))
     }
 
     /// The cheapest effort that finds `recall` of the `k` nearest; `None` when no measured one did.
     pub(crate) fn effort(&self, k: usize, recall: f32) -> Option<Effort> {
-        let (ladders, times) = self.ladders(k)?;
+        let (ladders, measured, times) = self.ladders(k)?;
         let ways = ladders.filter_map(|ladder| Some((ladder.refine, ladder.least(recall)?)));
         let (refine, (breadth, _)) = ways.min_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b))?;
         // Not one more for what is lost in a division.
-        Some(Effort { breadth: (breadth * times - 1e-3).ceil() as usize, refine })
+        let breadth = (breadth * times - 1e-3).ceil() as usize;
+        Some(Effort { breadth, refine, refine_for: measured })
     }
 
     /// The recall to expect of the `k` nearest with an effort.
     pub(crate) fn recall(&self, k: usize, effort: Effort) -> Option<f32> {
-        let (ladders, times) = self.ladders(k)?;
+        let (ladders, _, times) = self.ladders(k)?;
         let ladder = ladders.filter(|ladder| ladder.refine <= effort.refine).last()?;
         Some(ladder.recall(effort.breadth as f64 / times))
     }
@@ -114,13 +115,14 @@ impl RecallCurve {
     /// # Errors
     /// [`Error::Corrupt`]: other bytes than that writes.
     pub(super) fn read(bytes: &[u8]) -> Result<RecallCurve> {
-        let mut words = bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word));
+        let (words, rest) = bytes.as_chunks::<4>();
+        let mut words = words.iter().map(|word| u32::from_le_bytes(*word));
         let mut number = || words.next().ok_or_else(|| Error::corrupt("the recall curve ends early"));
         let within = |count: u32, most: usize| match count as usize {
             count if (1..=most).contains(&count) => Ok(count),
             count => Err(Error::corrupt(format!("{count} parts of a recall curve"))),
         };
-        let mut ladders = Vec::new();
+        let mut ladders: Vec<Ladder> = Vec::new();
         for _ in 0..within(number()?, LADDERS_MAX)? {
             let (k, refine) = (within(number()?, usize::MAX)?, number()? as usize);
             let mut steps: Vec<Step> = Vec::new();
@@ -128,12 +130,26 @@ impl RecallCurve {
                 let breadth = within(number()?, usize::MAX)?;
                 let mut share = || Ok::<f32, Error>(f32::from_bits(number()?));
                 let (cost, recall, sure) = (share()?, share()?, share()?);
-                if steps.last().is_some_and(|before| before.breadth >= breadth) {
-                    return Err(Error::corrupt("breadths of a recall curve that do not rise"));
+                let is_share = |share: f32| (-1.0..=1.0).contains(&share);
+                let rises = |before: &Step| {
+                    before.breadth < breadth && before.recall <= recall && before.sure <= sure
+                };
+                if !cost.is_finite()
+                    || !is_share(recall)
+                    || !is_share(sure)
+                    || !steps.last().is_none_or(rises)
+                {
+                    return Err(Error::corrupt("steps of a recall curve that do not rise"));
                 }
                 steps.push(Step { breadth, cost, recall, sure });
             }
+            if ladders.last().is_some_and(|before| (before.k, before.refine) >= (k, refine)) {
+                return Err(Error::corrupt("ladders of a recall curve that do not rise"));
+            }
             ladders.push(Ladder { k, refine, steps });
+        }
+        if words.next().is_some() || !rest.is_empty() {
+            return Err(Error::corrupt("more bytes than a recall curve has"));
         }
         Ok(RecallCurve { ladders })
     }

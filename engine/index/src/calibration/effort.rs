@@ -14,13 +14,21 @@ pub(crate) struct Effort {
     pub(crate) breadth: usize,
     /// So many times more candidates than unasked get their exact distance (indexes of codes).
     pub(crate) refine: usize,
+    /// The limit for which as many are taken: what was found of so many neighbours says nothing of fewer candidates.
+    pub(crate) refine_for: usize,
 }
 
 impl Effort {
     /// As parameters of a search.
     pub(super) fn set(self, kind: IndexKind, params: SearchParams) -> SearchParams {
         let breadth = Some(self.breadth);
-        let params = SearchParams { recall: None, level: None, refine_times: Some(self.refine), ..params };
+        let params = SearchParams {
+            recall: None,
+            level: None,
+            refine_times: Some(self.refine),
+            refine_for: Some(self.refine_for),
+            ..params
+        };
         if is_lists(kind) {
             SearchParams { nprobe: breadth, ..params }
         } else {
@@ -28,7 +36,8 @@ impl Effort {
         }
     }
 
-    /// What a search for `k` with these parameters comes to; `None` if it sets what was not measured.
+    /// What a search for `k` with these parameters comes to; `None` if it sets what was not measured, or leaves to an index of
+    /// codes how many candidates it refines.
     pub(super) fn of(params: &SearchParams, index: &dyn VectorIndex, k: usize) -> Option<Effort> {
         if params.refine_k.is_some()
             || params.reorder_k.is_some()
@@ -36,12 +45,17 @@ impl Effort {
         {
             return None;
         }
+        let refine_for = match params.refine_for {
+            Some(refine_for) => refine_for,
+            None if is_of_codes(index.kind()) => return None,
+            None => k,
+        };
         let refine = params.refine_times.unwrap_or(1);
         let breadth = match lists(index) {
             Some(nlist) => params.nprobe_for(nlist),
             None => params.ef_for(k, index.len()),
         };
-        Some(Effort { breadth, refine })
+        Some(Effort { breadth, refine, refine_for })
     }
 
     /// The least and the greatest breadth that are measured for `k`.

@@ -16,6 +16,8 @@ const SEED: u64 = 0x7265_6361_6c6c;
 const WANTED: [usize; 3] = [10, 32, 100];
 /// Queries compared with a block of rows while it is in the cache.
 const AT_ONCE: usize = 16;
+/// Blocks of 64 rows between two looks whether the build is wanted.
+const LOOK_EVERY: usize = 64;
 /// Nothing above is worth a measurement.
 const ENOUGH: f32 = 0.998;
 /// A breadth half as large again that finds so little more is limited by the codes.
@@ -48,7 +50,9 @@ pub(super) fn measure(index: &dyn VectorIndex, monitor: &dyn BuildMonitor) -> Re
     for (place, k) in WANTED.into_iter().enumerate() {
         for (at, &refine) in refines.iter().enumerate() {
             let is_last = at + 1 == refines.len();
-            let one = |breadth| step(index, &queries, (place, k), Effort { breadth, refine }, monitor);
+            let one = |breadth| {
+                step(index, &queries, (place, k), Effort { breadth, refine, refine_for: k }, monitor)
+            };
             let steps = climb(Effort::breadths(index, k), is_last, one)?;
             let found = steps.last().map_or(1.0, |step| step.recall);
             if !steps.is_empty() {
@@ -89,7 +93,13 @@ fn with_truth<'a>(
         let ready: Vec<_> = values.iter().map(|values| Rows::query(rows, metric, values)).collect();
         let mut tops: Vec<TopK> = sample.iter().map(|_| TopK::new(most)).collect();
         let mut out = [0.0f32; 64];
+        let (mut blocks, mut is_over) = (0usize, false);
         for_each_block(rows.len(), None, |ids| {
+            blocks += 1;
+            is_over |= blocks.is_multiple_of(LOOK_EVERY) && monitor.cancelled();
+            if is_over {
+                return;
+            }
             for ((query, top), own) in ready.iter().zip(&mut tops).zip(sample) {
                 distances(query, rows, ids, &mut out[..ids.len()]);
                 let others = ids.iter().zip(&out).filter(|(id, _)| *id != own);
@@ -97,6 +107,7 @@ fn with_truth<'a>(
             }
         });
         drop(ready);
+        check(monitor, rows.len())?;
         let query = |((row, values), top): ((&u32, Cow<'a, [f32]>), TopK)| {
             let hits = top.into_hits();
             let farthest = WANTED.map(|k| hits[k.min(hits.len()) - 1].distance);
@@ -141,9 +152,9 @@ fn step(
     effort: Effort,
     monitor: &dyn BuildMonitor,
 ) -> Result<Option<Step>> {
-    check(monitor, index.len())?;
     let params = effort.set(index.kind(), SearchParams::default());
     let one = |query: &Query<'_>| -> Result<(f32, f32, bool)> {
+        check(monitor, index.len())?;
         let SearchOutcome { hits, stats } = index.search_overlooking(query.row, &query.values, k, &params)?;
         let cost = stats.distances as f32;
         if stats.recall == Some(1.0) {
@@ -151,7 +162,7 @@ fn step(
         }
         let limit = query.farthest[place];
         // The same pair may be compared by another kernel.
-        let limit = limit + limit.abs() * 1e-5;
+        let limit = if limit.is_finite() { limit + limit.abs() * 1e-5 } else { limit };
         let found = hits.iter().filter(|hit| hit.distance <= limit).count().min(k);
         Ok((found as f32 / k as f32, cost, false))
     };

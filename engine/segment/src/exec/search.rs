@@ -6,7 +6,6 @@ use super::{Cancel, RowAddress, exact};
 use crate::{Result, SegmentView, ShardView};
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use vecraft_expr::Filter;
 use vecraft_index::{Range, SearchParams, TopK, VectorIndex};
 use vecraft_kernel::reported_score;
@@ -72,20 +71,41 @@ pub fn search_told(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) 
     }
     let one = |shown: &SegmentView| search_segment(view, shown, plan, &queries, cancel);
     let answers = each_segment(view, plan, one)?;
-    let mut recalls: Vec<BTreeMap<SegmentId, Option<f32>>> = vec![BTreeMap::new(); queries.len()];
+    let mut unsure: Vec<Vec<Unsure>> = vec![Vec::new(); queries.len()];
     for (query, some) in answers.into_iter().flat_map(|answer| answer.into_iter().enumerate()) {
-        if let Some(first) = some.hits.first() {
-            recalls[query].insert(first.address.segment, some.recall);
+        if some.recall != Some(1.0) {
+            let segment = some.hits.first().map(|hit| hit.address.segment);
+            unsure[query].push(Unsure { segment, recall: some.recall });
         }
         found[query].hits.extend(some.hits);
     }
-    for (found, recalls) in found.iter_mut().zip(recalls) {
+    for (found, unsure) in found.iter_mut().zip(unsure) {
         keep_nearest(&mut found.hits, plan.k);
-        let of_hit = |hit: &Hit| recalls.get(&hit.address.segment).copied().flatten();
-        let sum = found.hits.iter().map(of_hit).sum::<Option<f32>>();
-        found.recall = sum.map(|sum| if found.hits.is_empty() { 1.0 } else { sum / found.hits.len() as f32 });
+        found.recall = expected(&found.hits, &unsure);
     }
     Ok(found)
+}
+
+/// A segment that did not compare every match.
+#[derive(Clone, Copy)]
+struct Unsure {
+    /// `None` if it found nothing.
+    segment: Option<SegmentId>,
+    recall: Option<f32>,
+}
+
+/// The recall of all segments together. A hit from where a share `r` is found stands for `1 / r` true neighbours.
+fn expected(hits: &[Hit], unsure: &[Unsure]) -> Option<f32> {
+    let worst =
+        unsure.iter().map(|segment| segment.recall).try_fold(1.0f32, |worst, r| Some(worst.min(r?)))?;
+    if hits.is_empty() || unsure.is_empty() {
+        return Some(worst);
+    }
+    let stands_for = |hit: &Hit| {
+        let own = unsure.iter().find(|unsure| unsure.segment == Some(hit.address.segment));
+        1.0 / own.and_then(|own| own.recall).unwrap_or(1.0)
+    };
+    Some(hits.len() as f32 / hits.iter().map(stands_for).sum::<f32>())
 }
 
 /// Asks every segment of the wanted partitions; more than one at a time when that pays.

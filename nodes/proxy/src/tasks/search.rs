@@ -56,6 +56,7 @@ impl Proxy {
             })
             .await?;
         self.check_reply_size(answers.iter().map(|hits| &hits.rows))?;
+        let worst = worst_recalls(plan.queries, &answers);
         let seen = seen(&plan.shards, answers.iter().map(|hits| hits.timestamp));
         let (metric, shards) = (plan.ask.metric, plan.arranged(answers)?);
         let merged = match plan.grouping {
@@ -73,7 +74,7 @@ impl Proxy {
                 }
             }
         };
-        reply(plan, merged, seen)
+        reply(plan, merged, worst, seen)
     }
 }
 
@@ -92,8 +93,17 @@ impl Plan<'_> {
     }
 }
 
-fn reply(plan: Plan<'_>, merged: Hits, seen: Vec<Seen>) -> Result<SearchReply> {
-    let recalls = merged.mean_recalls();
+/// Of each query, the recall to expect of the shard that expects the least; none when a shard does not say.
+fn worst_recalls(queries: usize, answers: &[ShardHits]) -> Option<Vec<f32>> {
+    let worst_of = |query: usize| {
+        let mut told = answers.iter().map(|hits| hits.recalls.get(query).copied().flatten());
+        told.try_fold(1.0f32, |worst, recall| Some(worst.min(recall?)))
+    };
+    (0..queries).map(worst_of).collect()
+}
+
+fn reply(plan: Plan<'_>, merged: Hits, worst: Option<Vec<f32>>, seen: Vec<Seen>) -> Result<SearchReply> {
+    let recalls = merged.expected_recalls(worst);
     let rows = if merged.rows.rows == 0 { plan.output.empty() } else { merged.rows };
     let groups = plan.grouping.map(|by| by.values(&rows));
     Ok(SearchReply {
