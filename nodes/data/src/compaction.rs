@@ -18,7 +18,7 @@ use vecraft_types::SegmentId;
 pub struct CompactionPolicy {
     /// Approximate bytes of an output, at most; 0: nothing is compacted unless somebody asks for it.
     pub bytes_max: u64,
-    /// Whoever asks for larger outputs than this gets these.
+    /// Of whatever somebody asks for, outputs are no larger than this: each waits for its index, which needs memory.
     pub asked_bytes_max: u64,
     /// A segment of whose rows so many in a hundred are deleted is written again.
     pub deleted_percent: u32,
@@ -34,10 +34,12 @@ impl Default for CompactionPolicy {
 }
 
 impl CompactionPolicy {
-    /// Approximate bytes of an output for somebody who asks for so many, 0 for none in particular.
+    /// Approximate bytes of an output for somebody who asks for so many, 0 for none in particular; never more than
+    /// [`asked_bytes_max`](CompactionPolicy::asked_bytes_max).
     pub fn bytes_asked(&self, asked: u64) -> u64 {
         let usual = if self.bytes_max == 0 { CompactionPolicy::default().bytes_max } else { self.bytes_max };
-        if asked == 0 { usual } else { asked.min(self.asked_bytes_max) }
+        let wanted = if asked == 0 { usual } else { asked };
+        wanted.min(self.asked_bytes_max)
     }
 }
 
@@ -266,7 +268,9 @@ mod tests {
         let off = CompactionPolicy { bytes_max: 0, ..POLICY };
         assert_eq!(choose(&segments(&[(10, 0); 9]), &off), None);
         // Not for who asks.
-        assert_eq!([0, 7, 1 << 60].map(|asked| off.bytes_asked(asked)), [1 << 30, 7, 4_000]);
+        assert_eq!([0, 7, 1 << 60].map(|asked| off.bytes_asked(asked)), [4_000, 7, 4_000]);
+        let roomy = CompactionPolicy { asked_bytes_max: 4 << 30, ..off };
+        assert_eq!([0, 7, 1 << 60].map(|asked| roomy.bytes_asked(asked)), [1 << 30, 7, 4 << 30]);
         assert_eq!([0, 7, 1 << 60].map(|asked| POLICY.bytes_asked(asked)), [1_000, 7, 4_000]);
     }
 }

@@ -204,4 +204,6 @@ mod sight;
 #[cfg(test)]
 pub(crate) use compact::compact as compact_once;
 #[cfg(test)]
+pub(crate) use sight::{Sight, Step};
+#[cfg(test)]
 mod tests;

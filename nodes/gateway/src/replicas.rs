@@ -11,7 +11,7 @@ use crate::collection::{channel, wire_id};
 use crate::compaction::named;
 use crate::proto::milvus as pb;
 use std::collections::{BTreeMap, BTreeSet};
-use vecraft_types::api::{ShardPlace, TopologyRequest};
+use vecraft_types::api::{CollectionName, ShardPlace, TopologyRequest};
 use vecraft_types::{Code, CollectionDescriptor, Error, NodeId, Result, ShardId};
 
 /// The only resource group there is.
@@ -61,10 +61,16 @@ pub(crate) fn check_loaded(found: &CollectionDescriptor) -> Result<()> {
 /// The nodes of each shard, the one that takes its writes first among those that read it.
 ///
 /// # Errors
-/// A shard of which no node is known.
+/// A shard of which no node is known; another collection has the name by now.
 pub(crate) async fn places(cx: &Context, found: &CollectionDescriptor) -> Result<Vec<(ShardId, ShardPlace)>> {
     let request = TopologyRequest { collection: Some(found.name.clone()) };
     let told = cx.db.topology(cx.call.clone(), request).await?.collection;
+    // That was asked by name. A name that is this collection's before and after was so in between: ids are never given twice (I11).
+    let name = CollectionName::Name(found.name.clone());
+    if cx.db.known_collection(cx.call.clone(), name).await?.id != found.id {
+        let text = "it was dropped while the request was under way, and another has its name";
+        return Err(Error::new(Code::CollectionNotFound, text).with("collection", &found.name));
+    }
     let shards = found.shards.iter().map(|placement| placement.shard).enumerate();
     shards
         .map(|(at, shard)| {

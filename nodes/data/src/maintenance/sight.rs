@@ -4,8 +4,8 @@
 //! lock     segments, floor, ask ──> a sight: handles and numbers
 //! I/O      deleted rows up to the floor, one by one ── choose ──> a step
 //! ```
-//! Counting walks over the delete list of a segment where a moment is pinned or somebody asks. Deletes that come meanwhile have
-//! positions above the floor and change nothing of what is counted.
+//! Counting walks over the delete list of a segment where a moment is pinned or somebody asks. Elsewhere the number that there was
+//! under the lock will do. Deletes that come meanwhile have positions above the floor and change nothing of either.
 
 use crate::compaction::{CompactionPolicy, SegmentFigure, choose, choose_asked};
 use crate::replica::GroupReplica;
@@ -48,6 +48,8 @@ struct Seen {
     id: SegmentId,
     sealed: LogPosition,
     bytes: u64,
+    /// Rows that were deleted when the lock was held.
+    deleted: u32,
     /// None while it is not read from its file.
     segment: Option<Segment>,
 }
@@ -66,7 +68,8 @@ impl GroupReplica {
                 let Some(sealed) = segment.phase.sealed() else { continue };
                 let here = held.segments.get(id).map(|held| held.segment.clone());
                 let segment_here = here.filter(|segment| matches!(segment, Segment::Sealed(_)));
-                let seen = Seen { id: *id, sealed, bytes: segment.bytes, segment: segment_here };
+                let deleted = segment_here.as_ref().map_or(0, |segment| segment.deletes().count());
+                let seen = Seen { id: *id, sealed, bytes: segment.bytes, deleted, segment: segment_here };
                 partitions.entry(segment.partition).or_default().push(seen);
             }
             // The order of their rows in the log, as `ShardState::sealed_of` has it.
@@ -123,15 +126,15 @@ impl Sight {
 }
 
 /// As live counts what no entry up to `floor` deleted; `None` while one of them is not read from its file. `is_all`: every delete
-/// that there was is at or before the floor.
+/// that was seen is at or before the floor.
 fn figures(all: &[Seen], floor: LogPosition, is_all: bool) -> Option<Vec<SegmentFigure>> {
     let figure = |seen: &Seen| {
         let segment = seen.segment.as_ref()?;
-        let (rows, deletes) = (segment.rows(), segment.deletes());
-        let deleted = match deletes.count() {
+        let rows = segment.rows();
+        let deleted = match seen.deleted {
             0 => 0,
             deleted if is_all => deleted.min(rows),
-            _ => deletes.count_until(rows, floor),
+            _ => segment.deletes().count_until(rows, floor),
         };
         Some(SegmentFigure { id: seen.id, rows, live: rows - deleted, bytes: seen.bytes })
     };

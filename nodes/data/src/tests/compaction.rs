@@ -2,6 +2,7 @@
 
 use super::rig::{PARTITION, Rig, SHARD};
 use crate::compaction::{CompactionPolicy, choose};
+use crate::maintenance::{Sight, Step};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use vecraft_rpc::services::RowChange;
@@ -212,4 +213,28 @@ async fn what_is_worth_a_compaction_is_found_in_what_a_shard_holds() {
     assert_eq!(choose(&figures(&rig)[..3], &policy), None);
     rig.delete([12, 13]).await;
     assert_eq!(choose(&figures(&rig), &policy), Some(1..2));
+}
+
+/// The rows of an output and its room are counted off the lock, while deletes go on: they are above the floor, and their rows go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i13_a_delete_between_looking_and_choosing_changes_nothing_of_what_is_chosen() {
+    let mut rig = Rig::new().await;
+    for part in 0..4 {
+        rig.insert(part * 10..part * 10 + 10).await;
+        rig.flush().await;
+    }
+    rig.delete([0]).await;
+    let look = |rig: &Rig| rig.group().machine.lock().replica.sights(false).remove(0);
+    let live = |sight: &Sight| sight.figures().unwrap().iter().map(|one| one.live).collect::<Vec<_>>();
+    let bytes = |sight: &Sight| match sight.step(&CompactionPolicy::default()) {
+        Some(Step::Compact(proposal)) => proposal.bytes,
+        _ => panic!("nothing is chosen"),
+    };
+    let sight = look(&rig);
+    let before = bytes(&sight);
+    assert_eq!(rig.delete([1, 10, 11]).await, 3);
+    assert_eq!(live(&sight), [9, 10, 10, 10], "at the floor {:?}", sight.floor);
+    assert_eq!(bytes(&sight), before);
+    let sight = look(&rig);
+    assert_eq!(live(&sight), [8, 8, 10, 10]);
 }

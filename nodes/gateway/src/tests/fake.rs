@@ -25,6 +25,8 @@ pub struct Fake {
     pub asked: Mutex<Option<AskedInfo>>,
     /// Nobody knows a node that reads.
     pub is_nowhere: Mutex<bool>,
+    /// As soon as somebody asks where things are, another collection has the name.
+    pub is_made_anew: Mutex<bool>,
     /// Every verb, in order.
     pub verbs: Mutex<Vec<&'static str>>,
     /// The last call.
@@ -130,6 +132,9 @@ impl Database for Fake {
         self.note("known_collection", call);
         match name {
             CollectionName::Name(name) if name != "books" => Err(missing(&name)),
+            _ if *self.is_made_anew.lock() && self.verbs.lock().contains(&"topology") => {
+                Ok(Arc::new(CollectionDescriptor { id: CollectionId(8), ..books() }))
+            }
             _ => Ok(Arc::new(books())),
         }
     }

@@ -163,6 +163,10 @@ async fn replicas_are_the_nodes_that_read_each_shard() {
     let [shard] = &told[0].shard_replicas[..] else { panic!("{told:?}") };
     assert_eq!((shard.leader_id, shard.leader_addr.as_str(), &shard.node_ids[..]), (2, "two:1", &[2][..]));
     assert_eq!((shard.dm_channel_name.as_str(), &told[0].partition_ids[..]), ("7-shard-0", &[1, 2][..]));
+    // Asked by name, where another collection is: its nodes are not this one's.
+    *fake.is_made_anew.lock() = true;
+    refused(replicas::replicas(context(&fake), request.clone()).await, 100, &["books", "another"]);
+    *fake.is_made_anew.lock() = false;
     *fake.is_nowhere.lock() = true;
     refused(replicas::replicas(context(&fake), request).await, 503, &["no node"]);
     let missing = pb::GetReplicasRequest { collection_id: 8, ..Default::default() };

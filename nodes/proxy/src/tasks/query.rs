@@ -1,9 +1,10 @@
 //! Rows by filter, and exact counts.
 
 use super::moments::level_of_names;
-use super::reads::{check_loaded, check_window, lacks_names, shards_of};
+use super::reads::{check_loaded, check_window, is_of_old_names, lacks_names, shards_of};
 use super::session::{SessionSeen, latest, seen};
 use crate::Proxy;
+use crate::deadline::Deadline;
 use crate::filter::parse_filter;
 use crate::merge::merge_rows;
 use crate::names::partition_ids;
@@ -35,18 +36,32 @@ impl Proxy {
         let lacks = |found: &CollectionDescriptor| lacks_names(found, &asked.partitions);
         let collection = self.collection_to_read(&call, &deadline, name, level, lacks).await?;
         let (offset, limit) = (asked.offset, asked.limit);
-        let moment = asked.moment;
+        let (moment, partitions) = (asked.moment, asked.partitions.clone());
         let mut plan = plan(&collection, asked)?;
         plan.ask.at = self.moment(&deadline, &collection, moment).await?;
-        let answers = self
-            .ask_shards(&deadline, VERB, &collection, &plan.shards, plan.ask.consistency, |shard| {
-                let consistency = plan.session.level(plan.ask.consistency, shard);
-                let deadline_ms = deadline.left_ms();
-                let ask = ShardQuery { shard, consistency, deadline_ms, ..plan.ask.clone() };
-                self.shard_reader.query(ask)
-            })
-            .await?;
+        let answers = match self.ask_for_rows(&deadline, &collection, &plan).await {
+            Err(error) if is_of_old_names(&error, moment, level) => {
+                let anew = self.partitions_anew(&call, &deadline, &collection, &partitions, error).await?;
+                plan.ask.partitions = anew.1;
+                self.ask_for_rows(&deadline, &anew.0, &plan).await?
+            }
+            answers => answers?,
+        };
         self.query_reply(plan, answers, offset, limit)
+    }
+
+    async fn ask_for_rows(
+        &self,
+        deadline: &Deadline,
+        collection: &CollectionDescriptor,
+        plan: &Plan<'_>,
+    ) -> Result<Vec<ShardRows>> {
+        let level = plan.ask.consistency;
+        let ask = |shard| {
+            let (consistency, deadline_ms) = (plan.session.level(level, shard), deadline.left_ms());
+            self.shard_reader.query(ShardQuery { shard, consistency, deadline_ms, ..plan.ask.clone() })
+        };
+        self.ask_shards(deadline, VERB, collection, &plan.shards, level, ask).await
     }
 
     fn query_reply(

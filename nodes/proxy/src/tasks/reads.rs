@@ -2,12 +2,14 @@
 
 use crate::Proxy;
 use crate::deadline::{Ask, Deadline, Shows, is_unavailable};
+use crate::names::{NameFreshness, partition_ids};
 use futures::future::try_join_all;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
-use vecraft_types::api::Consistency;
+use vecraft_types::api::{Call, Consistency, Moment};
 use vecraft_types::limits::TOPK_MAX;
-use vecraft_types::{Code, CollectionDescriptor, Error, PrimaryKey, Result, RowBatch, ShardId};
+use vecraft_types::{Code, CollectionDescriptor, Error, PartitionId, PrimaryKey, Result, RowBatch, ShardId};
 
 /// A read under way for so long has its group's leader asked whether it is there, again and again.
 const LOOK: Duration = Duration::from_secs(5);
@@ -37,6 +39,27 @@ impl Proxy {
             answer.map_err(|error| named(named_partition(error, collection), shard))
         });
         try_join_all(asked).await
+    }
+
+    /// What the partitions of a read are by now, when a shard says that one was dropped: it may have been made anew at another
+    /// node's door, and only what this node knew be old (I19).
+    ///
+    /// # Errors
+    /// What the shard said, unless the names mean other partitions of the same collection now.
+    pub(crate) async fn partitions_anew(
+        &self,
+        call: &Call,
+        deadline: &Deadline,
+        known: &CollectionDescriptor,
+        names: &[String],
+        refusal: Error,
+    ) -> Result<(Arc<CollectionDescriptor>, Vec<PartitionId>)> {
+        let newest = self.collection_named(call, deadline, &known.name, NameFreshness::Latest).await?;
+        let ids = |of: &CollectionDescriptor| partition_ids(of, names).ok();
+        match ids(&newest) {
+            Some(now) if newest.id == known.id && ids(known).as_ref() != Some(&now) => Ok((newest, now)),
+            _ => Err(refusal),
+        }
     }
 
     /// A read of replicas, given up when it takes long and the group's leader turns out to be missed for long: a node that is
@@ -86,6 +109,13 @@ impl Proxy {
         );
         Err(Error::new(Code::ParameterTooLarge, text))
     }
+}
+
+/// Whether a shard refused a partition that this node may have known too long. Of a moment of the past it did not: what was made
+/// anew since is not what the read means.
+pub(crate) fn is_of_old_names(refusal: &Error, moment: Moment, level: Consistency) -> bool {
+    let may_be_old = NameFreshness::from(level) == NameFreshness::AsKnown;
+    refusal.code == Code::PartitionNotFound && moment == Moment::Present && may_be_old
 }
 
 /// A shard knows its partitions by id, users by name.

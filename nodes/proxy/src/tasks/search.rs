@@ -3,7 +3,7 @@
 use super::grouping::{GroupPage, Grouping};
 use super::moments::level_of_names;
 use super::paging;
-use super::reads::{check_loaded, check_window, lacks_names, shards_of};
+use super::reads::{check_loaded, check_window, is_of_old_names, lacks_names, shards_of};
 use super::session::{SessionSeen, latest, seen};
 use crate::Proxy;
 use crate::deadline::Deadline;
@@ -47,14 +47,17 @@ impl Proxy {
         let lacks = |found: &CollectionDescriptor| lacks(found, &asked);
         let collection = self.collection_to_read(&call, &deadline, name, level, lacks).await?;
         let (offset, limit) = (asked.offset, asked.limit);
-        let moment = asked.moment;
+        let (moment, partitions) = (asked.moment, asked.partitions.clone());
         let mut plan = plan(&collection, asked)?;
         plan.ask.at = self.moment(&deadline, &collection, moment).await?;
-        let answers = self
-            .ask_shards(&deadline, VERB, &collection, &plan.shards, plan.ask.consistency, |shard| {
-                self.shard_reader.search(request(&plan.session, &plan.ask, shard, &deadline))
-            })
-            .await?;
+        let answers = match self.ask_for_hits(&deadline, &collection, &plan).await {
+            Err(error) if is_of_old_names(&error, moment, level) => {
+                let anew = self.partitions_anew(&call, &deadline, &collection, &partitions, error).await?;
+                plan.ask.partitions = anew.1;
+                self.ask_for_hits(&deadline, &anew.0, &plan).await?
+            }
+            answers => answers?,
+        };
         self.check_reply_size(answers.iter().map(|hits| &hits.rows))?;
         let worst = worst_recalls(plan.queries, &answers);
         let seen = seen(&plan.shards, answers.iter().map(|hits| hits.timestamp));
@@ -75,6 +78,17 @@ impl Proxy {
             }
         };
         reply(plan, merged, worst, seen)
+    }
+
+    async fn ask_for_hits(
+        &self,
+        deadline: &Deadline,
+        collection: &CollectionDescriptor,
+        plan: &Plan<'_>,
+    ) -> Result<Vec<ShardHits>> {
+        let level = plan.ask.consistency;
+        let ask = |shard| self.shard_reader.search(request(&plan.session, &plan.ask, shard, deadline));
+        self.ask_shards(deadline, VERB, collection, &plan.shards, level, ask).await
     }
 }
 

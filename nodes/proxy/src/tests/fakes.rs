@@ -57,7 +57,7 @@ pub(super) enum Trouble {
 pub(super) struct FakeCluster {
     pub(super) collection: Mutex<CollectionDescriptor>,
     /// What barrier-less look-ups see; `barrier` brings it up to date.
-    known: Mutex<Option<Arc<CollectionDescriptor>>>,
+    pub(super) known: Mutex<Option<Arc<CollectionDescriptor>>>,
     shards: Mutex<BTreeMap<ShardId, Shard>>,
     next_id: Mutex<i64>,
     pub(super) barriers: Mutex<usize>,
@@ -67,6 +67,8 @@ pub(super) struct FakeCluster {
     pub(super) ddl: Mutex<Vec<String>>,
     /// Names of the requests of those that make something.
     pub(super) made_under: Mutex<Vec<RequestId>>,
+    /// Partitions that the shards have dropped.
+    pub(super) gone: Mutex<BTreeSet<PartitionId>>,
     pub(super) asked_shards: Mutex<BTreeSet<ShardId>>,
     /// The level at which each was read last.
     pub(super) levels: Mutex<BTreeMap<ShardId, Consistency>>,
@@ -111,6 +113,7 @@ impl FakeCluster {
             behind_names: Mutex::new(None),
             ddl: Mutex::default(),
             made_under: Mutex::default(),
+            gone: Mutex::default(),
             asked_shards: Mutex::default(),
             levels: Mutex::default(),
             meta_trouble: Mutex::default(),
@@ -240,6 +243,9 @@ impl FakeCluster {
         let shard = &shards[&shard];
         if let Some(error) = &shard.read_trouble {
             return Err(error.clone());
+        }
+        if let Some(gone) = partitions.iter().find(|id| self.gone.lock().contains(id)) {
+            return Err(Error::new(Code::PartitionNotFound, "it was dropped").with("partition", gone));
         }
         let shown = match at {
             None => &shard.rows,

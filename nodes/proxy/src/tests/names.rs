@@ -47,6 +47,49 @@ async fn i19_what_a_read_names_and_this_node_does_not_know_is_looked_up_before_n
 }
 
 #[tokio::test]
+async fn i19_a_partition_that_another_door_made_anew_is_read_by_a_node_that_knows_the_old_one() {
+    let bench = Bench::new(schema(), 2);
+    let level = Consistency::Bounded(5_000, Timestamp(0));
+    let names = || vec!["old".to_owned()];
+    let query = async |level| bench.query(|r| (r.consistency, r.partitions) = (level, names())).await;
+    let search = async |level| bench.search(|r| (r.consistency, r.partitions) = (level, names())).await;
+    let barriers = || *bench.cluster.barriers.lock();
+    let stays_at = |known: &Option<_>| bench.cluster.known.lock().clone_from(known);
+    // The shards have applied it, the catalogue of this node has not.
+    bench.cluster.gone.lock().insert(fakes::OLD);
+    bench.cluster.alter(|docs| {
+        let old = docs.partitions.iter_mut().find(|one| one.name == "old");
+        old.unwrap().id = PartitionId(77);
+    });
+    let mut insert = insert_request(rows([1, 2, 3]));
+    insert.partition = Some("old".to_owned());
+    let known = bench.cluster.known.lock().clone();
+    bench.proxy.insert(Call::default(), insert).await.unwrap();
+    stays_at(&known);
+    let before = barriers();
+    assert_eq!(query(level).await.unwrap().rows.batch.rows, 3);
+    assert_eq!(barriers(), before + 1);
+    // Known now: nobody is asked.
+    assert_eq!(query(level).await.unwrap().rows.batch.rows, 3);
+    assert_eq!(barriers(), before + 1);
+    stays_at(&known);
+    assert_eq!(search(Consistency::Eventually).await.unwrap().counts, [3]);
+    // A page means what its moment shows, not what has the name now.
+    stays_at(&known);
+    let page = |r: &mut QueryRequest| (r.moment, r.partitions) = (Moment::Of(Timestamp(1)), names());
+    assert_eq!(bench.query(page).await.unwrap_err().code, Code::PartitionNotFound);
+    // Gone for good: the shard's words, as ever.
+    bench.cluster.alter(|docs| docs.partitions.retain(|one| one.name != "old"));
+    for is_query in [true, false] {
+        stays_at(&known);
+        let error = if is_query { query(level).await.err() } else { search(level).await.err() };
+        let error = error.unwrap();
+        assert_eq!(error.code, Code::PartitionNotFound, "{error}");
+        assert!(error.detail.contains("it was dropped"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn i19_a_search_that_leaves_the_metric_to_an_index_does_not_guess_it() {
     let bench = Bench::new(schema(), 1);
     bench.insert(rows([1, 2])).await.unwrap();

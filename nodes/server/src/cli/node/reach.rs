@@ -6,6 +6,8 @@ use super::super::patience::patiently;
 use super::stranger;
 use super::table::is_missed;
 use clap::Args;
+use futures::stream::{FuturesOrdered, StreamExt};
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,10 +35,10 @@ const FILE: &str = "cluster.toml";
 /// How the cluster is reached.
 #[derive(Debug, Args)]
 pub struct Reach {
-    /// The client door of any node. Without it the nodes of --config are asked in turn.
+    /// The client door of any node. Without it those of the nodes of --config are tried.
     #[arg(long, value_name = "HOST:PORT", value_parser = client_door, conflicts_with = "config")]
     connect: Option<String>,
-    /// A cluster.toml; the first of its nodes that answers is asked. Unless given: cluster.toml in the current directory, if
+    /// A cluster.toml; the first of its nodes, in its order, that answers is asked. Unless given: cluster.toml in the current directory, if
     /// it is there, else the node at 127.0.0.1:19540.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -89,22 +91,41 @@ impl Reach {
 
 /// A client of the first door behind which a node serves; the others are tried when that one goes away.
 async fn reached(doors: &[Named]) -> Result<Client, Failure> {
-    let mut refusals = Vec::new();
-    for (at, door) in doors.iter().enumerate() {
-        match greet(&door.address).await {
-            Ok(()) => {
-                let client = Client::builder().connect_timeout(GREETING).deadline(DEADLINE);
-                let others = doors.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, door)| door);
-                let client = std::iter::once(door)
-                    .chain(others)
-                    .fold(client, |client, door| client.address(&door.address));
-                return client.connect().await.map_err(|error| nobody_at(&door.address, &error).into());
-            }
-            Err(refusal) if doors.len() == 1 => return Err(refusal),
-            Err(refusal) => refusals.push(format!("  {}: {}", door.name, refusal.words)),
+    let first = match first_good(doors.iter().map(|door| greet(&door.address))).await {
+        Ok(first) => first,
+        Err(refusals) => return Err(nobody_serves(doors, refusals)),
+    };
+    let door = &doors[first];
+    let others = doors.iter().enumerate().filter(|(other, _)| *other != first).map(|(_, door)| door);
+    let client = Client::builder().connect_timeout(GREETING).deadline(DEADLINE);
+    let client =
+        std::iter::once(door).chain(others).fold(client, |client, door| client.address(&door.address));
+    client.connect().await.map_err(|error| nobody_at(&door.address, &error).into())
+}
+
+/// Which is the first that succeeds, in their order, or why none does. All are under way at once: those that stay silent cost the
+/// time of one.
+async fn first_good<F>(greetings: impl Iterator<Item = F>) -> Result<usize, Vec<Failure>>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    let (mut greetings, mut refusals): (FuturesOrdered<F>, _) = (greetings.collect(), Vec::new());
+    while let Some(greeting) = greetings.next().await {
+        match greeting {
+            Ok(()) => return Ok(refusals.len()),
+            Err(refusal) => refusals.push(refusal),
         }
     }
-    Err(Failure::from(format!("no node answers as it should:\n{}", refusals.join("\n"))))
+    Err(refusals)
+}
+
+fn nobody_serves(doors: &[Named], mut refusals: Vec<Failure>) -> Failure {
+    if let [_] = refusals[..] {
+        return refusals.remove(0);
+    }
+    let line = |(door, refusal): (&Named, &Failure)| format!("  {}: {}", door.name, refusal.words);
+    let lines: Vec<String> = doors.iter().zip(&refusals).map(line).collect();
+    Failure::from(format!("no node answers as it should:\n{}", lines.join("\n")))
 }
 
 /// Whether there is a client door that serves.
@@ -209,4 +230,50 @@ pub fn no_metastore(error: &Error) -> String {
          away; if a majority of them is lost for good: vecraft node recover --help",
         error.detail
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::{Barrier, Notify};
+
+    fn refusal(words: &str) -> Failure {
+        Failure::from(words.to_owned())
+    }
+
+    async fn soon<T>(work: impl Future<Output = T>) -> T {
+        tokio::time::timeout(DEADLINE, work).await.expect("they are greeted one after another")
+    }
+
+    #[tokio::test]
+    async fn all_doors_are_greeted_at_once_and_the_first_of_the_file_is_taken() {
+        // Silent until every one of them is asked.
+        let asked = Barrier::new(9);
+        let silent = async |name: String| {
+            asked.wait().await;
+            Err(refusal(&name))
+        };
+        let refusals = soon(first_good((0..9).map(|door| silent(door.to_string())))).await.unwrap_err();
+        let words: Vec<&str> = refusals.iter().map(|refusal| refusal.words.as_str()).collect();
+        assert_eq!(words, ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
+        // The second serves after the third has answered, and comes before it.
+        let answered = Notify::new();
+        let greet = async |door: usize| {
+            match door {
+                0 => return Err(refusal("waits")),
+                1 => answered.notified().await,
+                _ => answered.notify_one(),
+            }
+            Ok(())
+        };
+        assert_eq!(soon(first_good((0..3).map(greet))).await, Ok(1));
+    }
+
+    #[test]
+    fn when_nobody_serves_each_door_is_named_with_its_reason() {
+        let doors = ["a", "b"].map(|name| Named { name: name.to_owned(), address: String::new() });
+        let words = nobody_serves(&doors, vec![refusal("waits"), refusal("silent")]).words;
+        assert!(words.ends_with("\n  a: waits\n  b: silent"), "{words}");
+        assert_eq!(nobody_serves(&doors[..1], vec![refusal("waits")]).words, "waits");
+    }
 }
