@@ -232,7 +232,7 @@ impl Workload {
         }
         if self.rng.chance(5) {
             let any = SegmentId(self.rng.below(9));
-            inputs.extend((!twin.is_growing(any)).then_some(any));
+            inputs.extend((!twin.is_uncounted(any)).then_some(any));
         }
         let highest = twin.floor_max();
         let floor = if self.rng.chance(70) { highest } else { LogPosition(self.rng.below(highest.0 + 1)) };

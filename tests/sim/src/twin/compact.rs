@@ -24,9 +24,9 @@ impl TwinShard {
         self.pins.values().map(|(position, _)| *position).min().map_or(self.at, |oldest| oldest.min(self.at))
     }
 
-    /// Whether a segment takes rows: nobody counts its rows for a compaction.
-    pub fn is_growing(&self, segment: SegmentId) -> bool {
-        self.growing.values().any(|(growing, _)| *growing == segment)
+    /// Whether nobody counts a segment's rows for a compaction: it takes rows, or an entry under way makes it first.
+    pub fn is_uncounted(&self, segment: SegmentId) -> bool {
+        segment > self.last_segment || self.growing.values().any(|(growing, _)| *growing == segment)
     }
 
     /// Rows that a compaction takes along.
