@@ -56,7 +56,7 @@ impl Calibrated {
         let Some(recall) = self.asked(params) else { return Some(*params) };
         // A sample cannot promise everything.
         let effort = self.curve.as_ref().filter(|_| recall < 1.0)?.effort(reach, recall)?;
-        Some(effort.set(self.inner.kind(), *params))
+        Some(effort.set(&*self.inner, *params))
     }
 
     /// What to expect of a search that did not compare every match.

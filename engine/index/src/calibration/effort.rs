@@ -20,7 +20,7 @@ pub(crate) struct Effort {
 
 impl Effort {
     /// As parameters of a search.
-    pub(super) fn set(self, kind: IndexKind, params: SearchParams) -> SearchParams {
+    pub(super) fn set(self, index: &dyn VectorIndex, params: SearchParams) -> SearchParams {
         let breadth = Some(self.breadth);
         let params = SearchParams {
             recall: None,
@@ -29,7 +29,7 @@ impl Effort {
             refine_for: Some(self.refine_for),
             ..params
         };
-        if is_lists(kind) {
+        if lists(index).is_some() {
             SearchParams { nprobe: breadth, ..params }
         } else {
             SearchParams { ef: breadth, ..params }
@@ -72,7 +72,7 @@ impl Effort {
 /// many again covers them). A graph's ways under a filter look at more candidates by themselves.
 pub(super) fn reach(index: &dyn VectorIndex, k: usize, filter: Option<&Bitmap>) -> usize {
     let rows = index.len();
-    match filter.filter(|_| is_lists(index.kind())).map(|filter| matches_within(filter, rows)) {
+    match filter.filter(|_| lists(index).is_some()).map(|filter| matches_within(filter, rows)) {
         Some(matches) if matches > 0 && matches < rows => {
             let farther = k as f64 * rows as f64 / matches as f64 * 1.5;
             (farther.ceil() as usize).min(rows)
@@ -84,14 +84,6 @@ pub(super) fn reach(index: &dyn VectorIndex, k: usize, filter: Option<&Bitmap>) 
 /// True for indexes of codes, whose candidates get their exact distance at the end.
 pub(super) fn is_of_codes(kind: IndexKind) -> bool {
     !matches!(kind, IndexKind::Flat | IndexKind::Hnsw | IndexKind::IvfFlat | IndexKind::Hnswlib)
-}
-
-fn is_lists(kind: IndexKind) -> bool {
-    use IndexKind::{Flat, Hnsw, HnswPq, HnswSq, Hnswlib, IvfFlat, IvfPq, IvfRabitq, IvfSq8, Scann};
-    match kind {
-        IvfFlat | IvfSq8 | IvfPq | IvfRabitq | Scann => true,
-        Flat | Hnsw | HnswSq | HnswPq | Hnswlib => false,
-    }
 }
 
 /// The number of inverted lists, if it has any.

@@ -152,7 +152,7 @@ fn step(
     effort: Effort,
     monitor: &dyn BuildMonitor,
 ) -> Result<Option<Step>> {
-    let params = effort.set(index.kind(), SearchParams::default());
+    let params = effort.set(index, SearchParams::default());
     let one = |query: &Query<'_>| -> Result<(f32, f32, bool)> {
         check(monitor, index.len())?;
         let SearchOutcome { hits, stats } = index.search_overlooking(query.row, &query.values, k, &params)?;

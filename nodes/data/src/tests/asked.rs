@@ -1,5 +1,6 @@
 //! Compactions that somebody asked for: they end, leave nothing that may go, keep what moments show (I18), and survive anything.
 
+use super::dice::Dice;
 use super::rig::{PARTITION, Rig, SHARD};
 use crate::compaction::CompactionPolicy;
 use crate::maintenance::compact_once;
@@ -11,18 +12,6 @@ use vecraft_types::*;
 
 /// Later than any clock of a machine that runs this.
 const LATE: u64 = 1 << 43;
-
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
 
 fn ask(bytes_max: u64) -> ShardCompact {
     ShardCompact { shard: SHARD, bytes_max, deadline_ms: 10_000 }

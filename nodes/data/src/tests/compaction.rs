@@ -1,5 +1,6 @@
 //! I13, I22: segments become one while rows are written, deleted and read, and through crashes.
 
+use super::dice::Dice;
 use super::rig::{PARTITION, Rig, SHARD};
 use crate::compaction::{CompactionPolicy, choose};
 use crate::maintenance::{Sight, Step};
@@ -12,18 +13,6 @@ use vecraft_state::shard::{Refusal, ShardCommand};
 use vecraft_types::*;
 
 const WAIT: Duration = Duration::from_secs(30);
-
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
 
 impl Rig {
     fn view(&self) -> std::sync::Arc<ShardView> {

@@ -7,6 +7,7 @@ mod clean_up;
 mod compaction;
 mod damage;
 mod deletes;
+mod dice;
 mod formats;
 mod indexes;
 mod moments;

@@ -96,15 +96,22 @@ impl Plan<'_> {
     /// Shards' hits with our columns in our order.
     pub(super) fn arranged(&self, answers: Vec<ShardHits>) -> Result<Vec<Hits>> {
         let arrange = |hits: ShardHits| {
+            let recalls = of_each_hit(&hits);
             let rows = self.output.arrange(hits.rows)?;
-            let told = hits.recalls.into_iter().zip(&hits.counts);
-            let recalls: Option<Vec<Vec<f32>>> =
-                told.map(|(recall, count)| Some(vec![recall?; *count])).collect();
-            let recalls = recalls.unwrap_or_default().concat();
             Ok(Hits { counts: hits.counts, scores: hits.scores, recalls, rows })
         };
         answers.into_iter().map(arrange).collect()
     }
+}
+
+/// Of each hit, the recall to expect of its query; none when the shard does not say.
+fn of_each_hit(hits: &ShardHits) -> Vec<f32> {
+    let mut recalls = Vec::with_capacity(hits.scores.len());
+    for (recall, count) in hits.recalls.iter().zip(&hits.counts) {
+        let Some(recall) = *recall else { return Vec::new() };
+        recalls.extend(std::iter::repeat_n(recall, *count));
+    }
+    recalls
 }
 
 /// Of each query, the recall to expect of the shard that expects the least; none when a shard does not say.
