@@ -9,51 +9,17 @@
 //!            k=10,100         numbers of neighbours
 //! ```
 //! The truth is the exact scan. A cell holds when the given recall is at most 0.01 below the asked one.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::panic)]
 
-use std::collections::BTreeMap;
+mod shared;
+
+use shared::{clustered_filter, numbers, pairs, random_filter, read, recall, truth};
 use std::sync::Mutex;
 use std::time::Instant;
-use vecraft_index::{
-    BuildMonitor, Hit, IndexSpec, SearchParams, VectorIndex, VectorRows, build, flat_search,
-};
+use vecraft_index::{BuildMonitor, Hit, IndexSpec, SearchParams, VectorIndex, VectorRows, build};
 use vecraft_types::{Bitmap, Metric};
 
 const ASKED: [f32; 7] = [0.80, 0.85, 0.90, 0.95, 0.97, 0.98, 0.99];
-
-fn read(path: &str, dim: usize) -> VectorRows {
-    let bytes = std::fs::read(path).unwrap();
-    let values = bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
-    VectorRows::from_vec(dim, values).unwrap()
-}
-
-fn numbers<T: std::str::FromStr>(text: &str) -> Vec<T> {
-    text.split(',').filter_map(|part| part.parse().ok()).collect()
-}
-
-/// A seeded filter that about `share` of the rows pass.
-fn random_filter(rows: usize, share: f64) -> Bitmap {
-    let mut state = 0x9E37_79B9u64;
-    (0..rows)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 11) as f64 / (1u64 << 53) as f64 <= share
-        })
-        .collect()
-}
-
-/// The share of the rows that is nearest to one of them: a filter that goes with the vectors.
-fn clustered_filter(rows: &VectorRows, metric: Metric, share: f64) -> Bitmap {
-    let centre = rows.row(rows.len() as u32 / 3).to_vec();
-    let wanted = (rows.len() as f64 * share) as usize;
-    let mut filter = Bitmap::new(rows.len(), false);
-    for hit in flat_search(rows, metric, &centre, wanted, None).unwrap() {
-        filter.set(hit.row as usize, true);
-    }
-    filter
-}
 
 /// When the last row was in the index.
 struct LastRow(Mutex<Instant>);
@@ -76,10 +42,7 @@ fn ask(
     let (mut found, mut told, mut distances) = (0.0, 0.0, 0);
     for (row, truth) in truth.iter().enumerate() {
         let outcome = index.search_explained(queries.row(row as u32), k, params, filter).unwrap();
-        let limit = truth.last().map_or(f32::INFINITY, |hit| hit.distance);
-        let limit = if limit.is_finite() { limit + limit.abs() * 1e-5 } else { limit };
-        let hits = outcome.hits.iter().filter(|hit| hit.distance <= limit).count().min(truth.len());
-        found += hits as f64 / truth.len().max(1) as f64;
+        found += recall(&outcome.hits, truth);
         told += f64::from(outcome.stats.recall.unwrap());
         distances += outcome.stats.distances;
     }
@@ -95,8 +58,7 @@ fn main() {
     };
     let dim: usize = dim.parse().unwrap();
     let metric = Metric::parse(metric).unwrap();
-    let pairs = rest.iter().filter_map(|pair| pair.split_once('='));
-    let mut keys: BTreeMap<String, String> = pairs.map(|(key, value)| (key.into(), value.into())).collect();
+    let mut keys = pairs(rest.iter().map(String::as_str));
     let shares: Vec<f64> = keys.remove("filter").map(|text| numbers(&text)).unwrap_or_default();
     let wanted: Vec<usize> = numbers(&keys.remove("k").unwrap_or_else(|| "10".to_owned()));
     let spec = IndexSpec::parse(index_type, &keys).unwrap();
@@ -116,16 +78,14 @@ fn main() {
     for k in wanted {
         println!("\nk = {k:<12} asked: given (told), distances");
         for (name, filter) in &filters {
-            let truth: Vec<Vec<Hit>> = (0..queries.len() as u32)
-                .map(|row| flat_search(&rows, metric, queries.row(row), k, filter.as_ref()).unwrap())
-                .collect();
+            let truth = truth(&rows, metric, &queries, k, filter.as_ref());
             print!("{name:<16}");
-            for recall in ASKED {
-                let params = SearchParams { recall: Some(recall), ..SearchParams::default() };
+            for asked in ASKED {
+                let params = SearchParams { recall: Some(asked), ..SearchParams::default() };
                 let (given, told, distances) = ask(&*index, &queries, &truth, &params, k, filter.as_ref());
-                let holds = given >= f64::from(recall) - 0.01;
+                let holds = given >= f64::from(asked) - 0.01;
                 let mark = if holds { ' ' } else { '!' };
-                print!("  {recall}: {given:.3}{mark}({told:.3}) {distances:>5}");
+                print!("  {asked}: {given:.3}{mark}({told:.3}) {distances:>5}");
                 (cells, held) = (cells + 1, held + usize::from(holds));
                 worst = worst.max((told - given).abs());
             }
