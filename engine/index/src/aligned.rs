@@ -10,7 +10,7 @@ const WORDS: usize = 16;
 #[repr(C, align(64))]
 struct Line([u32; WORDS]);
 
-/// A fixed-size array of words; the allocation is a whole number of cache lines.
+/// An array of words; the allocation is a whole number of cache lines.
 #[derive(Clone)]
 pub(crate) struct AlignedWords {
     lines: Vec<Line>,
@@ -26,6 +26,16 @@ impl AlignedWords {
         advise_huge_pages(lines.spare_capacity_mut());
         lines.resize(count, Line([value; WORDS]));
         Ok(AlignedWords { lines, len })
+    }
+
+    /// Makes it `len` words long, the new ones of `value`. Reserves twice of what it has when it must move.
+    pub(crate) fn grow(&mut self, len: usize, value: u32) -> Result<()> {
+        let count = len.div_ceil(WORDS);
+        let more = count.saturating_sub(self.lines.len());
+        self.lines.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: count.saturating_mul(64) })?;
+        self.lines.resize(count.max(self.lines.len()), Line([value; WORDS]));
+        self.len = self.len.max(len);
+        Ok(())
     }
 
     #[inline(always)]

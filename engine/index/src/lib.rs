@@ -47,7 +47,7 @@ mod vector_index;
 pub use error::{Error, Result};
 pub use estimate::build_bytes;
 pub use flat::{Flat, flat_search};
-pub use hnsw::Hnsw;
+pub use hnsw::{GrowingHnsw, Hnsw};
 pub use ivf::IvfFlat;
 pub use kind::IndexKind;
 pub use monitor::{BuildMonitor, Unwatched};

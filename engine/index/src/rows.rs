@@ -128,6 +128,43 @@ impl VectorRows {
         Self::make(Some(kind), dim, (width, width), len, 31, vec![bytes])
     }
 
+    /// Rows that lie in runs of any length, in order; each run is a whole number of rows, and they stay where they are while
+    /// other rows are added elsewhere. Costs 8 bytes a row. Bits have no index.
+    pub fn from_runs(packed: Option<Packed>, dim: usize, runs: Vec<Bytes>) -> Result<VectorRows> {
+        let width = match packed {
+            None => dim * size_of::<f32>(),
+            Some(Packed::Bit) => 0,
+            Some(kind) => u32::try_from(dim).map_or(0, |dim| kind.row_bytes(dim)),
+        };
+        if width == 0 || runs.iter().any(|run| !run.len().is_multiple_of(width)) {
+            return Err(Error::Rows(format!("runs are no whole rows of dimension {dim}")));
+        }
+        let rows: usize = runs.iter().map(|run| run.len() / width).sum();
+        let mut inner = Inner {
+            packed,
+            starts: Vec::with_capacity(rows),
+            _chunks: Vec::new(),
+            // A row a chunk: looking up a row is one load more.
+            chunk_log2: 0,
+            len: rows,
+            dim,
+            row_bytes: width,
+            stride_bytes: width,
+        };
+        if rows >= 1 << 31 {
+            return Err(Error::Rows(format!("{rows} rows; the limit is 2^31 - 1")));
+        }
+        for (number, run) in runs.iter().enumerate() {
+            if packed.is_none() {
+                bytemuck::try_cast_slice::<u8, f32>(run)
+                    .map_err(|reason| Error::Rows(format!("run {number}: {reason}")))?;
+            }
+            inner.starts.extend(run.chunks_exact(width).map(<[u8]>::as_ptr));
+        }
+        inner._chunks = runs;
+        Ok(VectorRows { inner: Arc::new(inner) })
+    }
+
     fn make(
         packed: Option<Packed>,
         dim: usize,

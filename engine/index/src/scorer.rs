@@ -26,6 +26,16 @@ impl Scorer {
         Scorer { metric, rows, inverse_norms }
     }
 
+    /// The same rows and some behind them; only those are read.
+    pub(crate) fn grown(&self, rows: VectorRows) -> Scorer {
+        let mut inverse_norms = self.inverse_norms.clone();
+        if self.metric == Metric::Cosine {
+            inverse_norms
+                .extend((self.rows.len() as u32..rows.len() as u32).map(|row| rows.inverse_norm(row)));
+        }
+        Scorer { metric: self.metric, rows, inverse_norms }
+    }
+
     /// Writes the norms, so that opening does not read every row.
     pub(crate) fn write(&self, writer: &mut container::Writer<'_>) -> crate::Result<()> {
         writer.slice(&self.inverse_norms)

@@ -6,6 +6,7 @@
 //! | [`GrowingSegment`] | rows in memory; append and delete while readers read | data (apply) |
 //! | [`SealedSegment`], [`write_segment`], [`restore`] | one checksummed, mapped column file; indexes | data (seal, checkpoint, start) |
 //! | [`Compaction`] | one segment out of several, without rows that are gone | data (apply, checkpoint) |
+//! | [`InterimGraphs`] | graphs that serve until a segment has its index | index (builds), both phases |
 //! | [`Deletes`] | which row was deleted by which entry | both phases |
 //! | [`ShardView`], [`ViewRegistry`] | a shard at one applied position, and whether its files are whole | data publishes, query reads |
 //! | [`exec`] | search, scan, count, keys, fetch over a view | query, data (delete by filter) |
@@ -29,6 +30,7 @@ mod deletes;
 mod error;
 pub mod exec;
 mod growing;
+mod interim;
 mod materialise;
 mod sealed;
 mod segment;
@@ -42,6 +44,7 @@ pub use compaction::{Compaction, Input, Kept, Part};
 pub use deletes::{Deletes, SEGMENT_ROWS_MAX, decode_deletes, encode_deletes};
 pub use error::{Error, Result};
 pub use growing::{GrowingOptions, GrowingSegment};
+pub use interim::{GRAPH_ROWS_MIN, InterimGraphs};
 pub(crate) use materialise::materialise;
 pub use sealed::{
     FileManifest, SEGMENT_FORMAT, SealedSegment, SegmentManifest, match_file, restore, verify_file,

@@ -1,6 +1,6 @@
 //! A segment in either phase of its life, with one face for readers.
 
-use crate::{Block, Deletes, GrowingSegment, SealedSegment};
+use crate::{Block, Deletes, GrowingSegment, InterimGraphs, SealedSegment};
 use std::sync::Arc;
 use vecraft_index::VectorIndex;
 use vecraft_types::{Bitmap, FieldId, LogPosition, PartitionId, SegmentId};
@@ -76,6 +76,14 @@ impl Segment {
         match self {
             Segment::Growing(_) => None,
             Segment::Sealed(segment) => segment.index(field),
+        }
+    }
+
+    /// The graphs that serve meanwhile.
+    pub fn interim(&self) -> &Arc<InterimGraphs> {
+        match self {
+            Segment::Growing(segment) => segment.interim(),
+            Segment::Sealed(segment) => segment.interim(),
         }
     }
 

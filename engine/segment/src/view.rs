@@ -124,6 +124,12 @@ impl ShardView {
         Ok(earlier)
     }
 
+    /// Whether a search of a growing segment compared many rows for want of an interim graph, and nobody has looked since.
+    pub fn misses_graph(&self) -> bool {
+        let is_growing = |view: &&SegmentView| !view.segment.is_sealed();
+        self.segments.iter().filter(is_growing).any(|view| view.segment.interim().is_missed())
+    }
+
     /// Bytes of memory its segments use.
     pub fn bytes(&self) -> u64 {
         let coming = self.coming.iter().map(|segment| segment.bytes());

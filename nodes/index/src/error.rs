@@ -53,6 +53,9 @@ pub enum Error {
     /// A thread pool gave no answer.
     #[error("index thread: {0}")]
     Pool(#[from] vecraft_runtime::pools::Cancelled),
+    /// Memory has no room for it now (I21).
+    #[error("no room: {0}")]
+    Room(vecraft_types::Error),
     /// Nobody wants the index any more, or the node stops.
     #[error("the build was cancelled")]
     Cancelled,

@@ -36,6 +36,8 @@
 //!
 //! An index for which memory has no room waits, and searches scan (I21, [`room`]).
 //!
+//! Beside it a second loop keeps graphs for rows that have no index yet ([`interim`]).
+//!
 //! What it does *not* do: it does not decide which index (the catalogue does) nor which build (the log does), seals
 //! nothing (a flush does), searches nothing, and moves no rows.
 
@@ -46,6 +48,7 @@ mod copies;
 mod drops;
 mod error;
 mod files;
+mod interim;
 mod messages;
 mod node;
 mod plan;

@@ -38,6 +38,8 @@ pub struct IndexReport {
     pub file_bytes: u64,
     /// Indexes that memory has no room for now; searches scan meanwhile.
     pub waiting: usize,
+    /// Graphs that serve rows without an index.
+    pub graphs: usize,
     /// What is being built or opened now.
     pub working_on: Option<IndexTarget>,
 }

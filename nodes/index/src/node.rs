@@ -1,5 +1,6 @@
 //! The role: one loop that looks what is missing and does it, one index at a time.
 
+use crate::interim::GraphRoom;
 use crate::messages::IndexReport;
 use crate::plan::{Here, IndexTarget, Job, JobKind, to_build};
 use crate::store::IndexStore;
@@ -52,6 +53,8 @@ pub struct IndexParts {
     pub views: Arc<ViewRegistry>,
     /// Told when segments of a shard came or went, or other builds count; one permit stands for any number of changes.
     pub changed: Arc<Notify>,
+    /// Told when a search compared many rows for want of an interim graph.
+    pub graphs_missed: Arc<Notify>,
     /// Whether memory has room for an index.
     pub memory: Arc<dyn MemoryGovernor>,
     /// Index files.
@@ -75,6 +78,7 @@ pub struct IndexNode {
     pub(crate) peers: Arc<dyn IndexPeers>,
     pub(crate) views: Arc<ViewRegistry>,
     changed: Arc<Notify>,
+    pub(crate) graphs_missed: Arc<Notify>,
     pub(crate) memory: Arc<dyn MemoryGovernor>,
     pub(crate) store: IndexStore,
     pub(crate) pool: CpuPool,
@@ -104,6 +108,8 @@ pub(crate) struct State {
     pub waiting: BTreeSet<IndexTarget>,
     /// Indexes that another node is to build.
     pub awaited: BTreeSet<IndexTarget>,
+    /// What interim graphs take of the memory.
+    pub graph_rooms: Vec<GraphRoom>,
     pub report: IndexReport,
 }
 
@@ -166,6 +172,7 @@ impl IndexNode {
             peers,
             views,
             changed,
+            graphs_missed,
             memory,
             disk,
             pool,
@@ -180,6 +187,7 @@ impl IndexNode {
             peers,
             views,
             changed,
+            graphs_missed,
             memory,
             store: IndexStore::new(disk),
             pool,
@@ -200,8 +208,8 @@ impl IndexNode {
         let state = self.state.lock();
         let attached = state.in_use.keys().filter(|target| state.is_in_use(target)).count();
         let file_bytes = state.in_use.values().map(|used| used.build.file_bytes).sum();
-        let (awaited, waiting) = (state.awaited.len(), state.waiting.len());
-        IndexReport { attached, awaited, waiting, file_bytes, ..state.report.clone() }
+        let (awaited, waiting, graphs) = (state.awaited.len(), state.waiting.len(), state.graph_rooms.len());
+        IndexReport { attached, awaited, waiting, graphs, file_bytes, ..state.report.clone() }
     }
 
     /// Something changed: look again. Never blocks, and many calls make one look.
@@ -226,9 +234,15 @@ impl IndexNode {
         }
     }
 
-    /// Looks, works, waits; until asked to stop.
+    /// Both loops, until asked to stop.
     pub(crate) async fn run(&self, stop: &Shutdown) {
         self.is_running.send_replace(true);
+        tokio::join!(self.keep_indexes(stop), self.keep_graphs(stop));
+        self.is_running.send_replace(false);
+    }
+
+    /// Looks, works, waits.
+    async fn keep_indexes(&self, stop: &Shutdown) {
         while !stop.is_triggered() {
             let survey = self.look();
             self.let_go(&survey).await;
@@ -239,7 +253,6 @@ impl IndexNode {
                 }
             }
         }
-        self.is_running.send_replace(false);
     }
 
     /// A survey, after something changed.

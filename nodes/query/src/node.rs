@@ -8,6 +8,7 @@ use crate::wanted::{Wanted, Watch};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use vecraft_rpc::services::{ReadBarrier, ShardHits, ShardQuery, ShardReader, ShardRows, ShardSearch};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::{Cancelled, CpuPool};
@@ -54,6 +55,8 @@ pub struct QueryParts {
     pub barrier: Arc<dyn ReadBarrier>,
     /// Where exec runs.
     pub pool: CpuPool,
+    /// Told when a search compared many rows for want of an interim graph.
+    pub graphs_missed: Arc<Notify>,
     /// For deadlines.
     pub clock: Arc<dyn Clock>,
     /// Options.
@@ -75,6 +78,7 @@ pub struct QueryNode {
     views: Arc<ViewRegistry>,
     barrier: Arc<dyn ReadBarrier>,
     pool: CpuPool,
+    graphs_missed: Arc<Notify>,
     clock: Arc<dyn Clock>,
     config: QueryConfig,
     gate: Gate,
@@ -84,11 +88,11 @@ pub struct QueryNode {
 impl QueryNode {
     /// A role over these parts, open for reads.
     pub fn new(parts: QueryParts) -> QueryNode {
-        let QueryParts { views, barrier, pool, clock, config } = parts;
+        let QueryParts { views, barrier, pool, graphs_missed, clock, config } = parts;
         let gate = Gate::new(config.reads_max, config.retry_after);
         let retry_ms = u64::try_from(config.retry_after.as_millis()).unwrap_or(u64::MAX);
         let answers = AnswerMemory::new(config.answer_bytes_max, config.reply_bytes_max, retry_ms);
-        QueryNode { views, barrier, pool, clock, config, gate, answers: Arc::new(answers) }
+        QueryNode { views, barrier, pool, graphs_missed, clock, config, gate, answers: Arc::new(answers) }
     }
 
     /// How the role is, for health and metrics.
@@ -190,8 +194,13 @@ impl ShardReader for QueryNode {
             at: asked.at,
             deadline_ms: asked.deadline_ms,
         };
+        let missed = self.graphs_missed.clone();
         let work = move |view: &ShardView, watch: &Watch, room: &mut AnswerRoom| {
-            search::run(view, &asked, hits_max, watch, room)
+            let answer = search::run(view, &asked, hits_max, watch, room);
+            if view.misses_graph() {
+                missed.notify_one();
+            }
+            answer
         };
         self.read(wish, work).await.map_err(|error| error.with("shard", shard))
     }

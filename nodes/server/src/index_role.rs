@@ -23,6 +23,7 @@ pub struct Shards {
     pub peers: Arc<dyn IndexPeers>,
     pub views: Arc<ViewRegistry>,
     pub changed: Arc<Notify>,
+    pub graphs_missed: Arc<Notify>,
 }
 
 /// The index role. Its threads are the configured ones, or half of the cores.
@@ -47,6 +48,7 @@ pub fn index_node(
         peers: shards.peers,
         views: shards.views,
         changed: shards.changed,
+        graphs_missed: shards.graphs_missed,
         memory: shards.data,
         disk: directory.disk.clone(),
         pool,

@@ -3,6 +3,7 @@
 use crate::ground::Ground;
 use crate::{Error, limits};
 use std::sync::Arc;
+use tokio::sync::Notify;
 use vecraft_config::Config;
 use vecraft_query::{QueryConfig, QueryNode, QueryParts};
 use vecraft_rpc::services::ReadBarrier;
@@ -18,6 +19,7 @@ pub fn query_node(
     ground: &Ground,
     views: Arc<ViewRegistry>,
     barrier: Arc<dyn ReadBarrier>,
+    graphs_missed: Arc<Notify>,
 ) -> Result<Arc<QueryNode>, Error> {
     let pool = CpuPool::new("search", config.query.search_threads as usize)
         .map_err(Error::other("start search threads"))?;
@@ -28,5 +30,5 @@ pub fn query_node(
     let reads_max = config.query.searches_waiting_max as usize;
     let config = QueryConfig { reads_max, answer_bytes_max, ..QueryConfig::default() };
     let clock = ground.clock.clone();
-    Ok(Arc::new(QueryNode::new(QueryParts { views, barrier, pool, clock, config })))
+    Ok(Arc::new(QueryNode::new(QueryParts { views, barrier, pool, graphs_missed, clock, config })))
 }

@@ -111,7 +111,7 @@ impl Roles {
         }
         ground.standing.waits("this node's replicas are starting");
         let views = Arc::new(ViewRegistry::new());
-        let segments_changed = Arc::new(Notify::new());
+        let (segments_changed, graphs_missed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let seams = Seams {
             views: views.clone(),
             segments_changed: segments_changed.clone(),
@@ -172,9 +172,10 @@ impl Roles {
                 peers: Arc::new(NodePeers { own: node, data: shards.clone(), ways: ways.clone() }),
                 views: views.clone(),
                 changed: segments_changed,
+                graphs_missed: graphs_missed.clone(),
             },
         )?;
-        let query = query_node(config, ground, views, shards.clone())?;
+        let query = query_node(config, ground, views, shards.clone(), graphs_missed)?;
         let query_role = actors
             .start("query", RolePolicy::default(), {
                 let (query, runtime) = (query.clone(), Handle::current());

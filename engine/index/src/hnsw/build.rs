@@ -4,11 +4,11 @@
 //! matter. A batch (at most 1/64 of what is in) sees only the graph before it:
 //! ```text
 //! 1 parallel   each new node walks the frozen graph and chooses its links
-//! 2 serial     the lists are written; reverse links are sorted by target
+//! 2 serial     reverse links are sorted by target
 //! 3 parallel   each target computes its new list: appended, or chosen again when full
-//! 4 serial     the lists are written
+//! 4 serial     all lists are written
 //! ```
-//! Steps 1 and 3 only read, so threads cannot change the outcome. Members of one batch do not see each other;
+//! Steps 1 to 3 only read, so threads cannot change the outcome. Members of one batch do not see each other;
 //! with 1/64 that costs no measurable recall.
 
 use super::graph::{Graph, LEVEL_MAX};
@@ -22,7 +22,7 @@ use crate::{BuildMonitor, Error, Result};
 use rayon::prelude::*;
 
 /// A batch is at most this share of the nodes already in.
-const BATCH_SHARE: usize = 64;
+pub(super) const BATCH_SHARE: usize = 64;
 /// And at most this many, so that cancelling is quick.
 const BATCH_MAX: usize = 1_024;
 
@@ -85,7 +85,7 @@ pub(crate) fn build<D: RowDistances>(
 }
 
 /// Levels fall off as in HNSW: each is 1/M of the one below.
-fn level_of(params: BuildParams, row: u64) -> u8 {
+pub(super) fn level_of(params: BuildParams, row: u64) -> u8 {
     let scale = 1.0 / (params.m as f64).ln();
     (-unit(params.seed, row).ln() * scale).min(LEVEL_MAX as f64) as u8
 }
@@ -97,23 +97,48 @@ fn insert<D: RowDistances>(
     scratches: &ScratchPool,
     batch: &[u32],
 ) {
-    let frozen = &*graph;
+    let levels: Vec<u8> = batch.iter().map(|&row| graph.levels[row as usize]).collect();
+    let nodes: Vec<(u32, u8)> = batch.iter().copied().zip(levels).collect();
+    choose(graph, scorer, params, scratches, &nodes).write(graph);
+}
+
+/// What a batch changes in the graph that it was chosen for.
+pub(super) struct Changes {
+    /// Node, level, its links.
+    lists: Vec<(u32, usize, Vec<u32>)>,
+}
+
+impl Changes {
+    /// Puts the lists in their places; few and short writes, so that whoever waits meanwhile waits briefly.
+    pub(super) fn write(self, graph: &mut Graph) {
+        for (node, level, links) in &self.lists {
+            graph.set_links(*node, *level, links);
+        }
+    }
+}
+
+/// Chooses the links of new nodes (row and level each), and those of the nodes that they link to. Reads only: the graph is the
+/// one before the batch, and need not have room for the new nodes yet.
+pub(super) fn choose<D: RowDistances>(
+    frozen: &Graph,
+    scorer: &D,
+    params: BuildParams,
+    scratches: &ScratchPool,
+    batch: &[(u32, u8)],
+) -> Changes {
     // Neighbours in space are walked one after the other, so that they find each other's rows in the cache: a
     // tenth to a fifth of the build's CPU time (measured). The order within a batch does not change the outcome.
     let mut batch = batch.to_vec();
-    batch.par_sort_by_cached_key(|&row| place(frozen, scorer, row, &mut scratches.take()));
+    batch.par_sort_by_cached_key(|&(row, _)| place(frozen, scorer, row, &mut scratches.take()));
     let chosen: Vec<Chosen> = batch
         .par_iter()
-        .map_init(|| scratches.take(), |scratch, &row| choose_links(frozen, scorer, params, row, scratch))
+        .map_init(|| scratches.take(), |scratch, &node| choose_links(frozen, scorer, params, node, scratch))
         .collect();
 
-    let mut reverse = Vec::new();
-    let mut ids = Vec::new();
-    for (&node, lists) in batch.iter().zip(&chosen) {
+    let (mut changed, mut reverse) = (Vec::new(), Vec::new());
+    for (&(node, _), lists) in batch.iter().zip(&chosen) {
         for (level, list) in lists.iter().enumerate() {
-            ids.clear();
-            ids.extend(list.iter().map(|(_, id)| *id));
-            graph.set_links(node, level, &ids);
+            changed.push((node, level, list.iter().map(|(_, id)| *id).collect()));
             reverse.extend(list.iter().map(|&(distance, target)| Reverse {
                 target,
                 level: level as u8,
@@ -131,14 +156,13 @@ fn insert<D: RowDistances>(
 
     let groups: Vec<&[Reverse]> =
         reverse.chunk_by(|a, b| (a.level, a.target) == (b.level, b.target)).collect();
-    let frozen = &*graph;
     let lists: Vec<Vec<u32>> = groups
         .par_iter()
         .map_init(|| scratches.take(), |scratch, group| merged_list(frozen, scorer, group, scratch))
         .collect();
-    for (group, list) in groups.iter().zip(&lists) {
-        graph.set_links(group[0].target, group[0].level as usize, list);
-    }
+    let merged = groups.iter().zip(lists);
+    changed.extend(merged.map(|(group, list)| (group[0].target, group[0].level as usize, list)));
+    Changes { lists: changed }
 }
 
 /// Walks the frozen graph for a new node and chooses its links on each of its levels.
@@ -146,11 +170,11 @@ fn choose_links<D: RowDistances>(
     graph: &Graph,
     scorer: &D,
     params: BuildParams,
-    row: u32,
+    (row, level): (u32, u8),
     scratch: &mut Scratch,
 ) -> Chosen {
     let query = scorer.row_query(row);
-    let level = (graph.levels[row as usize] as usize).min(graph.top());
+    let level = (level as usize).min(graph.top());
     let (nearest, distance, _) = descend(graph, scorer, &query, level, scratch);
     let mut entries = vec![(distance, nearest)];
     let mut kept = Vec::new();

@@ -44,6 +44,17 @@ impl Graph {
         Ok(Graph { m, stride0, links0, levels, upper_start, upper: vec![NONE; next], entry })
     }
 
+    /// Adds nodes without links behind the last; they cannot be reached until somebody links to them.
+    pub(crate) fn grow(&mut self, levels: &[u8]) -> Result<()> {
+        self.links0.grow((self.len() + levels.len()) * self.stride0, NONE)?;
+        for &level in levels {
+            self.upper_start.push(self.upper.len() as u32);
+            self.upper.resize(self.upper.len() + level as usize * self.m, NONE);
+        }
+        self.levels.extend_from_slice(levels);
+        Ok(())
+    }
+
     /// Number of nodes.
     pub(crate) fn len(&self) -> usize {
         self.levels.len()

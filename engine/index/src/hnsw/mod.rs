@@ -14,6 +14,7 @@ mod codec;
 mod coded;
 mod filtered;
 mod graph;
+mod growing;
 mod kinds;
 mod plan;
 mod pool;
@@ -24,10 +25,13 @@ mod select;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_growing;
+#[cfg(test)]
 mod tests_sq;
 mod visited;
 mod walk;
 
+pub use growing::GrowingHnsw;
 pub(crate) use kinds::{Wanted, open};
 
 use crate::scorer::Scorer;

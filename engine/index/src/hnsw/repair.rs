@@ -44,7 +44,6 @@ pub(crate) fn connect_unreachable<D: RowDistances>(
 }
 
 /// How many nodes a walk on level 0 can reach from the entry.
-#[cfg(test)]
 pub(crate) fn reachable(graph: &Graph) -> usize {
     let mut reached = vec![false; graph.len()];
     if graph.entry != NONE {

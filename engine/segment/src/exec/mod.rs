@@ -10,6 +10,7 @@ mod exact;
 mod fetch;
 mod filter;
 mod groups;
+mod interim;
 mod matches;
 mod pages;
 mod queries;

@@ -2,7 +2,7 @@
 
 use super::matches::{Matches, matches, segments};
 use super::queries::Queries;
-use super::{Cancel, RowAddress, exact};
+use super::{Cancel, RowAddress, exact, interim};
 use crate::{Result, SegmentView, ShardView};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -178,6 +178,9 @@ pub(super) fn nearest(
     {
         let found = |answer: Answer| Found { hits: to_hits(answer.hits), recall: answer.recall };
         return Ok(answers.into_iter().map(found).collect());
+    }
+    if let Some(tops) = interim::nearest(shown, found, matching, plan, queries, cancel)? {
+        return Ok(tops.into_iter().map(|top| Found { hits: to_hits(top), recall: None }).collect());
     }
     let k = plan.k.min(matching);
     let mut answers = Vec::with_capacity(queries.len());

@@ -13,7 +13,7 @@ mod tests;
 
 pub(crate) use chunk::Chunk;
 
-use crate::{Block, Deletes, Error, Result, SEGMENT_ROWS_MAX};
+use crate::{Block, Deletes, Error, InterimGraphs, Result, SEGMENT_ROWS_MAX};
 use arc_swap::ArcSwap;
 use chunk::{Stamps, text_len};
 use parking_lot::Mutex;
@@ -56,6 +56,7 @@ pub struct GrowingSegment {
     rows: AtomicU32,
     data_bytes: AtomicU64,
     deletes: Arc<Deletes>,
+    interim: Arc<InterimGraphs>,
     /// Held by the one appender; readers never take it.
     writer: Mutex<()>,
 }
@@ -82,6 +83,7 @@ impl GrowingSegment {
             rows: AtomicU32::new(0),
             data_bytes: AtomicU64::new(0),
             deletes: Arc::new(Deletes::new()),
+            interim: Arc::default(),
             writer: Mutex::new(()),
         }
     }
@@ -115,6 +117,11 @@ impl GrowingSegment {
     /// Which rows are deleted since when.
     pub fn deletes(&self) -> &Arc<Deletes> {
         &self.deletes
+    }
+
+    /// The graphs that serve before it is sealed, and until it has its index.
+    pub fn interim(&self) -> &Arc<InterimGraphs> {
+        &self.interim
     }
 
     /// Appends the rows of the entry at `position`, applied with `timestamp`, and returns the first one's number.

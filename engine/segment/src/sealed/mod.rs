@@ -26,7 +26,7 @@ pub use layout::{FileManifest, SEGMENT_FORMAT, SegmentManifest};
 pub use write::write_segment;
 pub(crate) use write::{Heading, Rows, write_rows};
 
-use crate::{Block, Deletes, Error, GrowingOptions, GrowingSegment, Result, materialise};
+use crate::{Block, Deletes, Error, GrowingOptions, GrowingSegment, InterimGraphs, Result, materialise};
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 use vecraft_index::{VectorIndex, VectorRows};
@@ -40,6 +40,7 @@ pub struct SealedSegment {
     file: Arc<ColumnFile>,
     deletes: Arc<Deletes>,
     indexes: Vec<(FieldId, ArcSwapOption<Attached>)>,
+    interim: Arc<InterimGraphs>,
 }
 
 /// An index behind a pointer that arc-swap can swap.
@@ -57,7 +58,24 @@ impl SealedSegment {
     ) -> Result<SealedSegment> {
         let file = Arc::new(ColumnFile::open(disk, manifest, &schema)?);
         let indexes = schema.vector_fields().map(|field| (field.id, ArcSwapOption::empty())).collect();
-        Ok(SealedSegment { manifest: manifest.clone(), schema, file, deletes, indexes })
+        let interim = Arc::default();
+        Ok(SealedSegment { manifest: manifest.clone(), schema, file, deletes, indexes, interim })
+    }
+
+    /// Opens the file that was written of a growing segment, to take its place: with its deletes and interim graphs.
+    pub fn replacing(
+        disk: &dyn Disk,
+        manifest: &SegmentManifest,
+        schema: Arc<CollectionSchema>,
+        growing: &GrowingSegment,
+    ) -> Result<SealedSegment> {
+        let sealed = SealedSegment::open(disk, manifest, schema, growing.deletes().clone())?;
+        Ok(SealedSegment { interim: growing.interim().clone(), ..sealed })
+    }
+
+    /// The graphs that serve while it has no index.
+    pub fn interim(&self) -> &Arc<InterimGraphs> {
+        &self.interim
     }
 
     /// The segment's id.
@@ -117,6 +135,7 @@ impl SealedSegment {
             return Err(vecraft_index::Error::OtherRows(text).into());
         }
         slot.store(Some(Arc::new(Attached(index))));
+        self.interim.set(field, None);
         Ok(())
     }
 

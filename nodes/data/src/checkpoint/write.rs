@@ -274,7 +274,7 @@ fn write_one(
         return Ok(WrittenSegment { file: Some(file), sealed: None });
     }
     let file = write_segment(disk, &format!("{dir}/{}.seg", capture.id), growing, capture.rows)?;
-    let sealed = SealedSegment::open(disk.as_ref(), &file, schema.clone(), growing.deletes().clone())?;
+    let sealed = SealedSegment::replacing(disk.as_ref(), &file, schema.clone(), growing)?;
     Ok(WrittenSegment { file: Some(file), sealed: Some(Arc::new(sealed)) })
 }
 

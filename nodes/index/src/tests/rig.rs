@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use vecraft_index::SearchParams;
+use vecraft_index::{GrowingHnsw, SearchParams};
 use vecraft_rpc::memory::{MemoryGovernor, Room};
 use vecraft_rpc::services::Catalogue;
 use vecraft_runtime::actors::{ActorHost, RoleAddr, RolePolicy};
@@ -134,7 +134,7 @@ impl Catalogue for Wishes {
     }
 }
 
-fn schema() -> Arc<CollectionSchema> {
+pub fn schema() -> Arc<CollectionSchema> {
     Arc::new(CollectionSchema::new(vec![
         FieldSchema::new("id", DataType::Int64).primary(false),
         FieldSchema::new("v", DataType::FloatVector { dim: DIM as u32 }),
@@ -145,6 +145,17 @@ fn schema() -> Arc<CollectionSchema> {
 pub fn vector(row: usize) -> [f32; DIM] {
     let at = row as f32 * 0.01;
     [at.sin() * 10.0, at.cos() * 10.0, at, (row % 7) as f32 * 0.001]
+}
+
+/// Appends so many rows.
+pub fn append(growing: &GrowingSegment, rows: usize) {
+    let first = growing.rows() as usize;
+    let values = (first..first + rows).flat_map(vector).collect();
+    let batch = RowBatch::new(vec![
+        Column::new(FieldId(100), ColumnData::Int64((first as i64..(first + rows) as i64).collect())),
+        Column::new(VECTOR, ColumnData::FloatVector { dim: DIM as u32, values }),
+    ]);
+    growing.append(&batch.unwrap(), LogPosition(1), Timestamp(1)).unwrap();
 }
 
 impl Rig {
@@ -164,18 +175,18 @@ impl Rig {
     /// Writes the column file of a new sealed segment.
     pub fn seal(&mut self, segment: u64, rows: usize) {
         let growing = GrowingSegment::new(SegmentId(segment), PartitionId(1), schema());
-        let batch = RowBatch::new(vec![
-            Column::new(FieldId(100), ColumnData::Int64((0..rows as i64).collect())),
-            Column::new(
-                VECTOR,
-                ColumnData::FloatVector { dim: DIM as u32, values: (0..rows).flat_map(vector).collect() },
-            ),
-        ]);
-        growing.append(&batch.unwrap(), LogPosition(1), Timestamp(1)).unwrap();
+        append(&growing, rows);
+        self.write(&growing);
+    }
+
+    /// Writes the column file of a segment, which is sealed from now on.
+    pub fn write(&mut self, growing: &GrowingSegment) -> SegmentManifest {
         self.files().create_dir_all("groups").unwrap();
-        let path = format!("groups/{segment}.seg");
-        self.manifests.push(write_segment(&self.files(), &path, &growing, rows as u32).unwrap());
-        self.ledger.seal(segment, rows);
+        let path = format!("groups/{}.seg", growing.id());
+        let manifest = write_segment(&self.files(), &path, growing, growing.rows()).unwrap();
+        self.manifests.push(manifest.clone());
+        self.ledger.seal(growing.id().0, growing.rows() as usize);
+        manifest
     }
 
     pub fn crash(&self) {
@@ -213,6 +224,7 @@ impl Rig {
             peers: self.peers.clone(),
             views: views.clone(),
             changed,
+            graphs_missed: Arc::default(),
             memory: self.memory.clone(),
             disk: self.files(),
             pool: CpuPool::new("test-index", 1).unwrap(),
@@ -276,6 +288,29 @@ impl Life {
         };
         let waited = tokio::time::timeout(PATIENCE, reached).await;
         waited.unwrap_or_else(|_| panic!("stuck at {:?}", self.node.report()))
+    }
+
+    /// Waits until the first segment's interim graph covers so many rows.
+    pub async fn until_graph(&self, rows: usize) -> Arc<GrowingHnsw> {
+        let reached = async {
+            loop {
+                match self.segment(1).interim().get(VECTOR) {
+                    Some(graph) if graph.covered() == rows => return graph,
+                    _ => tokio::time::sleep(Duration::from_millis(2)).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("a graph over all rows")
+    }
+
+    /// Waits until the role has looked whether a segment needs a graph.
+    pub async fn until_nobody_misses(&self, growing: &GrowingSegment) {
+        let looked = async {
+            while growing.interim().is_missed() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looked).await.expect("a look");
     }
 
     pub fn segment(&self, id: u64) -> Segment {

@@ -107,6 +107,7 @@ fn bench(passes: usize, config: QueryConfig) -> Bench {
         views: views.clone(),
         barrier: barrier.clone(),
         pool: CpuPool::new("test", 1).unwrap(),
+        graphs_missed: Arc::default(),
         clock: SystemClock::shared(),
         config,
     });

@@ -48,6 +48,8 @@ pub fn index(figures: &mut Figures, index: &IndexReport) {
     figures.gauge("vecraft_index_waiting", help, &[], index.waiting);
     let help = "indexes that the node of the group's leader is to build; searches scan";
     figures.gauge("vecraft_index_awaited", help, &[], index.awaited);
+    let help = "graphs over rows that have no index yet";
+    figures.gauge("vecraft_index_interim_graphs", help, &[], index.graphs);
     let help = "1 while an index is opened or built";
     figures.gauge("vecraft_index_working", help, &[], index.working_on.is_some());
 }

@@ -1,0 +1,102 @@
+//! Nearest rows of a segment without an index: by its interim graph as far as that reaches, the rest by comparing.
+
+use super::matches::Matches;
+use super::queries::Queries;
+use super::search::SearchPlan;
+use super::{Cancel, exact};
+use crate::interim::GRAPH_ROWS_MIN;
+use crate::{Result, SegmentView};
+use vecraft_index::{Hit, TopK};
+use vecraft_types::Bitmap;
+
+/// The nearest of each query; `None` when comparing all matches is better, or wanted: nobody measured a graph that changes, so
+/// one that was asked for a recall is not used.
+pub(super) fn nearest(
+    shown: &SegmentView,
+    found: &[Matches],
+    matching: usize,
+    plan: &SearchPlan<'_>,
+    queries: &Queries<'_>,
+    cancel: Cancel<'_>,
+) -> Result<Option<Vec<Vec<Hit>>>> {
+    let params = &plan.params;
+    if matching < GRAPH_ROWS_MIN as usize
+        || plan.range.is_some()
+        || params.recall.is_some()
+        || params.level.is_some()
+    {
+        return Ok(None);
+    }
+    let Some(numbers) = queries.numbers() else { return Ok(None) };
+    let interim = shown.segment.interim();
+    let Some(graph) = interim.usable(plan.field, plan.metric) else {
+        interim.note_missed();
+        return Ok(None);
+    };
+    let covered = graph.covered().min(shown.rows as usize) as u32;
+    let (filter, rest) = split(found, covered);
+    let left: usize = rest.iter().map(Matches::count).sum();
+    if left >= GRAPH_ROWS_MIN as usize {
+        interim.note_missed();
+    }
+    let mut answers = Vec::with_capacity(numbers.len());
+    for (number, query) in numbers.iter().enumerate() {
+        cancel.check()?;
+        let walked = graph.search(query, plan.k, params, covered as usize, filter.as_ref())?;
+        let mut tops = [TopK::new(plan.k.min(matching))];
+        walked.hits.iter().for_each(|hit| tops[0].push(hit.distance, hit.row));
+        if left > 0 {
+            exact::offer(&rest, plan.field, &queries.ready(number..number + 1)?, None, &mut tops, cancel)?;
+        }
+        let [top] = tops;
+        answers.push(top.into_hits());
+    }
+    Ok(Some(answers))
+}
+
+/// The matches among the first `covered` rows as one bitmap (`None`: all of them), and the blocks of the others.
+fn split(found: &[Matches], covered: u32) -> (Option<Bitmap>, Vec<Matches>) {
+    let covered = covered as usize;
+    let mut within = vec![0u64; covered.div_ceil(64)];
+    let mut rest = Vec::new();
+    for matches in found {
+        let (first, rows) = (matches.block.first_row() as usize, matches.block.rows());
+        if first < covered {
+            put(&mut within, first, rows, matches.bits.as_ref());
+        }
+        if first + rows > covered {
+            let bits = match covered.saturating_sub(first) {
+                0 => matches.bits.clone(),
+                before => {
+                    let mut late = matches.bits.clone().unwrap_or_else(|| Bitmap::new(rows, true));
+                    late.and_not(&Bitmap::new(before, true));
+                    Some(late)
+                }
+            };
+            rest.push(Matches { block: matches.block.clone(), bits });
+        }
+    }
+    let within = Bitmap::from_words(covered, within);
+    ((!within.all()).then_some(within), rest)
+}
+
+/// Sets the bits of a block whose rows begin at `first`; `None`: all of them. What lies behind the last word is left out.
+fn put(words: &mut [u64], first: usize, rows: usize, bits: Option<&Bitmap>) {
+    let shift = first % 64;
+    for number in 0..rows.div_ceil(64) {
+        let used = (rows - number * 64).min(64);
+        let word = match bits {
+            Some(bits) => bits.words()[number],
+            None => u64::MAX >> (64 - used),
+        };
+        let at = first / 64 + number;
+        if let Some(low) = words.get_mut(at) {
+            *low |= word << shift;
+        }
+        if shift > 0
+            && let Some(high) = words.get_mut(at + 1)
+        {
+            *high |= word >> (64 - shift);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Graphs for rows that have no index yet: over growing segments that are searched, and over sealed ones until their index comes.
+//!
+//! A second loop beside the role's, because a build may take minutes and rows keep coming. It sleeps until a search has
+//! compared many rows ([`vecraft_segment::GRAPH_ROWS_MIN`]) for want of a graph, or the role has looked at what changed; a bulk load
+//! that nobody searches costs nothing. What it makes is of this node alone: no file, no entry in a log, gone with the process.
+
+use crate::node::IndexNode;
+use crate::plan::{WantedIndex, to_build};
+use crate::survey::wanted_of;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use vecraft_index::{BuildMonitor, GrowingHnsw, IndexSpec, VectorRows};
+use vecraft_rpc::memory::Room;
+use vecraft_runtime::shutdown::Shutdown;
+use vecraft_segment::{GRAPH_ROWS_MIN, GrowingSegment, InterimGraphs, SealedSegment, Segment};
+use vecraft_types::{CollectionId, FieldId, Metric};
+
+/// Between two looks, so that searches that come by the thousand do not make as many.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Links a node and breadth of the search for them, for indexes that say nothing of the kind or want more: a graph that lives for
+/// minutes must be cheap.
+const M: usize = 16;
+const EF_CONSTRUCTION_MAX: usize = 100;
+/// What a row costs beside its `8 * M` bytes of links: where it is, its norm, its level, its part of the upper levels.
+const ROW_BYTES: u64 = 24;
+
+/// One graph to begin or to extend.
+struct GraphJob {
+    interim: Arc<InterimGraphs>,
+    field: FieldId,
+    metric: Metric,
+    m: usize,
+    ef_construction: usize,
+    over: Over,
+}
+
+/// The rows of a graph.
+#[derive(Clone)]
+enum Over {
+    Growing(Arc<GrowingSegment>, u32),
+    /// The mapped file in place of the memory that the growing segment had.
+    Sealed(Arc<SealedSegment>),
+}
+
+impl Over {
+    fn rows(&self) -> u32 {
+        match self {
+            Over::Growing(_, rows) => *rows,
+            Over::Sealed(segment) => segment.rows(),
+        }
+    }
+
+    fn vectors(&self, field: FieldId) -> vecraft_segment::Result<VectorRows> {
+        match self {
+            Over::Growing(segment, rows) => segment.vector_rows(field, *rows),
+            Over::Sealed(segment) => segment.vector_rows(field),
+        }
+    }
+}
+
+/// A graph's room in memory, given back when nobody has the graph any more.
+pub(crate) struct GraphRoom {
+    graph: Weak<GrowingHnsw>,
+    bytes: u64,
+    _rooms: Vec<Room>,
+}
+
+struct Stopping(Shutdown);
+
+impl BuildMonitor for Stopping {
+    fn cancelled(&self) -> bool {
+        self.0.is_triggered()
+    }
+}
+
+impl IndexNode {
+    /// Extends graphs while there are some to extend, then waits; until asked to stop.
+    pub(crate) async fn keep_graphs(&self, stop: &Shutdown) {
+        while !stop.is_triggered() {
+            let looked = self.looked.notified();
+            let jobs = self.graph_jobs();
+            for job in &jobs {
+                if let Err(error) = self.extend(job, stop).await {
+                    // Searches compare the rows, and the next one that does asks again.
+                    tracing::debug!(field = %job.field, %error, "no interim graph");
+                }
+            }
+            if jobs.is_empty() {
+                let change = async {
+                    tokio::select! {
+                        () = self.graphs_missed.notified() => {}
+                        () = looked => {}
+                    }
+                };
+                let _ = stop.unless_triggered(change).await;
+            }
+            let _ = stop.unless_triggered(tokio::time::sleep(PAUSE)).await;
+        }
+    }
+
+    /// What searches missed, and graphs whose segment was sealed. Graphs that nobody wants any more are let go.
+    fn graph_jobs(&self) -> Vec<GraphJob> {
+        self.state.lock().graph_rooms.retain(|room| room.graph.strong_count() > 0);
+        let mut wanted: BTreeMap<CollectionId, Vec<WantedIndex>> = BTreeMap::new();
+        let mut jobs = Vec::new();
+        for view in self.views.list() {
+            for shown in view.segments.iter().filter(|shown| shown.renamed.is_none()) {
+                let interim = shown.segment.interim();
+                let over = match &shown.segment {
+                    Segment::Growing(segment) if interim.take_missed() => {
+                        Over::Growing(segment.clone(), shown.rows)
+                    }
+                    Segment::Sealed(segment) if !interim.fields().is_empty() => Over::Sealed(segment.clone()),
+                    _ => continue,
+                };
+                let collection = view.shard.collection;
+                let indexes = wanted.entry(collection).or_insert_with(|| {
+                    self.catalogue.by_id(collection).map(|row| wanted_of(&row)).unwrap_or_default()
+                });
+                self.add_jobs(indexes, interim, &over, &mut jobs);
+            }
+        }
+        jobs
+    }
+
+    fn add_jobs(
+        &self,
+        wanted: &[WantedIndex],
+        interim: &Arc<InterimGraphs>,
+        over: &Over,
+        jobs: &mut Vec<GraphJob>,
+    ) {
+        let mut unwanted = interim.fields();
+        for index in wanted {
+            let rows = u64::from(over.rows());
+            let spec = index.spec.as_ref().and_then(|spec| to_build(spec, rows, self.config.flat_rows_max));
+            let Some(spec) = spec else { continue };
+            let now = interim.get(index.field).filter(|graph| graph.metric() == index.metric);
+            if now.is_some() {
+                unwanted.retain(|field| *field != index.field);
+            }
+            let is_wanting = match over {
+                Over::Growing(..) => {
+                    over.rows() - now.map_or(0, |graph| graph.covered() as u32) >= GRAPH_ROWS_MIN
+                }
+                // One that has an index lost its graph to it.
+                Over::Sealed(_) => now.is_some() && !interim.is_mapped(index.field),
+            };
+            if !is_wanting {
+                continue;
+            }
+            let (m, ef_construction) = match spec {
+                IndexSpec::Hnsw { m, ef_construction, .. }
+                | IndexSpec::HnswSq { m, ef_construction, .. }
+                | IndexSpec::HnswPq { m, ef_construction, .. }
+                | IndexSpec::AutoGraph { m, ef_construction, .. } => {
+                    (m.min(M), ef_construction.min(EF_CONSTRUCTION_MAX))
+                }
+                _ => (M, EF_CONSTRUCTION_MAX),
+            };
+            let (interim, over) = (interim.clone(), over.clone());
+            let (field, metric) = (index.field, index.metric);
+            jobs.push(GraphJob { interim, field, metric, m, ef_construction, over });
+        }
+        unwanted.into_iter().for_each(|field| interim.set(field, None));
+    }
+
+    async fn extend(&self, job: &GraphJob, stop: &Shutdown) -> crate::Result<()> {
+        let GraphJob { interim, field, metric, m, ef_construction, over } = job;
+        let (field, metric, m, ef_construction) = (*field, *metric, *m, *ef_construction);
+        let read = over.clone();
+        let vectors = self.pool.run(move || read.vectors(field)).await??;
+        let known = interim.get(field).filter(|graph| graph.metric() == metric);
+        let graph = match known {
+            Some(graph) => graph,
+            None => Arc::new(GrowingHnsw::new(metric, &vectors, m, ef_construction)?),
+        };
+        self.take_graph_room(&graph, vectors.len() as u64 * (8 * m as u64 + ROW_BYTES))?;
+        let (building, monitor) = (graph.clone(), Stopping(stop.clone()));
+        self.pool.run(move || building.extend(vectors, &monitor)).await??;
+        match over {
+            Over::Growing(..) => interim.set(field, Some(graph)),
+            // Unless its index came meanwhile.
+            Over::Sealed(_) => interim.set_mapped(field),
+        }
+        Ok(())
+    }
+
+    /// Room for the graph at a size; what it has counts (I21).
+    fn take_graph_room(&self, graph: &Arc<GrowingHnsw>, bytes: u64) -> crate::Result<()> {
+        let at =
+            |rooms: &[GraphRoom]| rooms.iter().position(|room| room.graph.as_ptr() == Arc::as_ptr(graph));
+        let has = {
+            let rooms = &self.state.lock().graph_rooms;
+            at(rooms).map_or(0, |at| rooms[at].bytes)
+        };
+        if bytes <= has {
+            return Ok(());
+        }
+        let more = self.memory.room_for_index(bytes - has).map_err(crate::Error::Room)?;
+        let rooms = &mut self.state.lock().graph_rooms;
+        match at(rooms) {
+            Some(at) => {
+                rooms[at].bytes = bytes;
+                rooms[at]._rooms.push(more);
+            }
+            None => rooms.push(GraphRoom { graph: Arc::downgrade(graph), bytes, _rooms: vec![more] }),
+        }
+        Ok(())
+    }
+}
