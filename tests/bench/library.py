@@ -21,6 +21,7 @@ import time
 
 import faiss
 import numpy as np
+import vectors
 
 K = 10
 TARGETS = [0.90, 0.95, 0.99]
@@ -131,29 +132,11 @@ def at(points, target, threads):
     return float("nan")
 
 
-def clustered(rows, dim, queries=1000, clusters=2000, seed=42):
-    """Gaussian clusters of uneven sizes that share a few directions: nearer to embeddings than uniform noise is."""
-    generator = np.random.default_rng(seed)
-    sizes = 1.0 / np.arange(1, clusters + 1)
-    centres = generator.standard_normal((clusters, dim), dtype=np.float32)
-    shared = generator.standard_normal((16, dim), dtype=np.float32) * 0.3
-    which = generator.choice(clusters, rows + queries, p=sizes / sizes.sum())
-    noise = generator.standard_normal((rows + queries, dim), dtype=np.float32) * 0.25
-    noise += generator.standard_normal((rows + queries, 16), dtype=np.float32) @ shared
-    every = centres[which] + noise
-    return every[:rows], every[rows:]
-
-
-def read(options):
+def data(options):
     if options.synthetic:
         rows, dim = map(int, options.synthetic.split("x"))
-        train, test = clustered(rows, dim)
-    else:
-        file = np.load(options.data)
-        train, test = (file[name].astype(np.float32) for name in ("train", "test"))
-    if options.metric == "COSINE":
-        train, test = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in (train, test))
-    return np.ascontiguousarray(train), np.ascontiguousarray(test)
+        return tuple(map(np.ascontiguousarray, vectors.clustered(rows, dim)))
+    return vectors.read(options.data, options.metric)
 
 
 def judge(rows, queries, metric):
@@ -183,7 +166,7 @@ def main():
     options.add_argument("--seconds", type=float, default=1, help="of passes, for each effort of a peer")
     options.add_argument("--repeat", type=int, default=5, help="passes over ours")
     options = options.parse_args()
-    rows, queries = read(options)
+    rows, queries = data(options)
     is_found = judge(rows, queries, options.metric)
     mine = ours(options.curves, rows, queries, options.metric, options.ours, options.repeat)
     peers = []

@@ -60,13 +60,27 @@ impl Collection {
     /// # Errors
     /// An unknown field or index type, another index there, and those of any call.
     pub async fn index(&self, field: &str, index_type: &str, metric: Metric) -> Result<()> {
+        self.index_with(field, index_type, metric, []).await
+    }
+
+    /// The same with build parameters, by their Milvus names: `[("M", "16"), ("efConstruction", "200")]`.
+    ///
+    /// # Errors
+    /// Those of [`index`](Collection::index), and parameters that the type does not have or that are out of range.
+    pub async fn index_with(
+        &self,
+        field: &str,
+        index_type: &str,
+        metric: Metric,
+        params: impl IntoIterator<Item = (&str, &str)>,
+    ) -> Result<()> {
         let request = CreateIndex {
             collection: self.name.clone(),
             field: field.to_owned(),
             name: String::new(),
             index_type: index_type.to_owned(),
             metric: Some(metric),
-            params: BTreeMap::new(),
+            params: params.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         };
         self.client.create_index(self.call(), request).await
     }

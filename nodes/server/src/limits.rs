@@ -64,14 +64,66 @@ fn max_map_count() -> Option<u64> {
     std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
 }
 
-/// Bytes of memory this process may use: the machine's, or less when a control group says so.
+/// Bytes of memory this process may use: the machine's, or less when a control group that it is in says so (a container's, or
+/// that of a systemd unit with `MemoryMax=`).
 #[allow(clippy::disallowed_methods)]
 pub fn memory_bytes() -> u64 {
     // SAFETY: sysconf has no preconditions.
     let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
     let machine = u64::try_from(pages).unwrap_or(0).saturating_mul(u64::try_from(page).unwrap_or(0));
-    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let group =
-        files.iter().filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok());
-    group.fold(machine, u64::min)
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let read = |file: String| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
+    limit_files(&groups).into_iter().filter_map(read).fold(machine, u64::min)
+}
+
+/// Where the memory limits of a process's groups stand, by what its `/proc/self/cgroup` says: of each group and of all around
+/// it, for both versions of control groups. Inside a container the paths may be the host's; the roots count there.
+fn limit_files(groups: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for line in groups.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        let (root, name) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            _ if controllers.split(',').any(|one| one == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        let mut path = path.trim_matches('/');
+        loop {
+            let between = if path.is_empty() { "" } else { "/" };
+            files.push(format!("{root}{between}{path}/{name}"));
+            if path.is_empty() {
+                break;
+            }
+            path = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        }
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::limit_files;
+
+    #[test]
+    fn i21_the_limits_of_all_groups_around_the_process_count() {
+        assert_eq!(
+            limit_files("0::/system.slice/vecraft.service\n"),
+            [
+                "/sys/fs/cgroup/system.slice/vecraft.service/memory.max",
+                "/sys/fs/cgroup/system.slice/memory.max",
+                "/sys/fs/cgroup/memory.max"
+            ]
+        );
+        assert_eq!(
+            limit_files("12:cpu,cpuacct:/a\n5:memory:/box\n1:name=systemd:/\n"),
+            [
+                "/sys/fs/cgroup/memory/box/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+            ]
+        );
+        assert_eq!(limit_files("0::/\nnonsense\n"), ["/sys/fs/cgroup/memory.max"]);
+    }
 }
