@@ -133,8 +133,23 @@ def main():
         client.release_collection(NAME)
         client.drop_index(NAME, "vector")
         step(f"{kind} {build}: recall {found:.3f}, under a filter {filtered:.3f}, {told}")
+    mapped(client, queries, everything)
     client.drop_collection(NAME)
     client.close()
+
+
+def mapped(client, queries, everything):
+    """Files used where they lie."""
+    refused(lambda: index(client, "HNSW", {"mmap.enabled": "maybe"}), "mmap.enabled that is neither true nor false")
+    index(client, "HNSW", {"M": 16, "mmap.enabled": True})
+    equal(str(client.describe_index(NAME, "vector")["mmap.enabled"]).lower(), "true", "mmap.enabled told")
+    client.load_collection(NAME)
+    found = recall(client, queries, {"ef": 128}, everything)
+    if found < 0.95:
+        raise AssertionError(f"mapped: recall {found}")
+    client.release_collection(NAME)
+    client.drop_index(NAME, "vector")
+    step(f"HNSW in a mapped file: recall {found:.3f}")
 
 
 if __name__ == "__main__":

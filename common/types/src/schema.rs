@@ -279,6 +279,18 @@ pub struct IndexSpec {
     pub index_type: String,
     /// How vectors are compared.
     pub metric: Metric,
-    /// Build parameters as given (`nlist`, `M`, ...).
+    /// Build parameters as given (`nlist`, `M`, ...), and [`MMAP_ENABLED`] if that was said.
     pub params: BTreeMap<String, String>,
+}
+
+/// Parameter of an index, property of a collection: "true" has index files used where they lie, mapped, instead of in memory. The
+/// index's word counts before the collection's. Vectors and columns are mapped anyway.
+pub const MMAP_ENABLED: &str = "mmap.enabled";
+
+impl IndexSpec {
+    /// Whether its files are to be mapped, in a collection with these properties.
+    pub fn is_mapped(&self, properties: &BTreeMap<String, String>) -> bool {
+        let said = self.params.get(MMAP_ENABLED).or_else(|| properties.get(MMAP_ENABLED));
+        said.is_some_and(|said| said.eq_ignore_ascii_case("true"))
+    }
 }

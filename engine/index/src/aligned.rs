@@ -1,8 +1,9 @@
-//! `u32` words on 64-byte boundaries, so that a neighbour list starts a cache line.
+//! `u32` words on 64-byte boundaries, so that a neighbour list starts a cache line: in memory of their own, or in a mapped file.
 
 use crate::{Error, Result};
 use bytemuck::{Pod, Zeroable};
-use vecraft_kernel::advise_huge_pages;
+use bytes::Bytes;
+use vecraft_kernel::{advise_huge_pages, advise_random};
 
 const WORDS: usize = 16;
 
@@ -10,12 +11,22 @@ const WORDS: usize = 16;
 #[repr(C, align(64))]
 struct Line([u32; WORDS]);
 
-/// An array of words; the allocation is a whole number of cache lines.
-#[derive(Clone)]
+/// An array of words; an allocation is a whole number of cache lines.
 pub(crate) struct AlignedWords {
-    lines: Vec<Line>,
+    /// Where the words of `held` begin: reading them asks nobody who holds them.
+    start: *const u32,
     len: usize,
+    held: Held,
 }
+
+enum Held {
+    Lines(Vec<Line>),
+    File(Bytes),
+}
+
+// SAFETY: `start` points into what `held` owns, which is Send and Sync itself and changes through `&mut self` only.
+unsafe impl Send for AlignedWords {}
+unsafe impl Sync for AlignedWords {}
 
 impl AlignedWords {
     /// `len` words of `value`. An error, not an abort, when the memory cannot be reserved.
@@ -25,29 +36,106 @@ impl AlignedWords {
         lines.try_reserve_exact(count).map_err(|_| Error::OutOfMemory { bytes: count.saturating_mul(64) })?;
         advise_huge_pages(lines.spare_capacity_mut());
         lines.resize(count, Line([value; WORDS]));
-        Ok(AlignedWords { lines, len })
+        Ok(Self::of_lines(lines, len))
+    }
+
+    fn of_lines(lines: Vec<Line>, len: usize) -> Self {
+        AlignedWords { start: lines.as_ptr().cast(), len, held: Held::Lines(lines) }
+    }
+
+    /// The whole words that `bytes` hold, a copy of them.
+    pub(crate) fn copied(bytes: &[u8]) -> Result<Self> {
+        let mut words = Self::new(bytes.len() / size_of::<u32>(), 0)?;
+        bytemuck::cast_slice_mut(words.as_mut_slice()).copy_from_slice(bytes);
+        Ok(words)
+    }
+
+    /// The words that `bytes` of a mapped file hold, in place; copied where they do not lie as words must.
+    pub(crate) fn mapped(bytes: Bytes) -> Result<Self> {
+        let Ok(words) = bytemuck::try_cast_slice::<u8, u32>(&bytes) else { return Self::copied(&bytes) };
+        advise_random(&bytes);
+        let (start, len) = (words.as_ptr(), words.len());
+        Ok(AlignedWords { start, len, held: Held::File(bytes) })
     }
 
     /// Makes it `len` words long, the new ones of `value`. Reserves twice of what it has when it must move.
     pub(crate) fn grow(&mut self, len: usize, value: u32) -> Result<()> {
-        let count = len.div_ceil(WORDS);
-        let more = count.saturating_sub(self.lines.len());
-        self.lines.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: count.saturating_mul(64) })?;
-        self.lines.resize(count.max(self.lines.len()), Line([value; WORDS]));
+        let lines = self.own_lines();
+        let count = len.div_ceil(WORDS).max(lines.len());
+        let more = count - lines.len();
+        lines.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: count.saturating_mul(64) })?;
+        lines.resize(count, Line([value; WORDS]));
+        self.start = lines.as_ptr().cast();
         self.len = self.len.max(len);
         Ok(())
     }
 
     #[inline(always)]
     pub(crate) fn as_slice(&self) -> &[u32] {
-        &bytemuck::cast_slice(&self.lines)[..self.len]
+        // SAFETY: `held` owns `len` initialised words from `start` on, aligned for u32, and never moves them.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
 
+    /// To be written; words of a file become a copy first, for files are never written.
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u32] {
-        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+        let len = self.len;
+        &mut bytemuck::cast_slice_mut(self.own_lines())[..len]
     }
 
+    fn own_lines(&mut self) -> &mut Vec<Line> {
+        if let Held::File(_) = self.held {
+            let mut lines = vec![Line([0; WORDS]); self.len.div_ceil(WORDS)];
+            bytemuck::cast_slice_mut(&mut lines)[..self.len].copy_from_slice(self.as_slice());
+            *self = Self::of_lines(lines, self.len);
+        }
+        match &mut self.held {
+            Held::Lines(lines) => lines,
+            Held::File(_) => unreachable!("made lines just above"),
+        }
+    }
+
+    /// Bytes of memory; a mapped file's pages are the system's.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.lines.len() * size_of::<Line>()
+        match &self.held {
+            Held::Lines(lines) => lines.len() * size_of::<Line>(),
+            Held::File(_) => 0,
+        }
+    }
+}
+
+impl Clone for AlignedWords {
+    fn clone(&self) -> Self {
+        match &self.held {
+            Held::Lines(lines) => Self::of_lines(lines.clone(), self.len),
+            Held::File(bytes) => {
+                AlignedWords { start: self.start, len: self.len, held: Held::File(bytes.clone()) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_file_are_read_in_place_and_copied_when_written() {
+        let words: Vec<u32> = (0..1_000).collect();
+        let own = AlignedWords::copied(bytemuck::cast_slice(&words)).unwrap();
+        let whole = Bytes::from_owner(bytemuck::cast_slice::<u32, u8>(own.as_slice()).to_vec());
+        let mut mapped = AlignedWords::mapped(whole.clone()).unwrap();
+        assert_eq!(mapped.as_slice(), own.as_slice());
+        if whole.as_ptr().cast::<u32>().is_aligned() {
+            assert_eq!((mapped.as_slice().as_ptr().cast(), mapped.memory_bytes()), (whole.as_ptr(), 0));
+        }
+        let other = mapped.clone();
+        mapped.as_mut_slice()[7] = 70;
+        mapped.grow(1_040, 9).unwrap();
+        assert_eq!((mapped.as_slice()[7], mapped.as_slice()[999], mapped.as_slice()[1_039]), (70, 999, 9));
+        assert_eq!(other.as_slice(), words);
+        for shift in 1..4 {
+            let bytes = Bytes::copy_from_slice(&[1; 16]).slice(shift..shift + 12);
+            assert_eq!(AlignedWords::mapped(bytes).unwrap().as_slice(), [0x0101_0101; 3]);
+        }
     }
 }

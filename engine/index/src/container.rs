@@ -9,7 +9,9 @@
 //! end-8   xxh3     u64 LE   of everything before it
 //! ```
 
+use crate::aligned::AlignedWords;
 use crate::{Error, IndexKind, Result};
+use bytes::Bytes;
 use std::io::Write;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -18,7 +20,11 @@ const HEADER: usize = 16;
 const FOOTER: usize = 16;
 
 /// Newest format version; raised when a payload's layout changes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+/// The first version whose words stand at multiples of [`WORDS_AT`].
+const VERSION_ALIGNED: u32 = 2;
+/// Words stand at multiples of so many bytes from the start, so that a mapped file can be used in place.
+pub(crate) const WORDS_AT: usize = 64;
 
 /// Writes a payload in pieces and keeps the checksum.
 pub(crate) struct Writer<'w> {
@@ -57,6 +63,14 @@ impl<'w> Writer<'w> {
         self.bytes(bytemuck::cast_slice(values))
     }
 
+    /// Length in elements, zeros up to a boundary, then the words: [`Reader::words`] may use them in place.
+    pub(crate) fn words(&mut self, words: &[u32]) -> Result<()> {
+        self.u64(words.len() as u64)?;
+        let missing = self.written.next_multiple_of(WORDS_AT as u64) - self.written;
+        self.bytes(&[0; WORDS_AT][..missing as usize])?;
+        self.bytes(bytemuck::cast_slice(words))
+    }
+
     /// Writes length and checksum.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.u64(self.written + FOOTER as u64)?;
@@ -70,11 +84,17 @@ impl<'w> Writer<'w> {
 #[derive(Debug)]
 pub(crate) struct Reader<'b> {
     rest: &'b [u8],
+    /// How far `rest` is from the start of the file.
+    at: usize,
+    version: u32,
+    /// The mapping that the bytes are of, when words may be used in place.
+    mapped: Option<&'b Bytes>,
 }
 
 impl<'b> Reader<'b> {
     /// Checks the whole file and returns its kind and a reader at the start of the payload.
-    pub(crate) fn open(file: &'b [u8]) -> Result<(IndexKind, Reader<'b>)> {
+    /// `mapped`: what `file` is a part of, when words of it may be used in place as long as the index lives.
+    pub(crate) fn open(file: &'b [u8], mapped: Option<&'b Bytes>) -> Result<(IndexKind, Reader<'b>)> {
         if file.len() < HEADER + FOOTER {
             return Err(Error::corrupt(format!("{} bytes, shorter than any index file", file.len())));
         }
@@ -92,11 +112,12 @@ impl<'b> Reader<'b> {
             let text = format!("checksum is {computed:016x}, the footer says {:016x}", le_u64(sum));
             return Err(Error::corrupt(text));
         }
-        let mut reader = Reader { rest: &before_length[8..] };
+        let mut reader = Reader { rest: &before_length[8..], at: 8, version: VERSION, mapped };
         let version = reader.u32()?;
         if version == 0 || version > VERSION {
             return Err(Error::Version { got: version, supported: VERSION });
         }
+        reader.version = version;
         let number = reader.u32()?;
         let kind = IndexKind::from_number(number)
             .ok_or_else(|| Error::corrupt(format!("index kind {number} is unknown")))?;
@@ -109,7 +130,7 @@ impl<'b> Reader<'b> {
             return Err(Error::corrupt(text));
         }
         let (taken, rest) = self.rest.split_at(count);
-        self.rest = rest;
+        (self.rest, self.at) = (rest, self.at + count);
         Ok(taken)
     }
 
@@ -119,6 +140,23 @@ impl<'b> Reader<'b> {
 
     pub(crate) fn u64(&mut self) -> Result<u64> {
         Ok(le_u64(self.bytes(8)?))
+    }
+
+    /// What [`Writer::words`] wrote, which must be exactly `len` words: in place when the file is mapped, else a copy.
+    pub(crate) fn words(&mut self, len: usize, what: &str) -> Result<AlignedWords> {
+        let found = self.u64()?;
+        if found != len as u64 {
+            return Err(Error::corrupt(format!("{what} has {found} words, expected {len}")));
+        }
+        if self.version >= VERSION_ALIGNED {
+            self.bytes(self.at.next_multiple_of(WORDS_AT) - self.at)?;
+        }
+        let bytes = len.checked_mul(size_of::<u32>());
+        let bytes = self.bytes(bytes.ok_or_else(|| Error::corrupt(format!("{what} is too long")))?)?;
+        match self.mapped {
+            Some(mapped) => AlignedWords::mapped(mapped.slice_ref(bytes)),
+            None => AlignedWords::copied(bytes),
+        }
     }
 
     /// The bytes of a slice written by [`Writer::slice`], which must have exactly `len` elements.

@@ -58,4 +58,4 @@ pub use spec::{AUTOINDEX_FLAT_BELOW, IndexSpec, SUPPORTED_TYPES};
 pub use spec_words::{PqShape, REFINE_TYPES, Refine, SQ_TYPES, SqType};
 pub use top_k::{Hit, TopK};
 pub use twin::Hnswlib;
-pub use vector_index::{SearchOutcome, SearchStats, Strategy, VectorIndex, build, open};
+pub use vector_index::{SearchOutcome, SearchStats, Strategy, VectorIndex, build, open, open_mapped};

@@ -7,11 +7,17 @@ use std::collections::BTreeMap;
 pub(crate) struct Params<'a> {
     all: &'a BTreeMap<String, String>,
     known: Vec<&'static str>,
+    passed: Option<&'a str>,
 }
 
 impl<'a> Params<'a> {
     pub(crate) fn new(all: &'a BTreeMap<String, String>) -> Self {
-        Params { all, known: Vec::new() }
+        Params { all, known: Vec::new(), passed: None }
+    }
+
+    /// Leaves a parameter to others.
+    pub(crate) fn pass(&mut self, name: &str) {
+        self.passed = self.all.get_key_value(name).map(|(name, _)| name.as_str());
     }
 
     /// An optional whole number within `range`.
@@ -68,7 +74,8 @@ impl<'a> Params<'a> {
 
     /// Refuses what was not asked for.
     pub(crate) fn finish(self, type_name: &str) -> Result<()> {
-        match self.all.iter().find(|(key, _)| !self.known.contains(&key.as_str())) {
+        let is_known = |key: &str| self.known.contains(&key) || self.passed == Some(key);
+        match self.all.iter().find(|(key, _)| !is_known(key)) {
             None => Ok(()),
             Some((key, value)) => {
                 let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };

@@ -3,6 +3,7 @@
 use crate::params::Params;
 use crate::{Error, PqShape, Refine, Result, SqType};
 use std::collections::BTreeMap;
+use vecraft_types::schema::MMAP_ENABLED;
 
 /// `AUTOINDEX` scans exactly below this many rows and builds a graph from there on.
 pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
@@ -143,6 +144,8 @@ impl IndexSpec {
     /// an error.
     pub fn parse(index_type: &str, params: &BTreeMap<String, String>) -> Result<IndexSpec> {
         let mut keys = Params::new(params);
+        // Where the file lies when it is used changes nothing in it.
+        keys.pass(MMAP_ENABLED);
         let asked = index_type.to_ascii_uppercase();
         let spec = match asked.as_str() {
             "" | "AUTOINDEX" => IndexSpec::Auto,

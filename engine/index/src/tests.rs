@@ -271,3 +271,46 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_mapped_file_answers_the_same_and_takes_little_memory() {
+    let rows = crate::conformance::data::random_rows(3, 3_000, 48);
+    let queries = crate::conformance::data::random_rows(4, 20, 48);
+    for (kind, pairs) in [
+        ("HNSW", &[("M", "12")][..]),
+        ("HNSW_SQ", &[("M", "12"), ("sq_type", "SQ6")]),
+        ("HNSW_PQ", &[("M", "12"), ("m", "12")]),
+        ("IVF_SQ8", &[("nlist", "30")]),
+        ("IVF_PQ", &[("nlist", "30"), ("m", "12")]),
+    ] {
+        let mapped = [pairs, &[("mmap.enabled", "true")]].concat();
+        let spec = IndexSpec::parse(kind, &params(&mapped)).unwrap();
+        assert_eq!(spec, IndexSpec::parse(kind, &params(pairs)).unwrap(), "it changes nothing in the file");
+        let index = build(&spec, Metric::Cosine, rows.clone(), &Unwatched).unwrap();
+        let mut file = Vec::new();
+        index.save(&mut file).unwrap();
+        let in_memory = open(&file, rows.clone()).unwrap();
+        // As a mapping lies: at a page. One that does not still works.
+        for shift in [0, 1] {
+            let mut room = vec![0; file.len() + 128];
+            let base = (0..64).find(|at| (room.as_ptr() as usize + at) % 64 == 0).unwrap();
+            room[base + shift..base + shift + file.len()].copy_from_slice(&file);
+            let bytes = Bytes::from_owner(room).slice(base + shift..base + shift + file.len());
+            assert_eq!(bytes.as_ptr() as usize % 64, shift);
+            let mapped = open_mapped(&bytes, rows.clone()).unwrap();
+            if shift == 0 {
+                let (less, all) = (mapped.memory_bytes(), in_memory.memory_bytes());
+                assert!(all - less >= 3_000 * 12, "{kind}: {less} bytes mapped, {all} in memory");
+            }
+            for query in 0..queries.len() as u32 {
+                let search = |index: &dyn VectorIndex| {
+                    index.search_explained(queries.row(query), 10, &SearchParams::default(), None).unwrap()
+                };
+                assert_eq!(search(&*mapped), search(&*in_memory), "{kind}");
+            }
+            let mut again = Vec::new();
+            mapped.save(&mut again).unwrap();
+            assert_eq!(again, file, "{kind}");
+        }
+    }
+}

@@ -8,6 +8,7 @@ use crate::{
     BuildMonitor, Error, Flat, Hit, Hnsw, Hnswlib, IndexKind, IndexSpec, IvfFlat, Result, SearchParams,
     VectorRows,
 };
+use bytes::Bytes;
 use std::io::Write;
 use std::sync::Arc;
 use vecraft_types::{Bitmap, Metric};
@@ -203,11 +204,17 @@ fn build_bare(
 /// Opens a file written by [`VectorIndex::save`] over the rows it was built on. Every byte is verified first;
 /// wrong bytes, a newer version or other rows are errors.
 pub fn open(file: &[u8], rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
-    calibration::open(file, |file| open_bare(file, rows))
+    calibration::open(file, |file| open_bare(file, None, rows))
 }
 
-fn open_bare(file: &[u8], rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
-    let (kind, reader) = Reader::open(file)?;
+/// The same of a mapped file, most of which (links and codes) is used in place as long as the index lives: the system keeps of it in
+/// memory what is used, as far as there is room. Who maps it sees to it that nobody changes the file.
+pub fn open_mapped(file: &Bytes, rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
+    calibration::open(file, |part| open_bare(part, Some(file), rows))
+}
+
+fn open_bare(file: &[u8], mapped: Option<&Bytes>, rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
+    let (kind, reader) = Reader::open(file, mapped)?;
     Ok(match kind {
         IndexKind::Flat => Arc::new(Flat::read(reader, rows)?),
         IndexKind::Hnsw => Arc::new(Hnsw::read(reader, rows)?),

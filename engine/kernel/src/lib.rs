@@ -54,7 +54,7 @@ pub use dispatch::Kernels;
 pub use halves::Half;
 pub use norm::{inverse_norm, normalise};
 pub use packed_query::{PackedQuery, packed_inverse_norm, widened};
-pub use pages::advise_huge_pages;
+pub use pages::{advise_huge_pages, advise_random};
 pub use prefetch::{prefetch_codes, prefetch_row, prefetch_words};
 pub use query::Query;
 pub use score::{internal_distance, reported_score};

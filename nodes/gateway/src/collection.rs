@@ -8,6 +8,7 @@ use crate::{schema, weigh};
 use prost::Message;
 use std::collections::BTreeMap;
 use vecraft_types::api::{CollectionName, CreateCollection, RowCount};
+use vecraft_types::schema::MMAP_ENABLED;
 use vecraft_types::{Code, CollectionDescriptor, CollectionId, Error, PkConflict, Result, ShardId};
 
 /// Collection property: search and query need a load first.
@@ -51,19 +52,13 @@ pub(crate) async fn create(cx: Context, request: pb::CreateCollectionRequest) ->
 /// The properties that have a meaning here; any other is refused by name.
 fn properties(mut params: Params) -> Result<BTreeMap<String, String>> {
     let mut known = BTreeMap::new();
-    if let Some(value) = params.take(STRICT_LOAD) {
-        let value = value.to_ascii_lowercase();
-        if !matches!(value.as_str(), "true" | "false") {
-            return Err(Error::invalid(format!(
-                "property {STRICT_LOAD} is {value:?}, allowed are true, false"
-            )));
-        }
-        known.insert(STRICT_LOAD.to_owned(), value);
+    for key in [STRICT_LOAD, MMAP_ENABLED] {
+        known.extend(params.said(key)?.map(|is_on| (key.to_owned(), is_on.to_string())));
     }
     if let Some(value) = params.take(PkConflict::PROPERTY) {
         known.insert(PkConflict::PROPERTY.to_owned(), value);
     }
-    params.refuse_if_on(&["mmap.enabled", "partitionkey.isolation"])?;
+    params.refuse_if_on(&["partitionkey.isolation"])?;
     params.finish()?;
     Ok(known)
 }

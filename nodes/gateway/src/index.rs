@@ -6,6 +6,7 @@ use crate::params::{Params, pair};
 use crate::proto::common::IndexState;
 use crate::proto::milvus as pb;
 use vecraft_types::api::{CreateIndex, DropIndex, IndexInfo};
+use vecraft_types::schema::MMAP_ENABLED;
 use vecraft_types::{Code, Error, Metric, Result};
 
 pub(crate) async fn create(cx: Context, request: pb::CreateIndexRequest) -> Result<()> {
@@ -13,7 +14,7 @@ pub(crate) async fn create(cx: Context, request: pb::CreateIndexRequest) -> Resu
     for (key, value) in params.object("params")? {
         params.add(key, value)?;
     }
-    params.refuse_if_on(&["mmap.enabled"])?;
+    let mmap = params.said(MMAP_ENABLED)?.map(|is_on| (MMAP_ENABLED.to_owned(), is_on.to_string()));
     let metric = params.take("metric_type").map(|name| metric(&name)).transpose()?;
     let index_type = params.take("index_type").unwrap_or_default();
     let create = CreateIndex {
@@ -23,7 +24,7 @@ pub(crate) async fn create(cx: Context, request: pb::CreateIndexRequest) -> Resu
         index_type,
         metric,
         // The server knows the index types and refuses keys that mean nothing to them.
-        params: params.rest(),
+        params: params.rest().into_iter().chain(mmap).collect(),
     };
     cx.db.create_index(cx.call, create).await
 }
@@ -53,9 +54,15 @@ pub(crate) fn description(info: IndexInfo) -> pb::IndexDescription {
     let spec = info.index.spec;
     let mut params =
         vec![pair("index_type", &spec.index_type), pair("metric_type", spec.metric.name().to_owned())];
-    if !spec.params.is_empty() {
-        let object: serde_json::Map<String, serde_json::Value> =
-            spec.params.iter().map(|(key, value)| (key.clone(), json(value))).collect();
+    let mmap = spec.params.get(MMAP_ENABLED);
+    params.extend(mmap.map(|value| pair(MMAP_ENABLED, value)));
+    if spec.params.len() > usize::from(mmap.is_some()) {
+        let object: serde_json::Map<String, serde_json::Value> = spec
+            .params
+            .iter()
+            .filter(|(key, _)| *key != MMAP_ENABLED)
+            .map(|(key, value)| (key.clone(), json(value)))
+            .collect();
         params.push(pair("params", serde_json::Value::Object(object)));
     }
     let state = match (&info.failure, info.pending_rows) {

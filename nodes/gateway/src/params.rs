@@ -60,9 +60,15 @@ impl Params {
 
     /// Takes a switch; absent is off.
     pub fn switch(&mut self, key: &str) -> Result<bool> {
+        Ok(self.said(key)?.unwrap_or(false))
+    }
+
+    /// Takes a switch, if it is there.
+    pub fn said(&mut self, key: &str) -> Result<Option<bool>> {
         match self.take(key).as_deref() {
-            None | Some("False" | "false" | "0") => Ok(false),
-            Some("True" | "true" | "1") => Ok(true),
+            None => Ok(None),
+            Some("False" | "false" | "0") => Ok(Some(false)),
+            Some("True" | "true" | "1") => Ok(Some(true)),
             Some(other) => {
                 let text = format!("{} {key:?} is {}, neither true nor false", self.what, shown(other));
                 Err(Error::invalid(text))

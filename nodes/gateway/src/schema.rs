@@ -4,6 +4,7 @@ use crate::params::{Params, pair, refuse};
 use crate::proto::common::KeyValuePair;
 use crate::proto::schema as wire;
 use crate::proto::schema::{DataType as WireType, value_field::Data as WireValue};
+use vecraft_types::schema::MMAP_ENABLED;
 use vecraft_types::{CollectionSchema, DataType, Error, FieldSchema, Result, Value};
 
 /// Milvus's name of a type number, for messages.
@@ -84,7 +85,9 @@ fn field_from_wire(field: wire::FieldSchema) -> Result<FieldSchema> {
 
 fn data_type(number: i32, params: Vec<KeyValuePair>) -> Result<DataType> {
     let mut params = Params::new("type parameter", params)?;
-    params.refuse_if_on(&["mmap.enabled", "enable_match", "enable_analyzer"])?;
+    // Columns are mapped whatever this says.
+    params.switch(MMAP_ENABLED)?;
+    params.refuse_if_on(&["enable_match", "enable_analyzer"])?;
     let data_type = match WireType::try_from(number) {
         Ok(WireType::Bool) => DataType::Bool,
         Ok(WireType::Int8) => DataType::Int8,

@@ -138,7 +138,13 @@ impl IndexNode {
                 let Some(build) = self.named(work, build, *replaces, unwanted).await? else {
                     return Ok(None);
                 };
-                (index, build)
+                if work.job.is_mapped {
+                    // What was built is in memory.
+                    drop(index);
+                    (self.open(work, build).await?, build)
+                } else {
+                    (index, build)
+                }
             }
         };
         let (kind, bytes) = (index.kind().name(), index.memory_bytes() as u64);
@@ -184,8 +190,8 @@ impl IndexNode {
 
     async fn open(&self, work: &Work, build: IndexBuild) -> Result<Arc<dyn VectorIndex>> {
         let (store, segment, target) = (self.store.clone(), work.segment.clone(), work.job.target);
-        let field = work.job.field;
-        self.io.run(move || store.load(target, &build, segment.vector_rows(field)?)).await?
+        let (field, is_mapped) = (work.job.field, work.job.is_mapped);
+        self.io.run(move || store.load(target, &build, segment.vector_rows(field)?, is_mapped)).await?
     }
 
     /// An index whose file is durable here: from an attempt that could not name it, or built now.

@@ -34,6 +34,8 @@ pub struct WantedIndex {
     /// Type and build parameters; none when this program does not know the type (a newer one wrote the catalogue):
     /// searches scan, which is right if slow, and what others built is left alone.
     pub spec: Option<IndexSpec>,
+    /// Its files are used where they lie, mapped.
+    pub is_mapped: bool,
 }
 
 /// A sealed segment that this node serves from its file.
@@ -67,6 +69,8 @@ pub struct Job {
     pub field: FieldId,
     /// Rows of the segment.
     pub rows: u32,
+    /// Its file is used where it lies, mapped.
+    pub is_mapped: bool,
     /// How the index comes to be.
     pub kind: JobKind,
 }
@@ -156,7 +160,7 @@ fn missing(
     flat_rows_max: u64,
 ) -> Option<Job> {
     let spec = index.spec.as_ref()?;
-    let job = |kind| Job { target, field: index.field, rows: segment.rows, kind };
+    let job = |kind| Job { target, field: index.field, rows: segment.rows, is_mapped: index.is_mapped, kind };
     if let Some(build) = named {
         let is = |other: Option<IndexBuild>| other.is_some_and(|other| other.is_same_file(build));
         if is(here.in_use) {

@@ -23,7 +23,8 @@ impl IndexNode {
                     // Its segment went, and with it the index that had this room.
                     used._room = None;
                 }
-                build.file_bytes
+                // Of one that is mapped, most stays in the file: norms, levels and upper links do not.
+                if job.is_mapped { build.file_bytes / 8 } else { build.file_bytes }
             }
             JobKind::Build { spec, metric, .. } => {
                 let field = segment.schema().field_by_id(job.field);

@@ -10,6 +10,7 @@
 
 use crate::error::{Error, Result};
 use crate::plan::IndexTarget;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
@@ -23,6 +24,15 @@ pub(crate) const ROOT: &str = "indexes";
 const KIND: [u8; 4] = *b"VIDX";
 /// Newest layout of the envelope's content.
 const FORMAT: u32 = 1;
+
+/// A file of which every block was verified, as long as somebody reads it.
+struct Mapped(BlockFile);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.data_unverified()
+    }
+}
 
 /// Where index files are kept. Clones are the same.
 #[derive(Clone)]
@@ -61,15 +71,20 @@ impl IndexStore {
         Ok(keep(info))
     }
 
-    /// Reads a build's file; every byte is verified before one is used.
+    /// Reads a build's file, or maps it; every byte is verified before one is used.
     pub(crate) fn load(
         &self,
         target: IndexTarget,
         build: &IndexBuild,
         rows: VectorRows,
+        is_mapped: bool,
     ) -> Result<Arc<dyn VectorIndex>> {
         let file = self.whole(target, build)?;
-        Ok(vecraft_index::open(file.bytes(0..file.info().data_bytes)?, rows)?)
+        let bytes = file.bytes(0..file.info().data_bytes)?;
+        if is_mapped {
+            return Ok(vecraft_index::open_mapped(&Bytes::from_owner(Mapped(file)), rows)?);
+        }
+        Ok(vecraft_index::open(bytes, rows)?)
     }
 
     /// Whether a build's file is here, to the last byte.

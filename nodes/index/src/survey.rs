@@ -201,16 +201,23 @@ impl IndexNode {
 /// The indexes a collection wants.
 pub(crate) fn wanted_of(collection: &CollectionDescriptor) -> Vec<WantedIndex> {
     let read = |index: &IndexDescriptor| {
+        let is_mapped = index.spec.is_mapped(&collection.properties);
+        let wanted = |spec| WantedIndex {
+            index: index.id,
+            field: index.spec.field,
+            metric: index.spec.metric,
+            spec,
+            is_mapped,
+        };
         let field = collection.schema.field_by_id(index.spec.field);
         if field.is_some_and(|field| is_scan(&index.spec.index_type, &field.data_type)) {
-            let spec = Some(IndexSpec::Flat);
-            return WantedIndex { index: index.id, field: index.spec.field, metric: index.spec.metric, spec };
+            return wanted(Some(IndexSpec::Flat));
         }
         let spec = IndexSpec::parse(&index.spec.index_type, &index.spec.params);
         let spec = spec.inspect_err(|error| {
             tracing::debug!(collection = %collection.id, index = %index.id, %error, "index of an unknown kind");
         });
-        WantedIndex { index: index.id, field: index.spec.field, metric: index.spec.metric, spec: spec.ok() }
+        wanted(spec.ok())
     };
     collection.indexes.iter().map(read).collect()
 }

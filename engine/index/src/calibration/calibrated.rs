@@ -4,6 +4,7 @@ use super::LEVELS;
 use super::curve::RecallCurve;
 use super::effort::{Effort, reach};
 use super::measure::measure;
+use crate::container::WORDS_AT;
 use crate::{
     BuildMonitor, Error, IndexKind, IndexSpec, Result, SearchOutcome, SearchParams, VectorIndex, VectorRows,
     flat,
@@ -20,11 +21,14 @@ use xxhash_rust::xxh3::xxh3_64;
 /// 12   length  u32 LE  of the curve
 /// 16   curve   ...
 /// +0   xxh3    u64 LE  of everything before it
-/// +8   index   ...     a whole index file
+/// +8   zeros   ...     up to a multiple of 64
+/// ...  index   ...     a whole index file
 /// ```
 const MAGIC: &[u8; 8] = b"VCCURVE\n";
 /// Newest version of a curve; raised when its layout changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The first version with zeros before the index.
+const VERSION_ALIGNED: u32 = 2;
 const HEAD: usize = 16;
 const SUM: usize = 8;
 
@@ -126,6 +130,7 @@ impl VectorIndex for Calibrated {
             head.extend_from_slice(&(curve.len() as u32).to_le_bytes());
             head.extend_from_slice(&curve);
             head.extend_from_slice(&xxh3_64(&head).to_le_bytes());
+            head.resize(head.len().next_multiple_of(WORDS_AT), 0);
             out.write_all(&head)?;
         }
         self.inner.save(out)
@@ -155,11 +160,12 @@ fn split(file: &[u8]) -> Result<(Option<RecallCurve>, &[u8])> {
     if u64::from_le_bytes(*sum) != computed {
         return Err(Error::corrupt(format!("checksum of the recall curve is {computed:016x}")));
     }
-    match u32::from_le_bytes(version) {
-        VERSION => {}
+    let start = match u32::from_le_bytes(version) {
+        VERSION_ALIGNED => (end + SUM).next_multiple_of(WORDS_AT),
+        1 => end + SUM,
         got => return Err(Error::Version { got, supported: VERSION }),
-    }
-    Ok((Some(RecallCurve::read(&file[HEAD..end])?), &file[end + SUM..]))
+    };
+    Ok((Some(RecallCurve::read(&file[HEAD..end])?), file.get(start..).ok_or_else(short)?))
 }
 
 /// Opens a file with or without a curve; `inner` opens the index in it.

@@ -33,7 +33,7 @@ pub(super) fn write_graph(
     scorer.write(writer)?;
     writer.slice(&graph.levels)?;
     writer.slice(&graph.upper)?;
-    writer.slice(graph.links0.as_slice())
+    writer.words(graph.links0.as_slice())
 }
 
 /// Reads what [`write_graph`] wrote.
@@ -57,12 +57,10 @@ pub(super) fn read_graph(
     if let Some(row) = levels.iter().position(|level| *level as usize > LEVEL_MAX) {
         return Err(Error::corrupt(format!("level {} of row {row}", levels[row])));
     }
-    let mut graph = Graph::new(params.m, levels)?;
+    let mut graph = Graph::unlinked(params.m, levels)?;
     let upper_len = graph.upper.len();
     graph.upper = reader.slice(upper_len, "upper links")?;
-    let links0_len = graph.links0.as_slice().len();
-    let links0 = reader.slice_bytes::<u32>(links0_len, "links")?;
-    bytemuck::cast_slice_mut(graph.links0.as_mut_slice()).copy_from_slice(links0);
+    graph.links0 = reader.words(count * graph.stride0, "links")?;
     graph.entry = entry;
     check(&graph)?;
     Ok((params, scorer, graph))

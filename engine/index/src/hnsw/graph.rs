@@ -31,8 +31,15 @@ pub(crate) struct Graph {
 impl Graph {
     /// A graph without links for nodes of the given levels.
     pub(crate) fn new(m: usize, levels: Vec<u8>) -> Result<Graph> {
+        let mut graph = Graph::unlinked(m, levels)?;
+        graph.links0 = AlignedWords::new(graph.len() * graph.stride0, NONE)?;
+        Ok(graph)
+    }
+
+    /// The same, whose lists on level 0 have yet to be given.
+    pub(crate) fn unlinked(m: usize, levels: Vec<u8>) -> Result<Graph> {
         let stride0 = (2 * m).next_multiple_of(16);
-        let links0 = AlignedWords::new(levels.len() * stride0, NONE)?;
+        let links0 = AlignedWords::new(0, NONE)?;
         let mut upper_start = Vec::with_capacity(levels.len());
         let mut next = 0usize;
         for &level in &levels {

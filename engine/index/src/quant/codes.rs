@@ -78,7 +78,7 @@ impl<Q: Quantizer> Codes<Q> {
 
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<()> {
         self.quantizer.write(writer)?;
-        writer.slice(self.words.as_slice())
+        writer.words(self.words.as_slice())
     }
 
     pub(crate) fn read(
@@ -87,11 +87,11 @@ impl<Q: Quantizer> Codes<Q> {
         rows: &VectorRows,
         layout: Layout,
     ) -> Result<Codes<Q>> {
-        let mut codes = Codes::blank(Q::read(reader, metric, rows)?, rows.len(), layout)?;
-        let words = codes.words.as_mut_slice();
-        let bytes = reader.slice_bytes::<u32>(words.len(), "codes")?;
-        bytemuck::cast_slice_mut(words).copy_from_slice(bytes);
-        Ok(codes)
+        let quantizer = Q::read(reader, metric, rows)?;
+        let (len, row_bytes) = (rows.len(), quantizer.row_bytes());
+        let stride = layout.stride(row_bytes);
+        let words = reader.words(len * stride / 4, "codes")?;
+        Ok(Codes { quantizer, len, row_bytes, stride, words })
     }
 }
 

@@ -111,7 +111,9 @@ async fn what_is_not_built_is_refused_by_name() {
     refuses(&["is_clustering_key"], |s, _| s.fields[0].is_clustering_key = true).await;
     refuses(&["nullable vector"], |s, _| s.fields[1].nullable = true).await;
     refuses(&["enable_namespace"], |s, _| s.enable_namespace = true).await;
-    refuses(&["mmap.enabled"], |s, _| s.fields[1].type_params.push(pair("mmap.enabled", "true"))).await;
+    refuses(&["mmap.enabled", "maybe"], |s, _| s.fields[1].type_params.push(pair("mmap.enabled", "maybe")))
+        .await;
+    refuses(&["mmap.enabled", "yes"], |_, r| r.properties = vec![pair("mmap.enabled", "yes")]).await;
     refuses(&["analyzer_params"], |s, _| s.fields[0].type_params.push(pair("analyzer_params", "{}"))).await;
     refuses(&["num_partitions"], |_, r| r.num_partitions = 16).await;
     refuses(&["collection.ttl.seconds"], |_, r| r.properties = vec![pair("collection.ttl.seconds", 5)]).await;

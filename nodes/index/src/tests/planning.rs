@@ -13,7 +13,13 @@ fn hnsw() -> IndexSpec {
 }
 
 fn wish(index: u64, spec: IndexSpec) -> WantedIndex {
-    WantedIndex { index: IndexId(index), field: FieldId(101), metric: Metric::L2, spec: Some(spec) }
+    WantedIndex {
+        index: IndexId(index),
+        field: FieldId(101),
+        metric: Metric::L2,
+        spec: Some(spec),
+        is_mapped: false,
+    }
 }
 
 fn sealed(segment: u64, rows: u32) -> SealedHere {

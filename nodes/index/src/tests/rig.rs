@@ -23,7 +23,7 @@ use vecraft_segment::{
     Deletes, GrowingSegment, SealedSegment, Segment, SegmentManifest, ShardView, ViewRegistry, write_segment,
 };
 use vecraft_storage::{Disk, SimDisk};
-use vecraft_types::schema::IndexSpec;
+use vecraft_types::schema::{IndexSpec, MMAP_ENABLED};
 use vecraft_types::*;
 
 pub const SHARD: ShardId = ShardId { collection: CollectionId(3), index: 0 };
@@ -93,9 +93,13 @@ fn row(indexes: &[(u64, &str)]) -> Row {
         spec: IndexSpec {
             name: "v".into(),
             field: VECTOR,
-            index_type: (*index_type).into(),
+            index_type: index_type.trim_end_matches(" mapped").into(),
             metric: Metric::L2,
-            params: BTreeMap::new(),
+            params: index_type
+                .ends_with(" mapped")
+                .then(|| (MMAP_ENABLED.to_owned(), "true".to_owned()))
+                .into_iter()
+                .collect(),
         },
         created: Timestamp(1),
     };

@@ -230,3 +230,19 @@ async fn pending_rows_are_those_of_sealed_segments_without_their_index() {
     assert_eq!(pending(&[(1, 300, true), (3, 700, true), (4, 800, false)]), rows(700), "sealed, growing");
     life.end().await;
 }
+
+#[tokio::test]
+async fn a_mapped_index_serves_from_its_file_when_built_and_when_opened() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW mapped")]);
+    rig.seal(1, 5_000);
+    for built in [1, 0] {
+        let life = rig.live().await;
+        let report = life.until(|report| report.attached == 1).await;
+        assert_eq!((report.built, report.opened), (built, 1 - built));
+        life.answers();
+        let used = rig.memory.used.load(Relaxed);
+        assert!(used < 5_000 * 40 && used < report.file_bytes / 4, "{used} of {} bytes", report.file_bytes);
+        life.end().await;
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use vecraft_types::schema::MMAP_ENABLED;
 use vecraft_types::{Error, Result};
 
 /// A build parameter: its name and what it allows.
@@ -34,6 +35,9 @@ const GRAPH_SQ: &[Param] = &[
     REFINE,
     REFINE_TYPE,
 ];
+
+/// What every type takes.
+const ANY: &[Param] = &[(MMAP_ENABLED, Allowed::Words(&["true", "false"]))];
 
 /// The types we serve with their build parameters. Which of them are needed, and what goes with the dimension of the
 /// vectors, is asked of the engine by the proxy.
@@ -91,7 +95,8 @@ pub(super) fn check_type(given: &str) -> Result<String> {
 pub(super) fn check_params(index_type: &str, given: &BTreeMap<String, String>) -> Result<()> {
     let known = TYPES.iter().find(|(name, _)| *name == index_type).map_or(&[][..], |(_, params)| params);
     for (key, value) in given {
-        let Some((_, allowed)) = known.iter().find(|(name, _)| name == key) else {
+        let mut all = known.iter().chain(ANY);
+        let Some((_, allowed)) = all.find(|(name, _)| name == key) else {
             let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
             let takes = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             let text = format!(
