@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
 
 /// Index types a user can name, in the order errors list them.
-pub const SUPPORTED_TYPES: [&str; 12] = [
+pub const SUPPORTED_TYPES: [&str; 13] = [
     "AUTOINDEX",
     "BIN_FLAT",
+    "BIN_IVF_FLAT",
     "FLAT",
     "HNSW",
     "HNSW_PQ",
@@ -72,6 +73,13 @@ pub enum IndexSpec {
     /// Inverted lists.
     IvfFlat {
         /// Number of lists. 1..=65536, default 128; never more than there are rows.
+        nlist: usize,
+        /// Seed of the k-means.
+        seed: u64,
+    },
+    /// Inverted lists of vectors of bits.
+    BinIvfFlat {
+        /// As for IVF_FLAT.
         nlist: usize,
         /// Seed of the k-means.
         seed: u64,
@@ -165,10 +173,11 @@ impl IndexSpec {
                     }
                 }
             }
-            "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" => {
+            "IVF_FLAT" | "BIN_IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" => {
                 let (nlist, seed) = (keys.integer("nlist", 1..=65_536)?.unwrap_or(128), SEED);
                 match asked.as_str() {
                     "IVF_FLAT" => IndexSpec::IvfFlat { nlist, seed },
+                    "BIN_IVF_FLAT" => IndexSpec::BinIvfFlat { nlist, seed },
                     "IVF_PQ" => {
                         let (shape, refine) = (PqShape::take(&mut keys, None)?, Refine::take(&mut keys)?);
                         IndexSpec::IvfPq { nlist, shape, refine, seed }
@@ -202,6 +211,7 @@ impl IndexSpec {
             IndexSpec::HnswPq { .. } => "HNSW_PQ",
             IndexSpec::Hnswlib { .. } => "HNSWLIB",
             IndexSpec::IvfFlat { .. } => "IVF_FLAT",
+            IndexSpec::BinIvfFlat { .. } => "BIN_IVF_FLAT",
             IndexSpec::IvfSq8 { .. } => "IVF_SQ8",
             IndexSpec::IvfPq { .. } => "IVF_PQ",
             IndexSpec::IvfRabitq { .. } => "IVF_RABITQ",
@@ -250,7 +260,7 @@ impl IndexSpec {
             IndexSpec::HnswPq { m, ef_construction, shape, refine, .. } => {
                 [graph(*m, *ef_construction), cut(shape), refine.params()].concat()
             }
-            IndexSpec::IvfFlat { nlist, .. } => lists(*nlist),
+            IndexSpec::IvfFlat { nlist, .. } | IndexSpec::BinIvfFlat { nlist, .. } => lists(*nlist),
             IndexSpec::Scann { nlist, with_raw_data, .. } => {
                 [lists(*nlist), vec![("with_raw_data", with_raw_data.to_string())]].concat()
             }

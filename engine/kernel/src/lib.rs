@@ -53,7 +53,7 @@ pub use codes::{CODES_MAX, Factors};
 pub use dispatch::Kernels;
 pub use halves::Half;
 pub use norm::{inverse_norm, normalise};
-pub use packed_query::{PackedQuery, packed_inverse_norm, widened};
+pub use packed_query::{PackedQuery, bits_of, packed_inverse_norm, widened};
 pub use pages::advise_huge_pages;
 pub use prefetch::{prefetch_codes, prefetch_row, prefetch_words};
 pub use query::Query;

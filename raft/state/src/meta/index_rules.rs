@@ -40,6 +40,7 @@ const GRAPH_SQ: &[Param] = &[
 const TYPES: &[(&str, &[Param])] = &[
     ("FLAT", &[]),
     ("BIN_FLAT", &[]),
+    ("BIN_IVF_FLAT", LISTS),
     ("IVF_FLAT", LISTS),
     ("IVF_SQ8", LISTS_CODED),
     ("IVF_PQ", LISTS_PQ),
