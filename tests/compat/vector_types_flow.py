@@ -60,7 +60,7 @@ def nearest(client, name, query, metric, reverse, score, rows, anns_field, limit
 
 
 def bits(client):
-    """BIN_FLAT with both metrics, by client calls only."""
+    """BIN_FLAT and BIN_IVF_FLAT with both metrics, by client calls only."""
     client.drop_collection(BITS)
     schema = client.create_schema()
     schema.add_field("id", DataType.INT64, is_primary=True)
@@ -102,6 +102,7 @@ def bits(client):
                 ranged = nearest(*args, limit=ROWS, radius=far, range_filter=near)
                 np.testing.assert_allclose(ranged, inside, atol=1e-6)
     step("HAMMING and JACCARD, ranges, in memory and flushed")
+    bits_in_lists(client, rows, rng)
 
     client.upsert(BITS, [{"id": 3, "bits": rows[7]}])
     client.delete(BITS, ids=[0])
@@ -109,6 +110,54 @@ def bits(client):
     equal(client.get(BITS, ids=[0]), [], "a deleted row")
     client.drop_collection(BITS)
     step("upsert, delete")
+
+
+def refused_by(call, *words):
+    """The call must be refused with code 1100 and these words."""
+    try:
+        call()
+    except MilvusException as error:
+        equal(error.code, 1100, str(words))
+        for word in words:
+            if word not in error.message:
+                raise AssertionError(f"{error.message!r} does not mention {word!r}") from error
+        return
+    raise AssertionError(f"{words}: was taken")
+
+
+def bits_in_lists(client, rows, rng):
+    """BIN_IVF_FLAT over the flushed rows: built, described, searched by some lists, by all and by a recall, refused."""
+
+    def build(metric, **params):
+        index = client.prepare_index_params()
+        index.add_index("bits", index_type="BIN_IVF_FLAT", metric_type=metric, params=params)
+        client.create_index(BITS, index, sync=True)
+
+    client.drop_index(BITS, "bits")
+    for nlist in (0, 65_537, "many"):
+        refused_by(lambda: build("HAMMING", nlist=nlist), "nlist", "1", "65536")
+    refused_by(lambda: build("COSINE", nlist=8), "COSINE", "HAMMING, JACCARD")
+    refused_by(lambda: build("HAMMING", nlist=8, m=8), "m")
+    for metric, score in (("HAMMING", hamming), ("JACCARD", jaccard)):
+        build(metric, nlist=8)
+        described = client.describe_index(BITS, "bits")
+        params = described.get("params", described)
+        told = (described["index_type"], described["metric_type"], int(params["nlist"]))
+        equal(told, ("BIN_IVF_FLAT", metric, 8), "a described index")
+        equal(described["state"], "Finished", "an index is built")
+        for query in (rows[3], rng.randbytes(DIM // 8)):
+            best = sorted(score(query, row) for row in rows)
+            args = (client, BITS, query, metric, False, lambda row: score(query, row), rows, "bits")
+            for everything in ({"nprobe": 8}, {"recall": 1.0}):
+                np.testing.assert_allclose(nearest(*args, **everything), best[:10], atol=1e-6)
+            few = nearest(*args, nprobe=1)
+            equal((len(few), few), (10, sorted(few)), "hits of one list")
+            for wrong in (0, 9):
+                refused_by(lambda: nearest(*args, nprobe=wrong), "nprobe", "1", "8")
+            refused_by(lambda: nearest(*args, ef=64), "ef", "BIN_IVF_FLAT", "nprobe")
+        client.drop_index(BITS, "bits")
+    build("JACCARD", nlist=8)
+    step("BIN_IVF_FLAT: nlist, nprobe and recall, HAMMING and JACCARD; wrong ones refused")
 
 
 def dense(client):
@@ -226,7 +275,9 @@ def refusals():
         {"index_type": "HNSW", "metric_type": "HAMMING"},
         {"index_type": "BIN_FLAT", "metric_type": "L2"},
         {"index_type": "FLAT", "metric_type": "HAMMING"},
-        {"index_type": "BIN_IVF_FLAT", "metric_type": "HAMMING", "nlist": 8},
+        {"index_type": "BIN_IVF_FLAT", "metric_type": "L2", "nlist": 8},
+        {"index_type": "BIN_IVF_FLAT", "metric_type": "HAMMING", "nlist": 0},
+        {"index_type": "IVF_FLAT", "metric_type": "HAMMING", "nlist": 8},
     ):
         request = milvus_pb2.CreateIndexRequest()
         request.CopyFrom(index)

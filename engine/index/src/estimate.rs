@@ -43,6 +43,10 @@ pub fn build_bytes(spec: &IndexSpec, metric: Metric, rows: usize, dim: usize, th
             norms + links + work + codes + walked
         }
         IndexSpec::IvfFlat { nlist, .. } => norms + list_bytes(nlist, rows, dim),
+        // Centroids twice, and how often each bit is set in a list of each thread.
+        IndexSpec::BinIvfFlat { nlist, .. } => {
+            16 * rows + (nlist as u64).min(rows) * (dim / 2 + 64) + threads * 12 * dim
+        }
         // As above; the code rows with their tail, and the list of each.
         IndexSpec::IvfSq8 { nlist, .. } => {
             norms + list_bytes(nlist, rows, dim) + 4 * rows + rows * (dim + 20) + 4 * dim
@@ -135,6 +139,11 @@ mod tests {
                 }
             }
         }
+        let bits = crate::conformance::bits::clustered_bits(1, count, 0.5);
+        let spec = IndexSpec::BinIvfFlat { nlist: 64, seed: 1 };
+        let held = build(&spec, Metric::Hamming, bits, &Unwatched).unwrap().memory_bytes() as u64;
+        let estimate = build_bytes(&spec, Metric::Hamming, count, 128, 2);
+        assert!(held > 0 && held <= estimate && estimate <= 6 * held, "bits: {held} of {estimate}");
         assert_eq!(build_bytes(&IndexSpec::Auto, Metric::L2, count, 8, 2), 0, "a scan needs nothing");
     }
 }

@@ -24,9 +24,11 @@ pub enum IndexKind {
     IvfRabitq = 9,
     /// Inverted lists of product codes of four bits, in blocks of 32 rows, with exact distances for the nearest.
     Scann = 10,
+    /// Inverted lists of vectors of bits, as they are.
+    BinIvfFlat = 11,
 }
 
-const ALL: [IndexKind; 10] = [
+const ALL: [IndexKind; 11] = [
     IndexKind::Flat,
     IndexKind::Hnsw,
     IndexKind::IvfFlat,
@@ -37,6 +39,7 @@ const ALL: [IndexKind; 10] = [
     IndexKind::HnswPq,
     IndexKind::IvfRabitq,
     IndexKind::Scann,
+    IndexKind::BinIvfFlat,
 ];
 
 impl IndexKind {
@@ -53,6 +56,7 @@ impl IndexKind {
             IndexKind::HnswPq => "HNSW_PQ",
             IndexKind::IvfRabitq => "IVF_RABITQ",
             IndexKind::Scann => "SCANN",
+            IndexKind::BinIvfFlat => "BIN_IVF_FLAT",
         }
     }
 

@@ -4,6 +4,8 @@
 //! Trained on a sample of at most [`SAMPLE_PER_LIST`] rows a list. For IP and COSINE the centroids are unit
 //! vectors and a row belongs to the one with the largest dot product (spherical k-means).
 
+pub(crate) mod bits;
+
 use crate::random::mix;
 use crate::scorer::Scorer;
 use crate::{BuildMonitor, Error, Result};
@@ -25,9 +27,7 @@ pub(crate) fn train(
     monitor: &dyn BuildMonitor,
 ) -> Result<Vec<f32>> {
     let (rows, dim) = (scorer.rows.len(), scorer.rows.dim());
-    let mut sample: Vec<u32> = (0..rows as u32).collect();
-    sample.sort_unstable_by_key(|&row| (mix(seed, u64::from(row)), row));
-    sample.truncate(nlist.saturating_mul(SAMPLE_PER_LIST));
+    let mut sample = shuffled(rows, nlist, seed);
     let mut centroids = Vec::with_capacity(nlist * dim);
     for &row in &sample[..nlist] {
         centroids.extend_from_slice(&scorer.rows.values(row));
@@ -46,6 +46,14 @@ pub(crate) fn train(
         make_unit(scorer.metric, &mut centroids, dim);
     }
     Ok(centroids)
+}
+
+/// Rows to train on, in an order by chance.
+fn shuffled(rows: usize, nlist: usize, seed: u64) -> Vec<u32> {
+    let mut sample: Vec<u32> = (0..rows as u32).collect();
+    sample.sort_unstable_by_key(|&row| (mix(seed, u64::from(row)), row));
+    sample.truncate(nlist.saturating_mul(SAMPLE_PER_LIST));
+    sample
 }
 
 /// What the rows are.
@@ -150,26 +158,37 @@ fn make_unit(metric: Metric, centroids: &mut [f32], dim: usize) {
     }
 }
 
-/// New centroids: the mean of each list (of unit rows for COSINE). A list without rows takes half of the
-/// largest list: its centroid is one of that list's rows.
+/// New centroids: the mean of each list (of unit rows for COSINE), or what [`fill_empty`] gives it.
 fn averages(scorer: &Scorer, sample: &[u32], lists: &[u32], old: &[f32]) -> Vec<f32> {
     let dim = scorer.rows.dim();
-    let nlist = old.len() / dim;
+    let members = members(sample, lists, old.len() / dim);
+    let mut centroids: Vec<f32> = members.par_iter().flat_map_iter(|rows| scorer.mean(rows)).collect();
+    fill_empty(&members, |list, row| {
+        centroids[list * dim..][..dim].copy_from_slice(&scorer.rows.values(row));
+    });
+    centroids
+}
+
+/// The rows of each list.
+fn members(sample: &[u32], lists: &[u32], nlist: usize) -> Vec<Vec<u32>> {
     let mut members: Vec<Vec<u32>> = vec![Vec::new(); nlist];
     for (&row, &list) in sample.iter().zip(lists) {
         members[list as usize].push(row);
     }
-    let mut centroids: Vec<f32> = members.par_iter().flat_map_iter(|rows| scorer.mean(rows)).collect();
-    let mut by_size: Vec<usize> = (0..nlist).collect();
+    members
+}
+
+/// A list without rows takes half of the largest list: its centroid becomes one of that list's rows.
+fn fill_empty(members: &[Vec<u32>], mut set: impl FnMut(usize, u32)) {
+    let mut by_size: Vec<usize> = (0..members.len()).collect();
     by_size.sort_by_key(|&list| (std::cmp::Reverse(members[list].len()), list));
     let mut donors = by_size.iter().cycle();
-    for list in 0..nlist {
+    for list in 0..members.len() {
         if members[list].is_empty()
             && let Some(donor) = donors.next()
             && let Some(&row) = members[*donor].last()
         {
-            centroids[list * dim..][..dim].copy_from_slice(&scorer.rows.values(row));
+            set(list, row);
         }
     }
-    centroids
 }

@@ -1,4 +1,4 @@
-//! Where the vectors are: raw rows owned by somebody else, read in place; f32, or numbers of one or two bytes.
+//! Where the vectors are: raw rows owned by somebody else, read in place; f32, numbers of one or two bytes, or bits.
 
 use crate::{Error, Result};
 use bytes::Bytes;
@@ -119,10 +119,10 @@ impl VectorRows {
         Self::make(None, dim, (dim * width, stride * width), len, chunk_log2, chunks)
     }
 
-    /// Reads `len` packed rows in place. Bits have no index.
+    /// Reads `len` packed rows in place. Dimensions of bits are whole bytes.
     pub fn from_packed(kind: Packed, dim: usize, len: usize, bytes: Bytes) -> Result<VectorRows> {
         let width = u32::try_from(dim).map_or(0, |dim| kind.row_bytes(dim));
-        if width == 0 || kind == Packed::Bit {
+        if width == 0 || (kind == Packed::Bit && !dim.is_multiple_of(8)) {
             return Err(Error::Rows(format!("dimension {dim} of {}", kind.type_name())));
         }
         Self::make(Some(kind), dim, (width, width), len, 31, vec![bytes])
@@ -232,7 +232,7 @@ impl VectorRows {
         unsafe { std::slice::from_raw_parts(start, self.inner.dim) }
     }
 
-    /// Row `row` as f32 values: in place, or widened. Panics if there is none.
+    /// Row `row` as f32 values: in place, or widened; of bits they are 0 and 1. Panics if there is none.
     #[inline]
     pub fn values(&self, row: u32) -> Cow<'_, [f32]> {
         match self.inner.packed {
@@ -241,7 +241,7 @@ impl VectorRows {
         }
     }
 
-    /// The values in a range of row `row`: in place, or widened. Panics if there are none such.
+    /// The values in a range of row `row`, which is not of bits: in place, or widened. Panics if there are none such.
     pub(crate) fn part(&self, row: u32, range: Range<usize>) -> Cow<'_, [f32]> {
         match self.inner.packed {
             None => Cow::Borrowed(&self.row(row)[range]),

@@ -55,7 +55,9 @@ impl SearchParams {
                 out.ef = keys.integer("ef", 1..=i32::MAX as usize)?;
                 out.refine_k = keys.at_least_one("refine_k")?;
             }
-            IndexSpec::IvfFlat { nlist, .. } => out.nprobe = keys.integer("nprobe", 1..=*nlist)?,
+            IndexSpec::IvfFlat { nlist, .. } | IndexSpec::BinIvfFlat { nlist, .. } => {
+                out.nprobe = keys.integer("nprobe", 1..=*nlist)?;
+            }
             IndexSpec::IvfSq8 { nlist, .. } | IndexSpec::IvfPq { nlist, .. } => {
                 out.nprobe = keys.integer("nprobe", 1..=*nlist)?;
                 out.refine_k = keys.at_least_one("refine_k")?;

@@ -9,9 +9,10 @@ use vecraft_types::schema::MMAP_ENABLED;
 pub const AUTOINDEX_FLAT_BELOW: usize = 4_000;
 
 /// Index types a user can name, in the order errors list them.
-pub const SUPPORTED_TYPES: [&str; 12] = [
+pub const SUPPORTED_TYPES: [&str; 13] = [
     "AUTOINDEX",
     "BIN_FLAT",
+    "BIN_IVF_FLAT",
     "FLAT",
     "HNSW",
     "HNSW_PQ",
@@ -73,6 +74,13 @@ pub enum IndexSpec {
     /// Inverted lists.
     IvfFlat {
         /// Number of lists. 1..=65536, default 128; never more than there are rows.
+        nlist: usize,
+        /// Seed of the k-means.
+        seed: u64,
+    },
+    /// Inverted lists of vectors of bits.
+    BinIvfFlat {
+        /// As for IVF_FLAT.
         nlist: usize,
         /// Seed of the k-means.
         seed: u64,
@@ -168,10 +176,11 @@ impl IndexSpec {
                     }
                 }
             }
-            "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" => {
+            "IVF_FLAT" | "BIN_IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" => {
                 let (nlist, seed) = (keys.integer("nlist", 1..=65_536)?.unwrap_or(128), SEED);
                 match asked.as_str() {
                     "IVF_FLAT" => IndexSpec::IvfFlat { nlist, seed },
+                    "BIN_IVF_FLAT" => IndexSpec::BinIvfFlat { nlist, seed },
                     "IVF_PQ" => {
                         let (shape, refine) = (PqShape::take(&mut keys, None)?, Refine::take(&mut keys)?);
                         IndexSpec::IvfPq { nlist, shape, refine, seed }
@@ -205,6 +214,7 @@ impl IndexSpec {
             IndexSpec::HnswPq { .. } => "HNSW_PQ",
             IndexSpec::Hnswlib { .. } => "HNSWLIB",
             IndexSpec::IvfFlat { .. } => "IVF_FLAT",
+            IndexSpec::BinIvfFlat { .. } => "BIN_IVF_FLAT",
             IndexSpec::IvfSq8 { .. } => "IVF_SQ8",
             IndexSpec::IvfPq { .. } => "IVF_PQ",
             IndexSpec::IvfRabitq { .. } => "IVF_RABITQ",
@@ -253,7 +263,7 @@ impl IndexSpec {
             IndexSpec::HnswPq { m, ef_construction, shape, refine, .. } => {
                 [graph(*m, *ef_construction), cut(shape), refine.params()].concat()
             }
-            IndexSpec::IvfFlat { nlist, .. } => lists(*nlist),
+            IndexSpec::IvfFlat { nlist, .. } | IndexSpec::BinIvfFlat { nlist, .. } => lists(*nlist),
             IndexSpec::Scann { nlist, with_raw_data, .. } => {
                 [lists(*nlist), vec![("with_raw_data", with_raw_data.to_string())]].concat()
             }

@@ -93,10 +93,13 @@ fn build_parameters() {
     check("FLAT", &[("nlist", "8")], Err("unknown for FLAT; known: none"));
     check("bin_flat", &[], Ok(&[]));
     check("BIN_FLAT", &[("nlist", "8")], Err("unknown for BIN_FLAT; known: none"));
+    check("bin_ivf_flat", &[], Ok(&[("nlist", "128")]));
+    check("BIN_IVF_FLAT", &[("nlist", "0")], Err("nlist = 0: must be a whole number from 1 to 65536"));
+    check("BIN_IVF_FLAT", &[("m", "8")], Err("m = 8: unknown for BIN_IVF_FLAT; known: nlist"));
     check(
         "DISKANN",
         &[],
-        Err("index type DISKANN is not supported; supported types: AUTOINDEX, BIN_FLAT, FLAT, HNSW"),
+        Err("index type DISKANN is not supported; supported types: AUTOINDEX, BIN_FLAT, BIN_IVF_FLAT, FLAT"),
     );
 }
 
@@ -144,6 +147,11 @@ fn search_parameters() {
     check(&ivf, &[("nprobe", "64")], Ok(SearchParams { nprobe: Some(64), ..none }));
     check(&ivf, &[("nprobe", "65")], Err("nprobe = 65: must be a whole number from 1 to 64"));
     check(&ivf, &[("nprobe", "0")], Err("from 1 to 64"));
+    let bits = IndexSpec::parse("BIN_IVF_FLAT", &params(&[("nlist", "64")])).unwrap();
+    check(&bits, &[("nprobe", "64")], Ok(SearchParams { nprobe: Some(64), ..none }));
+    check(&bits, &[("recall", "0.9")], Ok(SearchParams { recall: Some(0.9), ..none }));
+    check(&bits, &[("nprobe", "65")], Err("nprobe = 65: must be a whole number from 1 to 64"));
+    check(&bits, &[("ef", "65")], Err("ef = 65: unknown for BIN_IVF_FLAT; known: nprobe, recall"));
     let ivf_sq8 = IndexSpec::parse("IVF_SQ8", &params(&[("nlist", "64")])).unwrap();
     check(
         &ivf_sq8,
@@ -274,8 +282,8 @@ proptest! {
 
 #[test]
 fn a_mapped_file_answers_the_same_and_takes_little_memory() {
-    let rows = crate::conformance::data::random_rows(3, 3_000, 48);
-    let queries = crate::conformance::data::random_rows(4, 20, 48);
+    let rows = conformance::data::random_rows(3, 3_000, 48);
+    let queries = conformance::data::random_rows(4, 20, 48);
     for (kind, pairs) in [
         ("HNSW", &[("M", "12")][..]),
         ("HNSW_SQ", &[("M", "12"), ("sq_type", "SQ6")]),

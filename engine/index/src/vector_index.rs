@@ -11,7 +11,7 @@ use crate::{
 use bytes::Bytes;
 use std::io::Write;
 use std::sync::Arc;
-use vecraft_types::{Bitmap, Metric};
+use vecraft_types::{Bitmap, Metric, Packed};
 
 /// How a search was answered, for `EXPLAIN`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,6 +157,14 @@ fn build_bare(
     rows: VectorRows,
     monitor: &dyn BuildMonitor,
 ) -> Result<Arc<dyn VectorIndex>> {
+    let spec = match rows.packed() {
+        // Of bits there is no graph: AUTOINDEX scans them.
+        Some(Packed::Bit) if *spec == IndexSpec::Auto => IndexSpec::Flat,
+        _ => spec.resolve(rows.len()),
+    };
+    if let Some(what) = mismatch(spec.type_name(), &rows).or_else(|| other_metric(metric, &rows)) {
+        return Err(Error::Rows(what));
+    }
     let graph = |m: usize, ef_construction: usize, seed: u64| hnsw::Wanted {
         metric,
         rows: rows.clone(),
@@ -165,7 +173,7 @@ fn build_bare(
         seed,
         monitor,
     };
-    Ok(match spec.resolve(rows.len()) {
+    Ok(match spec {
         IndexSpec::Flat | IndexSpec::Auto => Arc::new(Flat::new(metric, rows)),
         IndexSpec::Hnsw { m, ef_construction, seed } => {
             Arc::new(Hnsw::build(metric, rows, m, ef_construction, seed, monitor)?)
@@ -182,7 +190,9 @@ fn build_bare(
         IndexSpec::HnswPq { m, ef_construction, shape, refine, seed } => {
             graph(m, ef_construction, seed).build_pq(shape, refine)?
         }
-        IndexSpec::IvfFlat { nlist, seed } => Arc::new(IvfFlat::build(metric, rows, nlist, seed, monitor)?),
+        IndexSpec::IvfFlat { nlist, seed } | IndexSpec::BinIvfFlat { nlist, seed } => {
+            Arc::new(IvfFlat::build(metric, rows, nlist, seed, monitor)?)
+        }
         IndexSpec::IvfSq8 { nlist, refine, seed } => {
             Arc::new(IvfSq8::build(metric, rows, (nlist, seed), refine, monitor)?)
         }
@@ -215,17 +225,41 @@ pub fn open_mapped(file: &Bytes, rows: VectorRows) -> Result<Arc<dyn VectorIndex
 
 fn open_bare(file: &[u8], mapped: Option<&Bytes>, rows: VectorRows) -> Result<Arc<dyn VectorIndex>> {
     let (kind, reader) = Reader::open(file, mapped)?;
+    if let Some(what) = mismatch(kind.name(), &rows) {
+        return Err(Error::OtherRows(what));
+    }
     Ok(match kind {
         IndexKind::Flat => Arc::new(Flat::read(reader, rows)?),
         IndexKind::Hnsw => Arc::new(Hnsw::read(reader, rows)?),
         IndexKind::HnswSq | IndexKind::HnswPq => hnsw::open(kind, reader, rows)?,
-        IndexKind::IvfFlat => Arc::new(IvfFlat::read(reader, rows)?),
+        IndexKind::IvfFlat | IndexKind::BinIvfFlat => Arc::new(IvfFlat::read(reader, rows)?),
         IndexKind::IvfSq8 => Arc::new(IvfSq8::read(reader, rows)?),
         IndexKind::IvfPq => Arc::new(IvfPq::read(reader, rows)?),
         IndexKind::IvfRabitq => Arc::new(IvfRabitq::read(reader, rows)?),
         IndexKind::Scann => Arc::new(Scann::read(reader, rows)?),
         IndexKind::Hnswlib => Arc::new(Hnswlib::read(reader, rows)?),
     })
+}
+
+/// Why an index of this name does not go with these vectors: one is of bits, FLAT of both, the others are of numbers.
+fn mismatch(name: &str, rows: &VectorRows) -> Option<String> {
+    let fits = match name {
+        "FLAT" => true,
+        "BIN_IVF_FLAT" => is_of_bits(rows),
+        _ => !is_of_bits(rows),
+    };
+    (!fits).then(|| format!("{name} is not for {}", rows.packed().map_or("FloatVector", Packed::type_name)))
+}
+
+/// Why these vectors are not compared by a metric.
+fn other_metric(metric: Metric, rows: &VectorRows) -> Option<String> {
+    let fits = is_of_bits(rows) == matches!(metric, Metric::Hamming | Metric::Jaccard);
+    let kind = || rows.packed().map_or("FloatVector", Packed::type_name);
+    (!fits).then(|| format!("{} does not compare {}", metric.name(), kind()))
+}
+
+fn is_of_bits(rows: &VectorRows) -> bool {
+    rows.packed() == Some(Packed::Bit)
 }
 
 /// The start of every payload: metric, number of rows, dimension, fingerprint of the rows.
@@ -257,6 +291,9 @@ pub(crate) fn read_rows_header(reader: &mut Reader<'_>, rows: &VectorRows) -> Re
         5 => Metric::Jaccard,
         other => return Err(Error::corrupt(format!("metric number {other} is unknown"))),
     };
+    if let Some(what) = other_metric(metric, rows) {
+        return Err(Error::corrupt(what));
+    }
     let (dim, len) = (reader.u32()? as usize, reader.u64()?);
     if dim != rows.dim() || len != rows.len() as u64 {
         let text = format!("built over {len} x {dim}, given {} x {}", rows.len(), rows.dim());

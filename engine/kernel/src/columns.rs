@@ -22,6 +22,9 @@ pub(crate) static AVX2: ColumnLoops = ColumnLoops { dot: avx2 };
 #[cfg(target_arch = "x86_64")]
 pub(crate) static AVX512: ColumnLoops = ColumnLoops { dot: avx512 };
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) static NEON: ColumnLoops = ColumnLoops { dot: neon };
+
 /// Sums kept at a time: four registers of the widest set.
 const WIDE: usize = 64;
 const NARROW: usize = 16;
@@ -71,6 +74,12 @@ fn avx2(x: &[f32], columns: &[f32], out: &mut [f32]) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
 fn avx512(x: &[f32], columns: &[f32], out: &mut [f32]) {
+    all::<true>(x, columns, out);
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn neon(x: &[f32], columns: &[f32], out: &mut [f32]) {
     all::<true>(x, columns, out);
 }
 

@@ -68,6 +68,26 @@ const AVX2: Kernels = {
     }
 };
 
+#[cfg(target_arch = "aarch64")]
+const NEON: Kernels = {
+    use crate::neon;
+    Kernels {
+        name: "neon",
+        dot: neon::dot,
+        l2: neon::l2,
+        dot_norm: neon::dot_norm,
+        dot4: neon::dot4,
+        l2_4: neon::l2_4,
+        codes: &codes::NEON,
+        bits: &bits::NEON,
+        bytes: &bytes::NEON,
+        halves: &halves::NEON,
+        columns: &columns::NEON,
+        small_codes: &small_codes::NEON,
+        shuffles: &shuffles::NEON,
+    }
+};
+
 /// AVX-512 came in steps: byte products (VNNI) and bit counts (VPOPCNTDQ) are taken where they are, AVX2 else.
 #[cfg(target_arch = "x86_64")]
 fn avx512() -> Kernels {
@@ -109,6 +129,10 @@ static SETS: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
             sets.push(AVX2);
         }
     }
+    #[cfg(target_arch = "aarch64")]
+    if std::arch::is_aarch64_feature_detected!("neon") {
+        sets.push(NEON);
+    }
     sets.push(SCALAR);
     sets
 });
@@ -126,7 +150,7 @@ impl Kernels {
         SETS.iter().collect()
     }
 
-    /// Fixes the set named (`avx512`, `avx2`, `scalar`) for the process, before anything else asked for one.
+    /// Fixes the set named (`avx512`, `avx2`, `neon`, `scalar`) for the process, before anything else asked for one.
     /// Returns false if this CPU lacks it or the choice is already made otherwise.
     pub fn select(name: &str) -> bool {
         match Kernels::available().into_iter().find(|set| set.name == name) {

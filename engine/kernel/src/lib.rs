@@ -1,7 +1,8 @@
 //! Which of two vectors is nearer: the distance loops every index and every exact scan share.
 //!
-//! Called by `engine/index` and `engine/segment`. The instruction set (AVX-512, AVX2 with FMA, or the portable
-//! loop, which compilers turn into SSE2 or NEON) is chosen once per process; see [`Kernels::active`].
+//! Called by `engine/index` and `engine/segment`. The instruction set (AVX-512, AVX2 with FMA, NEON, or the portable
+//! loop, which compilers turn into what every processor of a kind has) is chosen once per process; see
+//! [`Kernels::active`]. `scripts/test-neon.sh` runs this crate's tests on an emulated ARM processor.
 //!
 //! **Internal order.** All scores inside the engine are *distances*: smaller is nearer, never NaN.
 //!
@@ -35,6 +36,8 @@ mod codes;
 mod columns;
 mod dispatch;
 mod halves;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod norm;
 mod packed_query;
 mod pages;
@@ -53,7 +56,7 @@ pub use codes::{CODES_MAX, Factors};
 pub use dispatch::Kernels;
 pub use halves::Half;
 pub use norm::{inverse_norm, normalise};
-pub use packed_query::{PackedQuery, packed_inverse_norm, widened};
+pub use packed_query::{PackedQuery, bits_of, packed_inverse_norm, widened};
 pub use pages::{advise_huge_pages, advise_random};
 pub use prefetch::{prefetch_codes, prefetch_row, prefetch_words};
 pub use query::Query;

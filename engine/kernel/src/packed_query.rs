@@ -2,6 +2,10 @@
 //!
 //! The twin of [`crate::Query`], for rows that are bytes. Both give internal distances: smaller is nearer.
 
+mod bit_values;
+
+pub use bit_values::bits_of;
+
 use crate::norm::inverse_norm_of;
 use crate::score::{from_cosine, from_dot, from_l2};
 use crate::{Half, Kernels, inverse_norm};
@@ -63,9 +67,13 @@ impl PackedQuery {
         Some(PackedQuery { metric, form, row_bytes: bytes.len(), kernels })
     }
 
-    /// Prepares a query of numbers for rows of this kind. For int8 they are rounded to whole ones in its range; what came
-    /// from such rows ([`widened`]) stays as it is. None where [`PackedQuery::new`] has none, and for bits.
+    /// Prepares a query of numbers for rows of this kind. For int8 they are rounded to whole ones in its range, for bits
+    /// those above a half are set; what came from such rows ([`widened`]) stays as it is. None where
+    /// [`PackedQuery::new`] has none.
     pub fn of_values(metric: Metric, kind: Packed, values: &[f32]) -> Option<PackedQuery> {
+        if kind == Packed::Bit {
+            return PackedQuery::new(metric, kind, &bits_of(values));
+        }
         if matches!(metric, Metric::Hamming | Metric::Jaccard) {
             return None;
         }
@@ -149,10 +157,10 @@ impl PackedQuery {
     }
 }
 
-/// The f32 values of a packed vector of numbers; empty for bits. A byte too many at the end is left out.
+/// The f32 values of a packed vector; of bits they are 0 and 1. A byte too many at the end of halves is left out.
 pub fn widened(kind: Packed, bytes: &[u8]) -> Vec<f32> {
     match kind {
-        Packed::Bit => Vec::new(),
+        Packed::Bit => bit_values::numbers_of(bytes),
         Packed::Float16 => elements(bytes).iter().map(|bits| Half::Ieee.to_f32(*bits)).collect(),
         Packed::BFloat16 => elements(bytes).iter().map(|bits| Half::Brain.to_f32(*bits)).collect(),
         Packed::Int8 => signed(bytes).iter().map(|value| f32::from(*value)).collect(),

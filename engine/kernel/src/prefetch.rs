@@ -33,6 +33,18 @@ fn prefetch<T>(row: &[T]) {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line * 64)) };
         }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    {
+        let start = row.as_ptr().cast::<u8>();
+        for line in 0..(size_of_val(row).div_ceil(64)).min(LINES_MAX) {
+            // SAFETY: the address is inside `row`'s allocation, and a prefetch neither faults nor changes anything.
+            // (The intrinsic is not stable.)
+            unsafe {
+                let address = start.add(line * 64);
+                std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) address, options(nostack, preserves_flags, readonly));
+            }
+        }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = row;
 }

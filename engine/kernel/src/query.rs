@@ -125,7 +125,7 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Distance to one packed row of numbers: quick when the query was made for such rows ([`Query::over_packed`]), else by
+    /// Distance to one packed row: quick when the query was made for such rows ([`Query::over_packed`]), else by
     /// widening the row. Panics if the dimensions differ.
     #[inline]
     pub fn distance_packed(&self, kind: Packed, row: &[u8]) -> f32 {

@@ -143,6 +143,9 @@ fn selection_is_fixed_once_made() {
     assert!(Kernels::select(active.name()));
     assert!(!Kernels::select("no such set"));
     assert_eq!(Kernels::available().last().unwrap().name(), "scalar");
+    if cfg!(target_arch = "aarch64") {
+        assert_eq!(Kernels::available()[0].name(), "neon", "every 64-bit ARM processor has it");
+    }
     assert!(std::ptr::eq(active, Kernels::available()[0]) || Kernels::available().len() > 1);
 }
 

@@ -50,13 +50,18 @@ pub fn check_vector_index(field: &FieldSchema, index_type: &str, metric: Option<
 
 /// Whether an index that goes with the type is nothing but a comparison of every row: no file is built for it.
 pub fn is_scan(index_type: &str, data_type: &DataType) -> bool {
-    matches!(index_type, "FLAT" | "BIN_FLAT") || matches!(data_type, DataType::BinaryVector { .. })
+    match index_type {
+        "FLAT" | "BIN_FLAT" => true,
+        // Bits have no graph; what AUTOINDEX would choose besides is asked for by name.
+        "AUTOINDEX" => matches!(data_type, DataType::BinaryVector { .. }),
+        _ => false,
+    }
 }
 
 fn goes_with(index_type: &str, data_type: &DataType) -> bool {
     match data_type.packed() {
-        None => index_type != "BIN_FLAT",
-        Some((Packed::Bit, _)) => matches!(index_type, "BIN_FLAT" | "AUTOINDEX"),
+        None => !matches!(index_type, "BIN_FLAT" | "BIN_IVF_FLAT"),
+        Some((Packed::Bit, _)) => matches!(index_type, "BIN_FLAT" | "BIN_IVF_FLAT" | "AUTOINDEX"),
         // The library behind HNSWLIB reads f32 in place.
         Some(_) => matches!(
             index_type,
@@ -78,7 +83,7 @@ fn goes_with(index_type: &str, data_type: &DataType) -> bool {
 fn served(data_type: &DataType) -> &'static str {
     match data_type.packed() {
         None => "FLAT, HNSW, AUTOINDEX and others",
-        Some((Packed::Bit, _)) => "BIN_FLAT, AUTOINDEX",
+        Some((Packed::Bit, _)) => "BIN_FLAT, BIN_IVF_FLAT, AUTOINDEX",
         Some(_) => "FLAT, HNSW, HNSW_SQ, HNSW_PQ, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, AUTOINDEX",
     }
 }
@@ -97,6 +102,7 @@ mod tests {
     fn each_type_has_its_metrics_and_a_default() {
         let bits = field(DataType::BinaryVector { dim: 8 });
         assert_eq!(check_vector_index(&bits, "BIN_FLAT", None).unwrap(), Metric::Hamming);
+        assert_eq!(check_vector_index(&bits, "BIN_IVF_FLAT", None).unwrap(), Metric::Hamming);
         assert_eq!(check_vector_index(&bits, "AUTOINDEX", Some(Metric::Jaccard)).unwrap(), Metric::Jaccard);
         let error = check_vector_index(&bits, "BIN_FLAT", Some(Metric::L2)).unwrap_err();
         assert_eq!(error.code, Code::InvalidParameter);
@@ -111,8 +117,10 @@ mod tests {
             let error = check_vector_index(&field(dense), "FLAT", Some(Metric::Hamming)).unwrap_err();
             assert!(error.detail.contains("HAMMING") && error.detail.contains("COSINE"), "{error}");
             assert_eq!(error.context, [("field".to_owned(), "v".to_owned())]);
-            let error = check_vector_index(&field(dense), "BIN_FLAT", None).unwrap_err();
-            assert!(error.detail.contains("BIN_FLAT") && error.detail.contains(dense.name()), "{error}");
+            for of_bits in ["BIN_FLAT", "BIN_IVF_FLAT"] {
+                let error = check_vector_index(&field(dense), of_bits, None).unwrap_err();
+                assert!(error.detail.contains(of_bits) && error.detail.contains(dense.name()), "{error}");
+            }
         }
     }
 
@@ -137,7 +145,8 @@ mod tests {
             let error = check_vector_index(&field(narrow), "HNSWLIB", None).unwrap_err();
             assert!(error.detail.contains("HNSWLIB") && error.detail.contains("HNSW_SQ"), "{error}");
         }
-        assert!(is_scan("AUTOINDEX", &DataType::BinaryVector { dim: 8 }));
+        let bits = DataType::BinaryVector { dim: 8 };
+        assert!(is_scan("AUTOINDEX", &bits) && is_scan("BIN_FLAT", &bits) && !is_scan("BIN_IVF_FLAT", &bits));
     }
 
     #[test]
@@ -145,7 +154,10 @@ mod tests {
         let bits = field(DataType::BinaryVector { dim: 8 });
         for index_type in ["FLAT", "HNSW", "IVF_FLAT", "HNSWLIB"] {
             let error = check_vector_index(&bits, index_type, None).unwrap_err();
-            assert!(error.detail.contains(index_type) && error.detail.contains("BIN_FLAT"), "{error}");
+            assert!(
+                error.detail.contains(index_type) && error.detail.contains("BIN_FLAT, BIN_IVF"),
+                "{error}"
+            );
         }
         assert!(check_vector_index(&field(DataType::Int64), "FLAT", None).is_err());
     }

@@ -83,15 +83,16 @@ pub(super) fn reach(index: &dyn VectorIndex, k: usize, filter: Option<&Bitmap>) 
 
 /// True for indexes of codes, whose candidates get their exact distance at the end.
 pub(super) fn is_of_codes(kind: IndexKind) -> bool {
-    !matches!(kind, IndexKind::Flat | IndexKind::Hnsw | IndexKind::IvfFlat | IndexKind::Hnswlib)
+    use IndexKind::{BinIvfFlat, Flat, Hnsw, Hnswlib, IvfFlat};
+    !matches!(kind, Flat | Hnsw | IvfFlat | BinIvfFlat | Hnswlib)
 }
 
 /// The number of inverted lists, if it has any.
 fn lists(index: &dyn VectorIndex) -> Option<usize> {
-    use crate::IndexSpec::{IvfFlat, IvfPq, IvfRabitq, IvfSq8, Scann};
+    use crate::IndexSpec::{BinIvfFlat, IvfFlat, IvfPq, IvfRabitq, IvfSq8, Scann};
     match index.spec() {
         IvfFlat { nlist, .. } | IvfSq8 { nlist, .. } | IvfPq { nlist, .. } => Some(nlist),
-        IvfRabitq { nlist, .. } | Scann { nlist, .. } => Some(nlist),
+        IvfRabitq { nlist, .. } | Scann { nlist, .. } | BinIvfFlat { nlist, .. } => Some(nlist),
         _ => None,
     }
 }

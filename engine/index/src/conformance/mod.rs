@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+pub(crate) mod bits;
 mod bytes;
 pub(crate) mod data;
 mod filters;

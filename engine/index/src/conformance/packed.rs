@@ -85,13 +85,15 @@ fn autoindex_takes_packed_rows_and_the_twin_refuses_them() {
 }
 
 #[test]
-fn packed_rows_have_a_length_and_bits_are_refused() {
+fn packed_rows_have_a_length() {
     let bytes = |length: usize| Bytes::from(vec![0; length]);
     assert!(VectorRows::from_packed(Packed::Float16, 3, 4, bytes(24)).is_ok());
+    assert!(VectorRows::from_packed(Packed::Bit, 8, 4, bytes(4)).is_ok());
     for (kind, dim, rows, length) in [
         (Packed::Float16, 3, 4, 23),
         (Packed::Int8, 0, 4, 0),
-        (Packed::Bit, 8, 4, 4),
+        (Packed::Bit, 8, 4, 3),
+        (Packed::Bit, 12, 4, 8),
         (Packed::Int8, 3, 2, 5),
     ] {
         let made = VectorRows::from_packed(kind, dim, rows, bytes(length));

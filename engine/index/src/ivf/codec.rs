@@ -1,15 +1,15 @@
-//! The lists of IVF_FLAT as bytes.
+//! The lists of IVF_FLAT and BIN_IVF_FLAT as bytes.
 
 use super::IvfFlat;
 use super::lists::Lists;
 use crate::container::{Reader, Writer};
 use crate::scorer::Scorer;
 use crate::vector_index::{read_rows_header, write_rows_header};
-use crate::{IndexKind, Result, VectorRows};
+use crate::{Result, VectorIndex, VectorRows};
 use std::io::Write;
 
 pub(super) fn write(index: &IvfFlat, out: &mut dyn Write) -> Result<()> {
-    let mut writer = Writer::new(out, IndexKind::IvfFlat)?;
+    let mut writer = Writer::new(out, index.kind())?;
     write_rows_header(&mut writer, index.scorer.metric, &index.scorer.rows)?;
     writer.u64(index.lists.len() as u64)?;
     writer.u64(index.seed)?;
@@ -23,9 +23,8 @@ impl IvfFlat {
     pub(crate) fn read(mut reader: Reader<'_>, rows: VectorRows) -> Result<IvfFlat> {
         let metric = read_rows_header(&mut reader, &rows)?;
         let (nlist, seed) = (reader.u64()? as usize, reader.u64()?);
-        let (count, dim) = (rows.len(), rows.dim());
         let scorer = Scorer::read(&mut reader, metric, rows)?;
-        let lists = Lists::read(&mut reader, nlist, count, dim)?;
+        let lists = Lists::read(&mut reader, nlist, &scorer.rows)?;
         reader.finish()?;
         Ok(IvfFlat { scorer, seed, lists })
     }

@@ -60,7 +60,7 @@ impl<S: Coding> IvfCoded<S> {
         let (nlist, seed) = (reader.u64()? as usize, reader.u64()?);
         let refine = Refine::from_number(reader.u32()?)?;
         let exact = Scorer::read(&mut reader, metric, rows)?;
-        let lists = Lists::read(&mut reader, nlist, exact.rows.len(), exact.rows.dim())?;
+        let lists = Lists::read(&mut reader, nlist, &exact.rows)?;
         let store = S::read(&mut reader, metric, &exact.rows, &lists)?;
         reader.finish()?;
         Ok(IvfCoded { exact, lists, store, refine, seed })

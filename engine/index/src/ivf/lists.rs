@@ -3,11 +3,10 @@
 //! A *position* is a row's place when all lists are laid one after the other; within a list rows ascend. Codes of rows
 //! are kept by position, so that a list is read from front to back.
 
+use super::centroids::Centroids;
 use crate::container::{Reader, Writer};
-use crate::kmeans::{self, Centroids, Values};
 use crate::scorer::Scorer;
-use crate::top_k::{pack, row_of};
-use crate::{BuildMonitor, Error, Result};
+use crate::{BuildMonitor, Error, Result, VectorRows};
 use rayon::prelude::*;
 use std::ops::Range;
 use vecraft_types::{Bitmap, Metric};
@@ -17,8 +16,7 @@ const ASSIGN_BATCH: usize = 2_048;
 
 /// Lists of rows around centroids.
 pub(crate) struct Lists {
-    /// `len * dim` values; unit vectors for IP and COSINE.
-    pub(super) centroids: Vec<f32>,
+    pub(super) centroids: Centroids,
     /// List `i` is `members[starts[i]..starts[i + 1]]`.
     starts: Vec<u32>,
     /// The row at each position.
@@ -35,18 +33,18 @@ impl Lists {
         monitor: &dyn BuildMonitor,
     ) -> Result<Lists> {
         let count = scorer.rows.len();
-        let centroids = kmeans::train(scorer, nlist, Values::Raw, seed, monitor)?;
-        let near = Centroids::new(scorer.metric, &centroids, scorer.rows.dim(), Values::Raw);
+        let centroids = Centroids::train(scorer, nlist, seed, monitor)?;
+        let nearest = centroids.finder(scorer);
         let mut lists: Vec<u32> = Vec::with_capacity(count);
         while lists.len() < count {
             if monitor.cancelled() {
                 return Err(Error::Cancelled { done: lists.len(), total: count });
             }
             let batch = lists.len()..(lists.len() + ASSIGN_BATCH).min(count);
-            lists
-                .par_extend(batch.into_par_iter().map(|row| near.nearest(&scorer.rows.values(row as u32)).0));
+            lists.par_extend(batch.into_par_iter().map(|row| nearest(row as u32)));
             monitor.progress(lists.len(), count);
         }
+        drop(nearest);
         let mut starts = vec![0u32; nlist + 1];
         lists.iter().for_each(|&list| starts[list as usize + 1] += 1);
         (0..nlist).for_each(|list| starts[list + 1] += starts[list]);
@@ -86,32 +84,28 @@ impl Lists {
 
     /// All lists, nearest centroid first.
     pub(super) fn by_distance(&self, metric: Metric, query: &[f32]) -> Vec<u32> {
-        let mut distances = vec![0.0; self.len()];
-        kmeans::centroid_query(metric, query).batch(&self.centroids, &mut distances);
-        let mut keys: Vec<u64> =
-            distances.iter().zip(0..).map(|(&distance, list)| pack(distance, list)).collect();
-        keys.sort_unstable();
-        keys.into_iter().map(row_of).collect()
+        self.centroids.by_distance(metric, query, self.len())
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of_val(self.centroids.as_slice())
+        self.centroids.memory_bytes()
             + size_of_val(self.starts.as_slice())
             + size_of_val(self.members.as_slice())
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<()> {
-        writer.slice(&self.centroids)?;
+        self.centroids.write(writer)?;
         writer.slice(&self.starts)?;
         writer.slice(&self.members)
     }
 
     /// Reads what [`Lists::write`] wrote. Every row must stand in exactly one list.
-    pub(super) fn read(reader: &mut Reader<'_>, nlist: usize, count: usize, dim: usize) -> Result<Lists> {
+    pub(super) fn read(reader: &mut Reader<'_>, nlist: usize, rows: &VectorRows) -> Result<Lists> {
+        let count = rows.len();
         if nlist > count || (nlist == 0 && count > 0) {
             return Err(Error::corrupt(format!("{nlist} lists for {count} rows")));
         }
-        let centroids = reader.slice(nlist * dim, "centroids")?;
+        let centroids = Centroids::read(reader, nlist, rows)?;
         let starts: Vec<u32> = reader.slice(nlist + 1, "starts of lists")?;
         let members: Vec<u32> = reader.slice(count, "members of lists")?;
         let ends_right = starts.first() == Some(&0) && starts.last().copied() == Some(count as u32);

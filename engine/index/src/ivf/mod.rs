@@ -1,11 +1,12 @@
 //! Inverted lists: rows grouped by their nearest of `nlist` centroids; a search reads the `nprobe` nearest lists.
 //!
-//! [`IvfFlat`] holds row numbers only (4 bytes a row) and reads the vectors in place; [`IvfCoded`] compares codes, kept
+//! [`IvfFlat`] holds row numbers only (4 bytes a row) and reads the vectors, of numbers or of bits, in place; [`IvfCoded`] compares codes, kept
 //! in list order, and takes exact distances of the nearest. How many lists are read under a filter: `probe`.
 //!
 //! They hold no vectors, know no deletes (those are cleared filter bits) and are immutable once built.
 
 mod blocks;
+mod centroids;
 mod codec;
 mod coded;
 mod kinds;
@@ -28,12 +29,12 @@ use lists::Lists;
 use probe::Probe;
 use std::io::Write;
 use vecraft_kernel::Query;
-use vecraft_types::{Bitmap, Metric};
+use vecraft_types::{Bitmap, Metric, Packed};
 
 /// Rows compared at a time.
 const BLOCK: usize = 256;
 
-/// An immutable index of inverted lists.
+/// An immutable index of inverted lists: IVF_FLAT, or BIN_IVF_FLAT over vectors of bits.
 pub struct IvfFlat {
     scorer: Scorer,
     seed: u64,
@@ -79,11 +80,18 @@ impl IvfFlat {
 
 impl VectorIndex for IvfFlat {
     fn kind(&self) -> IndexKind {
-        IndexKind::IvfFlat
+        match self.scorer.rows.packed() {
+            Some(Packed::Bit) => IndexKind::BinIvfFlat,
+            _ => IndexKind::IvfFlat,
+        }
     }
 
     fn spec(&self) -> IndexSpec {
-        IndexSpec::IvfFlat { nlist: self.lists.len(), seed: self.seed }
+        let (nlist, seed) = (self.lists.len(), self.seed);
+        match self.kind() {
+            IndexKind::BinIvfFlat => IndexSpec::BinIvfFlat { nlist, seed },
+            _ => IndexSpec::IvfFlat { nlist, seed },
+        }
     }
 
     fn metric(&self) -> Metric {
@@ -131,6 +139,7 @@ impl VectorIndex for IvfFlat {
 
 impl std::fmt::Debug for IvfFlat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "IvfFlat({:?}, {:?}, nlist {})", self.scorer.metric, self.scorer.rows, self.lists.len())
+        let (metric, rows, nlist) = (self.scorer.metric, &self.scorer.rows, self.lists.len());
+        write!(f, "{}({metric:?}, {rows:?}, nlist {nlist})", self.kind().name())
     }
 }

@@ -9,7 +9,8 @@ use crate::{Unwatched, flat_search};
 fn every_row_is_in_the_list_of_its_nearest_centroid() {
     for metric in crate::conformance::METRICS {
         let index = IvfFlat::build(metric, clustered_rows(1, 3_000, 8, 30), 40, 5, &Unwatched).unwrap();
-        let near = Centroids::new(metric, &index.lists.centroids, 8, Values::Raw);
+        let centroids::Centroids::Numbers(values) = &index.lists.centroids else { panic!("numbers") };
+        let near = Centroids::new(metric, values, 8, Values::Raw);
         let mut seen = vec![0; 3_000];
         for list in 0..index.lists.len() as u32 {
             assert!(index.lists.rows(list).is_sorted());

@@ -5,6 +5,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,15 @@ pub(crate) static AVX2: BitLoops = BitLoops {
 #[cfg(target_arch = "x86_64")]
 pub(crate) static VPOPCNT: BitLoops =
     BitLoops { differ: vpopcnt::differ, both: vpopcnt::both, select: vpopcnt::select, weigh: vpopcnt::weigh };
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) static NEON: BitLoops = BitLoops {
+    differ: neon::differ,
+    both: neon::both,
+    select: neon::select,
+    // SAFETY: the table exists only if the CPU has the features.
+    weigh: |planes, bits| weigh(planes, bits, |a, b| unsafe { neon::both(a, b) }),
+};
 
 /// Planes a query may have.
 const PLANES_MAX: usize = 8;

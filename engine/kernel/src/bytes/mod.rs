@@ -5,6 +5,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,9 @@ pub(crate) static AVX2: ByteLoops = ByteLoops { dot: avx2::sum::<false>, l2: avx
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) static VNNI: ByteLoops = ByteLoops { dot: vnni::sum::<false>, l2: vnni::sum::<true> };
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) static NEON: ByteLoops = ByteLoops { dot: neon::sum::<false>, l2: neon::sum::<true> };
 
 impl Kernels {
     /// Dot product. Panics if the lengths differ or exceed [`BYTES_MAX`].

@@ -7,6 +7,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,14 @@ pub(crate) static VNNI: CodeLoops = CodeLoops {
     signed4: vnni::dot4::<false>,
     shifted: vnni::dot::<true>,
     shifted4: vnni::dot4::<true>,
+};
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) static NEON: CodeLoops = CodeLoops {
+    signed: neon::dot::<false>,
+    signed4: neon::dot4::<false>,
+    shifted: neon::dot::<true>,
+    shifted4: neon::dot4::<true>,
 };
 
 /// What rows are multiplied with.

@@ -7,6 +7,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -45,6 +47,14 @@ pub(crate) static AVX512: HalfLoops = HalfLoops {
     l2: avx512::l2::<false>,
     brain_dot: avx512::dot::<true>,
     brain_l2: avx512::l2::<true>,
+};
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) static NEON: HalfLoops = HalfLoops {
+    dot: neon::dot::<false>,
+    l2: neon::l2::<false>,
+    brain_dot: neon::dot::<true>,
+    brain_l2: neon::l2::<true>,
 };
 
 /// Which 16-bit float.

@@ -100,6 +100,27 @@ fn numbers_outside_int8_are_those_at_its_ends() {
 }
 
 #[test]
+fn bits_are_numbers_too() {
+    let bytes = [0b1000_0001u8, 0b0100_0000];
+    let numbers = widened(Packed::Bit, &bytes);
+    let set: Vec<usize> = (0..16).filter(|dim| numbers[*dim] == 1.0).collect();
+    assert_eq!((numbers.len(), set), (16, vec![0, 7, 9]));
+    assert_eq!(bits_of(&numbers), bytes);
+    assert_eq!(bits_of(&[0.6, 0.5, f32::NAN, -3.0, 9.0]), [0b1000_1000]);
+    for metric in [Metric::Hamming, Metric::Jaccard] {
+        let (of_values, of_bytes) = (
+            PackedQuery::of_values(metric, Packed::Bit, &numbers).unwrap(),
+            PackedQuery::new(metric, Packed::Bit, &bytes).unwrap(),
+        );
+        for row in [[0u8, 0], [255, 255], [129, 64], [1, 2]] {
+            assert_eq!(of_values.distance(&row), of_bytes.distance(&row));
+        }
+        let query = crate::Query::over_packed(metric, Packed::Bit, numbers.as_slice().into());
+        assert_eq!(query.distance_packed(Packed::Bit, &[1, 64]), of_bytes.distance(&[1, 64]));
+    }
+}
+
+#[test]
 fn metrics_of_other_types_and_broken_rows_make_no_query() {
     for metric in Metric::ALL {
         let is_of_bits = matches!(metric, Metric::Hamming | Metric::Jaccard);

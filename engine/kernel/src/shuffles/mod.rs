@@ -12,6 +12,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,9 @@ pub(crate) static AVX2: ShuffleLoops = ShuffleLoops { scan: avx2::scan };
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) static AVX512: ShuffleLoops = ShuffleLoops { scan: avx512::scan };
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) static NEON: ShuffleLoops = ShuffleLoops { scan: neon::scan };
 
 impl Kernels {
     /// Sums of what the codes of a block count, for each of its rows. Panics unless tables and block are of the same whole

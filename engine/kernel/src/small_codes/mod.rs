@@ -10,6 +10,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -54,6 +56,14 @@ pub(crate) static VNNI: SmallCodeLoops = SmallCodeLoops {
     four4: vnni::dot4::<false>,
     six: vnni::dot::<true>,
     six4: vnni::dot4::<true>,
+};
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) static NEON: SmallCodeLoops = SmallCodeLoops {
+    four: neon::dot::<false>,
+    four4: neon::dot4::<false>,
+    six: neon::dot::<true>,
+    six4: neon::dot4::<true>,
 };
 
 /// Bits of a packed code.

@@ -7,7 +7,7 @@ use super::{Cancel, exact};
 use crate::interim::GRAPH_ROWS_MIN;
 use crate::{Result, SegmentView};
 use vecraft_index::{Hit, TopK};
-use vecraft_types::Bitmap;
+use vecraft_types::{Bitmap, Metric};
 
 /// The nearest of each query; `None` when comparing all matches is better, or wanted: nobody measured a graph that changes, so
 /// one that was asked for a recall is not used.
@@ -24,10 +24,11 @@ pub(super) fn nearest(
         || plan.range.is_some()
         || params.recall.is_some()
         || params.level.is_some()
+        // Vectors of bits: no graph is made of them.
+        || matches!(plan.metric, Metric::Hamming | Metric::Jaccard)
     {
         return Ok(None);
     }
-    let Some(numbers) = queries.numbers() else { return Ok(None) };
     let interim = shown.segment.interim();
     let Some(graph) = interim.usable(plan.field, plan.metric) else {
         interim.note_missed();
@@ -39,10 +40,10 @@ pub(super) fn nearest(
     if left >= GRAPH_ROWS_MIN as usize {
         interim.note_missed();
     }
-    let mut answers = Vec::with_capacity(numbers.len());
-    for (number, query) in numbers.iter().enumerate() {
+    let mut answers = Vec::with_capacity(queries.len());
+    for (number, query) in queries.numbers().enumerate() {
         cancel.check()?;
-        let walked = graph.search(query, plan.k, params, covered as usize, filter.as_ref())?;
+        let walked = graph.search(&query, plan.k, params, covered as usize, filter.as_ref())?;
         let mut tops = [TopK::new(plan.k.min(matching))];
         walked.hits.iter().for_each(|hit| tops[0].push(hit.distance, hit.row));
         if left > 0 {

@@ -99,14 +99,12 @@ impl<'a> Queries<'a> {
         })
     }
 
-    /// Them all, as indexes take them; none when they are bits, which no index takes.
-    pub(super) fn numbers(&self) -> Option<Vec<Cow<'a, [f32]>>> {
-        match &self.vectors {
-            Vectors::Float(rows) => Some(rows.iter().map(|row| Cow::Borrowed(*row)).collect()),
-            Vectors::Packed { kind: Packed::Bit, .. } => None,
-            Vectors::Packed { kind, rows } => {
-                Some(rows.iter().map(|row| Cow::Owned(widened(*kind, row))).collect())
-            }
-        }
+    /// Each of them, as indexes take it: as numbers, which those of bits are as well. One at a time, since a bit becomes
+    /// four bytes (I21).
+    pub(super) fn numbers(&self) -> impl Iterator<Item = Cow<'a, [f32]>> {
+        (0..self.len()).map(|number| match &self.vectors {
+            Vectors::Float(rows) => Cow::Borrowed(rows[number]),
+            Vectors::Packed { kind, rows } => Cow::Owned(widened(*kind, rows[number])),
+        })
     }
 }

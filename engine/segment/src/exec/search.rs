@@ -173,8 +173,7 @@ pub(super) fn nearest(
     if let Some(index) = shown.segment.index(plan.field)
         && index.metric() == plan.metric
         && let [block] = found
-        && let Some(numbers) = queries.numbers()
-        && let Some(answers) = by_index(&*index, block, plan, &numbers, cancel)?
+        && let Some(answers) = by_index(&*index, block, plan, queries, cancel)?
     {
         let found = |answer: Answer| Found { hits: to_hits(answer.hits), recall: answer.recall };
         return Ok(answers.into_iter().map(found).collect());
@@ -204,28 +203,28 @@ fn by_index(
     index: &dyn VectorIndex,
     found: &Matches,
     plan: &SearchPlan<'_>,
-    queries: &[Cow<'_, [f32]>],
+    queries: &Queries<'_>,
     cancel: Cancel<'_>,
 ) -> Result<Option<Vec<Answer>>> {
     let rows = found.block.rows();
     // An old view may show fewer rows than the index has.
     let all = (found.bits.is_none() && rows < index.len()).then(|| vecraft_types::Bitmap::new(rows, true));
     let filter = found.bits.as_ref().or(all.as_ref());
-    let one = |query: &Cow<'_, [f32]>| {
+    let one = |query: Cow<'_, [f32]>| {
         cancel.check()?;
         match plan.range {
             None => {
-                let outcome = index.search_explained(query, plan.k, &plan.params, filter)?;
+                let outcome = index.search_explained(&query, plan.k, &plan.params, filter)?;
                 Ok(Some(Answer { hits: outcome.hits, recall: outcome.stats.recall }))
             }
             // Nothing was measured for ranges.
             Some(range) => {
-                let hits = in_range(index, query, plan, range, filter, cancel)?;
+                let hits = in_range(index, &query, plan, range, filter, cancel)?;
                 Ok(hits.map(|hits| Answer { hits, recall: None }))
             }
         }
     };
-    queries.iter().map(one).collect()
+    queries.numbers().map(one).collect()
 }
 
 /// An index knows no range: it is asked for more, until `k` are in it, or the last is beyond it, or there are no more.

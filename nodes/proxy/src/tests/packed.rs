@@ -124,6 +124,8 @@ async fn an_index_is_one_that_the_type_has() {
     bad("bits", "flat", None, &["FLAT", "BinaryVector", "BIN_FLAT"]).await;
     bad("bits", "BIN_FLAT", Some(Metric::Cosine), &["COSINE", "HAMMING, JACCARD", "field=bits"]).await;
     bad("byte", "BIN_FLAT", None, &["BIN_FLAT", "Int8Vector"]).await;
+    bad("byte", "BIN_IVF_FLAT", None, &["BIN_IVF_FLAT", "Int8Vector"]).await;
+    bad("bits", "BIN_IVF_FLAT", Some(Metric::Ip), &["IP", "HAMMING, JACCARD", "field=bits"]).await;
     bad("half", "FLAT", Some(Metric::Hamming), &["HAMMING", "Float16Vector", "COSINE, L2, IP"]).await;
     assert_eq!(bench.cluster.entries(), 0);
     make("bits", "bin_flat", Some(Metric::Jaccard)).await.unwrap();

@@ -44,6 +44,7 @@ const ANY: &[Param] = &[(MMAP_ENABLED, Allowed::Words(&["true", "false"]))];
 const TYPES: &[(&str, &[Param])] = &[
     ("FLAT", &[]),
     ("BIN_FLAT", &[]),
+    ("BIN_IVF_FLAT", LISTS),
     ("IVF_FLAT", LISTS),
     ("IVF_SQ8", LISTS_CODED),
     ("IVF_PQ", LISTS_PQ),

@@ -22,7 +22,7 @@ const TYPES: [&str; 12] = [
     "AUTOINDEX",
     "FLAT",
 ];
-const BIT_TYPES: [&str; 2] = ["BIN_FLAT", "AUTOINDEX"];
+const BIT_TYPES: [&str; 3] = ["BIN_FLAT", "AUTOINDEX", "BIN_IVF_FLAT"];
 const PACKED_TYPES: [&str; 11] = [
     "HNSW",
     "HNSW_SQ",
@@ -67,7 +67,7 @@ impl Life {
                 vec![("M", self.rng.between(4, 16)), ("efConstruction", self.rng.between(60, 120))]
             }
             "HNSW_PQ" => vec![("M", self.rng.between(4, 16)), ("m", dim), ("nbits", self.rng.between(4, 10))],
-            "IVF_FLAT" | "IVF_SQ8" | "IVF_RABITQ" | "SCANN" => vec![("nlist", index.lists)],
+            "IVF_FLAT" | "BIN_IVF_FLAT" | "IVF_SQ8" | "IVF_RABITQ" | "SCANN" => vec![("nlist", index.lists)],
             "IVF_PQ" => vec![("nlist", index.lists), ("m", dim), ("nbits", self.rng.between(4, 10))],
             _ => Vec::new(),
         };

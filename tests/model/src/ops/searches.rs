@@ -114,6 +114,8 @@ impl Life {
             "IVF_FLAT" | "IVF_SQ8" | "IVF_PQ" | "IVF_RABITQ" | "SCANN" => {
                 ("nprobe", self.rng.between(index.lists.div_ceil(2), index.lists))
             }
+            // Random bits are all about as far from one another: only all lists find the nearest.
+            "BIN_IVF_FLAT" => ("nprobe", index.lists),
             "AUTOINDEX" => ("level", self.rng.between(3, 10)),
             _ => return (index.metric, params),
         };

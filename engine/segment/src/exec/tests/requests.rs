@@ -157,6 +157,9 @@ fn an_index_over_other_rows_is_refused_and_one_of_another_metric_not_used() {
     );
     let zeros = VectorRows::from_vec(DIM, vec![0.0; DIM * 300]).unwrap();
     sealed.attach_index(VECTOR, Arc::new(Flat::new(Metric::L2, zeros))).unwrap();
+    let (bits, kind, dim) = PACKED[0];
+    let unset = VectorRows::from_packed(kind, dim as usize, 300, vec![0; 600].into()).unwrap();
+    sealed.attach_index(bits, Arc::new(Flat::new(Metric::Hamming, unset))).unwrap();
     let sealed = Segment::Sealed(Arc::new(sealed));
     let view = ShardView::of(ShardId::default(), LogPosition(1), Timestamp(1), Arc::new(schema()), [sealed]);
     let hits = |metric| {
@@ -164,6 +167,14 @@ fn an_index_over_other_rows_is_refused_and_one_of_another_metric_not_used() {
     };
     assert!(hits(Metric::L2)[0].iter().all(|hit| hit.distance == 4.0), "the index's own rows answer");
     assert!(hits(Metric::Ip)[0].iter().any(|hit| hit.distance != hits(Metric::Ip)[0][0].distance));
+    let three = QueryVectors::Packed { kind, bytes: vec![0b101, 1, 0, 0] };
+    let hits = |metric| {
+        search(&view, &SearchPlan { field: bits, metric, ..plan(&three, 300) }, Cancel::never()).unwrap()
+    };
+    let all = |hits: &[Hit], distance: f32| hits.iter().all(|hit| hit.distance == distance);
+    let found = hits(Metric::Hamming);
+    assert!(found.len() == 2 && all(&found[0], 3.0) && all(&found[1], 0.0), "bits go by their index too");
+    assert!(!all(&hits(Metric::Jaccard)[0], 1.0), "and not by one of another metric");
 }
 
 #[test]

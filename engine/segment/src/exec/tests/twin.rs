@@ -133,6 +133,13 @@ impl Shard {
             let rows = sealed.vector_rows(VECTOR).unwrap();
             let index = vecraft_index::build(&IndexSpec::Flat, Metric::L2, rows, &Unwatched).unwrap();
             sealed.attach_index(VECTOR, index).unwrap();
+            // Bits by lists, of which every search below reads all.
+            let bits = PACKED[0].0;
+            let spec = IndexSpec::BinIvfFlat { nlist: 1 + self.below(9), seed: 1 };
+            let metric = [Metric::Hamming, Metric::Jaccard][self.below(2)];
+            let rows = sealed.vector_rows(bits).unwrap();
+            let index = vecraft_index::build(&spec, metric, rows, &Unwatched).unwrap();
+            sealed.attach_index(bits, index).unwrap();
         }
         self.segments[at] = Segment::Sealed(Arc::new(sealed));
     }
@@ -248,7 +255,7 @@ impl Shard {
             partitions,
             filter: Some(filter),
             range,
-            params: SearchParams::default(),
+            params: SearchParams { nprobe: Some(9), ..SearchParams::default() },
         };
         let answers = search(view, &plan, Cancel::never()).unwrap();
         assert_eq!(answers.len(), 3);

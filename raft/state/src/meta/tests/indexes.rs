@@ -91,7 +91,9 @@ fn bad_indexes_say_what_is_allowed() {
         "vector",
         "DISKANN",
         &[],
-        Some("supported are FLAT, BIN_FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW"),
+        Some(
+            "supported are FLAT, BIN_FLAT, BIN_IVF_FLAT, IVF_FLAT, IVF_SQ8, IVF_PQ, IVF_RABITQ, SCANN, HNSW",
+        ),
     );
     check("vector", "FLAT", &[("nlist", "1")], Some("which takes none"));
     check("vector", "IVF_FLAT", &[("nlist", "0")], Some("from 1 to 65536"));
