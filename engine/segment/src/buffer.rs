@@ -2,7 +2,9 @@
 //! already there.
 //!
 //! The memory never moves, so a slice handed to a reader stays valid as long as the buffer lives. It is not
-//! zeroed: pages the writer has not reached cost no memory. Aligned to a cache line, as the kernels like it.
+//! zeroed: pages the writer has not reached cost no memory. Aligned to a cache line, as the kernels like it. Large pages,
+//! which graphs and codes ask for, are no help here: scans read in order and gained at most 4 % by them, while appends
+//! took twice as long (400,000 x 128 and 100,000 x 768 floats).
 
 use crate::{Error, Result};
 use std::alloc::{Layout, alloc, dealloc};

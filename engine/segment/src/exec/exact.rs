@@ -4,7 +4,8 @@ use super::Cancel;
 use super::matches::Matches;
 use super::queries::Ready;
 use crate::{Error, Result, Values};
-use vecraft_index::{Range, TopK};
+use std::ops::Range;
+use vecraft_index::{Range as Bounds, TopK};
 use vecraft_kernel::{PackedQuery, Query, prefetch_codes, prefetch_row};
 use vecraft_types::FieldId;
 
@@ -26,54 +27,84 @@ impl Sink for TopK {
     }
 }
 
+/// Some rows of a block.
+#[derive(Clone)]
+pub(super) struct Part<'m> {
+    matches: &'m Matches,
+    rows: Range<usize>,
+}
+
+impl<'m> Part<'m> {
+    /// The blocks cut into parts of at most `rows` rows, which is a multiple of 64.
+    pub(super) fn cut(found: &'m [Matches], rows: usize) -> Vec<Part<'m>> {
+        let parts = |matches: &'m Matches| {
+            let all = matches.block.rows();
+            (0..all).step_by(rows).map(move |first| Part { matches, rows: first..all.min(first + rows) })
+        };
+        found.iter().flat_map(parts).collect()
+    }
+}
+
 /// Offers every matching row within the range, under its number in the segment, to the query's sink.
 pub(super) fn offer<S: Sink>(
     found: &[Matches],
     field: FieldId,
     queries: &Ready<'_>,
-    range: Option<Range>,
+    range: Option<Bounds>,
     sinks: &mut [S],
     cancel: Cancel<'_>,
 ) -> Result<()> {
-    for matches in found {
-        let column = matches.block.column(field)?;
-        match (queries, column.map(|column| column.values)) {
-            (Ready::Float(queries), Some(Values::FloatVector { dim, values })) => {
-                let all = |query: &Query<'_>, ids: &[u32], out: &mut [f32], is_cold: bool| {
-                    let (first, last) = (ids[0] as usize, ids[ids.len() - 1] as usize);
-                    if last - first + 1 == ids.len() {
-                        query.batch(&values[first * dim..(last + 1) * dim], out);
-                    } else {
-                        compare(query, values, dim, ids, out, is_cold);
-                    }
-                };
-                offer_block(matches, queries, all, range, sinks, cancel)?;
-            }
-            (Ready::Packed(queries), Some(Values::PackedVector { kind, dim, bytes })) => {
-                let width = kind.row_bytes(dim);
-                let all = |query: &PackedQuery, ids: &[u32], out: &mut [f32], is_cold: bool| {
-                    compare_packed(query, bytes, width, ids, out, is_cold);
-                };
-                offer_block(matches, queries, all, range, sinks, cancel)?;
-            }
-            _ => return Err(Error::Field { field, what: "has no such vectors in these rows".to_owned() }),
+    found.iter().try_for_each(|matches| {
+        let part = Part { matches, rows: 0..matches.block.rows() };
+        offer_part(&part, field, queries, range, sinks, cancel)
+    })
+}
+
+/// [`offer`] of the rows of a part.
+pub(super) fn offer_part<S: Sink>(
+    part: &Part<'_>,
+    field: FieldId,
+    queries: &Ready<'_>,
+    range: Option<Bounds>,
+    sinks: &mut [S],
+    cancel: Cancel<'_>,
+) -> Result<()> {
+    let column = part.matches.block.column(field)?;
+    match (queries, column.map(|column| column.values)) {
+        (Ready::Float(queries), Some(Values::FloatVector { dim, values })) => {
+            let all = |query: &Query<'_>, ids: &[u32], out: &mut [f32], is_cold: bool| {
+                let (first, last) = (ids[0] as usize, ids[ids.len() - 1] as usize);
+                if last - first + 1 == ids.len() {
+                    query.batch(&values[first * dim..(last + 1) * dim], out);
+                } else {
+                    compare(query, values, dim, ids, out, is_cold);
+                }
+            };
+            offer_rows(part, queries, all, range, sinks, cancel)
         }
+        (Ready::Packed(queries), Some(Values::PackedVector { kind, dim, bytes })) => {
+            let width = kind.row_bytes(dim);
+            let all = |query: &PackedQuery, ids: &[u32], out: &mut [f32], is_cold: bool| {
+                compare_packed(query, bytes, width, ids, out, is_cold);
+            };
+            offer_rows(part, queries, all, range, sinks, cancel)
+        }
+        _ => Err(Error::Field { field, what: "has no such vectors in these rows".to_owned() }),
     }
-    Ok(())
 }
 
 /// `compare` gives a query's distances of some rows; it is told whether they are looked at for the first time.
-fn offer_block<Q, S: Sink>(
-    matches: &Matches,
+fn offer_rows<Q, S: Sink>(
+    part: &Part<'_>,
     queries: &[Q],
     compare: impl Fn(&Q, &[u32], &mut [f32], bool),
-    range: Option<Range>,
+    range: Option<Bounds>,
     sinks: &mut [S],
     cancel: Cancel<'_>,
 ) -> Result<()> {
     let mut distances = [0.0f32; RUN_ROWS];
-    let base = matches.block.first_row();
-    for_each_run(matches, |ids| {
+    let base = part.matches.block.first_row();
+    for_each_run(part, |ids| {
         cancel.check()?;
         let out = &mut distances[..ids.len()];
         for (number, (query, sink)) in queries.iter().zip(sinks.iter_mut()).enumerate() {
@@ -128,11 +159,11 @@ fn compare(query: &Query<'_>, values: &[f32], dim: usize, ids: &[u32], out: &mut
     }
 }
 
-/// Calls `visit` with runs of ascending matching rows of the block, none of them empty.
-fn for_each_run(matches: &Matches, mut visit: impl FnMut(&[u32]) -> Result<()>) -> Result<()> {
+/// Calls `visit` with runs of ascending matching rows of the part, none of them empty.
+fn for_each_run(part: &Part<'_>, mut visit: impl FnMut(&[u32]) -> Result<()>) -> Result<()> {
     let mut ids = [0u32; RUN_ROWS];
     let mut count = 0;
-    for row in matches.rows() {
+    for row in part.matches.rows_within(part.rows.clone()) {
         ids[count] = row as u32;
         count += 1;
         if count == RUN_ROWS {

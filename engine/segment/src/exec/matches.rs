@@ -2,6 +2,7 @@
 
 use super::{Cancel, filter};
 use crate::{Block, Result, SegmentView, ShardView};
+use std::ops::Range;
 use vecraft_expr::Filter;
 use vecraft_types::{Bitmap, PartitionId};
 
@@ -19,9 +20,28 @@ impl Matches {
 
     /// The matching rows, numbered within the block, ascending.
     pub(super) fn rows(&self) -> impl Iterator<Item = usize> + '_ {
-        let all = if self.bits.is_none() { self.block.rows() } else { 0 };
-        (0..all).chain(self.bits.iter().flat_map(Bitmap::iter_ones))
+        self.rows_within(0..self.block.rows())
     }
+
+    /// Those of some rows of the block; these begin at a multiple of 64.
+    pub(super) fn rows_within(&self, range: Range<usize>) -> impl Iterator<Item = usize> + '_ {
+        let all = if self.bits.is_none() { range.clone() } else { 0..0 };
+        let words = self.bits.as_ref().map_or(&[][..], |bits| {
+            let words = bits.words();
+            &words[(range.start / 64).min(words.len())..range.end.div_ceil(64).min(words.len())]
+        });
+        let ones = words.iter().enumerate().flat_map(move |(at, word)| ones(range.start + at * 64, *word));
+        all.chain(ones.take_while(move |row| *row < range.end))
+    }
+}
+
+/// The set bits of a word, the first of which is row `first`.
+fn ones(first: usize, mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = (word != 0).then(|| first + word.trailing_zeros() as usize)?;
+        word &= word - 1;
+        Some(at)
+    })
 }
 
 /// The segments of the wanted partitions; `None` means all.

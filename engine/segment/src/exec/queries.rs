@@ -67,6 +67,14 @@ impl<'a> Queries<'a> {
         }
     }
 
+    /// Their bytes, together.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.vectors {
+            Vectors::Float(rows) => rows.iter().map(|row| size_of_val(*row)).sum(),
+            Vectors::Packed { rows, .. } => rows.iter().map(|row| row.len()).sum(),
+        }
+    }
+
     /// One of them.
     pub(super) fn only(&self, number: usize) -> Queries<'a> {
         let vectors = match &self.vectors {

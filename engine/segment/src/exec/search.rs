@@ -2,7 +2,7 @@
 
 use super::matches::{Matches, matches, segments};
 use super::queries::Queries;
-use super::{Cancel, RowAddress, exact, interim};
+use super::{Cancel, RowAddress, compare, interim};
 use crate::{Result, SegmentView, ShardView};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -61,8 +61,8 @@ pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Re
 /// The `min(k, matches)` nearest rows of each query (P5) within the range, nearest first; equal distances by segment, then row.
 /// Segments without an index (all growing ones) are searched exactly.
 ///
-/// CPU-bound. Large searches spread over the current rayon pool, a segment a task; the answer does not depend on
-/// it. Errors: [`Error::Field`], [`Error::Dimension`], [`Error::Cancelled`], damaged files.
+/// CPU-bound. Large searches spread over the current rayon pool: segments, and parts of a large segment that is compared row
+/// by row; the answer does not depend on it. Errors: [`Error::Field`], [`Error::Dimension`], [`Error::Cancelled`], damaged files.
 pub fn search_told(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Found>> {
     let queries = Queries::read(&view.schema, plan)?;
     let mut found = vec![Found { hits: Vec::new(), recall: Some(1.0) }; queries.len()];
@@ -125,9 +125,7 @@ pub(super) fn each_segment<T: Send>(
 }
 
 /// Multiply-adds (of four bytes of a row each) below which one thread is faster than waking others.
-const PARALLEL_ABOVE: usize = 4 << 20;
-/// Candidates kept at once; more queries are searched in groups.
-const CANDIDATES_MAX: usize = 4 << 20;
+pub(super) const PARALLEL_ABOVE: usize = 4 << 20;
 
 /// The order of every answer.
 pub(super) fn sort_nearest(hits: &mut [Hit]) {
@@ -181,15 +179,9 @@ pub(super) fn nearest(
     if let Some(tops) = interim::nearest(shown, found, matching, plan, queries, cancel)? {
         return Ok(tops.into_iter().map(|top| Found { hits: to_hits(top), recall: None }).collect());
     }
-    let k = plan.k.min(matching);
-    let mut answers = Vec::with_capacity(queries.len());
-    for group in queries.groups((CANDIDATES_MAX / k).max(1)) {
-        let mut tops: Vec<TopK> = group.clone().map(|_| TopK::new(k)).collect();
-        exact::offer(found, plan.field, &queries.ready(group)?, plan.range, &mut tops, cancel)?;
-        let compared = |top: TopK| Found { hits: to_hits(top.into_hits()), recall: Some(1.0) };
-        answers.extend(tops.into_iter().map(compared));
-    }
-    Ok(answers)
+    let compared = |top: TopK| Found { hits: to_hits(top.into_hits()), recall: Some(1.0) };
+    let tops = compare::nearest_of_all(found, plan, queries, cancel)?;
+    Ok(tops.into_iter().map(compared).collect())
 }
 
 /// What an index answered.
