@@ -1,13 +1,15 @@
 //! The nearest rows of a view to some vectors.
 
 use super::matches::{Matches, matches, segments};
+use super::notes::{NoIndex, Note, Notebook};
 use super::queries::Queries;
 use super::{Cancel, RowAddress, exact, interim};
 use crate::{Result, SegmentView, ShardView};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::sync::Arc;
 use vecraft_expr::Filter;
-use vecraft_index::{Range, SearchParams, TopK, VectorIndex};
+use vecraft_index::{Range, SearchOutcome, SearchParams, SearchStats, TopK, VectorIndex};
 use vecraft_kernel::reported_score;
 use vecraft_types::{FieldId, Metric, PartitionId, QueryVectors, SegmentId};
 
@@ -55,21 +57,33 @@ pub struct Found {
 
 /// [`search_told`] without what to expect of it.
 pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Vec<Hit>>> {
-    Ok(search_told(view, plan, cancel)?.into_iter().map(|found| found.hits).collect())
+    Ok(search_told(view, plan, cancel, None)?.into_iter().map(|found| found.hits).collect())
 }
 
 /// The `min(k, matches)` nearest rows of each query (P5) within the range, nearest first; equal distances by segment, then row.
 /// Segments without an index (all growing ones) are searched exactly.
 ///
 /// CPU-bound. Large searches spread over the current rayon pool, a segment a task; the answer does not depend on
-/// it. Errors: [`Error::Field`], [`Error::Dimension`], [`Error::Cancelled`], damaged files.
-pub fn search_told(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Found>> {
+/// it, nor on `notes`. Errors: [`Error::Field`], [`Error::Dimension`], [`Error::Cancelled`], damaged files.
+pub fn search_told<'n>(
+    view: &ShardView,
+    plan: &SearchPlan<'_>,
+    cancel: Cancel<'_>,
+    notes: Option<&'n Notebook<'n>>,
+) -> Result<Vec<Found>> {
     let queries = Queries::read(&view.schema, plan)?;
     let mut found = vec![Found { hits: Vec::new(), recall: Some(1.0) }; queries.len()];
     if plan.k == 0 || queries.len() == 0 {
         return Ok(found);
     }
-    let one = |shown: &SegmentView| search_segment(view, shown, plan, &queries, cancel);
+    let one = |shown: &SegmentView| {
+        let mut note = Note::begin(notes, view, shown, plan);
+        let found = matches(view, shown, plan.filter, cancel)?;
+        note.matched(shown, plan.filter, &found)?;
+        let answers = nearest(shown, &found, plan, &queries, cancel, &mut note)?;
+        note.end();
+        Ok(answers)
+    };
     let answers = each_segment(view, plan, one)?;
     let mut unsure: Vec<Vec<Unsure>> = vec![Vec::new(); queries.len()];
     for (query, some) in answers.into_iter().flat_map(|answer| answer.into_iter().enumerate()) {
@@ -139,16 +153,6 @@ fn keep_nearest(hits: &mut Vec<Hit>, k: usize) {
     hits.truncate(k);
 }
 
-fn search_segment(
-    view: &ShardView,
-    shown: &SegmentView,
-    plan: &SearchPlan<'_>,
-    queries: &Queries<'_>,
-    cancel: Cancel<'_>,
-) -> Result<Vec<Found>> {
-    nearest(shown, &matches(view, shown, plan.filter, cancel)?, plan, queries, cancel)
-}
-
 /// The nearest of a segment's matching rows.
 pub(super) fn nearest(
     shown: &SegmentView,
@@ -156,6 +160,7 @@ pub(super) fn nearest(
     plan: &SearchPlan<'_>,
     queries: &Queries<'_>,
     cancel: Cancel<'_>,
+    note: &mut Note<'_>,
 ) -> Result<Vec<Found>> {
     let to_hits = |top: Vec<vecraft_index::Hit>| -> Vec<Hit> {
         let segment = shown.segment.id();
@@ -170,17 +175,20 @@ pub(super) fn nearest(
     if matching == 0 {
         return Ok(vec![Found { hits: Vec::new(), recall: Some(1.0) }; queries.len()]);
     }
-    if let Some(index) = shown.segment.index(plan.field)
-        && index.metric() == plan.metric
-        && let [block] = found
-        && let Some(answers) = by_index(&*index, block, plan, queries, cancel)?
-    {
-        let found = |answer: Answer| Found { hits: to_hits(answer.hits), recall: answer.recall };
-        return Ok(answers.into_iter().map(found).collect());
-    }
+    let why = match usable(shown, found, plan) {
+        Ok((index, block)) => {
+            if let Some(answers) = by_index(&*index, block, plan, queries, cancel, note)? {
+                let found = |answer: Answer| Found { hits: to_hits(answer.hits), recall: answer.recall };
+                return Ok(answers.into_iter().map(found).collect());
+            }
+            NoIndex::Range { widest: WIDEST }
+        }
+        Err(why) => why,
+    };
     if let Some(tops) = interim::nearest(shown, found, matching, plan, queries, cancel)? {
         return Ok(tops.into_iter().map(|top| Found { hits: to_hits(top), recall: None }).collect());
     }
+    note.compared(queries.len(), why);
     let k = plan.k.min(matching);
     let mut answers = Vec::with_capacity(queries.len());
     for group in queries.groups((CANDIDATES_MAX / k).max(1)) {
@@ -192,43 +200,65 @@ pub(super) fn nearest(
     Ok(answers)
 }
 
+/// What is asked of an index: itself, and the rows among which it looks.
+type Usable<'f> = (Arc<dyn VectorIndex>, &'f Matches);
+
+/// The index of the segment, if it can answer.
+pub(super) fn usable<'f>(
+    shown: &SegmentView,
+    found: &'f [Matches],
+    plan: &SearchPlan<'_>,
+) -> std::result::Result<Usable<'f>, NoIndex> {
+    // Only a sealed segment has one, and it is one block.
+    let [block] = found else { return Err(NoIndex::Growing) };
+    if !shown.segment.is_sealed() {
+        return Err(NoIndex::Growing);
+    }
+    let index = shown.segment.index(plan.field).ok_or(NoIndex::NotBuilt)?;
+    if index.metric() != plan.metric {
+        return Err(NoIndex::OtherMetric(index.metric()));
+    }
+    Ok((index, block))
+}
+
 /// What an index answered.
-struct Answer {
-    hits: Vec<vecraft_index::Hit>,
+pub(super) struct Answer {
+    pub(super) hits: Vec<vecraft_index::Hit>,
     recall: Option<f32>,
+    /// Of the last time it was asked.
+    pub(super) stats: SearchStats,
 }
 
 /// The block is the whole sealed segment, so its rows are the index's rows. `None`: comparing every row is better.
-fn by_index(
+pub(super) fn by_index(
     index: &dyn VectorIndex,
     found: &Matches,
     plan: &SearchPlan<'_>,
     queries: &Queries<'_>,
     cancel: Cancel<'_>,
+    note: &mut Note<'_>,
 ) -> Result<Option<Vec<Answer>>> {
     let rows = found.block.rows();
     // An old view may show fewer rows than the index has.
     let all = (found.bits.is_none() && rows < index.len()).then(|| vecraft_types::Bitmap::new(rows, true));
     let filter = found.bits.as_ref().or(all.as_ref());
-    let one = |query: Cow<'_, [f32]>| {
+    let mut one = |query: Cow<'_, [f32]>| {
         cancel.check()?;
         match plan.range {
             None => {
                 let outcome = index.search_explained(&query, plan.k, &plan.params, filter)?;
-                Ok(Some(Answer { hits: outcome.hits, recall: outcome.stats.recall }))
+                note.searched(index, &outcome.stats);
+                let (hits, stats) = (outcome.hits, outcome.stats);
+                Ok(Some(Answer { hits, recall: stats.recall, stats }))
             }
-            // Nothing was measured for ranges.
-            Some(range) => {
-                let hits = in_range(index, &query, plan, range, filter, cancel)?;
-                Ok(hits.map(|hits| Answer { hits, recall: None }))
-            }
+            Some(range) => in_range(index, &query, plan, range, filter, cancel, note),
         }
     };
-    queries.numbers().map(one).collect()
+    queries.numbers().map(&mut one).collect()
 }
 
 /// An index knows no range: it is asked for more, until `k` are in it, or the last is beyond it, or there are no more.
-/// `None`: it would have to be asked for too many.
+/// `None`: it would have to be asked for too many. Which recall to expect was measured for no range.
 fn in_range(
     index: &dyn VectorIndex,
     query: &[f32],
@@ -236,16 +266,20 @@ fn in_range(
     range: Range,
     filter: Option<&vecraft_types::Bitmap>,
     cancel: Cancel<'_>,
-) -> Result<Option<Vec<vecraft_index::Hit>>> {
+    note: &mut Note<'_>,
+) -> Result<Option<Answer>> {
     let mut wanted = plan.k;
+    note.expects_nothing();
     loop {
         cancel.check()?;
-        let mut hits = index.search(query, wanted, &plan.params, filter)?;
+        let SearchOutcome { mut hits, stats } =
+            index.search_explained(query, wanted, &plan.params, filter)?;
+        note.searched(index, &stats);
         let is_all = hits.len() < wanted || hits.last().is_some_and(|last| last.distance >= range.below);
         hits.retain(|hit| range.contains(hit.distance));
         if is_all || hits.len() >= plan.k {
             hits.truncate(plan.k);
-            return Ok(Some(hits));
+            return Ok(Some(Answer { hits, recall: None, stats }));
         }
         wanted = wanted.saturating_mul(WIDER);
         if wanted > WIDEST {

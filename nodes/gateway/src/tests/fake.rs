@@ -208,6 +208,7 @@ impl Database for Fake {
             groups: None,
             timestamp: Timestamp(77),
             seen: Vec::new(),
+            explanation: None,
         })
     }
     async fn query(&self, call: Call, request: QueryRequest) -> Result<QueryReply> {

@@ -2,7 +2,8 @@
 
 pub(crate) mod collections;
 pub(crate) mod delete;
-pub(crate) mod flush;
+pub(crate) mod explain;
+mod flush;
 mod grouping;
 pub(crate) mod indexes;
 pub(crate) mod insert;

@@ -139,6 +139,7 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         consistency: Consistency::Strong,
         moment: Moment::Present,
         seen: Vec::new(),
+        explain: None,
     }
 }
 

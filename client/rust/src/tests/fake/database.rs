@@ -73,6 +73,7 @@ impl Database for Fake {
             groups: None,
             timestamp: Timestamp(state.clock),
             seen: state.shown.pop_front().unwrap_or_default(),
+            explanation: None,
         })
     }
 

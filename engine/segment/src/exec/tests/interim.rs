@@ -49,8 +49,8 @@ fn recall(view: &ShardView, filter: Option<&Filter>) -> (f64, bool) {
     let values: Vec<f32> = (0..40).flat_map(|at| row(at * 131 + 7).vector.map(|x| x + 0.4)).collect();
     let queries = QueryVectors::Float(values);
     let exact = SearchParams { recall: Some(1.0), ..SearchParams::default() };
-    let truth = search_told(view, &plan(&queries, filter, exact), Cancel::never()).unwrap();
-    let found = search_told(view, &plan(&queries, filter, SearchParams::default()), Cancel::never()).unwrap();
+    let truth = search_told(view, &plan(&queries, filter, exact), Cancel::never(), None).unwrap();
+    let found = search_told(view, &plan(&queries, filter, SearchParams::default()), Cancel::never(), None).unwrap();
     let mut share = 0.0;
     for (truth, found) in truth.iter().zip(&found) {
         assert_eq!(truth.recall, Some(1.0));

@@ -159,6 +159,7 @@ impl ShardReader for FakeCluster {
             recalls: vec![],
             rows: RowBatch::default(),
             timestamp,
+            explained: None,
         };
         let mut picked = vec![];
         let QueryVectors::Float(queries) = &*search.vectors else { panic!("only floats are compared here") };
