@@ -248,7 +248,6 @@ fn results(
         results: Some(data),
         collection_name,
         session_ts: reply.timestamp.0,
-        ..Default::default()
     })
 }
 

@@ -98,7 +98,17 @@ impl QueryNode {
         let gate = Gate::new(config.reads_max, config.retry_after);
         let retry_ms = u64::try_from(config.retry_after.as_millis()).unwrap_or(u64::MAX);
         let answers = AnswerMemory::new(config.answer_bytes_max, config.reply_bytes_max, retry_ms);
-        QueryNode { node, views, barrier, pool, graphs_missed, clock, config, gate, answers: Arc::new(answers) }
+        QueryNode {
+            node,
+            views,
+            barrier,
+            pool,
+            graphs_missed,
+            clock,
+            config,
+            gate,
+            answers: Arc::new(answers),
+        }
     }
 
     /// How the role is, for health and metrics.

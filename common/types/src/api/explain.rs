@@ -45,6 +45,8 @@ pub struct Explanation {
     pub consistency: String,
     /// The whole call within the server that took it.
     pub total_us: u64,
+    /// Of that, before the shards were asked: names are looked up (for Strong behind a read index on group 0), the search is checked.
+    pub plan_us: u64,
     /// Of that, joining the shards' answers.
     pub merge_us: u64,
     /// What each shard did, and again for each further round that filled groups.

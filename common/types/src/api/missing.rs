@@ -147,7 +147,7 @@ impl fmt::Display for KeyExplanation {
                 "written behind what this read shows: ask at a fresher level or for a later moment",
             ),
             KeyVerdict::Deleted => match self.deleted_at {
-                Some(at) => write!(f, "deleted by entry {at} of the shard's log"),
+                Some(at) => write!(f, "deleted by entry {} of the shard's log", at.0),
                 None => f.write_str("deleted"),
             },
             KeyVerdict::Absent => {

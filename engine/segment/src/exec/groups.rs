@@ -14,8 +14,9 @@
 
 use super::exact::{Sink, offer};
 use super::matches::{Matches, matches};
-use super::notes::{NoIndex, Note, Notebook};
+use super::notes::{Note, Notebook};
 use super::queries::Queries;
+use super::reasons::NoIndex;
 use super::search::{each_segment, nearest, sort_nearest};
 use super::{Cancel, Hit, RowAddress, SearchPlan, fetch};
 use crate::materialise::materialise;

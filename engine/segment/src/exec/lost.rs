@@ -1,10 +1,11 @@
-//! A row that an index should have returned: how hard it looked, and how hard it would have had to.
+//! A row that an index, or a graph in its place, should have returned: how hard it looked, and how hard it would have had to.
 
+use super::indexed::{Answer, by_index, usable};
 use super::matches::Matches;
 use super::notes::Note;
 use super::queries::Queries;
-use super::search::{Answer, by_index, usable};
-use super::{Cancel, SearchPlan};
+use super::reasons::INTERIM;
+use super::{Cancel, SearchPlan, interim};
 use crate::{Result, SegmentView};
 use vecraft_index::{SearchParams, Strategy};
 use vecraft_types::api::LostByIndex;
@@ -21,10 +22,15 @@ pub(super) fn lost(
     row: u32,
     cancel: Cancel<'_>,
 ) -> Result<Option<LostByIndex>> {
-    let Ok((index, block)) = usable(shown, found, plan) else { return Ok(None) };
+    let usable = usable(shown, found, plan);
+    let matching = found.iter().map(Matches::count).sum();
     let ask = |params: SearchParams| -> Result<Option<Answer>> {
         let plan = SearchPlan { params, ..*plan };
-        let answers = by_index(&*index, block, &plan, queries, cancel, &mut Note::none())?;
+        let note = &mut Note::none();
+        let answers = match &usable {
+            Ok((index, block)) => by_index(&**index, block, &plan, queries, cancel, note)?,
+            Err(_) => interim::nearest(shown, found, matching, &plan, queries, cancel, note)?,
+        };
         Ok(answers.and_then(|mut answers| answers.pop()))
     };
     let Some(stats) = ask(plan.params)?.map(|answer| answer.stats) else { return Ok(None) };
@@ -32,7 +38,7 @@ pub(super) fn lost(
     let Some(used) = stats.effort else { return Ok(None) };
     let is_lists = stats.strategy == Strategy::Lists;
     let mut lost = LostByIndex {
-        kind: index.kind().name().to_owned(),
+        kind: usable.as_ref().map_or(INTERIM, |(index, ..)| index.kind().name()).to_owned(),
         parameter: if is_lists { "nprobe" } else { "ef" }.to_owned(),
         used: used as u64,
         refined: stats.refined as u64,

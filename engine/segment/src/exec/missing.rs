@@ -46,17 +46,21 @@ pub fn why_missing(
             format!("is asked with {} query vectors why keys are missing, it takes one", queries.len());
         return Err(Error::Field { field: plan.field, what });
     }
+    let mut best: Vec<Sought> = keys
+        .iter()
+        .map(|key| Sought { told: KeyExplanation::new(key.clone(), KeyVerdict::Absent), distance: None })
+        .collect();
+    let rows = rows_of(view, keys, cancel)?;
+    if rows.is_empty() {
+        return Ok(best);
+    }
     let mut searched = Vec::new();
     for shown in segments(view, plan.partitions) {
         searched.push((shown, matches(view, shown, plan.filter, cancel)?));
     }
     let search = Search { view, plan, queries: &queries, searched: &searched, hits, cancel };
-    let mut best: Vec<Sought> = keys
-        .iter()
-        .map(|key| Sought { told: KeyExplanation::new(key.clone(), KeyVerdict::Absent), distance: None })
-        .collect();
     let mut places: Vec<Option<RowAddress>> = vec![None; keys.len()];
-    for (at, shown, row) in rows_of(view, keys, cancel)? {
+    for (at, shown, row) in rows {
         let sought = search.standing(&keys[at], shown, row)?;
         let address = RowAddress { segment: shown.segment.id(), row };
         let is_farther = match (sought.distance.zip(Some(address)), best[at].distance.zip(places[at])) {
@@ -90,7 +94,8 @@ fn rows_of<'v>(
     keys: &[PrimaryKey],
     cancel: Cancel<'_>,
 ) -> Result<Vec<(usize, &'v SegmentView, u32)>> {
-    let (mut ints, mut texts): (HashMap<i64, Vec<usize>>, HashMap<&[u8], Vec<usize>>) = Default::default();
+    let mut ints: HashMap<i64, Vec<usize>> = HashMap::new();
+    let mut texts: HashMap<&[u8], Vec<usize>> = HashMap::new();
     for (at, key) in keys.iter().enumerate() {
         match key {
             PrimaryKey::Int64(key) => ints.entry(*key).or_default().push(at),

@@ -10,6 +10,7 @@ mod exact;
 mod fetch;
 mod filter;
 mod groups;
+mod indexed;
 mod interim;
 mod lost;
 mod matches;
@@ -18,6 +19,7 @@ mod notes;
 mod pages;
 mod queries;
 mod rank;
+mod reasons;
 mod scan;
 mod search;
 #[cfg(test)]

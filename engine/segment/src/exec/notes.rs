@@ -5,16 +5,16 @@
 
 use super::SearchPlan;
 use super::matches::Matches;
+use super::reasons::{INTERIM, NoIndex, effort, why};
 use crate::{Result, SegmentView, ShardView, Values};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::fmt;
 use vecraft_expr::Filter;
-use vecraft_index::{IndexKind, SearchParams, SearchStats, Strategy, VectorIndex};
+use vecraft_index::{SearchParams, SearchStats, Strategy, VectorIndex};
+use vecraft_types::DataType;
 use vecraft_types::api::{
-    Effort, FilterAnswer, SegmentExplanation, SegmentIndex, SegmentPhase, SegmentStrategy, WayTaken,
+    FilterAnswer, SegmentExplanation, SegmentIndex, SegmentPhase, SegmentStrategy, WayTaken,
 };
-use vecraft_types::{DataType, Metric};
 
 /// Where a search notes how it went. The engine has no clock, so it is given one.
 pub struct Notebook<'a> {
@@ -33,37 +33,6 @@ impl<'a> Notebook<'a> {
         let mut segments = self.segments.into_inner();
         segments.sort_by_key(|told| told.segment);
         segments
-    }
-}
-
-/// Why a segment was searched without an index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoIndex {
-    Growing,
-    NotBuilt,
-    OtherMetric(Metric),
-    Range { widest: usize },
-    Groups,
-    Page,
-}
-
-impl fmt::Display for NoIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NoIndex::Growing => f.write_str("the segment is growing: it has no index yet"),
-            NoIndex::NotBuilt => f.write_str("the segment has no index on the field"),
-            NoIndex::OtherMetric(metric) => write!(f, "the index is for {}", metric.name()),
-            NoIndex::Range { widest } => {
-                write!(
-                    f,
-                    "the range is not filled by the {widest} nearest rows that an index is asked for at most"
-                )
-            }
-            NoIndex::Groups => {
-                f.write_str("too many of the nearest rows are in too few groups: one scan looks at all")
-            }
-            NoIndex::Page => f.write_str("a page compares every row, whatever index there is"),
-        }
     }
 }
 
@@ -169,21 +138,30 @@ impl<'a> Note<'a> {
         let centroid_bytes = (index.rows().dim() * size_of::<f32>()) as u64;
         page.told.bytes_touched +=
             exact * page.row_bytes + coded * index.code_bytes() as u64 + centroids * centroid_bytes;
-        let strategy = match stats.strategy {
-            Strategy::Exact => SegmentStrategy::BruteForce,
-            Strategy::Walk => SegmentStrategy::GraphWalk,
-            Strategy::TwoHop => SegmentStrategy::GraphTwoHop,
-            Strategy::WalkThenExact => SegmentStrategy::GraphThenBruteForce,
-            Strategy::Lists => SegmentStrategy::ListsProbed,
-        };
+        let strategy = strategy(stats.strategy);
         let why = why(strategy, index, &page.params, page.told.matches, page.told.rows);
         page.went(strategy, 1, || why);
         page.expects(stats.recall, 1);
-        if let Some(value) = stats.effort {
-            let effort = page.told.effort.get_or_insert_with(|| effort(strategy, &page.params));
-            effort.value = effort.value.max(value as u64);
-            effort.refined = effort.refined.max(stats.refined as u64);
-        }
+        page.looked(strategy, stats);
+    }
+
+    /// The interim graph was walked once over the rows that it covers, and so many matches behind those were compared.
+    pub(super) fn walked(&mut self, stats: &SearchStats, covered: u32, left: usize) {
+        let Some(page) = &mut self.0 else { return };
+        let distances = (stats.exact() + left) as u64;
+        page.told.exact_distances += distances;
+        page.told.bytes_touched += distances * page.row_bytes;
+        page.told.index = Some(SegmentIndex { kind: INTERIM.to_owned(), ..SegmentIndex::default() });
+        let rows = page.told.rows;
+        let why = || {
+            format!(
+                "no index yet: an interim graph covers {covered} of {rows} rows, {left} matches behind it were compared"
+            )
+        };
+        let strategy = strategy(stats.strategy);
+        page.went(strategy, 1, why);
+        page.expects(None, 1);
+        page.looked(strategy, stats);
     }
 
     /// Nothing is known of what to expect.
@@ -215,6 +193,14 @@ impl<'a> Note<'a> {
 }
 
 impl Page<'_> {
+    /// How hard it looked.
+    fn looked(&mut self, strategy: SegmentStrategy, stats: &SearchStats) {
+        let Some(value) = stats.effort else { return };
+        let effort = self.told.effort.get_or_insert_with(|| effort(strategy, &self.params));
+        effort.value = effort.value.max(value as u64);
+        effort.refined = effort.refined.max(stats.refined as u64);
+    }
+
     /// The reason of the way that most searches went stays.
     fn went(&mut self, strategy: SegmentStrategy, searches: u64, why: impl FnOnce() -> String) {
         let most = self.ways.values().copied().max().unwrap_or(0);
@@ -233,56 +219,14 @@ impl Page<'_> {
     }
 }
 
-/// What of a way's reasons is known from the numbers.
-fn why(
-    strategy: SegmentStrategy,
-    index: &dyn VectorIndex,
-    params: &SearchParams,
-    matches: u64,
-    rows: u64,
-) -> String {
-    let share = format!("{matches} of {rows} rows match");
+fn strategy(strategy: Strategy) -> SegmentStrategy {
     match strategy {
-        SegmentStrategy::BruteForce if index.kind() == IndexKind::Flat => {
-            "FLAT compares every row".to_owned()
-        }
-        SegmentStrategy::BruteForce => match params.recall {
-            Some(recall) if recall >= 1.0 => "recall 1 compares every row".to_owned(),
-            Some(recall) => {
-                format!(
-                    "{share}: comparing them is cheaper, or no effort was measured that finds recall {recall}"
-                )
-            }
-            None => format!("{share}: comparing them is cheaper than looking in the index"),
-        },
-        SegmentStrategy::GraphWalk if matches == rows => "every row matches".to_owned(),
-        SegmentStrategy::GraphWalk => format!("{share}: the others are stepping stones"),
-        SegmentStrategy::GraphTwoHop => format!("{share}: the walk goes from match to match"),
-        SegmentStrategy::GraphThenBruteForce => {
-            format!("{share}: the walk found too few or cost too much, and all were compared")
-        }
-        SegmentStrategy::ListsProbed if matches == rows => {
-            "the lists nearest to the query were read".to_owned()
-        }
-        SegmentStrategy::ListsProbed => {
-            format!("{share}: lists were read until a fair share of them was seen")
-        }
-        SegmentStrategy::NoMatch | SegmentStrategy::ExactScan => String::new(),
+        Strategy::Exact => SegmentStrategy::BruteForce,
+        Strategy::Walk => SegmentStrategy::GraphWalk,
+        Strategy::TwoHop => SegmentStrategy::GraphTwoHop,
+        Strategy::WalkThenExact => SegmentStrategy::GraphThenBruteForce,
+        Strategy::Lists => SegmentStrategy::ListsProbed,
     }
-}
-
-fn effort(strategy: SegmentStrategy, params: &SearchParams) -> Effort {
-    let (parameter, given) = match strategy {
-        SegmentStrategy::ListsProbed => ("nprobe", params.nprobe),
-        _ => ("ef", params.ef),
-    };
-    let set_by = match (params.recall, params.level, given) {
-        (Some(recall), ..) => format!("recall {recall}"),
-        (None, Some(level), _) => format!("level {level}"),
-        (None, None, Some(_)) => "given".to_owned(),
-        (None, None, None) => "default".to_owned(),
-    };
-    Effort { parameter: parameter.to_owned(), value: 0, refined: 0, set_by }
 }
 
 fn vector_bytes(data_type: &DataType) -> u64 {

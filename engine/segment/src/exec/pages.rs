@@ -13,8 +13,9 @@
 
 use super::exact::{Sink, offer};
 use super::matches::matches;
-use super::notes::{NoIndex, Note, Notebook};
+use super::notes::{Note, Notebook};
 use super::queries::Queries;
+use super::reasons::NoIndex;
 use super::search::{each_segment, sort_nearest};
 use super::{Cancel, Hit, RowAddress, SearchPlan};
 use crate::{Error, Result, SegmentView, ShardView};

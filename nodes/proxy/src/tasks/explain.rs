@@ -3,6 +3,7 @@
 //! A key belongs to one shard, which says its rank among its own rows. With several shards a second question asks the others how
 //! many of theirs are nearer; what they have written meanwhile would be counted too, so then the answer says so.
 
+use super::keys::{add, check_keys, judged, place};
 use super::search::{Plan, VERB, request};
 use crate::Proxy;
 use crate::deadline::Deadline;
@@ -12,14 +13,13 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use vecraft_rpc::services::{Nearer, ShardExplain, ShardExplained, ShardHits, ShardKey, ShardSearch};
+use vecraft_rpc::services::{ShardExplain, ShardExplained, ShardHits, ShardKey, ShardSearch};
 use vecraft_runtime::clock::Clock;
 use vecraft_types::api::{
-    AnswerKind, Consistency, DeclaredIndex, Explain, Explanation, FailedPart, KeyExplanation, KeyVerdict,
+    AnswerKind, Consistency, DeclaredIndex, Explanation, FailedPart, KeyExplanation, KeyVerdict, Moment,
     SearchRequest,
 };
-use vecraft_types::limits::WHY_MISSING_MAX;
-use vecraft_types::{CollectionDescriptor, DataType, Error, FieldSchema, PrimaryKey, Result, ShardId};
+use vecraft_types::{CollectionDescriptor, Error, PrimaryKey, Result, ShardId};
 
 /// What is collected for a search that explains itself.
 pub(super) struct Explaining {
@@ -58,7 +58,7 @@ impl Explaining {
             partitions: asked.partitions.clone(),
             filter: planned(&asked.filter, &collection.schema)?,
             params: asked.params.clone(),
-            consistency: level_words(asked.consistency),
+            consistency: freshness(asked.moment, asked.consistency),
             ..Explanation::default()
         };
         let (clock, keys) = (clock.clone(), explain.why_missing.clone());
@@ -110,13 +110,13 @@ impl Plan<'_> {
 }
 
 impl Proxy {
-    /// Everything about a search whose hits were joined in so much time. None when nobody asked.
+    /// Everything about a search that was planned, and whose hits were joined, in so much time. None when nobody asked.
     pub(super) async fn explanation(
         &self,
         deadline: &Deadline,
         plan: &Plan<'_>,
         merged: &Hits,
-        merging: Duration,
+        (planning, merging): (Duration, Duration),
     ) -> Result<Option<Box<Explanation>>> {
         let Some(explaining) = &plan.explaining else { return Ok(None) };
         let mut keys = Vec::new();
@@ -144,7 +144,7 @@ impl Proxy {
             shard.group =
                 placed.iter().find(|placed| placed.shard.index == shard.shard).map(|placed| placed.group);
         }
-        told.merge_us = micros(merging);
+        (told.plan_us, told.merge_us) = (micros(planning), micros(merging));
         told.total_us = micros(explaining.now().saturating_sub(explaining.began));
         Ok(Some(Box::new(told)))
     }
@@ -187,16 +187,6 @@ impl Proxy {
     }
 }
 
-/// Rows of another shard come before the key: those that are nearer, and those as near of a shard before its own.
-fn add(told: &mut KeyExplanation, shard: u32, nearer: Nearer, is_same: bool) {
-    if shard == told.shard {
-        return;
-    }
-    let tied = if shard < told.shard { nearer.as_near } else { 0 };
-    told.rank = told.rank.map(|rank| rank + nearer.rows + tied);
-    told.is_of_one_view &= is_same;
-}
-
 /// What the key's shard says of it.
 fn standing(plan: &Plan<'_>, explaining: &Explaining, key: &PrimaryKey) -> ShardKey {
     let shards = &plan.collection.shards;
@@ -214,84 +204,14 @@ fn standing(plan: &Plan<'_>, explaining: &Explaining, key: &PrimaryKey) -> Shard
     ShardKey { told, distance: None }
 }
 
-/// The key's place among the hits shown, from 1.
-fn place(merged: &Hits, key: &PrimaryKey) -> Option<u64> {
-    let keys = merged.rows.columns.first()?;
-    (0..merged.rows.rows).find(|row| keys.data.key(*row).as_ref() == Some(key)).map(|row| row as u64 + 1)
-}
-
-/// The verdict among all shards, with the words for it.
-fn judged(collection: &CollectionDescriptor, key: ShardKey, place: Option<u64>, last: u64) -> KeyExplanation {
-    let mut told = key.told;
-    let partition = collection
-        .partitions
-        .iter()
-        .find(|known| told.partition.as_deref() == Some(known.id.to_string().as_str()));
-    if let Some(partition) = partition {
-        told.partition = Some(partition.name.clone());
-    }
-    if let Some(rank) = told.rank {
-        let is_shown_by_its_shard = told.place.is_some();
-        told.place = place;
-        told.verdict = match place {
-            Some(_) => KeyVerdict::Found,
-            None if rank > last => KeyVerdict::BeyondLimit,
-            None if is_shown_by_its_shard => KeyVerdict::BeforeOffset,
-            None => told.verdict,
-        };
-        if told.verdict != KeyVerdict::LostByIndex {
-            told.lost = None;
-        }
-    }
-    told.words = told.to_string();
-    told
-}
-
-/// Refuses keys of which nothing could be told.
-fn check_keys(
-    collection: &CollectionDescriptor,
-    asked: &SearchRequest,
-    explain: &Explain,
-    queries: usize,
-) -> Result<()> {
-    let keys = &explain.why_missing;
-    if keys.is_empty() {
-        return Ok(());
-    }
-    if keys.len() > WHY_MISSING_MAX {
-        let text = format!("why_missing has {} keys, at most {WHY_MISSING_MAX} are allowed", keys.len());
-        return Err(Error::invalid(text));
-    }
-    if queries != 1 {
-        let text =
-            format!("why_missing looks at one query vector, the search has {queries}: ask for one at a time");
-        return Err(Error::invalid(text));
-    }
-    if asked.group_by.is_some() || asked.page.is_some() {
-        let what = if asked.page.is_some() { "pages" } else { "groups" };
-        return Err(Error::not_built(format!("why_missing of a search for {what}")));
-    }
-    let primary = collection.schema.primary_field();
-    let is_text = |field: &FieldSchema| matches!(field.data_type, DataType::VarChar { .. });
-    let wrong = |key: &&PrimaryKey| {
-        primary.is_some_and(|field| is_text(field) != matches!(key, PrimaryKey::VarChar(_)))
-    };
-    match (primary, keys.iter().find(wrong)) {
-        (Some(field), Some(key)) => {
-            let text =
-                format!("why_missing has the key {key}, the primary key is {}", field.data_type.name());
-            Err(Error::invalid(text).with("field", &field.name))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn level_words(level: Consistency) -> String {
-    match level {
-        Consistency::Strong => "strong".to_owned(),
-        Consistency::Session(_) => "session".to_owned(),
-        Consistency::Bounded(ms, _) => format!("bounded to {ms} ms"),
-        Consistency::Eventually => "eventually".to_owned(),
+fn freshness(moment: Moment, level: Consistency) -> String {
+    match (moment, level) {
+        (Moment::Of(at), _) => format!("moment {at}"),
+        (Moment::Begin, _) => "a moment that begins".to_owned(),
+        (Moment::Present, Consistency::Strong) => "strong".to_owned(),
+        (Moment::Present, Consistency::Session(_)) => "session".to_owned(),
+        (Moment::Present, Consistency::Bounded(ms, _)) => format!("bounded to {ms} ms"),
+        (Moment::Present, Consistency::Eventually) => "eventually".to_owned(),
     }
 }
 

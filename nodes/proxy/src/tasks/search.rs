@@ -57,6 +57,7 @@ impl Proxy {
         let (moment, partitions) = (asked.moment, asked.partitions.clone());
         let mut plan = plan(&collection, asked, (&self.clock, began))?;
         plan.ask.at = self.moment(&deadline, &collection, moment).await?;
+        let planning = plan.now().saturating_sub(began);
         let answers = match self.ask_for_hits(&deadline, &collection, &plan).await {
             Err(error) if is_of_old_names(&error, moment, level) => {
                 let anew = self.partitions_anew(&call, &deadline, &collection, &partitions, error).await?;
@@ -90,7 +91,7 @@ impl Proxy {
         if plan.explaining.is_some() {
             plan.session.raise(&seen);
         }
-        let explanation = self.explanation(&deadline, &plan, &merged, merging).await?;
+        let explanation = self.explanation(&deadline, &plan, &merged, (planning, merging)).await?;
         Ok(SearchReply { explanation, ..reply(plan, merged, worst, seen)? })
     }
 

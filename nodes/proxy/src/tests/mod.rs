@@ -5,6 +5,7 @@ mod asked_again;
 mod bad_input;
 mod ddl;
 mod dropped;
+mod explain;
 mod fakes;
 mod figures;
 mod grouping;

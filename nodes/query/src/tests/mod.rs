@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 //! The read path over real views, with a barrier that does what the test says.
 
+mod explain;
 mod life;
 mod reads;
 

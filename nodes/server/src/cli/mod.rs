@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn help_teaches_what_a_command_does_and_warns_of_what_it_loses() {
         for (words, taught) in [
-            (&["cluster", "init"], "An empty node beside an existing cluster is never formed anew"),
+            (&["cluster", "init"][..], "An empty node beside an existing cluster is never formed anew"),
             (&["node", "recover"], "THIS LOSES DATA"),
             (&["group", "skip"], "With replicas, run it on every node"),
             (&["explain"], "its real rank is found by comparing every row"),

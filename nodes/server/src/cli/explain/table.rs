@@ -63,8 +63,9 @@ fn totals(told: &Explanation) -> String {
     let distances: u64 = told.shards.iter().map(ShardExplanation::distances).sum();
     let touched: u64 = told.shards.iter().map(ShardExplanation::bytes_touched).sum();
     format!(
-        "{} in all: {}, {}, {matches} of {rows} rows match, {distances} distances, {} touched",
+        "{} in all, {} before shards were asked: {}, {}, {matches} of {rows} rows match, {distances} distances, {} touched",
         time(told.total_us),
+        time(told.plan_us),
         many(shards, "shard"),
         many(count, "segment"),
         bytes(touched)
@@ -84,7 +85,7 @@ fn shard_text(told: &ShardExplanation) -> String {
         "shard {} at node {}{group}, log position {}{round}: {}",
         told.shard,
         told.node,
-        told.position,
+        told.position.0,
         time(told.proxy_us)
     );
     let searching = told.execute_us.saturating_sub(told.fetch_us + told.keys_us);
@@ -123,20 +124,26 @@ fn segments_text(segments: &[SegmentExplanation]) -> String {
     }
     for segment in segments {
         let times = format!("filter {}, search {}", time(segment.filter_us), time(segment.search_us));
-        let _ = writeln!(text, "  {}: {}; {times}", segment.segment, segment.why);
+        let _ = writeln!(text, "  {}: {}{}; {times}", segment.segment, segment.why, effort_words(segment));
     }
     text
 }
 
+/// Who set the effort, and what came after.
+fn effort_words(told: &SegmentExplanation) -> String {
+    let Some(effort) = &told.effort else { return String::new() };
+    let by = match effort.set_by.as_str() {
+        "given" => "as given".to_owned(),
+        by => format!("by {by}"),
+    };
+    let refined = if effort.refined > 0 { format!(", {} refined", effort.refined) } else { String::new() };
+    format!(", {} {} {by}{refined}", effort.parameter, effort.value)
+}
+
 fn cells(told: &SegmentExplanation) -> [String; 11] {
-    let effort = told.effort.as_ref().map_or_else(
-        || "-".to_owned(),
-        |effort| {
-            let refined =
-                if effort.refined > 0 { format!(", {} refined", effort.refined) } else { String::new() };
-            format!("{} {} ({}){refined}", effort.parameter, effort.value, effort.set_by)
-        },
-    );
+    let effort = told.effort.as_ref();
+    let effort =
+        effort.map_or_else(|| "-".to_owned(), |effort| format!("{} {}", effort.parameter, effort.value));
     let kinds = [
         ("code", told.code_distances),
         ("exact", told.exact_distances),
@@ -188,5 +195,104 @@ fn bytes(bytes: u64) -> String {
         0..=1_023 => format!("{bytes} B"),
         1_024..=1_048_575 => format!("{:.1} KiB", bytes as f64 / 1024.0),
         _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use vecraft_types::api::{Effort, KeyExplanation, KeyVerdict, NamedRows, SegmentStrategy};
+    use vecraft_types::{
+        Column, ColumnData, FieldId, GroupId, LogPosition, NodeId, PrimaryKey, SegmentId, Timestamp,
+    };
+
+    fn told() -> Explanation {
+        let segment = SegmentExplanation {
+            segment: SegmentId(7),
+            phase: SegmentPhase::Sealed,
+            rows: 60_000,
+            deleted_rows: 12,
+            matches: 5_000,
+            strategy: SegmentStrategy::GraphTwoHop,
+            why: "5000 of 60000 rows match".to_owned(),
+            effort: Some(Effort {
+                parameter: "ef".into(),
+                value: 64,
+                refined: 20,
+                set_by: "recall 0.95".into(),
+            }),
+            code_distances: 2_700,
+            exact_distances: 20,
+            bytes_touched: 3 << 20,
+            expected_recall: Some(0.956),
+            filter_us: 900,
+            search_us: 1_500,
+            ..SegmentExplanation::default()
+        };
+        let shard = ShardExplanation {
+            node: NodeId(2),
+            group: Some(GroupId(4)),
+            position: LogPosition(31),
+            barrier_us: 4_000,
+            execute_us: 5_000,
+            proxy_us: 10_000,
+            segments: vec![segment],
+            ..ShardExplanation::default()
+        };
+        let mut key = KeyExplanation::new(PrimaryKey::Int64(42), KeyVerdict::BeyondLimit);
+        (key.rank, key.score) = (Some(17), Some(0.5));
+        key.words = key.to_string();
+        Explanation {
+            collection: "docs".into(),
+            field: "vector".into(),
+            metric: "L2".into(),
+            limit: 10,
+            consistency: "strong".into(),
+            total_us: 10_500,
+            plan_us: 300,
+            shards: vec![ShardExplanation { round: 1, ..shard }],
+            keys: vec![key],
+            ..Explanation::default()
+        }
+    }
+
+    fn reply(keys: &[i64]) -> SearchReply {
+        let column = Column::new(FieldId(0), ColumnData::Int64(keys.to_vec()));
+        SearchReply {
+            counts: vec![keys.len()],
+            scores: keys.iter().map(|key| *key as f32 / 2.0).collect(),
+            recalls: Vec::new(),
+            primary_field: "id".into(),
+            rows: NamedRows::new(vec![("id".into(), column)]).unwrap(),
+            output_fields: Vec::new(),
+            groups: None,
+            timestamp: Timestamp(1),
+            seen: Vec::new(),
+            explanation: None,
+        }
+    }
+
+    #[test]
+    fn a_table_says_the_way_the_time_and_what_became_of_keys() {
+        let text = table(&told(), &reply(&[1, 2]));
+        for words in [
+            "docs.vector, L2, no index, limit 10, strong\n",
+            "filter: none, every row matches\n",
+            "10.50 ms in all, 300 us before shards were asked: 1 shard, 1 segment, 5000 of 60000 rows match, 2720 distances, 3.0 MiB touched\n",
+            "shard 0 at node 2, group 4, log position 31: 10.00 ms\n",
+            "  waiting to be fresh enough       4.00 ms  ########\n",
+            "  filter and search                5.00 ms  ##########\n",
+            "  network and the rest             1.00 ms  ##\n",
+            "7        sealed  60000  12       5000     graph two-hop  -      ef 64   2700 code + 20 exact  3.0 MiB  0.956\n",
+            "  7: 5000 of 60000 rows match, ef 64 by recall 0.95, 20 refined; filter 900 us, search 1.50 ms\n",
+            "hits: 1 (0.5), 2 (1)\n",
+            "key 42  beyond the limit: real rank 17, score 0.5\n",
+        ] {
+            assert!(text.contains(words), "{words:?} is missing:\n{text}");
+        }
+        let many: Vec<i64> = (0..25).collect();
+        assert!(table(&told(), &reply(&many)).contains(", and 15 more\n"));
+        assert!(table(&told(), &reply(&[])).contains("\nno hits\n"));
     }
 }
