@@ -67,6 +67,7 @@
 //! |---|---|
 //! | `client`, `options` | who is this client, and how is it set up? |
 //! | `collection`, `rows`, `search` | how does a program say what it wants? |
+//! | `explain` | how did an answer come about, and why is a row missing? |
 //! | `pages` | how does it get all of it, piece by piece? |
 //! | `database`, `aims` | which verbs are writes, and which nodes are they near to? |
 //! | `session` | what has this client written and read? |
@@ -80,6 +81,7 @@ mod collection;
 mod database;
 mod door;
 mod doors;
+mod explain;
 mod hit;
 mod map;
 mod options;
@@ -91,6 +93,7 @@ mod session;
 
 pub use client::Client;
 pub use collection::Collection;
+pub use explain::{Explained, ExplainedSearch};
 pub use hit::Hit;
 pub use options::ClientBuilder;
 pub use pages::{QueryPages, SearchPages};

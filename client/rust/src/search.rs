@@ -31,6 +31,7 @@ impl Search {
             consistency: collection.client().session(),
             moment: Moment::Present,
             seen: Vec::new(),
+            explain: None,
         };
         Search { collection, request }
     }

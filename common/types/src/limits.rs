@@ -26,6 +26,8 @@ pub const JSON_BYTES_MAX: usize = 65_536;
 pub const TOPK_MAX: usize = 16_384;
 /// Most query vectors in one search.
 pub const NQ_MAX: usize = 16_384;
+/// Most keys that one search explains the absence of.
+pub const WHY_MISSING_MAX: usize = 100;
 /// Most partitions of a collection.
 pub const PARTITIONS_MAX: usize = 1_024;
 /// Most collections.

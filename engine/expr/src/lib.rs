@@ -42,6 +42,7 @@ mod like;
 pub mod limits;
 mod number;
 mod parser;
+mod parts;
 mod plan;
 mod sets;
 #[cfg(test)]

@@ -177,14 +177,17 @@ impl VectorIndex for Hnswlib {
         if wanted == 0 || matches <= 2 * k || (matches as f64) < WALK_FROM_SHARE * rows.len() as f64 {
             return flat::exact(rows, self.scorer.metric, query, k, filter);
         }
-        let hits = self.walk(query, wanted, params.ef_for(k, rows.len()), filter)?;
+        let ef = params.ef_for(k, rows.len());
+        let hits = self.walk(query, wanted, ef, filter)?;
         if hits.len() < wanted {
             let mut outcome = flat::exact(rows, self.scorer.metric, query, k, filter)?;
             outcome.stats.strategy = Strategy::WalkThenExact;
+            outcome.stats.effort = Some(ef);
             return Ok(outcome);
         }
         // The library does not count distances.
-        Ok(SearchOutcome { hits, stats: SearchStats::new(Strategy::Walk, 0) })
+        let stats = SearchStats { effort: Some(ef), ..SearchStats::new(Strategy::Walk, 0) };
+        Ok(SearchOutcome { hits, stats })
     }
 
     fn save(&self, out: &mut dyn Write) -> Result<()> {

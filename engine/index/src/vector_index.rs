@@ -34,8 +34,16 @@ pub enum Strategy {
 pub struct SearchStats {
     /// How it was answered.
     pub strategy: Strategy,
-    /// Distances computed to rows (and centroids).
+    /// Distances computed, to rows by their values or codes, and to centroids.
     pub distances: usize,
+    /// Those of them that were taken from codes.
+    pub coded: usize,
+    /// Those of them that were taken to centroids.
+    pub centroids: usize,
+    /// How hard it looked, whoever said so: `ef` of a walk, `nprobe` of lists. `None` when every match was compared from the start.
+    pub effort: Option<usize>,
+    /// Candidates of an index of codes that got their exact distance at the end.
+    pub refined: usize,
     /// The share of the true neighbours to expect among the hits: 1 when every match was compared, else what was measured
     /// when the index was built. `None`: nothing was measured that says it.
     pub recall: Option<f32>,
@@ -45,7 +53,12 @@ impl SearchStats {
     /// What a search did; comparing every match finds everything.
     pub(crate) fn new(strategy: Strategy, distances: usize) -> SearchStats {
         let is_exact = matches!(strategy, Strategy::Exact | Strategy::WalkThenExact);
-        SearchStats { strategy, distances, recall: is_exact.then_some(1.0) }
+        SearchStats { strategy, distances, recall: is_exact.then_some(1.0), ..SearchStats::default() }
+    }
+
+    /// Distances to rows by their values.
+    pub fn exact(&self) -> usize {
+        self.distances.saturating_sub(self.coded + self.centroids)
     }
 }
 
@@ -91,6 +104,11 @@ pub trait VectorIndex: Send + Sync + std::fmt::Debug {
 
     /// Bytes of memory the index holds beside the rows.
     fn memory_bytes(&self) -> usize;
+
+    /// Bytes that a distance by codes reads of a row; 0 when rows have no codes.
+    fn code_bytes(&self) -> usize {
+        0
+    }
 
     /// The `k` nearest matching rows, with what it cost. Errors: [`Error::Dimension`] only (and
     /// [`Error::Library`] from the twin).

@@ -17,6 +17,7 @@ mod compaction;
 mod connect;
 mod consistency;
 mod dml;
+mod explain;
 mod flush;
 mod index;
 mod iterator;

@@ -2,14 +2,16 @@
 
 use crate::call::Context;
 use crate::consistency::Wanted;
+use crate::explain;
 use crate::index::metric;
 use crate::iterator::{self, Pages, Said};
 use crate::params::{Params, refuse};
+use crate::proto::common::Status;
 use crate::proto::milvus as pb;
 use crate::proto::schema::SearchResultData;
 use crate::{columns, query, query_vectors};
 use std::collections::BTreeMap;
-use vecraft_types::api::{GroupBy, SearchReply, SearchRequest};
+use vecraft_types::api::{Explain, GroupBy, SearchReply, SearchRequest};
 use vecraft_types::{CollectionSchema, Error, Metric, Result};
 
 /// `DslType`: the filter is an expression.
@@ -46,6 +48,7 @@ pub(crate) async fn search(cx: Context, request: pb::SearchRequest) -> Result<pb
         consistency,
         moment,
         seen: Vec::new(),
+        explain: options.explain.take(),
     };
     let reply = cx.db.search(cx.call, search).await?;
     if reply.counts.len() != queries {
@@ -88,6 +91,8 @@ pub(crate) struct Options {
     pub pages: Option<Pages>,
     /// A recall or a level was asked for: the answer says which recall to expect.
     pub tells_recall: bool,
+    /// The answer says how it came about.
+    pub explain: Option<Explain>,
 }
 
 impl Options {
@@ -103,7 +108,8 @@ impl Options {
                 given.add(key.to_owned(), value)?;
             }
         }
-        for key in SWITCHES.iter().chain(FEATURES).chain(GROUPS).chain(iterator::WORDS) {
+        for key in SWITCHES.iter().chain(FEATURES).chain(GROUPS).chain(explain::WORDS).chain(iterator::WORDS)
+        {
             if let Some(value) = params.remove(*key) {
                 given.add((*key).to_owned(), value)?;
             }
@@ -138,6 +144,7 @@ impl Options {
         if said.is_iterator && group_by.is_some() {
             return Err(Error::invalid("a search iterator cannot group (group_by_field)"));
         }
+        let explain = explain::read(&mut given, said.is_iterator)?;
         let metric = given.take("metric_type").map(|name| metric(&name)).transpose()?;
         let field = given.take("anns_field").unwrap_or_default();
         given.forget_empty(FEATURES);
@@ -154,6 +161,7 @@ impl Options {
             said,
             pages,
             tells_recall,
+            explain,
         })
     }
 }
@@ -204,6 +212,7 @@ fn results(
     options: &Options,
     collection_name: String,
 ) -> Result<pb::SearchResults> {
+    let explained = reply.explanation.as_deref().map(explain::told).transpose()?;
     let search_iterator_v2_results = options.pages.map(|pages| pages.ended(&reply));
     let keys = reply.rows.column(&reply.primary_field).and_then(|column| columns::ids(&column.data));
     let keys = keys.ok_or_else(|| Error::internal("a search came back without keys"))?;
@@ -230,12 +239,15 @@ fn results(
         search_iterator_v2_results,
         recalls: if options.tells_recall { reply.recalls } else { Vec::new() },
         primary_field_name: reply.primary_field,
+        agg_topks: explained.iter().map(|_| 1).collect(),
+        agg_buckets: explained.into_iter().collect(),
     };
+    let extra_info = reply.explanation.as_deref().map(explain::scanned).into_iter().collect();
     Ok(pb::SearchResults {
+        status: Some(Status { extra_info, ..Status::default() }),
         results: Some(data),
         collection_name,
         session_ts: reply.timestamp.0,
-        ..Default::default()
     })
 }
 

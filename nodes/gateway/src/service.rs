@@ -48,7 +48,7 @@ impl Service {
         let running = self.calls.begin(name);
         let reply = match self.run(request, handler).await {
             Ok(mut reply) => {
-                reply.set_status(common::Status::default());
+                reply.succeeds();
                 check_size(&reply).map(|()| reply)
             }
             Err(error) => Err(error),

@@ -60,12 +60,17 @@ impl From<&Error> for Status {
 pub(crate) trait Reply: Default {
     /// Puts the status in.
     fn set_status(&mut self, status: Status);
+
+    /// Puts the status of success in, unless there is one that says more.
+    fn succeeds(&mut self);
 }
 
 impl Reply for Status {
     fn set_status(&mut self, status: Status) {
         *self = status;
     }
+
+    fn succeeds(&mut self) {}
 }
 
 macro_rules! replies {
@@ -73,6 +78,10 @@ macro_rules! replies {
         $(impl Reply for pb::$reply {
             fn set_status(&mut self, status: Status) {
                 self.status = Some(status);
+            }
+
+            fn succeeds(&mut self) {
+                self.status.get_or_insert_default();
             }
         })+
     };

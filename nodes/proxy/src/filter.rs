@@ -20,3 +20,12 @@ pub(crate) fn parse_filter(text: &str, schema: &CollectionSchema) -> Result<Chec
     let filter = Filter::parse(text, schema)?;
     Ok(CheckedFilter { keys: filter.primary_keys() })
 }
+
+/// The filter as it is planned, in one line; none when every row matches.
+///
+/// # Errors
+/// As [`parse_filter`].
+pub(crate) fn planned(text: &str, schema: &CollectionSchema) -> Result<Option<String>> {
+    let filter = Filter::parse(text, schema)?;
+    Ok((!filter.matches_all()).then(|| filter.to_string()))
+}

@@ -24,6 +24,7 @@
 //! What it does *not* do: it owns no rows, publishes no views, talks to no other node and merges no shards.
 
 mod actor;
+mod explain;
 mod gate;
 mod messages;
 mod node;

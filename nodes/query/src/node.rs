@@ -1,5 +1,6 @@
 //! The read path.
 
+use crate::explain::ReadTimes;
 use crate::gate::Gate;
 use crate::messages::RoleReport;
 use crate::room::{AnswerMemory, AnswerRoom};
@@ -15,7 +16,7 @@ use vecraft_runtime::pools::{Cancelled, CpuPool};
 use vecraft_segment::{ShardView, ViewRegistry};
 use vecraft_types::api::Consistency;
 use vecraft_types::limits::REPLY_BYTES_MAX;
-use vecraft_types::{Code, Error, PartitionId, Result, ShardId, Timestamp};
+use vecraft_types::{Code, Error, NodeId, PartitionId, Result, ShardId, Timestamp};
 
 /// Options of the query role, checked by `vecraft-config` before they come here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ impl Default for QueryConfig {
 /// What the role is made of.
 #[derive(Clone)]
 pub struct QueryParts {
+    /// This node, as explanations name it.
+    pub node: NodeId,
     /// The views that the data role publishes.
     pub views: Arc<ViewRegistry>,
     /// The data role, which owns the groups.
@@ -71,10 +74,13 @@ struct Wish<'a> {
     /// A pinned moment instead of the present (I18).
     at: Option<Timestamp>,
     deadline_ms: u64,
+    /// Whether it is told how long things took.
+    is_timed: bool,
 }
 
 /// Serves [`ShardReader`]; see the crate's page. Shared as `Arc<QueryNode>`.
 pub struct QueryNode {
+    node: NodeId,
     views: Arc<ViewRegistry>,
     barrier: Arc<dyn ReadBarrier>,
     pool: CpuPool,
@@ -88,11 +94,21 @@ pub struct QueryNode {
 impl QueryNode {
     /// A role over these parts, open for reads.
     pub fn new(parts: QueryParts) -> QueryNode {
-        let QueryParts { views, barrier, pool, graphs_missed, clock, config } = parts;
+        let QueryParts { node, views, barrier, pool, graphs_missed, clock, config } = parts;
         let gate = Gate::new(config.reads_max, config.retry_after);
         let retry_ms = u64::try_from(config.retry_after.as_millis()).unwrap_or(u64::MAX);
         let answers = AnswerMemory::new(config.answer_bytes_max, config.reply_bytes_max, retry_ms);
-        QueryNode { views, barrier, pool, graphs_missed, clock, config, gate, answers: Arc::new(answers) }
+        QueryNode {
+            node,
+            views,
+            barrier,
+            pool,
+            graphs_missed,
+            clock,
+            config,
+            gate,
+            answers: Arc::new(answers),
+        }
     }
 
     /// How the role is, for health and metrics.
@@ -113,12 +129,14 @@ impl QueryNode {
 
     /// Waits for the barrier, loads the view, turns it back when an earlier moment is wanted, runs `work` on the CPU pool. What `work` takes of the room is given back when
     /// the answer is.
-    async fn read<T, F>(&self, wish: Wish<'_>, work: F) -> Result<T>
+    async fn read<T, F>(&self, wish: Wish<'_>, work: F) -> Result<(T, ReadTimes)>
     where
         T: Send + 'static,
         F: FnOnce(&ShardView, &Watch, &mut AnswerRoom) -> vecraft_segment::Result<Result<T>> + Send + 'static,
     {
+        let mut times = ReadTimes::begin(&self.clock, wish.is_timed);
         let place = self.gate.enter()?;
+        times.admitted();
         let Wish { shard, at, partitions, .. } = wish;
         // A replica that has come to the moment knows it (I18).
         let consistency = at.map_or(wish.consistency, Consistency::Session);
@@ -137,6 +155,7 @@ impl QueryNode {
                 }
             },
         };
+        times.is_fresh();
         // I15: loaded after the wait, or it might be the view before it.
         let view = self.view(shard)?;
         let watch = wanted.watch();
@@ -144,16 +163,18 @@ impl QueryNode {
         let mut room = self.answers.room();
         let job = move || {
             let (_place, _running) = (place, runner.begin());
+            times.runs();
             let answer = match position.zip(at) {
                 None => work(&view, &watch, &mut room),
                 Some((position, at)) => view.at(position, at).and_then(|view| work(&view, &watch, &mut room)),
             };
-            (answer, room)
+            times.ends();
+            (answer, room, times)
         };
         let answer = async {
             match self.pool.run(job).await {
-                Ok((Ok(answer), _room)) => answer,
-                Ok((Err(error), _)) => Err(self.broken(shard, error)),
+                Ok((Ok(answer), _room, times)) => answer.map(|answer| (answer, times)),
+                Ok((Err(error), ..)) => Err(self.broken(shard, error)),
                 Err(Cancelled::Panicked { text, .. }) => {
                     Err(Error::internal(format!("the read panicked: {text}")))
                 }
@@ -186,13 +207,14 @@ impl QueryNode {
 impl ShardReader for QueryNode {
     async fn search(&self, asked: ShardSearch) -> Result<ShardHits> {
         let (shard, hits_max) = (asked.shard, self.config.hits_max);
-        let partitions = asked.partitions.clone();
+        let (partitions, is_timed) = (asked.partitions.clone(), asked.explain.is_some());
         let wish = Wish {
             shard,
             partitions: &partitions,
             consistency: asked.consistency,
             at: asked.at,
             deadline_ms: asked.deadline_ms,
+            is_timed,
         };
         let missed = self.graphs_missed.clone();
         let work = move |view: &ShardView, watch: &Watch, room: &mut AnswerRoom| {
@@ -202,7 +224,12 @@ impl ShardReader for QueryNode {
             }
             answer
         };
-        self.read(wish, work).await.map_err(|error| error.with("shard", shard))
+        let (mut hits, times) = self.read(wish, work).await.map_err(|error| error.with("shard", shard))?;
+        if let Some(explained) = &mut hits.explained {
+            explained.shard.node = self.node;
+            times.tell(&mut explained.shard);
+        }
+        Ok(hits)
     }
 
     async fn query(&self, asked: ShardQuery) -> Result<ShardRows> {
@@ -213,10 +240,12 @@ impl ShardReader for QueryNode {
             consistency: asked.consistency,
             at: asked.at,
             deadline_ms: asked.deadline_ms,
+            is_timed: false,
         };
         let work = move |view: &ShardView, watch: &Watch, room: &mut AnswerRoom| {
             query::run(view, &asked, watch, room)
         };
-        self.read(wish, work).await.map_err(|error| error.with("shard", shard))
+        let answer = self.read(wish, work).await.map_err(|error| error.with("shard", shard))?;
+        Ok(answer.0)
     }
 }

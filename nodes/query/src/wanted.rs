@@ -64,7 +64,17 @@ impl Drop for Wanted {
     }
 }
 
+/// Whole microseconds.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 impl Watch {
+    /// Microseconds since any moment, for who notes how long things took.
+    pub(crate) fn now_us(&self) -> u64 {
+        micros(self.clock.monotonic())
+    }
+
     /// True when nobody waits any more.
     pub(crate) fn is_over(&self) -> bool {
         self.is_left.load(Ordering::Relaxed) || self.clock.monotonic() >= self.until

@@ -9,12 +9,14 @@ use vecraft_query::{QueryConfig, QueryNode, QueryParts};
 use vecraft_rpc::services::ReadBarrier;
 use vecraft_runtime::pools::CpuPool;
 use vecraft_segment::ViewRegistry;
+use vecraft_types::NodeId;
 
 /// Reads of `views`, each as fresh as `barrier` says.
 ///
 /// # Errors
 /// When its threads cannot be started.
 pub fn query_node(
+    node: NodeId,
     config: &Config,
     ground: &Ground,
     views: Arc<ViewRegistry>,
@@ -30,5 +32,5 @@ pub fn query_node(
     let reads_max = config.query.searches_waiting_max as usize;
     let config = QueryConfig { reads_max, answer_bytes_max, ..QueryConfig::default() };
     let clock = ground.clock.clone();
-    Ok(Arc::new(QueryNode::new(QueryParts { views, barrier, pool, graphs_missed, clock, config })))
+    Ok(Arc::new(QueryNode::new(QueryParts { node, views, barrier, pool, graphs_missed, clock, config })))
 }

@@ -175,7 +175,7 @@ impl Roles {
                 graphs_missed: graphs_missed.clone(),
             },
         )?;
-        let query = query_node(config, ground, views, shards.clone(), graphs_missed)?;
+        let query = query_node(node, config, ground, views, shards.clone(), graphs_missed)?;
         let query_role = actors
             .start("query", RolePolicy::default(), {
                 let (query, runtime) = (query.clone(), Handle::current());

@@ -98,6 +98,7 @@ async fn search_page(client: &Client, at: Cursor) -> Result<(Vec<(i64, i32)>, Cu
         consistency: Consistency::Eventually,
         moment: at.moment,
         seen: vec![],
+        explain: None,
     };
     let reply = client.search(Call::default(), request).await?;
     assert!(reply.scores.windows(2).all(|two| two[0] <= two[1]));

@@ -1,6 +1,6 @@
 use super::fake::{Fake, Trouble};
 use super::*;
-use vecraft_types::api::{Consistency, Database, Seen};
+use vecraft_types::api::{Consistency, Database, KeyVerdict, Seen};
 use vecraft_types::{Code, CollectionId, Error, PrimaryKey, ShardId, Timestamp};
 
 #[tokio::test]
@@ -25,6 +25,24 @@ async fn rows_go_in_and_are_found_again() {
     assert_eq!(c.count().await.unwrap(), 99);
     let missing = client.collection("no").insert(row(1)).await.unwrap_err();
     assert_eq!(missing.code, Code::CollectionNotFound);
+}
+
+#[tokio::test]
+async fn a_search_that_explains_itself_has_the_same_hits_and_tells_of_keys() {
+    let fake = Fake::new([]);
+    let door = Door::open(&fake).await;
+    let c = collection(&door.client().await).await;
+    for id in 0..5 {
+        c.insert(row(id)).await.unwrap();
+    }
+    let search = || c.search(&[2.0, 2.0]).limit(2);
+    let plain: Vec<_> = search().one().await.unwrap().into_iter().map(|hit| hit.key).collect();
+    let keys = [PrimaryKey::Int64(7), PrimaryKey::VarChar("x".into())];
+    let told = search().explain().why_missing(keys.clone()).run().await.unwrap();
+    assert_eq!(told.hits[0].iter().map(|hit| hit.key.clone()).collect::<Vec<_>>(), plain);
+    assert_eq!(told.explanation.collection, "c");
+    let of: Vec<_> = told.explanation.keys.iter().map(|told| (told.key.clone(), told.verdict)).collect();
+    assert_eq!(of, keys.map(|key| (key, KeyVerdict::Absent)), "keys travel as what they are");
 }
 
 #[tokio::test]

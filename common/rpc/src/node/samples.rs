@@ -9,13 +9,19 @@ use super::{HelloPhase, LetGo, NodeHello, NodeServiceRequest};
 use crate::codec;
 use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeReport};
 use crate::peer::hello::VERSION;
-use crate::services::{DropTarget, PinReply, ShardCompact, ShardPin, ShardSegments};
+use crate::services::{
+    DropTarget, Nearer, PinReply, ShardCompact, ShardExplain, ShardExplained, ShardKey, ShardPin,
+    ShardSegments,
+};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use vecraft_types::api::{AskedInfo, MergeInfo, SegmentInfo, SegmentStanding, SetLoaded};
+use vecraft_types::api::{
+    AskedInfo, KeyExplanation, KeyVerdict, MergeInfo, SegmentExplanation, SegmentInfo, SegmentPhase,
+    SegmentStanding, SegmentStrategy, SetLoaded, ShardExplanation, WayTaken,
+};
 use vecraft_types::{
-    ClientId, CollectionId, FieldId, GroupId, IndexId, NodeId, PartitionId, ReplicaId, RequestId, SegmentId,
-    ShardId, Timestamp,
+    ClientId, CollectionId, FieldId, GroupId, IndexId, NodeId, PartitionId, PrimaryKey, ReplicaId, RequestId,
+    SegmentId, ShardId, Timestamp,
 };
 
 #[track_caller]
@@ -104,4 +110,55 @@ fn verbs_keep_their_numbers() {
     check(create, &[1, 9, 6, 7, 0, 1, 1, b'p']);
     let wish = SetLoaded { collection: "c".to_owned(), loaded: true, replicas: None };
     check(NodeServiceRequest::SetLoaded { collection: CollectionId(1), wish }, &[1, 11, 1, 1, b'c', 1, 0]);
+}
+
+/// What travels when a search explains itself; when not, one byte says so at the end of the question and of the answer.
+#[test]
+fn explanations_are_those_of_this_version() {
+    let none: Option<ShardExplain> = None;
+    check(none, &[1, 0]);
+    let key = PrimaryKey::Int64(-3);
+    check(ShardExplain { keys: vec![key.clone()], distances: vec![1.0] }, &[1, 1, 0, 5, 1, 0, 0, 128, 63]);
+    let way = WayTaken { strategy: SegmentStrategy::ListsProbed, searches: 2 };
+    let segment = SegmentExplanation {
+        segment: SegmentId(3),
+        partition: PartitionId(4),
+        phase: SegmentPhase::Sealed,
+        rows: 5,
+        deleted_rows: 6,
+        matches: 7,
+        estimated_matches: 8,
+        strategy: SegmentStrategy::ListsProbed,
+        why: "w".to_owned(),
+        ways: vec![way],
+        exact_distances: 9,
+        code_distances: 10,
+        centroid_distances: 11,
+        bytes_touched: 12,
+        filter_us: 13,
+        search_us: 14,
+        ..SegmentExplanation::default()
+    };
+    check(&segment, &[1, 3, 4, 1, 5, 6, 7, 8, 0, 0, 6, 1, b'w', 1, 6, 2, 0, 9, 10, 11, 12, 0, 13, 14]);
+    let shard = ShardExplanation {
+        shard: 1,
+        round: 2,
+        node: NodeId(3),
+        group: Some(GroupId(4)),
+        timestamp: Timestamp(5),
+        admission_us: 6,
+        barrier_us: 7,
+        execute_us: 8,
+        fetch_us: 9,
+        keys_us: 10,
+        proxy_us: 11,
+        ..ShardExplanation::default()
+    };
+    check(&shard, &[1, 1, 2, 3, 1, 4, 0, 5, 6, 7, 8, 9, 10, 11, 0]);
+    let told = KeyExplanation { rank: Some(17), ..KeyExplanation::new(key, KeyVerdict::BeyondLimit) };
+    let key = ShardKey { told, distance: None };
+    check(&key, &[1, 0, 5, 2, 0, 0, 0, 0, 1, 17, 0, 0, 0, 0, 0, 1, 0]);
+    let nearer = vec![Nearer { rows: 1, as_near: 2 }];
+    let explained = ShardExplained { shard: ShardExplanation::default(), keys: Vec::new(), nearer };
+    check(explained, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2]);
 }

@@ -40,6 +40,17 @@ pub struct ShardSearch {
     pub at: Option<Timestamp>,
     /// How long the caller still waits, in milliseconds.
     pub deadline_ms: u64,
+    /// Tell with the hits how they were found.
+    pub explain: Option<ShardExplain>,
+}
+
+/// What a shard is asked to tell beside its hits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShardExplain {
+    /// Keys of this shard of which to tell what became of them.
+    pub keys: Vec<PrimaryKey>,
+    /// Of each of these distances (smaller is nearer, for every metric): how many matching rows are nearer, and how many as near.
+    pub distances: Vec<f32>,
 }
 
 /// How a shard groups its hits.
@@ -67,6 +78,37 @@ pub struct ShardHits {
     pub rows: RowBatch,
     /// The view searched contains everything up to here.
     pub timestamp: Timestamp,
+    /// How they were found, if that was asked.
+    pub explained: Option<Box<ShardExplained>>,
+}
+
+/// What a shard tells beside its hits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShardExplained {
+    /// What it did.
+    pub shard: ShardExplanation,
+    /// What became of each key, ranks and places being those within the shard.
+    pub keys: Vec<ShardKey>,
+    /// Of each distance, the rows before it.
+    pub nearer: Vec<Nearer>,
+}
+
+/// What became of a key within its shard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShardKey {
+    /// What became of it.
+    pub told: KeyExplanation,
+    /// How far it is from the query, if it matches.
+    pub distance: Option<f32>,
+}
+
+/// Matching rows before a distance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nearer {
+    /// Nearer than it.
+    pub rows: u64,
+    /// Just as near.
+    pub as_near: u64,
 }
 
 /// One shard's part of a query.

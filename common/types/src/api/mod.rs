@@ -6,6 +6,8 @@
 mod cluster;
 mod ddl;
 mod dml;
+mod explain;
+mod missing;
 mod read;
 mod segments;
 mod topology;
@@ -13,6 +15,8 @@ mod topology;
 pub use cluster::*;
 pub use ddl::*;
 pub use dml::*;
+pub use explain::*;
+pub use missing::*;
 pub use read::*;
 pub use segments::*;
 pub use topology::*;

@@ -1,6 +1,6 @@
 //! Requests and replies that read rows.
 
-use super::NamedRows;
+use super::{Explain, Explanation, NamedRows};
 use crate::{Metric, QueryVectors, RowBatch, ShardId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -94,6 +94,8 @@ pub struct SearchRequest {
     /// What the session has seen: a level that goes by the session shows no less of these shards (I20). Shards of other
     /// collections are passed over.
     pub seen: Vec<Seen>,
+    /// Tell with the answer how it came about. None tells nothing, and costs nothing.
+    pub explain: Option<Explain>,
 }
 
 /// Rows with the same value are one group, which stands where its nearest row stands.
@@ -140,6 +142,8 @@ pub struct SearchReply {
     pub timestamp: Timestamp,
     /// The same of each shard that was asked.
     pub seen: Vec<Seen>,
+    /// How the answer came about, if that was asked.
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// Rows by filter.

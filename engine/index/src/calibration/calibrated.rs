@@ -91,6 +91,10 @@ impl VectorIndex for Calibrated {
         self.inner.memory_bytes()
     }
 
+    fn code_bytes(&self) -> usize {
+        self.inner.code_bytes()
+    }
+
     fn search_explained(
         &self,
         query: &[f32],

@@ -101,6 +101,10 @@ impl<Q: GraphCoding> VectorIndex for HnswCoded<Q> {
         self.graph.memory_bytes() + self.exact.memory_bytes() + self.codes.memory_bytes()
     }
 
+    fn code_bytes(&self) -> usize {
+        self.codes.row_bytes()
+    }
+
     fn search_explained(
         &self,
         query: &[f32],

@@ -34,6 +34,14 @@ pub(super) struct Search<'a, 'q, D: Distances + 'q> {
     pub(super) overlooked: Option<u32>,
 }
 
+/// A walk that was taken.
+#[derive(Clone, Copy)]
+struct Way {
+    strategy: Strategy,
+    /// Distances computed on it, of the kind that walks go by.
+    spent: usize,
+}
+
 impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
     /// Only rows whose bit is set; all rows without a filter.
     pub(super) fn run(&self, filter: Option<&Bitmap>) -> SearchOutcome {
@@ -48,7 +56,7 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         let rows = self.graph.len();
         let wanted = self.k.min(rows);
         if wanted == 0 || choose(rows, rows, self.k, self.ef) == Plan::Exact {
-            return self.compare_all(wanted, None, 0, Strategy::Exact);
+            return self.compare_all(wanted, None, None);
         }
         let scratch = &mut *self.scratches.take();
         scratch.overlooked = self.overlooked;
@@ -56,10 +64,11 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         let entries = [(distance, nearest)];
         let walked = walk(self.graph, self.walked, self.walked_query, 0, &entries, self.ef, scratch);
         scratch.overlooked = None;
+        let way = Way { strategy: Strategy::Walk, spent: down + walked };
         if scratch.pool.len() < wanted {
-            return self.compare_all(wanted, None, down + walked, Strategy::WalkThenExact);
+            return self.compare_all(wanted, None, Some(way));
         }
-        self.answer(scratch, wanted, Strategy::Walk, down + walked)
+        self.answer(scratch, wanted, way)
     }
 
     fn filtered(&self, filter: &Bitmap, matches: usize) -> SearchOutcome {
@@ -68,7 +77,7 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         let wanted = self.k.min(matches);
         let plan = choose(rows, matches, self.k, self.ef);
         if wanted == 0 || plan == Plan::Exact {
-            return self.compare_all(wanted, Some(filter), 0, Strategy::Exact);
+            return self.compare_all(wanted, Some(filter), None);
         }
         let scratch = &mut *self.scratches.take();
         let (nearest, distance, down) = descend(graph, self.walked, query, 0, scratch);
@@ -84,39 +93,38 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
                 (walked, Strategy::Walk)
             }
         };
-        let spent = down + walked.distances;
+        let way = Way { strategy, spent: down + walked.distances };
         if !walked.finished || scratch.pool.len() < wanted {
-            return self.compare_all(wanted, Some(filter), spent, Strategy::WalkThenExact);
+            return self.compare_all(wanted, Some(filter), Some(way));
         }
-        self.answer(scratch, wanted, strategy, spent)
+        self.answer(scratch, wanted, way)
     }
 
     /// Compares every match: the plan for few, and the guard behind every walk (P5).
-    fn compare_all(
-        &self,
-        wanted: usize,
-        filter: Option<&Bitmap>,
-        spent: usize,
-        strategy: Strategy,
-    ) -> SearchOutcome {
+    fn compare_all(&self, wanted: usize, filter: Option<&Bitmap>, walked: Option<Way>) -> SearchOutcome {
         let mut top = TopK::new(wanted);
         let compared =
             if wanted == 0 { 0 } else { scan(self.exact_query, &self.exact.rows, filter, &mut top) };
-        SearchOutcome { hits: top.into_hits(), stats: SearchStats::new(strategy, spent + compared) }
+        let stats = match walked {
+            None => SearchStats::new(Strategy::Exact, compared),
+            Some(way) => self.stats(Way { strategy: Strategy::WalkThenExact, ..way }, compared),
+        };
+        SearchOutcome { hits: top.into_hits(), stats }
+    }
+
+    /// What a walk cost, and as many exact distances beside.
+    fn stats(&self, way: Way, exact: usize) -> SearchStats {
+        let coded = if self.refined.is_some() { way.spent } else { 0 };
+        let stats = SearchStats::new(way.strategy, way.spent + exact);
+        SearchStats { coded, effort: Some(self.ef), ..stats }
     }
 
     /// The nearest of the pool, which holds at least `wanted`.
-    fn answer(
-        &self,
-        scratch: &mut Scratch,
-        wanted: usize,
-        strategy: Strategy,
-        spent: usize,
-    ) -> SearchOutcome {
+    fn answer(&self, scratch: &mut Scratch, wanted: usize, way: Way) -> SearchOutcome {
         let Some(refined) = self.refined else {
             let hits =
                 scratch.pool.iter().take(wanted).map(|(distance, row)| Hit { row, distance }).collect();
-            return SearchOutcome { hits, stats: SearchStats::new(strategy, spent) };
+            return SearchOutcome { hits, stats: self.stats(way, 0) };
         };
         let Scratch { pool, ids, distances, .. } = scratch;
         ids.clear();
@@ -124,7 +132,7 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         self.exact.many(self.exact_query, ids, distances);
         let mut top = TopK::new(wanted);
         ids.iter().zip(distances.iter()).for_each(|(&row, &distance)| top.push(distance, row));
-        let stats = SearchStats::new(strategy, spent + ids.len());
+        let stats = SearchStats { refined: ids.len(), ..self.stats(way, ids.len()) };
         SearchOutcome { hits: top.into_hits(), stats }
     }
 }

@@ -143,6 +143,11 @@ impl Store for Blocks {
             + self.linear.memory_bytes()
     }
 
+    /// Its share of a block, and what it counts beside.
+    fn row_bytes(&self) -> usize {
+        self.block_bytes / SHUFFLE_ROWS + size_of::<f32>()
+    }
+
     fn write(&self, writer: &mut Writer<'_>) -> Result<()> {
         self.centres.write(writer)?;
         self.linear.write(writer)?;

@@ -122,6 +122,10 @@ impl<S: Coding> VectorIndex for IvfCoded<S> {
         self.exact.memory_bytes() + self.lists.memory_bytes() + self.store.memory_bytes()
     }
 
+    fn code_bytes(&self) -> usize {
+        self.store.row_bytes()
+    }
+
     fn search_explained(
         &self,
         query: &[f32],
@@ -146,9 +150,11 @@ impl<S: Coding> VectorIndex for IvfCoded<S> {
             let scratch = (&mut positions, &mut distances);
             compared += self.read_list(&prepared, list, filter, scratch, &mut candidates);
         }
-        let distances_taken = self.lists.len() + compared + candidates.len();
+        let (centroids, refined) = (self.lists.len(), candidates.len());
         let hits = self.refined(query, candidates, probe.wanted, &mut distances).into_hits();
-        let stats = SearchStats::new(Strategy::Lists, distances_taken);
+        let mut stats = SearchStats::new(Strategy::Lists, centroids + compared + refined);
+        (stats.coded, stats.centroids) = (compared, centroids);
+        (stats.effort, stats.refined) = (Some(probe.nprobe), refined);
         Ok(SearchOutcome { hits, stats })
     }
 

@@ -128,7 +128,8 @@ impl VectorIndex for IvfFlat {
             }
             compared += self.read_list(&prepared, list, filter, (&mut ids, &mut distances), &mut top);
         }
-        let stats = SearchStats::new(Strategy::Lists, compared + self.lists.len());
+        let mut stats = SearchStats::new(Strategy::Lists, compared + self.lists.len());
+        (stats.centroids, stats.effort) = (self.lists.len(), Some(probe.nprobe));
         Ok(SearchOutcome { hits: top.into_hits(), stats })
     }
 

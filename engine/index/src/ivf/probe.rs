@@ -12,7 +12,8 @@ use vecraft_types::Bitmap;
 pub(super) struct Probe {
     /// Answers there will be.
     pub(super) wanted: usize,
-    nprobe: usize,
+    /// Lists that are read unless a filter asks for more.
+    pub(super) nprobe: usize,
     /// Matching rows that must be seen before it may stop.
     fair: usize,
 }

@@ -29,6 +29,9 @@ pub(crate) trait Store: Send + Sync + Sized {
 
     fn memory_bytes(&self) -> usize;
 
+    /// Bytes of a row's code.
+    fn row_bytes(&self) -> usize;
+
     fn write(&self, writer: &mut Writer<'_>) -> Result<()>;
 
     fn read(reader: &mut Reader<'_>, metric: Metric, rows: &VectorRows, lists: &Lists) -> Result<Self>;
@@ -122,6 +125,10 @@ impl<Q: Quantizer> Store for Listed<Q> {
 
     fn memory_bytes(&self) -> usize {
         self.codes.memory_bytes() + self.centres.memory_bytes()
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.codes.row_bytes()
     }
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<()> {

@@ -76,6 +76,11 @@ impl<Q: Quantizer> Codes<Q> {
         self.words.memory_bytes() + self.quantizer.memory_bytes()
     }
 
+    /// Bytes of a row's code.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.row_bytes
+    }
+
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<()> {
         self.quantizer.write(writer)?;
         writer.words(self.words.as_slice())

@@ -14,7 +14,9 @@
 
 use super::exact::{Sink, offer};
 use super::matches::{Matches, matches};
+use super::notes::{Note, Notebook};
 use super::queries::Queries;
+use super::reasons::NoIndex;
 use super::search::{each_segment, nearest, sort_nearest};
 use super::{Cancel, Hit, RowAddress, SearchPlan, fetch};
 use crate::materialise::materialise;
@@ -55,13 +57,14 @@ fn first_look(k: usize, by: &GroupBy) -> usize {
 /// first, at most [`GroupBy::size`].
 ///
 /// CPU-bound, as [`search`](super::search()). Errors: as there, and [`Error::Field`] for a field that cannot group.
-pub fn search_groups(
+pub fn search_groups<'n>(
     view: &ShardView,
     plan: &SearchPlan<'_>,
     by: &GroupBy,
     cancel: Cancel<'_>,
+    notes: Option<&'n Notebook<'n>>,
 ) -> Result<Vec<Vec<Hit>>> {
-    GroupSearch { view, plan, by, widest: WIDEST, cancel }.run()
+    GroupSearch { view, plan, by, widest: WIDEST, cancel, notes }.run()
 }
 
 /// A search under way.
@@ -72,6 +75,7 @@ pub(super) struct GroupSearch<'a> {
     /// [`WIDEST`], less in tests.
     pub(super) widest: usize,
     pub(super) cancel: Cancel<'a>,
+    pub(super) notes: Option<&'a Notebook<'a>>,
 }
 
 impl GroupSearch<'_> {
@@ -97,18 +101,23 @@ impl GroupSearch<'_> {
     }
 
     fn in_segment(&self, shown: &SegmentView, queries: &Queries<'_>) -> Result<Vec<Vec<Hit>>> {
+        let mut note = Note::begin(self.notes, self.view, shown, self.plan);
         let found = matches(self.view, shown, self.plan.filter, self.cancel)?;
-        if found.is_empty() {
-            return Ok(vec![Vec::new(); queries.len()]);
-        }
-        let one = |number: usize| {
+        note.matched(shown, self.plan.filter, &found)?;
+        let mut answers = vec![Vec::new(); queries.len()];
+        for (number, answer) in answers.iter_mut().enumerate().filter(|_| !found.is_empty()) {
             let query = queries.only(number);
-            match self.among_nearest(shown, &found, &query)? {
-                Some(hits) => Ok(hits),
-                None => self.among_all(shown, &found, &query),
-            }
-        };
-        (0..queries.len()).map(one).collect()
+            *answer = match self.among_nearest(shown, &found, &query, &mut note)? {
+                Some(hits) => hits,
+                None => {
+                    note.compared(1, NoIndex::Groups);
+                    self.among_all(shown, &found, &query)?
+                }
+            };
+        }
+        note.expects_nothing();
+        note.end();
+        Ok(answers)
     }
 
     /// The groups of the nearest rows; `None` when too many rows are in too few groups.
@@ -117,11 +126,12 @@ impl GroupSearch<'_> {
         shown: &SegmentView,
         found: &[Matches],
         query: &Queries<'_>,
+        note: &mut Note<'_>,
     ) -> Result<Option<Vec<Hit>>> {
         let mut wanted = first_look(self.plan.k, self.by);
         loop {
             let more = SearchPlan { k: wanted, ..*self.plan };
-            let hits = nearest(shown, found, &more, query, self.cancel)?
+            let hits = nearest(shown, found, &more, query, self.cancel, note)?
                 .pop()
                 .map_or_else(Vec::new, |found| found.hits);
             let keys = self.keys(&hits)?;

@@ -1,12 +1,14 @@
 //! Nearest rows of a segment without an index: by its interim graph as far as that reaches, the rest by comparing.
 
+use super::indexed::Answer;
 use super::matches::Matches;
+use super::notes::Note;
 use super::queries::Queries;
 use super::search::SearchPlan;
 use super::{Cancel, exact};
 use crate::interim::GRAPH_ROWS_MIN;
 use crate::{Result, SegmentView};
-use vecraft_index::{Hit, TopK};
+use vecraft_index::TopK;
 use vecraft_types::{Bitmap, Metric};
 
 /// The nearest of each query; `None` when comparing all matches is better, or wanted: nobody measured a graph that changes, so
@@ -18,7 +20,8 @@ pub(super) fn nearest(
     plan: &SearchPlan<'_>,
     queries: &Queries<'_>,
     cancel: Cancel<'_>,
-) -> Result<Option<Vec<Vec<Hit>>>> {
+    note: &mut Note<'_>,
+) -> Result<Option<Vec<Answer>>> {
     let params = &plan.params;
     if matching < GRAPH_ROWS_MIN as usize
         || plan.range.is_some()
@@ -49,8 +52,9 @@ pub(super) fn nearest(
         if left > 0 {
             exact::offer(&rest, plan.field, &queries.ready(number..number + 1)?, None, &mut tops, cancel)?;
         }
+        note.walked(&walked.stats, covered, left);
         let [top] = tops;
-        answers.push(top.into_hits());
+        answers.push(Answer { hits: top.into_hits(), recall: None, stats: walked.stats });
     }
     Ok(Some(answers))
 }

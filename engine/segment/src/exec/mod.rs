@@ -11,10 +11,16 @@ mod exact;
 mod fetch;
 mod filter;
 mod groups;
+mod indexed;
 mod interim;
+mod lost;
 mod matches;
+mod missing;
+mod notes;
 mod pages;
 mod queries;
+mod rank;
+mod reasons;
 mod scan;
 mod search;
 #[cfg(test)]
@@ -23,7 +29,10 @@ mod written;
 
 pub use fetch::{fetch, fetch_bytes};
 pub use groups::{GroupBy, search_groups};
+pub use missing::{Sought, why_missing};
+pub use notes::Notebook;
 pub use pages::{PageBounds, search_page};
+pub use rank::{Before, before};
 pub use scan::{KeyedRow, ScanPlan, count, keys, scan, visit_keys};
 pub use search::{Found, Hit, SearchPlan, search, search_told};
 pub use written::written_by;

@@ -13,7 +13,9 @@
 
 use super::exact::{Sink, offer};
 use super::matches::matches;
+use super::notes::{Note, Notebook};
 use super::queries::Queries;
+use super::reasons::NoIndex;
 use super::search::{each_segment, sort_nearest};
 use super::{Cancel, Hit, RowAddress, SearchPlan};
 use crate::{Error, Result, SegmentView, ShardView};
@@ -32,11 +34,12 @@ pub struct PageBounds {
 /// them; nearest first, equal distances by segment, then row. Fewer than `plan.k` only when there are no more.
 ///
 /// CPU-bound, as [`search`](super::search()). Errors: as there, and [`Error::TooManyAlike`].
-pub fn search_page(
+pub fn search_page<'n>(
     view: &ShardView,
     plan: &SearchPlan<'_>,
     bounds: PageBounds,
     cancel: Cancel<'_>,
+    notes: Option<&'n Notebook<'n>>,
 ) -> Result<Vec<Hit>> {
     let queries = Queries::read(&view.schema, plan)?;
     if queries.len() != 1 {
@@ -48,9 +51,15 @@ pub fn search_page(
     }
     let told = bounds.after.map(|score| internal_distance(plan.metric, score));
     let one = |shown: &SegmentView| -> Result<Vec<Hit>> {
+        let mut note = Note::begin(notes, view, shown, plan);
         let found = matches(view, shown, plan.filter, cancel)?;
+        note.matched(shown, plan.filter, &found)?;
         let mut behind = [Behind::new(told, plan.k, bounds.rows_max)];
         offer(&found, plan.field, &queries.ready(0..1)?, plan.range, &mut behind, cancel)?;
+        if !found.is_empty() {
+            note.compared(1, NoIndex::Page);
+        }
+        note.end();
         let [behind] = behind;
         behind.into_hits(shown, plan)
     };

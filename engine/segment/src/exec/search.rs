@@ -1,13 +1,15 @@
 //! The nearest rows of a view to some vectors.
 
+use super::indexed::{Answer, WIDEST, by_index, usable};
 use super::matches::{Matches, matches, segments};
+use super::notes::{Note, Notebook};
 use super::queries::Queries;
+use super::reasons::NoIndex;
 use super::{Cancel, RowAddress, compare, interim};
 use crate::{Result, SegmentView, ShardView};
 use rayon::prelude::*;
-use std::borrow::Cow;
 use vecraft_expr::Filter;
-use vecraft_index::{Range, SearchParams, TopK, VectorIndex};
+use vecraft_index::{Range, SearchParams, TopK};
 use vecraft_kernel::reported_score;
 use vecraft_types::{FieldId, Metric, PartitionId, QueryVectors, SegmentId};
 
@@ -55,21 +57,34 @@ pub struct Found {
 
 /// [`search_told`] without what to expect of it.
 pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Vec<Hit>>> {
-    Ok(search_told(view, plan, cancel)?.into_iter().map(|found| found.hits).collect())
+    Ok(search_told(view, plan, cancel, None)?.into_iter().map(|found| found.hits).collect())
 }
 
 /// The `min(k, matches)` nearest rows of each query (P5) within the range, nearest first; equal distances by segment, then row.
 /// Segments without an index (all growing ones) are searched exactly.
 ///
 /// CPU-bound. Large searches spread over the current rayon pool: segments, and parts of a large segment that is compared row
-/// by row; the answer does not depend on it. Errors: [`Error::Field`], [`Error::Dimension`], [`Error::Cancelled`], damaged files.
-pub fn search_told(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Result<Vec<Found>> {
+/// by row; the answer does not depend on it, nor on `notes`. Errors: [`Error::Field`], [`Error::Dimension`],
+/// [`Error::Cancelled`], damaged files.
+pub fn search_told<'n>(
+    view: &ShardView,
+    plan: &SearchPlan<'_>,
+    cancel: Cancel<'_>,
+    notes: Option<&'n Notebook<'n>>,
+) -> Result<Vec<Found>> {
     let queries = Queries::read(&view.schema, plan)?;
     let mut found = vec![Found { hits: Vec::new(), recall: Some(1.0) }; queries.len()];
     if plan.k == 0 || queries.len() == 0 {
         return Ok(found);
     }
-    let one = |shown: &SegmentView| search_segment(view, shown, plan, &queries, cancel);
+    let one = |shown: &SegmentView| {
+        let mut note = Note::begin(notes, view, shown, plan);
+        let found = matches(view, shown, plan.filter, cancel)?;
+        note.matched(shown, plan.filter, &found)?;
+        let answers = nearest(shown, &found, plan, &queries, cancel, &mut note)?;
+        note.end();
+        Ok(answers)
+    };
     let answers = each_segment(view, plan, one)?;
     let mut unsure: Vec<Vec<Unsure>> = vec![Vec::new(); queries.len()];
     for (query, some) in answers.into_iter().flat_map(|answer| answer.into_iter().enumerate()) {
@@ -137,16 +152,6 @@ fn keep_nearest(hits: &mut Vec<Hit>, k: usize) {
     hits.truncate(k);
 }
 
-fn search_segment(
-    view: &ShardView,
-    shown: &SegmentView,
-    plan: &SearchPlan<'_>,
-    queries: &Queries<'_>,
-    cancel: Cancel<'_>,
-) -> Result<Vec<Found>> {
-    nearest(shown, &matches(view, shown, plan.filter, cancel)?, plan, queries, cancel)
-}
-
 /// The nearest of a segment's matching rows.
 pub(super) fn nearest(
     shown: &SegmentView,
@@ -154,6 +159,7 @@ pub(super) fn nearest(
     plan: &SearchPlan<'_>,
     queries: &Queries<'_>,
     cancel: Cancel<'_>,
+    note: &mut Note<'_>,
 ) -> Result<Vec<Found>> {
     let to_hits = |top: Vec<vecraft_index::Hit>| -> Vec<Hit> {
         let segment = shown.segment.id();
@@ -168,85 +174,22 @@ pub(super) fn nearest(
     if matching == 0 {
         return Ok(vec![Found { hits: Vec::new(), recall: Some(1.0) }; queries.len()]);
     }
-    if let Some(index) = shown.segment.index(plan.field)
-        && index.metric() == plan.metric
-        && let [block] = found
-        && let Some(answers) = by_index(&*index, block, plan, queries, cancel)?
-    {
+    let why = match usable(shown, found, plan) {
+        Ok((index, block)) => {
+            if let Some(answers) = by_index(&*index, block, plan, queries, cancel, note)? {
+                let found = |answer: Answer| Found { hits: to_hits(answer.hits), recall: answer.recall };
+                return Ok(answers.into_iter().map(found).collect());
+            }
+            NoIndex::Range { widest: WIDEST }
+        }
+        Err(why) => why,
+    };
+    if let Some(answers) = interim::nearest(shown, found, matching, plan, queries, cancel, note)? {
         let found = |answer: Answer| Found { hits: to_hits(answer.hits), recall: answer.recall };
         return Ok(answers.into_iter().map(found).collect());
     }
-    if let Some(tops) = interim::nearest(shown, found, matching, plan, queries, cancel)? {
-        return Ok(tops.into_iter().map(|top| Found { hits: to_hits(top), recall: None }).collect());
-    }
+    note.compared(queries.len(), why);
     let compared = |top: TopK| Found { hits: to_hits(top.into_hits()), recall: Some(1.0) };
     let tops = compare::nearest_of_all(found, plan, queries, cancel)?;
     Ok(tops.into_iter().map(compared).collect())
 }
-
-/// What an index answered.
-struct Answer {
-    hits: Vec<vecraft_index::Hit>,
-    recall: Option<f32>,
-}
-
-/// The block is the whole sealed segment, so its rows are the index's rows. `None`: comparing every row is better.
-fn by_index(
-    index: &dyn VectorIndex,
-    found: &Matches,
-    plan: &SearchPlan<'_>,
-    queries: &Queries<'_>,
-    cancel: Cancel<'_>,
-) -> Result<Option<Vec<Answer>>> {
-    let rows = found.block.rows();
-    // An old view may show fewer rows than the index has.
-    let all = (found.bits.is_none() && rows < index.len()).then(|| vecraft_types::Bitmap::new(rows, true));
-    let filter = found.bits.as_ref().or(all.as_ref());
-    let one = |query: Cow<'_, [f32]>| {
-        cancel.check()?;
-        match plan.range {
-            None => {
-                let outcome = index.search_explained(&query, plan.k, &plan.params, filter)?;
-                Ok(Some(Answer { hits: outcome.hits, recall: outcome.stats.recall }))
-            }
-            // Nothing was measured for ranges.
-            Some(range) => {
-                let hits = in_range(index, &query, plan, range, filter, cancel)?;
-                Ok(hits.map(|hits| Answer { hits, recall: None }))
-            }
-        }
-    };
-    queries.numbers().map(one).collect()
-}
-
-/// An index knows no range: it is asked for more, until `k` are in it, or the last is beyond it, or there are no more.
-/// `None`: it would have to be asked for too many.
-fn in_range(
-    index: &dyn VectorIndex,
-    query: &[f32],
-    plan: &SearchPlan<'_>,
-    range: Range,
-    filter: Option<&vecraft_types::Bitmap>,
-    cancel: Cancel<'_>,
-) -> Result<Option<Vec<vecraft_index::Hit>>> {
-    let mut wanted = plan.k;
-    loop {
-        cancel.check()?;
-        let mut hits = index.search(query, wanted, &plan.params, filter)?;
-        let is_all = hits.len() < wanted || hits.last().is_some_and(|last| last.distance >= range.below);
-        hits.retain(|hit| range.contains(hit.distance));
-        if is_all || hits.len() >= plan.k {
-            hits.truncate(plan.k);
-            return Ok(Some(hits));
-        }
-        wanted = wanted.saturating_mul(WIDER);
-        if wanted > WIDEST {
-            return Ok(None);
-        }
-    }
-}
-
-/// How many times more hits an index is asked for when too few were in the range.
-const WIDER: usize = 4;
-/// Hits that an index is asked for at most for the sake of a range, so that memory stays small (I21).
-const WIDEST: usize = 1 << 16;

@@ -109,6 +109,16 @@ fn missing(name: &str) -> Error {
     Error::new(Code::CollectionNotFound, "").with("database", "default").with("collection", name)
 }
 
+/// An explanation with one key of each type.
+fn explained() -> Explanation {
+    let segment = SegmentExplanation { bytes_touched: 4_096, ..SegmentExplanation::default() };
+    let shard = ShardExplanation { segments: vec![segment], barrier_us: 12, ..ShardExplanation::default() };
+    let text = PrimaryKey::VarChar("abc".into());
+    let key = |key| KeyExplanation { rank: Some(17), ..KeyExplanation::new(key, KeyVerdict::BeyondLimit) };
+    let keys = vec![key(PrimaryKey::Int64(-7)), key(text)];
+    Explanation { collection: "books".to_owned(), shards: vec![shard], keys, ..Explanation::default() }
+}
+
 #[async_trait]
 impl Database for Fake {
     async fn create_collection(&self, call: Call, request: CreateCollection) -> Result<()> {
@@ -197,6 +207,7 @@ impl Database for Fake {
     async fn search(&self, call: Call, request: SearchRequest) -> Result<SearchReply> {
         self.note("search", call);
         let output_fields = spelled_out(&request.output_fields);
+        let explanation = request.explain.as_ref().map(|_| Box::new(explained()));
         *self.searched.lock() = Some(request);
         Ok(SearchReply {
             counts: vec![2],
@@ -208,6 +219,7 @@ impl Database for Fake {
             groups: None,
             timestamp: Timestamp(77),
             seen: Vec::new(),
+            explanation,
         })
     }
     async fn query(&self, call: Call, request: QueryRequest) -> Result<QueryReply> {

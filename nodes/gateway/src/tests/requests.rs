@@ -12,8 +12,8 @@ use crate::proto::schema::{DataType as Type, scalar_field::Data as Scalar};
 use crate::{dml, query, search};
 use prost::Message;
 use std::sync::Arc;
-use vecraft_types::api::{Consistency, DeleteRows, GroupBy};
-use vecraft_types::{Metric, Packed, QueryVectors, Timestamp};
+use vecraft_types::api::{Consistency, DeleteRows, Explain, GroupBy};
+use vecraft_types::{Metric, Packed, PrimaryKey, QueryVectors, Timestamp};
 
 fn placeholder(vector_type: i32, queries: &[&[f32]]) -> Option<SearchInput> {
     let bytes = |query: &&[f32]| query.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into();
@@ -114,6 +114,23 @@ async fn the_bounds_of_a_range_go_to_the_index_wherever_they_are_written() {
             ["radius", "range_filter"].iter().map(|name| asked.params[*name].as_str()).collect();
         assert_eq!(bounds, ["2.5", "1"], "{given:?}");
     }
+}
+
+#[tokio::test]
+async fn an_explanation_is_asked_for_and_its_words_do_not_reach_the_index() {
+    let fake = Arc::new(Fake::default());
+    let params = pair("params", "{\"nprobe\": 10, \"explain\": true, \"why_missing\": [1, \"abc\"]}");
+    search::search(context(&fake), search_request(&[params, pair("explain", "True")])).await.unwrap();
+    let asked = fake.searched.lock().take().unwrap();
+    let keys = vec![PrimaryKey::Int64(1), PrimaryKey::VarChar("abc".into())];
+    assert_eq!(asked.explain, Some(Explain { why_missing: keys }));
+    assert_eq!(asked.params.into_keys().collect::<Vec<_>>(), ["nprobe"]);
+    refuses(
+        &["explain", "sometimes", "neither true nor false"],
+        search_request(&[pair("explain", "sometimes")]),
+    )
+    .await;
+    refuses(&["why_missing", "explain is not true"], search_request(&[pair("why_missing", "[1]")])).await;
 }
 
 #[tokio::test]

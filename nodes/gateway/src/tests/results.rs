@@ -25,6 +25,10 @@ async fn searched(output: &[&str], round_decimal: i64) -> wire::SearchResultData
 }
 
 async fn searched_with(output: &[&str], round_decimal: i64, params: &str) -> wire::SearchResultData {
+    replied(output, round_decimal, params).await.results.unwrap()
+}
+
+async fn replied(output: &[&str], round_decimal: i64, params: &str) -> pb::SearchResults {
     let fake = Arc::new(Fake::default());
     let group = crate::proto::common::PlaceholderGroup {
         placeholders: vec![crate::proto::common::PlaceholderValue {
@@ -43,7 +47,7 @@ async fn searched_with(output: &[&str], round_decimal: i64, params: &str) -> wir
     };
     let reply = search::search(context(&fake), request).await.unwrap();
     assert_eq!((reply.session_ts, reply.collection_name.as_str()), (77, "books"));
-    reply.results.unwrap()
+    reply
 }
 
 #[tokio::test]
@@ -62,6 +66,33 @@ async fn the_recall_to_expect_is_told_when_one_was_asked_for() {
     assert_eq!(searched_with(&[], -1, r#"{"recall": 0.95}"#).await.recalls, [0.97]);
     assert_eq!(searched_with(&[], -1, r#"{"level": 3}"#).await.recalls, [0.97]);
     assert_eq!(searched_with(&[], -1, r#"{"ef": 64}"#).await.recalls, [0.0f32; 0]);
+}
+
+#[tokio::test]
+async fn an_explanation_is_json_in_the_place_that_clients_show() {
+    let reply = replied(&[], -1, r#"{"explain": true, "why_missing": [-7, "abc"]}"#).await;
+    assert_eq!(reply.status.unwrap().extra_info["scanned_total_bytes"], "4096");
+    let data = reply.results.unwrap();
+    assert_eq!((data.agg_topks, data.agg_buckets.len()), (vec![1], 1));
+    let Some(wire::metric_value::Value::StringVal(text)) = &data.agg_buckets[0].metrics["explain"].value
+    else {
+        panic!("a text")
+    };
+    let json: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!((&json["collection"], &json["answers"]), (&"books".into(), &"nearest".into()));
+    let shard = &json["shards"][0];
+    assert_eq!((&shard["barrier_us"], &shard["segments"][0]["strategy"]), (&12.into(), &"no_match".into()));
+    assert!(shard["segments"][0]["expected_recall"].is_null(), "what is missing is null, not left out");
+    let keys: Vec<_> = json["keys"].as_array().unwrap().iter().map(|told| told["key"].clone()).collect();
+    assert_eq!(keys, [serde_json::Value::from(-7), "abc".into()], "keys as people write them");
+    assert_eq!(json["keys"][0]["verdict"], "beyond_limit");
+    // And back: what a Rust program reads of the JSON.
+    let read: vecraft_types::api::Explanation = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), *text);
+
+    let plain = replied(&[], -1, "{}").await;
+    assert!(plain.status.unwrap_or_default().extra_info.is_empty());
+    assert!(plain.results.unwrap().agg_buckets.is_empty());
 }
 
 #[tokio::test]

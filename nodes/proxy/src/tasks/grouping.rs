@@ -143,10 +143,19 @@ impl Proxy {
         let Some(ask) = ask else {
             return Ok(Hits { counts: vec![0], rows: plan.output.empty(), ..Hits::default() });
         };
+        let (asked, ask) = (plan.now(), &ask);
         let answers = self
-            .ask_shards(deadline, VERB, plan.collection, &plan.shards, plan.ask.consistency, |shard| {
-                self.shard_reader.search(request(&plan.session, &ask, shard, deadline))
-            })
+            .ask_shards(
+                deadline,
+                VERB,
+                plan.collection,
+                &plan.shards,
+                plan.ask.consistency,
+                |shard| async move {
+                    let hits = self.shard_reader.search(request(&plan.session, ask, shard, deadline)).await?;
+                    Ok(plan.noted(hits, 2, asked))
+                },
+            )
             .await?;
         self.check_reply_size(answers.iter().map(|hits| &hits.rows))?;
         let all_of_them = GroupPage { offset: 0, limit: ask.k, ..*page };

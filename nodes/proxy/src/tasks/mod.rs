@@ -2,10 +2,12 @@
 
 pub(crate) mod collections;
 pub(crate) mod delete;
+mod explain;
 pub(crate) mod flush;
 mod grouping;
 pub(crate) mod indexes;
 pub(crate) mod insert;
+mod keys;
 mod moments;
 mod paging;
 pub(crate) mod partitions;

@@ -1,5 +1,6 @@
 //! Nearest rows.
 
+use super::explain::Explaining;
 use super::grouping::{GroupPage, Grouping};
 use super::moments::level_of_names;
 use super::paging;
@@ -13,8 +14,10 @@ use crate::names::{field_not_found, partition_ids};
 use crate::output::Output;
 use crate::rows::first_not_finite;
 use std::sync::Arc;
+use std::time::Duration;
 use vecraft_index::{IndexSpec, Range, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
+use vecraft_runtime::clock::Clock;
 use vecraft_types::api::{Call, Consistency, SearchReply, SearchRequest, Seen};
 use vecraft_types::limits::NQ_MAX;
 use vecraft_types::schema::check_metric;
@@ -32,7 +35,10 @@ pub(super) struct Plan<'a> {
     pub(super) shards: Vec<ShardId>,
     queries: usize,
     grouping: Option<Grouping<'a>>,
+    pub(super) field: &'a FieldSchema,
     pub(super) session: SessionSeen,
+    /// Set when the search is to be explained.
+    pub(super) explaining: Option<Explaining>,
     /// What each shard is asked; the shard, what the session has seen of it and the time left are put in when it is sent.
     pub(super) ask: ShardSearch,
 }
@@ -40,6 +46,7 @@ pub(super) struct Plan<'a> {
 impl Proxy {
     pub(crate) async fn search_rows(&self, call: Call, asked: SearchRequest) -> Result<SearchReply> {
         let deadline = self.deadline(&call);
+        let began = asked.explain.as_ref().map_or(Duration::ZERO, |_| self.clock.monotonic());
         let bytes = asked.vectors.bytes() + asked.filter.len();
         self.admission.check(bytes)?;
         let _room = self.admission.enter(bytes)?;
@@ -48,17 +55,20 @@ impl Proxy {
         let collection = self.collection_to_read(&call, &deadline, name, level, lacks).await?;
         let (offset, limit) = (asked.offset, asked.limit);
         let (moment, partitions) = (asked.moment, asked.partitions.clone());
-        let mut plan = plan(&collection, asked)?;
+        let mut plan = plan(&collection, asked, (&self.clock, began))?;
         plan.ask.at = self.moment(&deadline, &collection, moment).await?;
+        let planning = plan.now().saturating_sub(began);
         let answers = match self.ask_for_hits(&deadline, &collection, &plan).await {
             Err(error) if is_of_old_names(&error, moment, level) => {
                 let anew = self.partitions_anew(&call, &deadline, &collection, &partitions, error).await?;
                 plan.ask.partitions = anew.1;
+                plan.explaining.iter().for_each(Explaining::forget);
                 self.ask_for_hits(&deadline, &anew.0, &plan).await?
             }
             answers => answers?,
         };
         self.check_reply_size(answers.iter().map(|hits| &hits.rows))?;
+        let answered = plan.now();
         let worst = worst_recalls(plan.queries, &answers);
         let seen = seen(&plan.shards, answers.iter().map(|hits| hits.timestamp));
         let (metric, shards) = (plan.ask.metric, plan.arranged(answers)?);
@@ -77,7 +87,12 @@ impl Proxy {
                 }
             }
         };
-        reply(plan, merged, worst, seen)
+        let merging = plan.now().saturating_sub(answered);
+        if plan.explaining.is_some() {
+            plan.session.raise(&seen);
+        }
+        let explanation = self.explanation(&deadline, &plan, &merged, (planning, merging)).await?;
+        Ok(SearchReply { explanation, ..reply(plan, merged, worst, seen)? })
     }
 
     async fn ask_for_hits(
@@ -87,7 +102,11 @@ impl Proxy {
         plan: &Plan<'_>,
     ) -> Result<Vec<ShardHits>> {
         let level = plan.ask.consistency;
-        let ask = |shard| self.shard_reader.search(request(&plan.session, &plan.ask, shard, deadline));
+        let asked = plan.now();
+        let ask = |shard| async move {
+            let hits = self.shard_reader.search(request(&plan.session, &plan.ask, shard, deadline)).await?;
+            Ok(plan.noted(hits, 1, asked))
+        };
         self.ask_shards(deadline, VERB, collection, &plan.shards, level, ask).await
     }
 }
@@ -137,6 +156,7 @@ fn reply(plan: Plan<'_>, merged: Hits, worst: Option<Vec<f32>>, seen: Vec<Seen>)
         groups: groups.transpose()?,
         timestamp: plan.ask.at.unwrap_or_else(|| latest(&seen)),
         seen,
+        explanation: None,
     })
 }
 
@@ -161,7 +181,11 @@ fn lacks(known: &CollectionDescriptor, asked: &SearchRequest) -> bool {
 }
 
 /// Checks everything a search says.
-fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<'_>> {
+fn plan<'a>(
+    collection: &'a CollectionDescriptor,
+    asked: SearchRequest,
+    began: (&Arc<dyn Clock>, Duration),
+) -> Result<Plan<'a>> {
     check_loaded(collection)?;
     check_window(Some(asked.limit), asked.offset)?;
     let schema = &collection.schema;
@@ -179,6 +203,7 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
     if let Some(by) = grouping {
         output.also(by.field);
     }
+    let explaining = Explaining::read(collection, &asked, queries, began)?;
     let session = SessionSeen::new(collection, &asked.seen);
     let ask = ShardSearch {
         shard: ShardId::default(),
@@ -196,9 +221,10 @@ fn plan(collection: &CollectionDescriptor, asked: SearchRequest) -> Result<Plan<
         consistency: asked.consistency,
         at: None,
         deadline_ms: 0,
+        explain: explaining.as_ref().map(Explaining::ask),
     };
     let shards = shards_of(collection, filter.keys.as_deref());
-    Ok(Plan { collection, output, shards, queries, grouping, session, ask })
+    Ok(Plan { collection, output, shards, queries, grouping, field, session, explaining, ask })
 }
 
 /// The vector field of a name; without a name the only one.

@@ -5,6 +5,7 @@ mod asked_again;
 mod bad_input;
 mod ddl;
 mod dropped;
+mod explain;
 mod fakes;
 mod figures;
 mod grouping;
@@ -139,6 +140,7 @@ fn search_request(vectors: Vec<f32>) -> SearchRequest {
         consistency: Consistency::Strong,
         moment: Moment::Present,
         seen: Vec::new(),
+        explain: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Nearest rows of a view.
 
 use super::{parse_filter, partitions};
+use crate::explain;
 use crate::params;
 use crate::room::AnswerRoom;
 use crate::wanted::Watch;
@@ -8,7 +9,7 @@ use vecraft_expr::Filter;
 use vecraft_index::{Range, SearchParams};
 use vecraft_rpc::services::{ShardHits, ShardSearch};
 use vecraft_segment::ShardView;
-use vecraft_segment::exec::{self, Cancel, GroupBy, PageBounds, RowAddress, SearchPlan};
+use vecraft_segment::exec::{self, Cancel, GroupBy, Notebook, PageBounds, RowAddress, SearchPlan};
 use vecraft_types::{Code, Error, PartitionId, Result};
 
 /// What one hit takes while hits are compared, in bytes.
@@ -24,7 +25,8 @@ pub(crate) fn run(
     room: &mut AnswerRoom,
 ) -> vecraft_segment::Result<Result<ShardHits>> {
     let checked = check(view, asked, hits_max)
-        .and_then(|checked| room.for_hits(held_hits(view, asked) as u64 * HIT_BYTES).map(|()| checked));
+        .and_then(|checked| room.for_hits(held_hits(view, asked) as u64 * HIT_BYTES).map(|()| checked))
+        .and_then(|checked| explain::check(asked, room).map(|()| checked));
     let Checked { filter, params, range, partitions } = match checked {
         Ok(checked) => checked,
         Err(error) => return Ok(Err(error)),
@@ -41,17 +43,20 @@ pub(crate) fn run(
     };
     let is_over = || watch.is_over();
     let cancel = Cancel::when(&is_over);
+    let now_us = || watch.now_us();
+    let notebook = asked.explain.as_ref().map(|_| Notebook::new(&now_us));
+    let notes = notebook.as_ref();
     let mut recalls = Vec::new();
     let found = match (group_by(asked), asked.page) {
-        (Some(by), _) => exec::search_groups(view, &plan, &by, cancel)?,
+        (Some(by), _) => exec::search_groups(view, &plan, &by, cancel, notes)?,
         (None, None) => {
-            let found = exec::search_told(view, &plan, cancel)?;
+            let found = exec::search_told(view, &plan, cancel, notes)?;
             recalls = found.iter().map(|found| found.recall).collect();
             found.into_iter().map(|found| found.hits).collect()
         }
         (None, Some(page)) => {
             let bounds = PageBounds { after: page.after, rows_max: hits_max.min(PAGE_ROWS_MAX) };
-            let found = exec::search_page(view, &plan, bounds, cancel)?;
+            let found = exec::search_page(view, &plan, bounds, cancel, notes)?;
             // Those that came because they are as near as the last one: nobody could count them before.
             let more = found.len().saturating_sub(held_hits(view, asked)) as u64;
             if let Err(error) = room.for_hits(more * HIT_BYTES) {
@@ -60,14 +65,27 @@ pub(crate) fn run(
             vec![found]
         }
     };
+    let mut explained = None;
+    if let Some(notebook) = notebook {
+        let hits = found.first().map_or(&[][..], Vec::as_slice);
+        let mut told = explain::keys(view, asked, &plan, hits, cancel, watch)?;
+        told.shard.shard = view.shard.index;
+        (told.shard.position, told.shard.timestamp) = (view.position, view.timestamp);
+        told.shard.segments = notebook.into_segments();
+        explained = Some(Box::new(told));
+    }
     let counts = found.iter().map(Vec::len).collect();
     let addresses: Vec<RowAddress> = found.iter().flatten().map(|hit| hit.address).collect();
     let scores = found.iter().flatten().map(|hit| hit.score).collect();
     if let Err(error) = room.for_rows(exec::fetch_bytes(view, &addresses, &asked.output)?) {
         return Ok(Err(error));
     }
+    let began_us = explained.as_ref().map_or(0, |_| now_us());
     let rows = exec::fetch(view, &addresses, &asked.output)?;
-    Ok(Ok(ShardHits { counts, scores, recalls, rows, timestamp: view.timestamp }))
+    if let Some(explained) = &mut explained {
+        explained.shard.fetch_us = now_us().saturating_sub(began_us);
+    }
+    Ok(Ok(ShardHits { counts, scores, recalls, rows, timestamp: view.timestamp, explained }))
 }
 
 /// What a search says, read.

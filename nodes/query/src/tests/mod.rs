@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 //! The read path over real views, with a barrier that does what the test says.
 
+mod explain;
 mod life;
 mod reads;
 
@@ -104,6 +105,7 @@ fn bench(passes: usize, config: QueryConfig) -> Bench {
         pinned: Mutex::default(),
     });
     let node = QueryNode::new(QueryParts {
+        node: NodeId(3),
         views: views.clone(),
         barrier: barrier.clone(),
         pool: CpuPool::new("test", 1).unwrap(),
@@ -131,6 +133,7 @@ fn search(x: f32) -> ShardSearch {
         consistency: Consistency::Strong,
         at: None,
         deadline_ms: 10_000,
+        explain: None,
     }
 }
 

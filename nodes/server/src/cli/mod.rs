@@ -3,6 +3,7 @@
 mod address;
 pub mod cluster;
 mod demo;
+mod explain;
 mod failure;
 mod group;
 mod node;
@@ -39,6 +40,8 @@ enum Command {
     Demo(demo::Demo),
     /// Tell whether a node serves, where, whether it is well, and what it holds.
     Status(status::Status),
+    /// Search, and tell how the answer comes about: strategies, distances, where the time went, why rows are missing.
+    Explain(explain::Explain),
     /// Form a cluster from nodes that wait with empty directories.
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run().map_err(Failure::from),
         Command::Status(status) => status.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Cluster(command) => command.run().map_err(Failure::from),
         Command::Node(command) => command.run(),
         Command::Group(command) => command.run().map_err(Failure::from),
@@ -125,9 +129,10 @@ mod tests {
     #[test]
     fn help_teaches_what_a_command_does_and_warns_of_what_it_loses() {
         for (words, taught) in [
-            (&["cluster", "init"], "An empty node beside an existing cluster is never formed anew"),
+            (&["cluster", "init"][..], "An empty node beside an existing cluster is never formed anew"),
             (&["node", "recover"], "THIS LOSES DATA"),
             (&["group", "skip"], "With replicas, run it on every node"),
+            (&["explain"], "its real rank is found by comparing every row"),
         ] {
             let help = help(words);
             assert!(help.contains(taught) && help.contains("Example"), "{words:?}: {help}");

@@ -33,6 +33,7 @@ impl Rig {
             consistency: Consistency::Strong,
             moment: Moment::Present,
             seen: Vec::new(),
+            explain: None,
         };
         let reply = self.db().search(Call::default(), request).await.unwrap();
         match &reply.rows.column("id").unwrap().data {

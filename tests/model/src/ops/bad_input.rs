@@ -134,6 +134,7 @@ impl Life {
             consistency: Consistency::Strong,
             moment: Moment::Present,
             seen: Vec::new(),
+            explain: None,
         };
         let reply = self.node.ask("the search", |db, call| async move { db.search(call, request).await })?;
         Ok(reply.err().map(|error| error.code))

@@ -48,6 +48,7 @@ impl Life {
             page: None,
             moment: Moment::Present,
             seen: Vec::new(),
+            explain: None,
             consistency: self.draw_consistency(),
         };
         let data_type = self.twin.shape.fields()[field].data_type;

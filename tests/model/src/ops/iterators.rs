@@ -108,6 +108,7 @@ impl Life {
             consistency: self.draw_consistency(),
             moment: Moment::Begin,
             seen: Vec::new(),
+            explain: None,
         };
         let told = vec![false; self.twin.matching(selection).len()];
         Pages::Search { request, query: queries.swap_remove(0), field, metric, told }

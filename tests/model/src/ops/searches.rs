@@ -59,6 +59,7 @@ impl Life {
             consistency: self.draw_consistency(),
             moment: Moment::Present,
             seen: Vec::new(),
+            explain: None,
         };
         let data_type = self.twin.shape.fields()[field].data_type;
         let is_exact =

@@ -53,6 +53,12 @@ impl Database for Fake {
         let ColumnData::FloatVector { values, .. } = &all.columns[at].data else { return unbuilt() };
         let (mut counts, mut scores, mut found) = (vec![], vec![], vec![]);
         let QueryVectors::Float(queries) = &request.vectors else { return unbuilt() };
+        // Of each key, that it is absent.
+        let explanation = request.explain.as_ref().map(|explain| {
+            let key = |key: &PrimaryKey| KeyExplanation::new(key.clone(), KeyVerdict::Absent);
+            let keys = explain.why_missing.iter().map(key).collect();
+            Box::new(Explanation { collection: request.collection.clone(), keys, ..Explanation::default() })
+        });
         for query in queries.chunks(request.dim as usize) {
             let distance = |vector: &[f32]| vector.iter().zip(query).map(|(a, b)| (a - b).powi(2)).sum();
             let vectors = values.chunks(query.len()).enumerate();
@@ -73,6 +79,7 @@ impl Database for Fake {
             groups: None,
             timestamp: Timestamp(state.clock),
             seen: state.shown.pop_front().unwrap_or_default(),
+            explanation,
         })
     }
 

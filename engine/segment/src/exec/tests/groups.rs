@@ -49,7 +49,11 @@ impl Shard {
         // Small segments: the scan behind the wider and wider looks is reached at once, soon, or never.
         let widest = [0, 20, 1 << 14][self.below(3)];
         let cancel = Cancel::never();
-        let found = GroupSearch { view, plan: &plan, by: &by, widest, cancel }.run().unwrap().pop().unwrap();
+        let found = GroupSearch { view, plan: &plan, by: &by, widest, cancel, notes: None }
+            .run()
+            .unwrap()
+            .pop()
+            .unwrap();
 
         let mut rows: Vec<(f32, RowAddress, Option<String>)> = matching
             .iter()

@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::exec::*;
-use crate::testing::{AGE, DIM, Row, VECTOR, batch, mix, schema};
+use crate::testing::{AGE, DIM, KEY, Row, VECTOR, batch, mix, schema};
 use crate::{GRAPH_ROWS_MIN, GrowingSegment, SealedSegment, Segment, ShardView, write_segment};
 use std::sync::Arc;
 use vecraft_expr::Filter;
 use vecraft_index::{GrowingHnsw, SearchParams, Unwatched};
 use vecraft_storage::{Disk, SimDisk};
+use vecraft_types::api::{KeyVerdict, SegmentStrategy};
 use vecraft_types::{LogPosition, Metric, PartitionId, QueryVectors, SegmentId, ShardId, Timestamp};
 
 const ROWS: u64 = 9_000;
@@ -49,8 +50,9 @@ fn recall(view: &ShardView, filter: Option<&Filter>) -> (f64, bool) {
     let values: Vec<f32> = (0..40).flat_map(|at| row(at * 131 + 7).vector.map(|x| x + 0.4)).collect();
     let queries = QueryVectors::Float(values);
     let exact = SearchParams { recall: Some(1.0), ..SearchParams::default() };
-    let truth = search_told(view, &plan(&queries, filter, exact), Cancel::never()).unwrap();
-    let found = search_told(view, &plan(&queries, filter, SearchParams::default()), Cancel::never()).unwrap();
+    let truth = search_told(view, &plan(&queries, filter, exact), Cancel::never(), None).unwrap();
+    let found =
+        search_told(view, &plan(&queries, filter, SearchParams::default()), Cancel::never(), None).unwrap();
     let mut share = 0.0;
     for (truth, found) in truth.iter().zip(&found) {
         assert_eq!(truth.recall, Some(1.0));
@@ -123,4 +125,45 @@ fn few_matches_ask_for_no_graph() {
     assert_eq!(recall(&shown, Some(&few)).0, 1.0);
     assert!(!growing.interim().is_missed());
     assert!(growing.rows() > GRAPH_ROWS_MIN);
+}
+
+#[test]
+fn an_explanation_says_what_the_graph_covers_and_what_it_lost() {
+    let growing = growing();
+    let shown = view(Segment::Growing(growing.clone()));
+    growing.interim().set(VECTOR, Some(graph_over(&growing, 7_777)));
+    let (mut lost, mut found) = (0, 0);
+    for at in 0..60 {
+        let queries = QueryVectors::Float(row(at * 131 + 7).vector.map(|x| x + 0.4).to_vec());
+        let narrow = SearchPlan {
+            k: 1,
+            ..plan(&queries, None, SearchParams { ef: Some(1), ..SearchParams::default() })
+        };
+        let now_us = || 0;
+        let book = Notebook::new(&now_us);
+        let hits = search_told(&shown, &narrow, Cancel::never(), Some(&book)).unwrap().remove(0).hits;
+        let told = book.into_segments().remove(0);
+        assert_eq!((told.strategy, told.expected_recall), (SegmentStrategy::GraphWalk, None));
+        assert_eq!(told.index.unwrap().kind, "INTERIM_HNSW");
+        assert!(told.why.contains("covers 7777 of 9000 rows, 1223 matches behind it"), "{}", told.why);
+        assert!(told.exact_distances > 1_223 && told.exact_distances < ROWS, "{}", told.exact_distances);
+        let exact = SearchParams { recall: Some(1.0), ..SearchParams::default() };
+        let best =
+            search(&shown, &SearchPlan { k: 1, ..plan(&queries, None, exact) }, Cancel::never()).unwrap();
+        let key = fetch(&shown, &[best[0][0].address], &[KEY]).unwrap().columns[0].data.key(0).unwrap();
+        let told = why_missing(&shown, &narrow, &[key], &hits, Cancel::never()).unwrap().remove(0).told;
+        assert_eq!(told.rank, Some(1));
+        match told.verdict {
+            KeyVerdict::LostByIndex => {
+                lost += 1;
+                let by = told.lost.unwrap();
+                assert_eq!((by.kind.as_str(), by.parameter.as_str(), by.used), ("INTERIM_HNSW", "ef", 1));
+            }
+            verdict => {
+                found += 1;
+                assert_eq!(verdict, KeyVerdict::Found);
+            }
+        }
+    }
+    assert!(lost > 0 && found > lost, "{lost} lost, {found} found with ef 1");
 }

@@ -1,7 +1,9 @@
 //! Reading views: against a naive twin, wrong requests, and while apply writes.
 
+mod explain;
 mod groups;
 mod interim;
+mod missing;
 mod pages;
 mod requests;
 mod twin;

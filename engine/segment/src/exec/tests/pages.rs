@@ -43,7 +43,7 @@ impl Shard {
         let (mut told, mut after) = (Vec::new(), None);
         loop {
             let bounds = PageBounds { after, rows_max: usize::MAX };
-            let page = search_page(view, &plan, bounds, Cancel::never()).unwrap();
+            let page = search_page(view, &plan, bounds, Cancel::never(), None).unwrap();
             let left = rows.len() - told.len();
             assert!(page.len() >= k.min(left), "{} rows of {left} that are left, {k} asked", page.len());
             let Some(last) = page.last() else { break };
@@ -56,7 +56,7 @@ impl Shard {
         assert_eq!(told, rows);
         // A bound on the rows is one on the memory, not on the answer.
         let bounds = PageBounds { after: None, rows_max: 2 };
-        match search_page(view, &plan, bounds, Cancel::never()) {
+        match search_page(view, &plan, bounds, Cancel::never(), None) {
             Ok(page) => assert!(page.len() <= 2 * view.segments.len()),
             Err(error) => assert!(matches!(error, Error::TooManyAlike { rows_max: 2 }), "{error}"),
         }

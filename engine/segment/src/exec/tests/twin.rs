@@ -19,10 +19,10 @@ use vecraft_types::{
 #[derive(Clone)]
 pub(super) struct Naive {
     pub(super) row: Row,
-    partition: u64,
+    pub(super) partition: u64,
     pub(super) address: RowAddress,
-    inserted: u64,
-    deleted: u64,
+    pub(super) inserted: u64,
+    pub(super) deleted: u64,
 }
 
 /// One shard and its twin.
@@ -31,7 +31,7 @@ pub(super) struct Shard {
     schema: Arc<vecraft_types::CollectionSchema>,
     segments: Vec<Segment>,
     position: u64,
-    twin: Vec<Naive>,
+    pub(super) twin: Vec<Naive>,
     views: Vec<Arc<ShardView>>,
     random: Cell<u64>,
 }
@@ -192,6 +192,7 @@ impl Shard {
                 self.check_packed_search(view, partitions, &filter, &matching);
                 self.check_fetch(view, &matching);
                 self.check_pages(view, partitions, &filter, &matching);
+                self.check_missing(view, partitions, &filter, &matching);
             }
         }
     }

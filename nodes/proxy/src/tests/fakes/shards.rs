@@ -3,7 +3,9 @@
 use super::{DEFAULT, FakeCluster, Row, Trouble};
 use async_trait::async_trait;
 use vecraft_rpc::services::*;
-use vecraft_types::api::{AskedInfo, SegmentInfo, SegmentStanding};
+use vecraft_types::api::{
+    AskedInfo, KeyExplanation, KeyVerdict, SegmentInfo, SegmentStanding, ShardExplanation,
+};
 use vecraft_types::*;
 
 #[async_trait]
@@ -159,6 +161,7 @@ impl ShardReader for FakeCluster {
             recalls: vec![],
             rows: RowBatch::default(),
             timestamp,
+            explained: None,
         };
         let mut picked = vec![];
         let QueryVectors::Float(queries) = &*search.vectors else { panic!("only floats are compared here") };
@@ -180,6 +183,9 @@ impl ShardReader for FakeCluster {
                 })
                 .collect();
             scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            if let Some(explain) = &search.explain {
+                hits.explained = Some(Box::new(explained(&search, explain, &rows, &scored, timestamp)));
+            }
             match (search.group_by, search.page) {
                 (None, None) => scored.truncate(search.k),
                 (None, Some(page)) => {
@@ -218,6 +224,42 @@ impl ShardReader for FakeCluster {
         let rows = if query.output.is_empty() { RowBatch::default() } else { project(&rows, &query.output) };
         Ok(ShardRows { count, rows, timestamp })
     }
+}
+
+/// Keys are absent, or ranked among the shard's rows.
+fn explained(
+    search: &ShardSearch,
+    explain: &ShardExplain,
+    rows: &RowBatch,
+    scored: &[(f32, usize)],
+    timestamp: Timestamp,
+) -> ShardExplained {
+    let keys = &rows.columns.iter().find(|column| column.data.key(0).is_some());
+    let one = |key: &PrimaryKey| {
+        let mut told = KeyExplanation::new(key.clone(), KeyVerdict::Absent);
+        let of = |row: usize| keys.and_then(|column| column.data.key(row));
+        let place = scored.iter().position(|(_, row)| of(*row).as_ref() == Some(key));
+        let Some(place) = place else { return ShardKey { told, distance: None } };
+        let is_hit = place < search.k;
+        told.verdict = if is_hit { KeyVerdict::Found } else { KeyVerdict::BeyondLimit };
+        told.rank = Some(place as u64 + 1);
+        told.place = told.rank.filter(|_| is_hit);
+        told.partition = Some(DEFAULT.to_string());
+        ShardKey { told, distance: Some(scored[place].0) }
+    };
+    let before = |distance: &f32| {
+        let count =
+            |is: fn(&f32, &f32) -> bool| scored.iter().filter(|(score, _)| is(score, distance)).count();
+        Nearer { rows: count(f32::lt) as u64, as_near: count(f32::eq) as u64 }
+    };
+    let shard = ShardExplanation {
+        shard: search.shard.index,
+        node: NodeId(u64::from(search.shard.index) + 10),
+        position: LogPosition(timestamp.0),
+        ..ShardExplanation::default()
+    };
+    let nearer = explain.distances.iter().map(before).collect();
+    ShardExplained { shard, keys: explain.keys.iter().map(one).collect(), nearer }
 }
 
 fn project(rows: &RowBatch, output: &[FieldId]) -> RowBatch {

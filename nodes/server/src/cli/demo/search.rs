@@ -74,6 +74,7 @@ pub async fn search(
         consistency: Consistency::Session(seen),
         moment: Moment::Present,
         seen: Vec::new(),
+        explain: None,
     };
     let reply = db.search(Call::default(), request).await.map_err(|error| format!("search: {error}"))?;
     hits(&reply).ok_or_else(|| "search: the answer lacks a column that was asked for".to_owned())
