@@ -26,7 +26,7 @@ fn search(life: &Life, row: usize) -> bool {
         range: None,
         params: SearchParams::default(),
     };
-    let found = search_told(&view, &plan, Cancel::never()).unwrap().remove(0);
+    let found = search_told(&view, &plan, Cancel::never(), None).unwrap().remove(0);
     assert_eq!((found.hits.len(), found.hits[0].address.row), (3, row as u32));
     if view.misses_graph() {
         life.node.graphs_missed.notify_one();
