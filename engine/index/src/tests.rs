@@ -301,7 +301,7 @@ fn a_mapped_file_answers_the_same_and_takes_little_memory() {
         // As a mapping lies: at a page. One that does not still works.
         for shift in [0, 1] {
             let mut room = vec![0; file.len() + 128];
-            let base = (0..64).find(|at| (room.as_ptr() as usize + at) % 64 == 0).unwrap();
+            let base = (0..64).find(|at| (room.as_ptr() as usize + at).is_multiple_of(64)).unwrap();
             room[base + shift..base + shift + file.len()].copy_from_slice(&file);
             let bytes = Bytes::from_owner(room).slice(base + shift..base + shift + file.len());
             assert_eq!(bytes.as_ptr() as usize % 64, shift);
