@@ -81,7 +81,7 @@ impl<'w> Writer<'w> {
 }
 
 /// Reads a payload whose checksum was right. Lengths are still checked: a wrong one is an error, not a panic.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reader<'b> {
     rest: &'b [u8],
     /// How far `rest` is from the start of the file.

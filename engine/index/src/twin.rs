@@ -5,6 +5,8 @@
 //! builds on one thread, so that the same rows give the same bytes. Filters go through the library's predicate
 //! from half of the rows up; below, and whenever it finds fewer than `min(k, matches)`, every match is compared.
 
+mod check;
+
 use crate::container::{Reader, Writer};
 use crate::scan::matches_within;
 use crate::scorer::Scorer;
@@ -107,6 +109,7 @@ impl Hnswlib {
         let (m, ef_construction) = (reader.u64()? as usize, reader.u64()? as usize);
         let seed = reader.u64()?;
         let scorer = Scorer::read(&mut reader, metric, rows)?;
+        check::check(reader.clone(), &scorer.rows, m)?;
         let mut bytes = reader.remaining();
         let graph = Graph::load_from(Distance(metric), &mut bytes)
             .map_err(|reason| Error::corrupt(format!("hnswlib: {reason}")))?;

@@ -1,6 +1,6 @@
-//! Random texts: an error or a filter, never a panic.
+//! Random texts: an error or a filter, never a panic. `VECRAFT_FILTERS=n` tries n of each kind.
 
-use super::{ROWS, batch, schema, strict_schema};
+use super::{ROWS, batch, schema, strict_schema, twin_make};
 use crate::Filter;
 use proptest::prelude::*;
 
@@ -84,7 +84,7 @@ const PIECES: [&str; 62] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(super::random())]
 
     #[test]
     fn random_characters(text in any::<String>()) {
@@ -108,6 +108,30 @@ proptest! {
         let mut chars: Vec<char> = text.chars().collect();
         let at = at % chars.len();
         if cut { chars.truncate(at) } else { chars[at] = with }
+        survives(&chars.into_iter().collect::<String>());
+    }
+
+    /// Whole conditions of the twin, of several levels, with pieces lost, doubled, swapped or put in between.
+    #[test]
+    fn damaged_conditions(
+        cond in twin_make::condition(),
+        damages in proptest::collection::vec((0u8..4, any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..4),
+        piece in 0..PIECES.len(),
+    ) {
+        let mut chars: Vec<char> = cond.to_string().chars().collect();
+        for (kind, first, second) in damages {
+            let (a, b) = (first.index(chars.len()), second.index(chars.len()));
+            let (from, to) = (a.min(b), a.max(b).min(a.min(b) + 12));
+            match kind {
+                0 => drop(chars.drain(from..to)),
+                1 => drop(chars.splice(to..to, chars[from..to].to_vec())),
+                2 => chars.swap(a, b),
+                _ => drop(chars.splice(from..from, format!(" {} ", PIECES[piece]).chars())),
+            }
+            if chars.is_empty() {
+                chars.push('(');
+            }
+        }
         survives(&chars.into_iter().collect::<String>());
     }
 }

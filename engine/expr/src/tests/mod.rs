@@ -18,6 +18,15 @@ use vecraft_types::{
 
 pub(crate) const ROWS: usize = 8;
 
+/// Cases of each random test: `VECRAFT_FILTERS=n`, or a few thousand.
+// Tests read their own switches.
+#[allow(clippy::disallowed_methods)]
+fn random() -> proptest::prelude::ProptestConfig {
+    let asked = std::env::var("VECRAFT_FILTERS").ok();
+    let cases = asked.map_or(2_000, |text| text.parse().unwrap());
+    proptest::prelude::ProptestConfig { failure_persistence: None, cases, ..Default::default() }
+}
+
 /// Every scalar type, most of them nullable, and a dynamic field.
 pub(crate) fn schema() -> CollectionSchema {
     let mut fields = vec![

@@ -1,5 +1,5 @@
 //! Random filters on random rows: the evaluator and a naive twin, which goes row by row through the tree as it was
-//! written with `Option<bool>` for the three truths, must find the same rows.
+//! written with `Option<bool>` for the three truths, must find the same rows. `VECRAFT_FILTERS=n` tries n filters.
 
 use super::{schema, texts, twin_make};
 use crate::Filter;
@@ -155,7 +155,7 @@ pub(super) fn random_batch(picks: &[[u8; 12]]) -> RowBatch {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(super::random())]
 
     #[test]
     fn the_twin_finds_the_same_rows(

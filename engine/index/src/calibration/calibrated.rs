@@ -169,7 +169,12 @@ fn split(file: &[u8]) -> Result<(Option<RecallCurve>, &[u8])> {
         1 => end + SUM,
         got => return Err(Error::Version { got, supported: VERSION }),
     };
-    Ok((Some(RecallCurve::read(&file[HEAD..end])?), file.get(start..).ok_or_else(short)?))
+    let (between, index) = file[end + SUM..].split_at_checked(start - end - SUM).ok_or_else(short)?;
+    // No checksum is over them.
+    if between.iter().any(|byte| *byte != 0) {
+        return Err(Error::corrupt("no zeros between the recall curve and the index"));
+    }
+    Ok((Some(RecallCurve::read(&file[HEAD..end])?), index))
 }
 
 /// Opens a file with or without a curve; `inner` opens the index in it.

@@ -130,15 +130,13 @@ impl RecallCurve {
                 let breadth = within(number()?, usize::MAX)?;
                 let mut share = || Ok::<f32, Error>(f32::from_bits(number()?));
                 let (cost, recall, sure) = (share()?, share()?, share()?);
-                let is_share = |share: f32| (-1.0..=1.0).contains(&share);
+                // What is sure of a recall near 0 may lie below it.
+                let are_shares = (0.0..=1.0).contains(&recall) && (-1.0..=1.0).contains(&sure);
                 let rises = |before: &Step| {
                     before.breadth < breadth && before.recall <= recall && before.sure <= sure
                 };
-                if !cost.is_finite()
-                    || !is_share(recall)
-                    || !is_share(sure)
-                    || !steps.last().is_none_or(rises)
-                {
+                let is_cost = (0.0..f32::INFINITY).contains(&cost);
+                if !is_cost || !are_shares || !steps.last().is_none_or(rises) {
                     return Err(Error::corrupt("steps of a recall curve that do not rise"));
                 }
                 steps.push(Step { breadth, cost, recall, sure });

@@ -4,6 +4,7 @@
 mod answers;
 pub(crate) mod bits;
 mod bytes;
+mod damage;
 pub(crate) mod data;
 mod filters;
 mod packed;

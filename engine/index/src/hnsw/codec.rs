@@ -57,10 +57,11 @@ pub(super) fn read_graph(
     if let Some(row) = levels.iter().position(|level| *level as usize > LEVEL_MAX) {
         return Err(Error::corrupt(format!("level {} of row {row}", levels[row])));
     }
+    // Lengths first: what a wrong M or level asks for must not be reserved.
+    let upper = reader.slice(Graph::upper_len(params.m, &levels), "upper links")?;
+    let links0 = reader.words(count * Graph::stride0(params.m), "links")?;
     let mut graph = Graph::unlinked(params.m, levels)?;
-    let upper_len = graph.upper.len();
-    graph.upper = reader.slice(upper_len, "upper links")?;
-    graph.links0 = reader.words(count * graph.stride0, "links")?;
+    (graph.upper, graph.links0) = (upper, links0);
     graph.entry = entry;
     check(&graph)?;
     Ok((params, scorer, graph))

@@ -38,7 +38,7 @@ impl Graph {
 
     /// The same, whose lists on level 0 have yet to be given.
     pub(crate) fn unlinked(m: usize, levels: Vec<u8>) -> Result<Graph> {
-        let stride0 = (2 * m).next_multiple_of(16);
+        let stride0 = Graph::stride0(m);
         let links0 = AlignedWords::new(0, NONE)?;
         let mut upper_start = Vec::with_capacity(levels.len());
         let mut next = 0usize;
@@ -60,6 +60,16 @@ impl Graph {
         }
         self.levels.extend_from_slice(levels);
         Ok(())
+    }
+
+    /// Words of a node on level 0.
+    pub(crate) fn stride0(m: usize) -> usize {
+        (2 * m).next_multiple_of(16)
+    }
+
+    /// Words of all nodes on the levels above.
+    pub(crate) fn upper_len(m: usize, levels: &[u8]) -> usize {
+        levels.iter().map(|level| usize::from(*level)).sum::<usize>().saturating_mul(m)
     }
 
     /// Number of nodes.

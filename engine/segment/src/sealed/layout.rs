@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use vecraft_storage::BlockFile;
 use vecraft_types::{
-    CollectionSchema, DataType, FieldId, LogPosition, Packed, PartitionId, SegmentId, Timestamp,
+    CollectionSchema, DataType, FieldId, FieldSchema, LogPosition, Packed, PartitionId, SegmentId, Timestamp,
 };
 
 /// Kind of a column file in its envelope.
@@ -126,7 +126,7 @@ impl Directory {
         check("timestamps", &self.timestamps, Some(rows * 8))?;
         for column in &self.columns {
             let what = format!("field {}", column.field);
-            check(&what, &column.values, Some(rows * value_bytes(&column.data_type)))?;
+            check(&what, &column.values, Some(rows.saturating_mul(value_bytes(&column.data_type))))?;
             let is_text = matches!(column.data_type, DataType::VarChar { .. } | DataType::Json);
             match &column.text {
                 Some(text) if is_text => check(&what, text, None)?,
@@ -140,12 +140,24 @@ impl Directory {
         Ok(())
     }
 
-    /// The columns must be those of the schema version the file was written under, as far as it still has them.
+    /// The columns must be those of the schema version the file was written under, as far as it still has them. A field
+    /// without them was added since, so it can be null or has a default.
     pub(super) fn check_schema(&self, schema: &CollectionSchema, path: &str) -> Result<()> {
+        let is_needed =
+            |field: &&FieldSchema| !field.nullable && field.default_value.is_none() && !field.is_dynamic;
+        for field in schema.fields.iter().filter(is_needed) {
+            if !self.columns.iter().any(|column| column.field == field.id) {
+                let what = format!("field {:?} has no column in the file", field.name);
+                return Err(vecraft_storage::Error::corrupt(path, 0, what).into());
+            }
+        }
         for column in &self.columns {
-            if let Some(field) = schema.field_by_id(column.field)
-                && !same_kind(&field.data_type, &column.data_type)
-            {
+            let Some(field) = schema.field_by_id(column.field) else { continue };
+            if column.validity.is_some() && !field.nullable {
+                let what = format!("field {:?} has nulls in the file, which the schema forbids", field.name);
+                return Err(vecraft_storage::Error::corrupt(path, 0, what).into());
+            }
+            if !same_kind(&field.data_type, &column.data_type) {
                 let what = format!(
                     "field {:?} is {} in the schema, {} in the file",
                     field.name,

@@ -18,6 +18,8 @@ mod file;
 mod layout;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_damage;
 mod write;
 
 pub(crate) use file::ColumnFile;

@@ -8,7 +8,7 @@ use vecraft_storage::{RealDisk, SimDisk};
 use vecraft_types::{LogPosition, Timestamp};
 
 /// A segment of these batch sizes; the rows depend on their number only, not on the batches.
-fn growing(sizes: &[usize], options: GrowingOptions) -> GrowingSegment {
+pub(super) fn growing(sizes: &[usize], options: GrowingOptions) -> GrowingSegment {
     let segment = GrowingSegment::with_options(SegmentId(3), PartitionId(2), Arc::new(schema()), options);
     for (i, size) in sizes.iter().enumerate() {
         let first = u64::from(segment.rows());
@@ -19,11 +19,11 @@ fn growing(sizes: &[usize], options: GrowingOptions) -> GrowingSegment {
     segment
 }
 
-fn tiny_chunks() -> GrowingOptions {
+pub(super) fn tiny_chunks() -> GrowingOptions {
     GrowingOptions { first_chunk_bytes: 1 << 10, chunk_bytes_max: 4 << 10 }
 }
 
-fn open(disk: &dyn Disk, manifest: &SegmentManifest) -> Result<SealedSegment> {
+pub(super) fn open(disk: &dyn Disk, manifest: &SegmentManifest) -> Result<SealedSegment> {
     SealedSegment::open(disk, manifest, Arc::new(schema()), Arc::new(Deletes::new()))
 }
 
