@@ -34,7 +34,7 @@ pub(crate) const LOG: &str = "log";
 /// There as soon as the store is one.
 const STORE: &str = "kv/CURRENT";
 /// What only a node that formed has.
-const DATA: [&str; 3] = [LOG, "groups", "indexes"];
+const DATA: [&str; 4] = [LOG, "groups", "indexes", "scalars"];
 /// What a directory may hold before its first start: leftovers of a process, and of a file system's root.
 const HARMLESS: [&str; 4] = ["LOCK", "run.json", "run.json.tmp", "lost+found"];
 

@@ -2,7 +2,7 @@
 //! wrong wish is refused with the field's name), by the metastore's apply (so that no other path makes one) and by who
 //! builds (so that all mean the same).
 
-use super::{DataType, FieldSchema};
+use super::{DataType, FieldSchema, MMAP_ENABLED};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -128,11 +128,16 @@ fn check(
     if is_json {
         takes.extend([JSON_PATH, JSON_CAST_TYPE]);
     }
-    if let Some(odd) = params.keys().find(|key| !takes.contains(&key.as_str())) {
+    // Files of scalar indexes are mapped whatever is said.
+    let is_known = |key: &str| key == MMAP_ENABLED || takes.contains(&key);
+    if let Some(odd) = params.keys().find(|key| !is_known(key)) {
         let takes = if takes.is_empty() { "none".to_owned() } else { takes.join(", ") };
         return Err(format!(
             "build parameter {odd:?} is not supported by index type {name} on a field of type {type_name}, which takes {takes}"
         ));
+    }
+    if let Some(said) = params.get(MMAP_ENABLED).filter(|said| !matches!(said.as_str(), "true" | "false")) {
+        return Err(format!("build parameter {MMAP_ENABLED} is {said:?}, allowed are true, false"));
     }
     let json = if is_json { Some(json_target(name, field, params)?) } else { None };
     let kind = match (name, &field.data_type) {
@@ -281,6 +286,8 @@ mod tests {
             Err("\"nlist\" is not supported by index type INVERTED"),
         );
         check(field(TEXT), "TRIE", &[("json_path", "f")], Err("which takes none"));
+        check(field(TEXT), "TRIE", &[("mmap.enabled", "false")], Ok("TRIE"));
+        check(field(TEXT), "TRIE", &[("mmap.enabled", "no")], Err("mmap.enabled is \"no\""));
         let grams = |min: &'static str, max: &'static str| [("min_gram", min), ("max_gram", max)];
         check(field(TEXT), "NGRAM", &grams("2", "3"), Ok("NGRAM"));
         check(field(TEXT), "NGRAM", &grams("2", "2"), Ok("NGRAM"));

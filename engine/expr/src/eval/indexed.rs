@@ -18,7 +18,7 @@ mod price {
     /// A word of the answer, which is cleared, filled and joined.
     pub const WORD: f64 = 2.0;
     /// A value that a pattern is compared with.
-    pub const COMPARED: f64 = 25.0;
+    pub const COMPARED: f64 = 35.0;
 }
 
 /// An index that can answer a test.
