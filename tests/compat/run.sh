@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 python="${VECRAFT_PYTHON:-python3}"
 pymilvus_wanted="3.0.2"
-scripts=(quick_flow.py hello_flow.py schema_flow.py vector_types_flow.py index_flow.py explain_flow.py iterator_flow.py compaction_flow.py bad_input.py unimplemented.py)
+scripts=(quick_flow.py hello_flow.py schema_flow.py vector_types_flow.py index_flow.py scalar_index_flow.py explain_flow.py iterator_flow.py compaction_flow.py bad_input.py unimplemented.py)
 
 uri=""
 if [[ "${1:-}" == http* ]]; then

@@ -85,6 +85,24 @@ impl Collection {
         self.client.create_index(self.call(), request).await
     }
 
+    /// Makes an index on a scalar field, or on a path of a JSON field, for filters: `INVERTED`, `BITMAP`, `STL_SORT`, `TRIE`,
+    /// `NGRAM`, or `AUTOINDEX`. Parameters are Milvus's: `json_path` and `json_cast_type`, `min_gram` and `max_gram`. It is
+    /// named like its field, and the path if there is one.
+    ///
+    /// # Errors
+    /// An unknown field, an index that does not go with it, another index there, and those of any call.
+    pub async fn scalar_index(&self, field: &str, index_type: &str, params: &[(&str, &str)]) -> Result<()> {
+        let request = CreateIndex {
+            collection: self.name.clone(),
+            field: field.to_owned(),
+            name: String::new(),
+            index_type: index_type.to_owned(),
+            metric: None,
+            params: params.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        };
+        self.client.create_index(self.call(), request).await
+    }
+
     /// Its indexes and how far their building is.
     ///
     /// # Errors

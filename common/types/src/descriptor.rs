@@ -87,7 +87,7 @@ impl CollectionDescriptor {
         self.partitions.iter().find(|partition| partition.name == name)
     }
 
-    /// The index on a field, if any.
+    /// The first index on a field, if any. A vector field has at most one, a JSON field one for each path.
     pub fn index_on(&self, field: crate::FieldId) -> Option<&IndexDescriptor> {
         self.indexes.iter().find(|index| index.spec.field == field)
     }

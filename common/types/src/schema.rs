@@ -1,9 +1,12 @@
-//! Collection schemas: what fields there are. Their rules are in [`check`], those of vectors and indexes in [`vectors`].
+//! Collection schemas: what fields there are. Their rules are in [`check`], those of vectors and their indexes in [`vectors`],
+//! those of scalar indexes in [`scalars`].
 
 mod check;
+mod scalars;
 mod vectors;
 
 pub use check::check_name;
+pub use scalars::{JSON_CAST_TYPE, JSON_PATH, JsonCast, ScalarIndex, ScalarKind, check_scalar_index};
 pub use vectors::{check_metric, check_vector_index, is_scan};
 
 use crate::limits::META_FIELD;
@@ -273,13 +276,13 @@ impl CollectionSchema {
 pub struct IndexSpec {
     /// Unique within the collection; Milvus's default is the field's name or `_default_idx`.
     pub name: String,
-    /// The vector field.
+    /// The field: of vectors, or a scalar one.
     pub field: FieldId,
-    /// `FLAT`, `IVF_FLAT`, `HNSW`, `AUTOINDEX`... as given, upper case.
+    /// `FLAT`, `IVF_FLAT`, `HNSW`, `INVERTED`, `AUTOINDEX`... as given, upper case.
     pub index_type: String,
-    /// How vectors are compared.
+    /// How vectors are compared. An index on a scalar field compares nothing: COSINE stands there.
     pub metric: Metric,
-    /// Build parameters as given (`nlist`, `M`, ...), and [`MMAP_ENABLED`] if that was said.
+    /// Build parameters as given (`nlist`, `M`, `json_path`, ...), and [`MMAP_ENABLED`] if that was said.
     pub params: BTreeMap<String, String>,
 }
 

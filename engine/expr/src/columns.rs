@@ -1,5 +1,6 @@
 //! What evaluation needs from whoever keeps the columns: borrowed values of one contiguous chunk of rows.
 
+use crate::FieldIndex;
 use std::fmt;
 use vecraft_types::{ColumnData, DataType, FieldId, RowBatch, StrColumn};
 
@@ -67,6 +68,11 @@ pub struct ColumnView<'a> {
 pub trait ColumnSource {
     /// The chunk of a field; `None` when it is not at hand, which fails the evaluation.
     fn column(&self, field: FieldId) -> Option<ColumnView<'_>>;
+
+    /// The indexes of a field over the same rows.
+    fn indexes(&self, _field: FieldId) -> Vec<&dyn FieldIndex> {
+        Vec::new()
+    }
 }
 
 impl ColumnSource for RowBatch {

@@ -5,9 +5,10 @@
 //!                 (limits: bytes, depth, nodes)        (columns of one chunk)
 //! ```
 //!
-//! It does *not* fetch columns, know about segments, indexes or deletes, and it has no clock, randomness,
+//! It does *not* fetch columns, know about segments, index files or deletes, and it has no clock, randomness,
 //! threads or files. Whoever holds the rows implements [`ColumnSource`], asks [`Filter::fields`] which columns
-//! are needed, and calls [`Filter::evaluate`] chunk by chunk.
+//! are needed, and calls [`Filter::evaluate`] chunk by chunk. Who has an index of a field ([`FieldIndex`]) hands it out
+//! beside the column: a test takes its rows from there when that is cheaper than looking at every value, and finds the same.
 //!
 //! # What a filter means
 //!
@@ -37,6 +38,8 @@ mod eval;
 mod explain;
 mod fault;
 mod filter;
+mod index;
+mod json_path;
 mod lexer;
 mod like;
 pub mod limits;
@@ -51,3 +54,5 @@ mod typing;
 
 pub use columns::{ColumnSource, ColumnValues, ColumnView, StrValues};
 pub use filter::Filter;
+pub use index::{Ask, Estimate, FieldIndex, Like, TextTest};
+pub use json_path::{JsonPath, JsonValue, PathReader};

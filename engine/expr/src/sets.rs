@@ -193,6 +193,32 @@ impl ConstSet {
         self.len
     }
 
+    /// The strings, when there are some and nothing else.
+    pub(crate) fn only_texts(&self) -> Option<&[String]> {
+        let is_only = !self.has_numbers && self.bools == [false; 2] && !self.strs.keys().is_empty();
+        is_only.then_some(self.strs.keys())
+    }
+
+    /// The numbers that a float can be, ascending, when there are numbers and nothing else.
+    pub(crate) fn only_floats(&self) -> Option<Vec<f64>> {
+        if !self.has_numbers || self.bools != [false; 2] || !self.strs.keys().is_empty() {
+            return None;
+        }
+        let whole = self.ints.keys().iter().map(|key| *key as f64);
+        let is_exact =
+            |float: &f64| Number::Float(*float).as_int().is_some_and(|int| self.ints.contains(int));
+        let mut floats: Vec<f64> = whole.filter(is_exact).chain(self.floats.keys().iter().copied()).collect();
+        floats.sort_by(f64::total_cmp);
+        floats.dedup();
+        Some(floats)
+    }
+
+    /// The Bool, when there is one and nothing else.
+    pub(crate) fn only_bool(&self) -> Option<bool> {
+        let is_only = !self.has_numbers && self.strs.keys().is_empty() && self.bools[0] != self.bools[1];
+        is_only.then_some(self.bools[1])
+    }
+
     /// `None` when the set has values, but none of this kind: like a comparison of two kinds, unknown.
     pub(crate) fn contains(&self, value: Known<'_>) -> Option<bool> {
         let (has_kind, found) = match value {

@@ -47,8 +47,8 @@ pub use growing::{GrowingOptions, GrowingSegment};
 pub use interim::{GRAPH_ROWS_MIN, InterimGraphs};
 pub(crate) use materialise::materialise;
 pub use sealed::{
-    FileManifest, SEGMENT_FORMAT, SealedSegment, SegmentManifest, match_file, restore, verify_file,
-    write_segment,
+    FileManifest, SEGMENT_FORMAT, ScalarIndexes, SealedSegment, SegmentManifest, match_file, restore,
+    verify_file, write_segment,
 };
 pub use segment::Segment;
 pub use values::{ColumnValues, Texts, Values};

@@ -1,6 +1,6 @@
 //! A segment in either phase of its life, with one face for readers.
 
-use crate::{Block, Deletes, GrowingSegment, InterimGraphs, SealedSegment};
+use crate::{Block, Deletes, GrowingSegment, InterimGraphs, ScalarIndexes, SealedSegment};
 use std::sync::Arc;
 use vecraft_index::VectorIndex;
 use vecraft_types::{Bitmap, FieldId, LogPosition, PartitionId, SegmentId};
@@ -84,6 +84,14 @@ impl Segment {
         match self {
             Segment::Growing(segment) => segment.interim(),
             Segment::Sealed(segment) => segment.interim(),
+        }
+    }
+
+    /// The indexes over scalar fields; a growing segment has none.
+    pub fn scalars(&self) -> Option<Arc<ScalarIndexes>> {
+        match self {
+            Segment::Growing(_) => None,
+            Segment::Sealed(segment) => Some(segment.scalars()),
         }
     }
 

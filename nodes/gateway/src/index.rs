@@ -5,7 +5,7 @@ use crate::collection::wire_id;
 use crate::params::{Params, pair};
 use crate::proto::common::IndexState;
 use crate::proto::milvus as pb;
-use vecraft_types::api::{CreateIndex, DropIndex, IndexInfo};
+use vecraft_types::api::{CollectionName, CreateIndex, DropIndex, IndexInfo};
 use vecraft_types::schema::MMAP_ENABLED;
 use vecraft_types::{Code, Error, Metric, Result};
 
@@ -33,7 +33,7 @@ pub(crate) async fn describe(
     cx: Context,
     request: pb::DescribeIndexRequest,
 ) -> Result<pb::DescribeIndexResponse> {
-    let mut found = cx.db.describe_indexes(cx.call, request.collection_name.clone()).await?;
+    let mut found = cx.db.describe_indexes(cx.call.clone(), request.collection_name.clone()).await?;
     let fits = |asked: &str, name: &str| asked.is_empty() || asked == name;
     found.retain(|info| {
         fits(&request.index_name, &info.index.spec.name) && fits(&request.field_name, &info.field)
@@ -46,14 +46,24 @@ pub(crate) async fn describe(
             error.with("index", &request.index_name)
         });
     }
-    let index_descriptions = found.into_iter().map(description).collect();
+    let known = cx.db.known_collection(cx.call, CollectionName::Name(request.collection_name)).await?;
+    let is_scalar =
+        |info: &IndexInfo| known.schema.field(&info.field).is_some_and(|field| !field.data_type.is_vector());
+    let index_descriptions = found
+        .into_iter()
+        .map(|info| (is_scalar(&info), info))
+        .map(|(scalar, info)| description(info, scalar))
+        .collect();
     Ok(pb::DescribeIndexResponse { index_descriptions, ..Default::default() })
 }
 
-pub(crate) fn description(info: IndexInfo) -> pb::IndexDescription {
+/// What is told of an index. One on a scalar field has no metric.
+pub(crate) fn description(info: IndexInfo, is_scalar: bool) -> pb::IndexDescription {
     let spec = info.index.spec;
-    let mut params =
-        vec![pair("index_type", &spec.index_type), pair("metric_type", spec.metric.name().to_owned())];
+    let mut params = vec![pair("index_type", &spec.index_type)];
+    if !is_scalar {
+        params.push(pair("metric_type", spec.metric.name()));
+    }
     let mmap = spec.params.get(MMAP_ENABLED);
     params.extend(mmap.map(|value| pair(MMAP_ENABLED, value)));
     if spec.params.len() > usize::from(mmap.is_some()) {

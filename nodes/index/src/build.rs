@@ -113,7 +113,7 @@ impl IndexNode {
     }
 
     /// A column file that is damaged takes its shard out of service, whoever reads it first (I24).
-    fn tell_damage(&self, shard: ShardId, error: &Error) {
+    pub(crate) fn tell_damage(&self, shard: ShardId, error: &Error) {
         if let Error::Segment(error) = error
             && error.damaged_file().is_some()
             && self.views.report_damage(shard, error)

@@ -62,6 +62,7 @@ impl IndexNode {
                 Some(counts)
             })
         };
+        self.sweep_scalars();
         self.io.run(sweeping).await?
     }
 }

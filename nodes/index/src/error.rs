@@ -12,6 +12,9 @@ pub enum Error {
     /// The index could not be built or read.
     #[error(transparent)]
     Index(#[from] vecraft_index::Error),
+    /// The scalar index could not be built or read.
+    #[error(transparent)]
+    Scalar(#[from] vecraft_scalar::Error),
     /// A shard's log or the catalogue gives no answer.
     #[error("the shard's log: {0}")]
     Ledger(#[from] vecraft_types::Error),
@@ -67,7 +70,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// True when the work was given up on purpose.
     pub(crate) fn is_cancelled(&self) -> bool {
-        matches!(self, Error::Cancelled | Error::Index(vecraft_index::Error::Cancelled { .. }))
+        matches!(
+            self,
+            Error::Cancelled
+                | Error::Index(vecraft_index::Error::Cancelled { .. })
+                | Error::Scalar(vecraft_scalar::Error::Cancelled)
+        )
     }
 
     /// True when the index file itself is of no use, so that it has to be built again. Too little memory or a

@@ -34,6 +34,8 @@
 //! | [`Drain`] | cancels the build under way, answers once the role has let go of files and store |
 //! | [`Report`] | says what was built, opened, rebuilt and failed |
 //!
+//! Scalar indexes go another way, since they are functions of column files: each node builds its own ([`scalars`]).
+//!
 //! An index for which memory has no room waits, and searches scan (I21, [`room`]).
 //!
 //! Beside it a second loop keeps graphs for rows that have no index yet ([`interim`]).
@@ -53,6 +55,7 @@ mod messages;
 mod node;
 mod plan;
 mod room;
+mod scalars;
 mod services;
 mod store;
 mod survey;

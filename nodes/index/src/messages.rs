@@ -40,6 +40,16 @@ pub struct IndexReport {
     pub waiting: usize,
     /// Graphs that serve rows without an index.
     pub graphs: usize,
+    /// Scalar indexes built from columns.
+    pub scalars_built: u64,
+    /// Scalar indexes read from files of this node.
+    pub scalars_opened: u64,
+    /// Files of scalar indexes removed because nobody wanted them any more.
+    pub scalars_dropped: u64,
+    /// Scalar indexes in use now.
+    pub scalars_attached: usize,
+    /// Bytes of their files.
+    pub scalar_bytes: u64,
     /// What is being built or opened now.
     pub working_on: Option<IndexTarget>,
 }

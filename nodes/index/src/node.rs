@@ -3,6 +3,7 @@
 use crate::interim::GraphRoom;
 use crate::messages::IndexReport;
 use crate::plan::{Here, IndexTarget, Job, JobKind, to_build};
+use crate::scalars::{ScalarStore, Scalars};
 use crate::store::IndexStore;
 use crate::survey::{Survey, wanted_of};
 use parking_lot::Mutex;
@@ -81,6 +82,7 @@ pub struct IndexNode {
     pub(crate) graphs_missed: Arc<Notify>,
     pub(crate) memory: Arc<dyn MemoryGovernor>,
     pub(crate) store: IndexStore,
+    pub(crate) scalars: Scalars,
     pub(crate) pool: CpuPool,
     pub(crate) io: IoPool,
     pub(crate) clock: Arc<dyn Clock>,
@@ -148,6 +150,20 @@ pub(crate) struct Failure {
     pub retry_at: Duration,
 }
 
+impl Failure {
+    /// What has not failed yet.
+    pub(crate) fn first(now: Duration) -> Failure {
+        Failure { times: 0, retry_at: now }
+    }
+
+    /// Counts a failure; answers the pause, which is `first`, doubled with each one before.
+    pub(crate) fn again(&mut self, now: Duration, first: Duration) -> Duration {
+        let pause = (first * (1 << self.times.min(16))).min(RETRY_MAX);
+        (self.times, self.retry_at) = (self.times + 1, now + pause);
+        pause
+    }
+}
+
 impl State {
     pub(crate) fn is_in_use(&self, target: &IndexTarget) -> bool {
         self.in_use.get(target).is_some_and(|used| used.segment.strong_count() > 0)
@@ -189,7 +205,8 @@ impl IndexNode {
             changed,
             graphs_missed,
             memory,
-            store: IndexStore::new(disk),
+            store: IndexStore::new(disk.clone()),
+            scalars: Scalars::new(ScalarStore::new(disk)),
             pool,
             io,
             clock,
@@ -209,7 +226,17 @@ impl IndexNode {
         let attached = state.in_use.keys().filter(|target| state.is_in_use(target)).count();
         let file_bytes = state.in_use.values().map(|used| used.build.file_bytes).sum();
         let (awaited, waiting, graphs) = (state.awaited.len(), state.waiting.len(), state.graph_rooms.len());
-        IndexReport { attached, awaited, waiting, graphs, file_bytes, ..state.report.clone() }
+        let (scalars_attached, scalar_bytes) = self.scalars.in_use();
+        IndexReport {
+            attached,
+            awaited,
+            waiting,
+            graphs,
+            file_bytes,
+            scalars_attached,
+            scalar_bytes,
+            ..state.report.clone()
+        }
     }
 
     /// Something changed: look again. Never blocks, and many calls make one look.
@@ -232,12 +259,14 @@ impl IndexNode {
             let rows = waiting.map(|(_, rows, _)| *rows).sum();
             stats.pending_index_rows.insert(index.index, rows);
         }
+        drop(state);
+        self.add_pending_scalars(&collection, shard, stats);
     }
 
-    /// Both loops, until asked to stop.
+    /// All three loops, until asked to stop.
     pub(crate) async fn run(&self, stop: &Shutdown) {
         self.is_running.send_replace(true);
-        tokio::join!(self.keep_indexes(stop), self.keep_graphs(stop));
+        tokio::join!(self.keep_indexes(stop), self.keep_graphs(stop), self.keep_scalars(stop));
         self.is_running.send_replace(false);
     }
 
@@ -259,6 +288,7 @@ impl IndexNode {
     pub(crate) fn look(&self) -> Survey {
         let survey = self.survey();
         self.looked.notify_waiters();
+        self.scalars.changed.notify_one();
         survey
     }
 
@@ -289,9 +319,8 @@ impl IndexNode {
     pub(crate) fn put_off(&self, work: Undone) -> Duration {
         let now = self.clock.monotonic();
         let mut state = self.state.lock();
-        let failure = state.failures.entry(work).or_insert(Failure { times: 0, retry_at: now });
-        let pause = (self.config.retry_first * (1 << failure.times.min(16))).min(RETRY_MAX);
-        (failure.times, failure.retry_at) = (failure.times + 1, now + pause);
+        let failure = state.failures.entry(work).or_insert_with(|| Failure::first(now));
+        let pause = failure.again(now, self.config.retry_first);
         state.report.failed += 1;
         pause
     }

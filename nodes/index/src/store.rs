@@ -26,7 +26,7 @@ const KIND: [u8; 4] = *b"VIDX";
 const FORMAT: u32 = 1;
 
 /// A file of which every block was verified, as long as somebody reads it.
-struct Mapped(BlockFile);
+pub(crate) struct Mapped(pub BlockFile);
 
 impl AsRef<[u8]> for Mapped {
     fn as_ref(&self) -> &[u8] {
@@ -187,11 +187,16 @@ impl io::Write for Out {
 }
 
 fn shard_dir(shard: ShardId) -> String {
-    format!("{ROOT}/{}-{}", shard.collection, shard.index)
+    shard_dir_in(ROOT, shard)
+}
+
+/// The directory of a shard's files below another one.
+pub(crate) fn shard_dir_in(root: &str, shard: ShardId) -> String {
+    format!("{root}/{}-{}", shard.collection, shard.index)
 }
 
 /// The other way round.
-fn shard_of(dir: &str) -> Option<ShardId> {
+pub(crate) fn shard_of(dir: &str) -> Option<ShardId> {
     let (collection, index) = dir.split_once('-')?;
     let shard = ShardId { collection: CollectionId(collection.parse().ok()?), index: index.parse().ok()? };
     (shard_dir(shard).strip_prefix(ROOT)?.strip_prefix('/') == Some(dir)).then_some(shard)

@@ -198,8 +198,12 @@ impl IndexNode {
     }
 }
 
-/// The indexes a collection wants.
+/// The indexes a collection wants on its vector fields.
 pub(crate) fn wanted_of(collection: &CollectionDescriptor) -> Vec<WantedIndex> {
+    let is_scalar = |index: &&IndexDescriptor| {
+        let field = collection.schema.field_by_id(index.spec.field);
+        field.is_some_and(|field| !field.data_type.is_vector())
+    };
     let read = |index: &IndexDescriptor| {
         let is_mapped = index.spec.is_mapped(&collection.properties);
         let wanted = |spec| WantedIndex {
@@ -219,5 +223,5 @@ pub(crate) fn wanted_of(collection: &CollectionDescriptor) -> Vec<WantedIndex> {
         });
         wanted(spec.ok())
     };
-    collection.indexes.iter().map(read).collect()
+    collection.indexes.iter().filter(|index| !is_scalar(index)).map(read).collect()
 }

@@ -8,8 +8,9 @@
 //! DIR/log/       the write-ahead log of all groups
 //! DIR/groups/    column files of the shards
 //! DIR/indexes/   index files over sealed segments
+//! DIR/scalars/   scalar indexes over them, which can be built again
 //! ```
-//! A directory is taken as new only when none of kv/, log/, groups/ and indexes/ is there. One with something else in it is not ours; one
+//! A directory is taken as new only when none of kv/, log/, groups/, indexes/ and scalars/ is there. One with something else in it is not ours; one
 //! with some of these is a torn copy. Both are refused untouched: forming a new cluster over them would hide what
 //! they hold (I1).
 
@@ -34,7 +35,7 @@ pub(crate) const LOG: &str = "log";
 /// There as soon as the store is one.
 const STORE: &str = "kv/CURRENT";
 /// What only a node that formed has.
-const DATA: [&str; 3] = [LOG, "groups", "indexes"];
+const DATA: [&str; 4] = [LOG, "groups", "indexes", "scalars"];
 /// What a directory may hold before its first start: leftovers of a process, and of a file system's root.
 const HARMLESS: [&str; 4] = ["LOCK", "run.json", "run.json.tmp", "lost+found"];
 

@@ -4,15 +4,18 @@
 //! part of an `and` sees what the first has let through, the second part of an `or` what the first has not taken.
 
 mod columns;
+mod indexed;
 mod json;
 mod lanes;
 mod rows;
 mod vector;
 
 use crate::plan::{ColumnRef, PathRef, Plan, Test};
-use crate::{ColumnSource, ColumnView};
+use crate::{ColumnSource, ColumnView, FieldIndex};
 use json::Documents;
 use vecraft_types::{Bitmap, Error, Result};
+
+pub(crate) use json::{Found, PathTree};
 
 /// The columns of one chunk, and what has been read from its documents so far.
 pub(crate) struct Chunk<'a> {
@@ -20,6 +23,8 @@ pub(crate) struct Chunk<'a> {
     rows: usize,
     /// By slot.
     views: Vec<ColumnView<'a>>,
+    /// By slot.
+    indexes: Vec<Vec<&'a dyn FieldIndex>>,
     documents: Documents,
 }
 
@@ -32,7 +37,8 @@ impl<'a> Chunk<'a> {
         rows: usize,
     ) -> Result<Chunk<'a>> {
         let views = columns.iter().map(|column| view(column, source, rows)).collect::<Result<Vec<_>>>()?;
-        Ok(Chunk { paths, rows, views, documents: Documents::new(columns.len(), paths.len()) })
+        let indexes = columns.iter().map(|column| source.indexes(column.field)).collect();
+        Ok(Chunk { paths, rows, views, indexes, documents: Documents::new(columns.len(), paths.len()) })
     }
 
     /// The rows of `alive` for which the plan is true. The recursion is as deep as the plan, which is bounded.
@@ -42,7 +48,7 @@ impl<'a> Chunk<'a> {
             Plan::Constant(false) => Bitmap::new(self.rows, false),
             Plan::And(parts) => {
                 let mut rest = alive.clone();
-                for part in parts {
+                for part in self.indexed_first(parts, alive) {
                     if is_blank(&rest) {
                         break;
                     }
@@ -52,7 +58,7 @@ impl<'a> Chunk<'a> {
             }
             Plan::Or(parts) => {
                 let (mut found, mut rest) = (Bitmap::new(self.rows, false), alive.clone());
-                for part in parts {
+                for part in self.indexed_first(parts, alive) {
                     if is_blank(&rest) {
                         break;
                     }
@@ -67,6 +73,14 @@ impl<'a> Chunk<'a> {
     }
 
     fn leaf(&mut self, test: &Test, is_negated: bool, alive: &Bitmap) -> Bitmap {
+        match self.by_index(test, is_negated, alive) {
+            Some(found) => found,
+            None => self.by_loop(test, is_negated, alive),
+        }
+    }
+
+    /// Looks at the value of every row that is alive.
+    fn by_loop(&mut self, test: &Test, is_negated: bool, alive: &Bitmap) -> Bitmap {
         let paths = self.paths;
         for path in test.paths() {
             let slot = paths[path].slot;

@@ -9,6 +9,7 @@
 mod gap;
 
 use crate::limits::LIKE_GAP_CHARS_MAX;
+use crate::{Like, TextTest};
 use gap::Gap;
 use std::fmt;
 
@@ -81,6 +82,37 @@ impl Pattern {
                 })
             }
         }
+    }
+}
+
+/// What an index may be asked about a pattern.
+pub(crate) enum Asked<'a> {
+    /// Only this text matches.
+    Equal(&'a str),
+    /// The rest.
+    Like(Like<'a>),
+}
+
+impl Pattern {
+    /// What all texts that match have in common.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        let (prefix, pieces, is_prefix) = match &self.shape {
+            Shape::Equal(literal) => return Asked::Equal(literal),
+            Shape::Prefix(literal) => (literal.as_str(), vec![literal.as_str()], true),
+            Shape::Suffix(literal) | Shape::Infix(literal) => ("", vec![literal.as_str()], false),
+            Shape::Whole(_) => ("", Vec::new(), false),
+            Shape::Gaps { first, middle, last } => {
+                let gaps = std::iter::once(first).chain(middle).chain(std::iter::once(last));
+                (first.literal().unwrap_or(""), gaps.filter_map(Gap::literal).collect(), false)
+            }
+        };
+        Asked::Like(Like { prefix, pieces, is_prefix, pattern: self })
+    }
+}
+
+impl TextTest for Pattern {
+    fn matches(&self, text: &str) -> bool {
+        Pattern::matches(self, text)
     }
 }
 

@@ -8,13 +8,15 @@ mod fuzz;
 mod json_cases;
 mod public;
 mod twin;
+mod twin_conditions;
 mod twin_eval;
 mod twin_make;
+mod twin_rows;
 
 use crate::Filter;
-use vecraft_types::{
-    CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, RowBatch, StrColumn,
-};
+pub(crate) use twin_rows::schema;
+use twin_rows::texts;
+use vecraft_types::{CollectionSchema, Column, ColumnData, FieldId, RowBatch};
 
 pub(crate) const ROWS: usize = 8;
 
@@ -25,26 +27,6 @@ fn random() -> proptest::prelude::ProptestConfig {
     let asked = std::env::var("VECRAFT_FILTERS").ok();
     let cases = asked.map_or(2_000, |text| text.parse().unwrap());
     proptest::prelude::ProptestConfig { failure_persistence: None, cases, ..Default::default() }
-}
-
-/// Every scalar type, most of them nullable, and a dynamic field.
-pub(crate) fn schema() -> CollectionSchema {
-    let mut fields = vec![
-        FieldSchema::new("id", DataType::Int64).primary(false),
-        FieldSchema::new("flag", DataType::Bool),
-        FieldSchema::new("age", DataType::Int8),
-        FieldSchema::new("size", DataType::Int16),
-        FieldSchema::new("count", DataType::Int32),
-        FieldSchema::new("big", DataType::Int64),
-        FieldSchema::new("score", DataType::Float),
-        FieldSchema::new("price", DataType::Double),
-        FieldSchema::new("name", DataType::VarChar { max_length: 100 }),
-        FieldSchema::new("city", DataType::VarChar { max_length: 100 }),
-        FieldSchema::new("doc", DataType::Json),
-        FieldSchema::new("vec", DataType::FloatVector { dim: 2 }),
-    ];
-    fields[1..11].iter_mut().for_each(|field| field.nullable = true);
-    CollectionSchema::new(fields).with_dynamic_field()
 }
 
 /// Without a dynamic field, so that unknown names are errors.
@@ -63,10 +45,6 @@ fn column<T: Clone + Default>(
     let validity = has_nulls.then(|| values.iter().map(Option::is_some).collect());
     let values = values.map(Option::unwrap_or_default).to_vec();
     Column { field: FieldId(FieldId::FIRST.0 + field), data: data(values), validity }
-}
-
-fn texts(values: Vec<&str>) -> StrColumn {
-    values.into_iter().collect()
 }
 
 /// Eight rows; row 7 is null wherever it can be.

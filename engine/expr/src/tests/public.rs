@@ -65,7 +65,10 @@ fn plans_are_short_lines() {
     // Single values of one column are one set.
     assert_eq!(plan("age == 1 or flag or age in [3, 2] or id == 1"), "or(flag, age in [1, 2, 3], id == 1)");
     assert_eq!(plan("age != 1 and age not in [2] and age > 0"), "and(age >= 1, not age in [1, 2])");
-    assert_eq!(plan("age == 1 and age == 2"), "and(age == 1, age == 2)");
+    assert_eq!(plan("age == 1 and age == 2"), "age in nothing");
+    // Ranges of one column are one range.
+    assert_eq!(plan("10 <= age and flag and age < 20"), "and(flag, 10 <= age <= 19)");
+    assert_eq!(plan("not (10 <= age < 20)"), "not 10 <= age <= 19");
     assert_eq!(plan("name == 'b' or name == 'a'"), "name in [\"a\", \"b\"]");
 }
 

@@ -1,7 +1,7 @@
 //! The naive twin: one row, one node at a time, no plan.
 
 use super::schema;
-use super::twin::{Cond, Expr, Val};
+use super::twin_conditions::{Cond, Expr, Val};
 use serde_json::Value;
 use std::cmp::Ordering;
 use vecraft_types::{ColumnData, RowBatch};

@@ -1,6 +1,6 @@
 //! Strategies for random, well-typed conditions.
 
-use super::twin::{Cond, Expr, Val};
+use super::twin_conditions::{Cond, Expr, Val};
 use proptest::prelude::*;
 use proptest::sample::select;
 

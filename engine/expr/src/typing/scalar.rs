@@ -46,7 +46,7 @@ impl ValueKind {
 
 impl Typer<'_> {
     /// The value that a node stands for.
-    pub(super) fn scalar(&mut self, node: Node) -> Result<Scalar> {
+    pub(crate) fn scalar(&mut self, node: Node) -> Result<Scalar> {
         match node.kind {
             Kind::Literal(literal) => Ok(Scalar::Literal(literal)),
             Kind::Name(name) => self.resolve(name, node.at),

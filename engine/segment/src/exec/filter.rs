@@ -1,7 +1,7 @@
 //! A block as the filter language sees it.
 
-use crate::{Block, ColumnValues, Error, Result, Texts, Values, materialise};
-use vecraft_expr::{ColumnSource, ColumnValues as FilterValues, ColumnView, Filter, StrValues};
+use crate::{Block, ColumnValues, Error, Result, ScalarIndexes, Texts, Values, materialise};
+use vecraft_expr::{ColumnSource, ColumnValues as FilterValues, ColumnView, FieldIndex, Filter, StrValues};
 use vecraft_types::{Bitmap, CollectionSchema, Column, FieldId};
 
 impl StrValues for Texts<'_> {
@@ -19,13 +19,14 @@ pub(super) fn evaluate(
     filter: &Filter,
     schema: &CollectionSchema,
     block: &Block,
+    scalars: Option<&ScalarIndexes>,
     live: Option<&Bitmap>,
 ) -> Result<Bitmap> {
     let mut columns = Vec::new();
     for &field in filter.fields() {
         columns.push((field, FilterColumn::of(schema, block, field)?));
     }
-    let source = BlockSource { columns };
+    let source = BlockSource { columns, scalars };
     let rows = match live {
         Some(live) => filter.evaluate_within(&source, live),
         None => filter.evaluate(&source, block.rows()),
@@ -52,8 +53,23 @@ impl<'a> FilterColumn<'a> {
     }
 }
 
+/// Shows a column of a block as filters see it, with the number of its rows.
+pub(crate) fn read_column<T>(
+    schema: &CollectionSchema,
+    block: &Block,
+    field: FieldId,
+    read: impl FnOnce(&ColumnView<'_>, usize) -> T,
+) -> Result<T> {
+    let source =
+        BlockSource { columns: vec![(field, FilterColumn::of(schema, block, field)?)], scalars: None };
+    let no_scalar = || Error::Field { field, what: "is no scalar field".to_owned() };
+    Ok(read(&source.column(field).ok_or_else(no_scalar)?, block.rows()))
+}
+
 struct BlockSource<'a> {
     columns: Vec<(FieldId, FilterColumn<'a>)>,
+    /// Over the rows of the whole segment, which begin with those of the block.
+    scalars: Option<&'a ScalarIndexes>,
 }
 
 impl ColumnSource for BlockSource<'_> {
@@ -79,5 +95,9 @@ impl ColumnSource for BlockSource<'_> {
                 Some(ColumnView { values: FilterValues::of(&column.data)?, validity })
             }
         }
+    }
+
+    fn indexes(&self, field: FieldId) -> Vec<&dyn FieldIndex> {
+        self.scalars.map(|scalars| scalars.of(field)).unwrap_or_default()
     }
 }

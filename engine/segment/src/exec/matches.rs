@@ -61,11 +61,12 @@ pub(super) fn matches(
     cancel: Cancel<'_>,
 ) -> Result<Vec<Matches>> {
     let mut found = Vec::new();
+    let scalars = shown.segment.scalars();
     for block in shown.segment.blocks(shown.rows) {
         cancel.check()?;
         let mut bits = shown.segment.deletes().live(block.first_row(), block.rows() as u32, view.position);
         if let Some(filter) = filter.filter(|filter| !filter.matches_all()) {
-            bits = Some(filter::evaluate(filter, &view.schema, &block, bits.as_ref())?);
+            bits = Some(filter::evaluate(filter, &view.schema, &block, scalars.as_deref(), bits.as_ref())?);
         }
         let matches = Matches { block, bits: bits.filter(|bits| !bits.all()) };
         if matches.count() > 0 {

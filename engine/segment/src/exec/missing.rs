@@ -185,7 +185,7 @@ impl Search<'_> {
         let within = (row - block.first_row()) as usize;
         let lone = only(block, within);
         let is_true = |filter: &Filter| -> Result<bool> {
-            Ok(filter::evaluate(filter, &self.view.schema, block, Some(&lone))?.get(within))
+            Ok(filter::evaluate(filter, &self.view.schema, block, None, Some(&lone))?.get(within))
         };
         for part in filter.parts() {
             if !is_true(&part)? {

@@ -28,6 +28,7 @@ mod tests;
 mod written;
 
 pub use fetch::{fetch, fetch_bytes};
+pub(crate) use filter::read_column;
 pub use groups::{GroupBy, search_groups};
 pub use missing::{Sought, why_missing};
 pub use notes::Notebook;

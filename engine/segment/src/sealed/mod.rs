@@ -1,4 +1,5 @@
-//! Rows in one immutable, mapped, checksummed column file, with an index per vector column when one is built.
+//! Rows in one immutable, mapped, checksummed column file, with an index per vector column when one is built, and with
+//! those of scalar fields that filters use.
 //!
 //! **One file per segment**, not one per column: one fsync and one rename publish it, one checksum compares
 //! replicas (I22), and a node with 100,000 segments needs as many mappings, not ten times as many. Columns lie in
@@ -16,6 +17,7 @@
 
 mod file;
 mod layout;
+mod scalars;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod write;
 pub(crate) use file::ColumnFile;
 pub use file::{match_file, verify_file};
 pub use layout::{FileManifest, SEGMENT_FORMAT, SegmentManifest};
+pub use scalars::ScalarIndexes;
 pub use write::write_segment;
 pub(crate) use write::{Heading, Rows, write_rows};
 
@@ -43,6 +46,7 @@ pub struct SealedSegment {
     deletes: Arc<Deletes>,
     indexes: Vec<(FieldId, ArcSwapOption<Attached>)>,
     interim: Arc<InterimGraphs>,
+    scalars: scalars::Slot,
 }
 
 /// An index behind a pointer that arc-swap can swap.
@@ -61,7 +65,8 @@ impl SealedSegment {
         let file = Arc::new(ColumnFile::open(disk, manifest, &schema)?);
         let indexes = schema.vector_fields().map(|field| (field.id, ArcSwapOption::empty())).collect();
         let interim = Arc::default();
-        Ok(SealedSegment { manifest: manifest.clone(), schema, file, deletes, indexes, interim })
+        let scalars = scalars::Slot::default();
+        Ok(SealedSegment { manifest: manifest.clone(), schema, file, deletes, indexes, scalars, interim })
     }
 
     /// Opens the file that was written of a growing segment, to take its place: with its deletes and interim graphs.
@@ -161,7 +166,8 @@ impl SealedSegment {
     /// Bytes of memory beside the mapped file (whose pages the kernel may drop): deletes and indexes.
     pub fn bytes(&self) -> u64 {
         let indexes = self.indexes.iter().filter_map(|(_, slot)| slot.load_full());
-        self.deletes.bytes() + indexes.map(|index| index.0.memory_bytes() as u64).sum::<u64>()
+        let indexes: u64 = indexes.map(|index| index.0.memory_bytes() as u64).sum();
+        self.deletes.bytes() + indexes + self.scalar_bytes()
     }
 
     /// Bytes on disk.

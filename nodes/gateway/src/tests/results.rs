@@ -164,10 +164,26 @@ fn an_index_that_a_damaged_file_keeps_from_being_built_has_failed_and_says_why()
     use vecraft_types::api::IndexInfo;
     let state = |pending_rows: u64, failure: Option<&str>| {
         let info = IndexInfo { pending_rows, failure: failure.map(str::to_owned), ..super::fake::index() };
-        let told = crate::index::description(info);
+        let told = crate::index::description(info, false);
         (told.state(), told.index_state_fail_reason)
     };
     assert_eq!(state(0, None), (IndexState::Finished, String::new()));
     assert_eq!(state(2, None), (IndexState::InProgress, String::new()));
     assert_eq!(state(2, Some("corrupt x")), (IndexState::Failed, "corrupt x".to_owned()));
+}
+
+#[test]
+fn an_index_on_a_scalar_field_is_told_with_its_parameters_and_without_a_metric() {
+    let mut info = super::fake::index();
+    info.field = "title".to_owned();
+    info.index.spec.index_type = "NGRAM".to_owned();
+    info.index.spec.params =
+        [("min_gram".to_owned(), "2".to_owned()), ("max_gram".to_owned(), "3".to_owned())].into();
+    let told = |is_scalar| {
+        let params = crate::index::description(info.clone(), is_scalar).params;
+        params.into_iter().map(|pair| (pair.key, pair.value)).collect::<Vec<_>>()
+    };
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(told(true), [pair("index_type", "NGRAM"), pair("params", r#"{"max_gram":3,"min_gram":2}"#)]);
+    assert!(told(false).contains(&pair("metric_type", "L2")));
 }

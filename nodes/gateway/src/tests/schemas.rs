@@ -172,12 +172,13 @@ async fn index_parameters_come_nested_or_flat() {
 #[tokio::test]
 async fn an_index_is_finished_when_nothing_is_pending() {
     let fake = Arc::new(Fake::default());
-    let described = index::describe(context(&fake), pb::DescribeIndexRequest::default()).await.unwrap();
+    let of_books = || pb::DescribeIndexRequest { collection_name: "books".to_owned(), ..Default::default() };
+    let described = index::describe(context(&fake), of_books()).await.unwrap();
     let found = &described.index_descriptions[0];
     assert_eq!((found.total_rows, found.indexed_rows, found.pending_index_rows), (3, 1, 2));
     assert_eq!(found.state, 2, "in progress");
     assert_eq!(found.params[2], pair("params", "{\"nlist\":128}"));
-    let other = pb::DescribeIndexRequest { index_name: "nope".to_owned(), ..Default::default() };
+    let other = pb::DescribeIndexRequest { index_name: "nope".to_owned(), ..of_books() };
     refused(index::describe(context(&fake), other).await, 700, &["nope"]);
 }
 

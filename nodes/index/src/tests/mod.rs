@@ -10,3 +10,4 @@ mod peers;
 mod planning;
 mod rig;
 mod role;
+mod scalars;

@@ -27,6 +27,7 @@ use vecraft_types::schema::{IndexSpec, MMAP_ENABLED};
 use vecraft_types::*;
 
 pub const SHARD: ShardId = ShardId { collection: CollectionId(3), index: 0 };
+pub const KEY: FieldId = FieldId(100);
 pub const VECTOR: FieldId = FieldId(101);
 const DIM: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -88,11 +89,13 @@ impl Wishes {
 }
 
 fn row(indexes: &[(u64, &str)]) -> Row {
+    // The names of scalar indexes stand for ones on the key.
+    let field = |index_type: &str| if matches!(index_type, "INVERTED" | "STL_SORT") { KEY } else { VECTOR };
     let index = |(id, index_type): &(u64, &str)| IndexDescriptor {
         id: IndexId(*id),
         spec: IndexSpec {
             name: "v".into(),
-            field: VECTOR,
+            field: field(index_type),
             index_type: index_type.trim_end_matches(" mapped").into(),
             metric: Metric::L2,
             params: index_type
@@ -156,7 +159,7 @@ pub fn append(growing: &GrowingSegment, rows: usize) {
     let first = growing.rows() as usize;
     let values = (first..first + rows).flat_map(vector).collect();
     let batch = RowBatch::new(vec![
-        Column::new(FieldId(100), ColumnData::Int64((first as i64..(first + rows) as i64).collect())),
+        Column::new(KEY, ColumnData::Int64((first as i64..(first + rows) as i64).collect())),
         Column::new(VECTOR, ColumnData::FloatVector { dim: DIM as u32, values }),
     ]);
     growing.append(&batch.unwrap(), LogPosition(1), Timestamp(1)).unwrap();
@@ -263,9 +266,18 @@ impl Rig {
 
     /// Paths of the index files there are.
     pub fn index_files(&self) -> Vec<String> {
+        self.files_below("indexes")
+    }
+
+    /// Paths of the files of scalar indexes.
+    pub fn scalar_files(&self) -> Vec<String> {
+        self.files_below("scalars")
+    }
+
+    fn files_below(&self, root: &str) -> Vec<String> {
         let disk = self.files();
         let list = |dir: &str| if disk.exists(dir).unwrap() { disk.list(dir).unwrap() } else { vec![] };
-        let dirs = list("indexes").into_iter().map(|dir| format!("indexes/{}", dir.name));
+        let dirs = list(root).into_iter().map(|dir| format!("{root}/{}", dir.name));
         dirs.flat_map(|dir| list(&dir).into_iter().map(move |file| format!("{dir}/{}", file.name))).collect()
     }
 }

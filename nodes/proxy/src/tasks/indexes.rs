@@ -3,11 +3,16 @@
 use crate::Proxy;
 use crate::deadline::{Ask, is_unavailable};
 use crate::names::{NameFreshness, field_not_found};
+use std::collections::BTreeSet;
+use vecraft_expr::JsonPath;
 use vecraft_index::IndexSpec;
 use vecraft_rpc::services::{DropTarget, ShardStats};
 use vecraft_types::api::{Call, CollectionName, CreateIndex, DropIndex, IndexInfo};
-use vecraft_types::schema::{check_name, check_vector_index, is_scan};
-use vecraft_types::{Code, Error, Result};
+use vecraft_types::limits::{META_FIELD, NAME_CHARS_MAX};
+use vecraft_types::schema::{
+    JSON_CAST_TYPE, JSON_PATH, check_name, check_scalar_index, check_vector_index, is_scan,
+};
+use vecraft_types::{Code, CollectionDescriptor, DataType, Error, FieldSchema, IndexDescriptor, Result};
 
 impl Proxy {
     pub(crate) async fn make_index(&self, call: Call, asked: CreateIndex) -> Result<()> {
@@ -17,23 +22,13 @@ impl Proxy {
         let (deadline, request) = (self.deadline(&call), self.request_id(call.request)?);
         let collection =
             self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
-        let schema = &collection.schema;
-        let field = schema.field(&asked.field).ok_or_else(|| field_not_found(schema, &asked.field))?;
-        if !field.data_type.is_vector() {
-            let kind = if asked.index_type.is_empty() { "an index" } else { asked.index_type.as_str() };
-            let data_type = field.data_type.name();
-            let text = format!("{kind} on a field of type {data_type} is not supported by this version");
-            return Err(Error::invalid(text).with("field", &field.name));
-        }
-        let dim = field.data_type.dim().unwrap_or(0) as usize;
-        IndexSpec::parse(&asked.index_type, &asked.params)
-            .and_then(|spec| spec.check_dim(dim))
-            .map_err(|error| Error::invalid(error.to_string()).with("field", &field.name))?;
-        let index_type = match asked.index_type.as_str() {
-            "" => "AUTOINDEX".to_owned(),
-            given => given.to_ascii_uppercase(),
+        let asked = match collection.schema.field(&asked.field) {
+            Some(field) if field.data_type.is_vector() => {
+                check_vectors(field, &asked)?;
+                asked
+            }
+            _ => scalar_index(&collection, asked)?,
         };
-        check_vector_index(field, &index_type, asked.metric)?;
         // Under a name, and on the collection of this id, as partitions are made.
         let attempt = || self.catalogue_writer.create_index(request, collection.id, asked.clone());
         deadline.retry(Ask::ddl("create index"), is_unavailable, attempt).await?;
@@ -50,7 +45,12 @@ impl Proxy {
         let found = self.collection_named(call, &deadline, &asked.collection, NameFreshness::Latest).await;
         let Ok(collection) = found else { return };
         let Some(field) = collection.schema.field(&asked.field) else { return };
-        let Some(index) = collection.index_on(field.id) else { return };
+        let path = asked.params.get(JSON_PATH);
+        let is_it = |index: &&IndexDescriptor| {
+            index.spec.field == field.id
+                && (field.data_type.is_vector() || index.spec.params.get(JSON_PATH) == path)
+        };
+        let Some(index) = collection.indexes.iter().find(is_it) else { return };
         if is_scan(&index.spec.index_type, &field.data_type) {
             return;
         }
@@ -71,7 +71,7 @@ impl Proxy {
             return Err(Error::new(Code::MissingParameter, "dropping an index needs its name or its field"));
         }
         for (what, name) in [("field", &asked.field), ("index", &asked.name)] {
-            if !name.is_empty() {
+            if !name.is_empty() && name != META_FIELD {
                 check_name(what, name)?;
             }
         }
@@ -79,7 +79,7 @@ impl Proxy {
         let found = self.collection_named(&call, &deadline, &asked.collection, NameFreshness::Latest).await?;
         // A field that is not there has no index. Dropping what is not there succeeds.
         let index = match asked.name.is_empty() {
-            true => found.schema.field(&asked.field).and_then(|field| found.index_on(field.id)),
+            true => only_index_on(&found, &asked.field)?,
             false => found.indexes.iter().find(|index| index.spec.name == asked.name),
         };
         let Some(index) = index.map(|index| index.id) else { return Ok(()) };
@@ -129,5 +129,100 @@ impl Proxy {
             .filter(|(_, rows, is_sealed)| !is_sealed && large(*rows))
             .map(|(_, rows, _)| rows)
             .sum()
+    }
+}
+
+/// Refuses an index on vectors that cannot be built.
+fn check_vectors(field: &FieldSchema, asked: &CreateIndex) -> Result<()> {
+    let dim = field.data_type.dim().unwrap_or(0) as usize;
+    IndexSpec::parse(&asked.index_type, &asked.params)
+        .and_then(|spec| spec.check_dim(dim))
+        .map_err(|error| Error::invalid(error.to_string()).with("field", &field.name))?;
+    let index_type = match asked.index_type.as_str() {
+        "" => "AUTOINDEX".to_owned(),
+        given => given.to_ascii_uppercase(),
+    };
+    check_vector_index(field, &index_type, asked.metric)?;
+    Ok(())
+}
+
+/// A scalar index as the metastore is to have it. A name that the schema does not have is a key of the dynamic field when the
+/// kind of its values is given; a JSON path that has an index is written as there, and one without a name gets a name of its own.
+fn scalar_index(collection: &CollectionDescriptor, mut asked: CreateIndex) -> Result<CreateIndex> {
+    let schema = &collection.schema;
+    let field = match schema.field(&asked.field) {
+        Some(field) => field,
+        None => {
+            let dynamic = schema.dynamic_field().filter(|_| asked.params.contains_key(JSON_CAST_TYPE));
+            let dynamic = dynamic.ok_or_else(|| field_not_found(schema, &asked.field))?;
+            let path = asked.params.entry(JSON_PATH.to_owned()).or_default();
+            if path.is_empty() {
+                path.clone_from(&asked.field);
+            }
+            asked.field.clone_from(&dynamic.name);
+            dynamic
+        }
+    };
+    let at_field = |error: Error| error.with("field", &field.name);
+    if let Some(metric) = asked.metric {
+        let (metric, kind) = (metric.name(), field.data_type.name());
+        let text =
+            format!("metric_type {metric} compares vectors, an index on a field of type {kind} has none");
+        return Err(at_field(Error::invalid(text)));
+    }
+    let index = check_scalar_index(field, &asked.index_type, &asked.params)?;
+    if field.data_type != DataType::Json {
+        return Ok(asked);
+    }
+    let Some((text, _)) = index.json else { return Ok(asked) };
+    let path = JsonPath::parse(&text, schema).map_err(at_field)?;
+    if path.field != field.id {
+        let text = format!(
+            "json_path {text} leads into another field than {:?}, which is to be indexed",
+            field.name
+        );
+        return Err(at_field(Error::invalid(text)));
+    }
+    let is_same = |index: &&IndexDescriptor| {
+        let known = index.spec.params.get(JSON_PATH).and_then(|known| JsonPath::parse(known, schema).ok());
+        index.spec.field == field.id && known.is_some_and(|known| known == path)
+    };
+    let same = collection.indexes.iter().find(is_same);
+    let written = same.and_then(|same| same.spec.params.get(JSON_PATH)).cloned().unwrap_or(text);
+    asked.params.insert(JSON_PATH.to_owned(), written);
+    if asked.name.is_empty() && same.is_none() {
+        asked.name = free_name(collection, &field.name, &path.steps);
+    }
+    Ok(asked)
+}
+
+/// `meta["a"]["b"]` becomes `meta_a_b`, or `meta_a_b_2` when another index has that name.
+fn free_name(collection: &CollectionDescriptor, field: &str, steps: &[String]) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let parts: Vec<&str> = std::iter::once(field).chain(steps.iter().map(String::as_str)).collect();
+    // Room for a number.
+    let name: String = parts.join("_").chars().map(plain).take(NAME_CHARS_MAX - 8).collect();
+    let taken: BTreeSet<&str> = collection.indexes.iter().map(|index| index.spec.name.as_str()).collect();
+    let numbered = (2..).map(|number| format!("{name}_{number}"));
+    let mut names = std::iter::once(name.clone()).chain(numbered);
+    names.find(|name| !taken.contains(name.as_str())).unwrap_or(name)
+}
+
+/// The index on a field that has at most one.
+fn only_index_on<'a>(
+    collection: &'a CollectionDescriptor,
+    field: &str,
+) -> Result<Option<&'a IndexDescriptor>> {
+    let Some(field) = collection.schema.field(field) else { return Ok(None) };
+    let mut on_field = collection.indexes.iter().filter(|index| index.spec.field == field.id);
+    match (on_field.next(), on_field.next()) {
+        (Some(first), Some(second)) => {
+            let (first, second) = (&first.spec.name, &second.spec.name);
+            let text = format!(
+                "the field has several indexes, {first:?} and {second:?} among them: name the one to drop"
+            );
+            Err(Error::invalid(text).with("field", &field.name))
+        }
+        (only, _) => Ok(only),
     }
 }

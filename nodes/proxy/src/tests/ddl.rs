@@ -38,7 +38,7 @@ async fn bad_ddl_never_reaches_the_coordinator() {
     };
     let make = |request| bench.proxy.create_index(Call::default(), request);
     assert_eq!(make(index("nope", "FLAT")).await.unwrap_err().code, Code::FieldNotFound);
-    assert!(make(index("title", "TRIE")).await.unwrap_err().detail.contains("TRIE"));
+    assert!(make(index("title", "HNSW")).await.unwrap_err().detail.contains("TRIE"));
     assert!(make(index("vector", "DISKANN")).await.unwrap_err().detail.contains("HNSW"));
     let parts = BTreeMap::from([("m".to_owned(), "3".to_owned())]);
     for kind in ["IVF_PQ", "HNSW_PQ"] {
@@ -49,6 +49,73 @@ async fn bad_ddl_never_reaches_the_coordinator() {
     }
     assert!(make(index("vector", "IVF_PQ")).await.unwrap_err().detail.contains("m = (not given)"));
     assert_eq!(*bench.cluster.ddl.lock(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_scalar_index_gets_its_field_its_path_and_a_name() {
+    let bench = Bench::new(schema().with_dynamic_field(), 1);
+    let make = async |field: &str, name: &str, pairs: &[(&str, &str)]| {
+        let request = CreateIndex {
+            collection: "docs".into(),
+            field: field.into(),
+            name: name.into(),
+            index_type: "INVERTED".into(),
+            metric: None,
+            params: pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        };
+        bench.proxy.create_index(Call::default(), request).await?;
+        Ok::<_, Error>(bench.cluster.indexed.lock().take().unwrap())
+    };
+    let text = ("json_cast_type", "varchar");
+    let path = |index: &CreateIndex| index.params["json_path"].clone();
+    let made = make("title", "", &[]).await.unwrap();
+    assert_eq!((made.field.as_str(), made.name.as_str()), ("title", ""));
+    // A key of the dynamic field, whether the path says more or nothing.
+    let made = make("color", "", &[text]).await.unwrap();
+    assert_eq!(
+        (made.field.as_str(), made.name.as_str(), path(&made)),
+        ("$meta", "_meta_color", "color".to_owned())
+    );
+    let made = make("color", "", &[text, ("json_path", "color['a b']")]).await.unwrap();
+    assert_eq!((made.name.as_str(), path(&made)), ("_meta_color_a_b", "color['a b']".to_owned()));
+
+    bench.cluster.alter(|docs| {
+        let field = docs.schema.dynamic_field().unwrap().id;
+        let spec = schema::IndexSpec {
+            name: "_meta_color".into(),
+            field,
+            index_type: "INVERTED".into(),
+            metric: Metric::Cosine,
+            params: BTreeMap::from([("json_path".into(), "$meta[\"color\"]".into())]),
+        };
+        docs.indexes.push(IndexDescriptor { id: IndexId(7), spec, created: Timestamp(1) });
+    });
+    // The same path is written as it is known, and keeps its name; another path with that name gets a number.
+    let made = make("color", "", &[text]).await.unwrap();
+    assert_eq!((made.name.as_str(), path(&made)), ("", "$meta[\"color\"]".to_owned()));
+    bench.cluster.alter(|docs| {
+        docs.indexes[0].spec.params.insert("json_path".into(), "shape".into()).map(drop).unwrap()
+    });
+    let made = make("color", "", &[text]).await.unwrap();
+    assert_eq!((made.name.as_str(), path(&made)), ("_meta_color_2", "color".to_owned()));
+    for (field, pairs, part) in [
+        ("color", &[][..], "color"),
+        ("title", &[("json_path", "title")], "json_path"),
+        ("$meta", &[text, ("json_path", "title")], "no path into a JSON field"),
+    ] {
+        let error = make(field, "", pairs).await.unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let with_metric = CreateIndex {
+        collection: "docs".into(),
+        field: "title".into(),
+        name: String::new(),
+        index_type: "TRIE".into(),
+        metric: Some(Metric::L2),
+        params: BTreeMap::new(),
+    };
+    let error = bench.proxy.create_index(Call::default(), with_metric).await.unwrap_err();
+    assert!(error.detail.contains("metric_type L2 compares vectors"), "{error}");
 }
 
 #[tokio::test]

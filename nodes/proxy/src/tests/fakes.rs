@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use vecraft_rpc::services::*;
-use vecraft_types::api::Consistency;
+use vecraft_types::api::{Consistency, CreateIndex};
 use vecraft_types::schema::IndexSpec;
 use vecraft_types::*;
 
@@ -65,6 +65,8 @@ pub(super) struct FakeCluster {
     behind_names: Mutex<Option<fn(&mut CollectionDescriptor)>>,
     /// Names of DDL calls that reached the coordinator.
     pub(super) ddl: Mutex<Vec<String>>,
+    /// The last index that was asked for.
+    pub(super) indexed: Mutex<Option<CreateIndex>>,
     /// Names of the requests of those that make something.
     pub(super) made_under: Mutex<Vec<RequestId>>,
     /// Partitions that the shards have dropped.
@@ -112,6 +114,7 @@ impl FakeCluster {
             barriers: Mutex::new(0),
             behind_names: Mutex::new(None),
             ddl: Mutex::default(),
+            indexed: Mutex::default(),
             made_under: Mutex::default(),
             gone: Mutex::default(),
             asked_shards: Mutex::default(),

@@ -61,6 +61,6 @@ pub fn observe(metrics: &Metrics, parts: Parts) {
         roles::query(figures, &parts.query.report());
         let index = parts.index.report();
         roles::index(figures, &index);
-        disk::tell(figures, parts.disk.as_ref(), data.file_bytes, index.file_bytes);
+        disk::tell(figures, parts.disk.as_ref(), data.file_bytes, index.file_bytes, index.scalar_bytes);
     });
 }

@@ -42,6 +42,12 @@ pub fn index(figures: &mut Figures, index: &IndexReport) {
     counter("vecraft_index_unusable_total", help, index.unusable);
     counter("vecraft_index_failed_total", "attempts that failed; they are repeated", index.failed);
     counter("vecraft_index_dropped_total", "index files removed because nobody wants them", index.dropped);
+    counter("vecraft_scalar_index_built_total", "scalar indexes built from columns", index.scalars_built);
+    let help = "scalar indexes read from files of an earlier life";
+    counter("vecraft_scalar_index_opened_total", help, index.scalars_opened);
+    let help = "files of scalar indexes removed because nobody wants them";
+    counter("vecraft_scalar_index_dropped_total", help, index.scalars_dropped);
+    figures.gauge("vecraft_scalar_index_attached", "scalar indexes in use", &[], index.scalars_attached);
     figures.gauge("vecraft_index_attached", "indexes in use", &[], index.attached);
     figures.gauge("vecraft_index_pending", "indexes still to be opened or built", &[], index.pending);
     let help = "indexes of those that memory has no room for; searches scan";

@@ -4,10 +4,9 @@ use super::cluster::used_up;
 use super::state::take;
 use super::{MetaOutcome, MetaState, index_rules};
 use std::collections::BTreeMap;
-use vecraft_types::schema::{IndexSpec, check_name, check_vector_index};
+use vecraft_types::schema::{IndexSpec, JSON_PATH, check_name, check_scalar_index, check_vector_index};
 use vecraft_types::{
-    Code, CollectionDescriptor, CollectionId, Error, FieldSchema, IndexDescriptor, IndexId, Metric, Result,
-    Timestamp,
+    Code, CollectionDescriptor, CollectionId, Error, IndexDescriptor, IndexId, Metric, Result, Timestamp,
 };
 
 /// An index as the command asks for it.
@@ -20,7 +19,8 @@ pub(super) struct Wanted {
 }
 
 impl MetaState {
-    /// Makes an index. Milvus's rule: one index a field; the same one again succeeds, another one is an error.
+    /// Makes an index. Milvus's rule: one index a field, of a JSON field one for each path; the same one again succeeds,
+    /// another one is an error.
     pub(super) fn create_index(
         &mut self,
         at: Timestamp,
@@ -28,10 +28,25 @@ impl MetaState {
         wanted: Wanted,
     ) -> Result<MetaOutcome> {
         let row = self.ready(collection)?;
-        let field = vector_field(row, &wanted.field)?;
-        let existing = row.index_on(field.id);
-        let index_type = index_rules::check_type(&wanted.index_type)?;
-        let metric = check_vector_index(field, &index_type, wanted.metric)?;
+        let Some(field) = row.schema.field(&wanted.field) else {
+            let error = Error::new(Code::FieldNotFound, "").with("collection", &row.name);
+            return Err(error.with("field", &wanted.field));
+        };
+        let path = wanted.params.get(JSON_PATH);
+        let is_same_place = |index: &&IndexDescriptor| {
+            index.spec.field == field.id
+                && (field.data_type.is_vector() || index.spec.params.get(JSON_PATH) == path)
+        };
+        let existing = row.indexes.iter().find(is_same_place);
+        let (index_type, metric) = if field.data_type.is_vector() {
+            let index_type = index_rules::check_type(&wanted.index_type)?;
+            let metric = check_vector_index(field, &index_type, wanted.metric)?;
+            (index_type, metric)
+        } else {
+            check_scalar_index(field, &wanted.index_type, &wanted.params)?;
+            let given = if wanted.index_type.is_empty() { "AUTOINDEX" } else { &wanted.index_type };
+            (given.to_ascii_uppercase(), Metric::Cosine)
+        };
         let spec = IndexSpec {
             name: match (wanted.name.is_empty(), existing) {
                 (false, _) => wanted.name,
@@ -44,7 +59,9 @@ impl MetaState {
             params: wanted.params,
         };
         check_name("index", &spec.name)?;
-        index_rules::check_params(&spec.index_type, &spec.params)?;
+        if field.data_type.is_vector() {
+            index_rules::check_params(&spec.index_type, &spec.params)?;
+        }
         if let Some(existing) = existing {
             if existing.spec == spec {
                 return Ok(MetaOutcome::Index(existing.id));
@@ -89,15 +106,4 @@ impl MetaState {
         self.edit(collection, |row| row.indexes.retain(|found| found.id != index));
         Ok(MetaOutcome::Index(index))
     }
-}
-
-fn vector_field<'a>(row: &'a CollectionDescriptor, name: &str) -> Result<&'a FieldSchema> {
-    let Some(field) = row.schema.field(name) else {
-        return Err(Error::new(Code::FieldNotFound, "").with("collection", &row.name).with("field", name));
-    };
-    if !field.data_type.is_vector() {
-        let what = format!("an index on a field of type {}", field.data_type.name());
-        return Err(Error::not_built(what).with("field", name));
-    }
-    Ok(field)
 }

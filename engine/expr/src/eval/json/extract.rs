@@ -9,7 +9,7 @@ use std::fmt;
 
 /// The paths, joined where they begin alike. As deep as the longest path, which is bounded.
 #[derive(Default)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     /// The path that ends here.
     end: Option<usize>,
     keeps_list: bool,
@@ -27,7 +27,7 @@ struct Child {
 type Sink<'s> = dyn FnMut(usize, Found) + 's;
 
 impl Tree {
-    pub(super) fn new<'p>(paths: impl Iterator<Item = (usize, &'p PathRef)>) -> Tree {
+    pub(crate) fn new<'p>(paths: impl Iterator<Item = (usize, &'p PathRef)>) -> Tree {
         let mut root = Tree::default();
         for (path, reference) in paths {
             let tree = reference.steps.iter().fold(&mut root, |tree, step| tree.child(step));
@@ -50,7 +50,7 @@ impl Tree {
     }
 
     /// Tells the sink what each path leads to. Where nothing is, nothing is told; neither when the text is no JSON.
-    pub(super) fn extract(&self, text: &str, sink: &mut Sink<'_>) {
+    pub(crate) fn extract(&self, text: &str, sink: &mut Sink<'_>) {
         let mut reader = serde_json::Deserializer::from_str(text);
         let is_read = self.read(&mut reader, sink).is_ok() && reader.end().is_ok();
         if !is_read {

@@ -6,12 +6,13 @@ mod extract;
 use crate::ast::Literal;
 use crate::plan::PathRef;
 use crate::{ColumnValues, ColumnView};
+pub(crate) use extract::Tree as PathTree;
 use extract::Tree;
 use vecraft_types::Bitmap;
 
 /// What a path leads to in one document.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Nothing there; also when the row has no document, or text that is no JSON.
     #[default]
     Missing,

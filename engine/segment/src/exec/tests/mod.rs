@@ -6,4 +6,5 @@ mod interim;
 mod missing;
 mod pages;
 mod requests;
+mod scalars;
 mod twin;

@@ -114,6 +114,7 @@ impl CatalogueWriter for FakeCluster {
         collection: CollectionId,
         wish: CreateIndex,
     ) -> Result<()> {
+        *self.indexed.lock() = Some(wish.clone());
         self.make(request, format!("create index on {collection}/{}", wish.field)).await
     }
 

@@ -130,7 +130,8 @@ fn bad_indexes_say_what_is_allowed() {
     ];
     check("vector", "hnsw_sq", &all, None);
     check("vector", "hnswlib", &[], None);
-    check("title", "INVERTED", &[], Some("VarChar"));
+    check("title", "HNSW", &[], Some("\"HNSW\" is not supported on a field of type VarChar"));
+    check("title", "NGRAM", &[], Some("min_gram and max_gram"));
     check("missing", "FLAT", &[], Some("field not found"));
 }
 
@@ -152,4 +153,42 @@ fn an_index_name_is_unique_in_its_collection() {
     ok(&mut state, make("vector"));
     let error: Error = err(&mut state, make("second"));
     assert_eq!(error.code, Code::IndexDuplicate);
+}
+
+#[test]
+fn a_scalar_field_has_one_index_and_a_json_field_one_a_path() {
+    let mut state = bootstrapped();
+    let mut wide = request("a");
+    wide.schema.fields.insert(3, FieldSchema::new("doc", DataType::Json));
+    let MetaOutcome::Collection { id, .. } = ok(&mut state, create(wide)) else { panic!() };
+    ok(&mut state, MetaChange::CollectionReady(id));
+    let make = |field: &str, name: &str, kind: &str, pairs: &[(&str, &str)]| MetaChange::CreateIndex {
+        collection: id,
+        field: field.to_owned(),
+        name: name.to_owned(),
+        index_type: kind.to_owned(),
+        metric: None,
+        params: properties(pairs),
+    };
+    let MetaOutcome::Index(first) = ok(&mut state, make("title", "", "inverted", &[])) else { panic!() };
+    assert_eq!(ok(&mut state, make("title", "", "INVERTED", &[])), MetaOutcome::Index(first));
+    let error = err(&mut state, make("title", "", "TRIE", &[]));
+    assert!(error.detail.contains("at most one distinct index is allowed per field"), "{error}");
+    let text = |path: &'static str| [("json_path", path), ("json_cast_type", "varchar")];
+    let MetaOutcome::Index(a) = ok(&mut state, make("doc", "by_a", "INVERTED", &text("doc['a']"))) else {
+        panic!()
+    };
+    let MetaOutcome::Index(b) = ok(&mut state, make("doc", "by_b", "INVERTED", &text("doc['b']"))) else {
+        panic!()
+    };
+    assert_ne!(a, b);
+    assert_eq!(ok(&mut state, make("doc", "", "INVERTED", &text("doc['b']"))), MetaOutcome::Index(b));
+    let other = [("json_path", "doc['b']"), ("json_cast_type", "double")];
+    let error = err(&mut state, make("doc", "by_b", "INVERTED", &other));
+    assert!(error.detail.contains("at most one distinct index is allowed per field"), "{error}");
+    let error = err(&mut state, make("doc", "by_b", "INVERTED", &text("doc['c']")));
+    assert_eq!(error.code, Code::IndexDuplicate);
+    let drop = MetaChange::DropIndexOf { collection: id, index: a };
+    assert_eq!(ok(&mut state, drop), MetaOutcome::Index(a));
+    assert_eq!(state.collection(id).map(|row| row.indexes.len()), Some(2));
 }

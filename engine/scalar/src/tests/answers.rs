@@ -1,0 +1,121 @@
+//! What each kind answers, and at what price it says so.
+
+use super::twin_rows::schema;
+use super::{NGRAM, made, spec};
+use crate::{Error, build};
+use std::borrow::Cow;
+use std::ops::Bound;
+use vecraft_expr::{Ask, ColumnSource, FieldIndex, Filter};
+use vecraft_types::schema::{JsonCast, ScalarKind};
+use vecraft_types::{Column, ColumnData, FieldId, RowBatch};
+
+const ROWS: usize = 10_000;
+
+fn batch() -> RowBatch {
+    let texts = (0..ROWS).map(|row| format!("word {} żółw", row % 5_000));
+    let docs = (0..ROWS).map(|row| match row % 4 {
+        0 => format!(r#"{{"a": {}}}"#, row / 4),
+        1 => format!(r#"{{"a": "{}"}}"#, row % 100),
+        2 => format!(r#"{{"a": {}}}"#, (1i64 << 53) + 1 + row as i64),
+        _ => "{}".to_owned(),
+    });
+    let column = |field: u64, data| Column::new(FieldId(100 + field), data);
+    RowBatch::new(vec![
+        column(5, ColumnData::Int64((0..ROWS as i64).rev().collect())),
+        column(8, ColumnData::VarChar(texts.collect())),
+        column(10, ColumnData::Json(docs.collect())),
+    ])
+    .unwrap()
+}
+
+fn index(
+    batch: &RowBatch,
+    place: &str,
+    kind: ScalarKind,
+    cast: Option<JsonCast>,
+) -> std::sync::Arc<dyn FieldIndex> {
+    let (field, spec) = spec(&schema(), place, kind, cast);
+    made(batch, field, &spec)
+}
+
+/// Rows that are sure, and rows that are not.
+fn ask(index: &dyn FieldIndex, ask: &Ask<'_>) -> (Vec<usize>, Vec<usize>) {
+    let (mut sure, mut unsure) = (vec![0; ROWS.div_ceil(64)], vec![0; ROWS.div_ceil(64)]);
+    index.mark(ask, &mut sure, &mut unsure);
+    let rows = |words| vecraft_types::Bitmap::from_words(ROWS, words).iter_ones().collect();
+    (rows(sure), rows(unsure))
+}
+
+#[test]
+fn numbers_in_order_answer_ranges_and_lists() {
+    let batch = batch();
+    for kind in [ScalarKind::Inverted, ScalarKind::Sorted, ScalarKind::Bitmap] {
+        let index = index(&batch, "big", kind, None);
+        let range = Ask::IntRange(10, 12);
+        assert_eq!(ask(&*index, &range), (vec![ROWS - 13, ROWS - 12, ROWS - 11], vec![]));
+        assert_eq!(index.estimate(&range).unwrap().marks, 3);
+        let some = Ask::Ints(Cow::Borrowed(&[-1, 0, ROWS as i64]));
+        assert_eq!(ask(&*index, &some).0, [ROWS - 1]);
+        assert!(index.estimate(&Ask::Texts(Cow::Borrowed(&[]))).is_none(), "another kind of values");
+        assert!(index.estimate(&Ask::Bool(true)).is_none());
+    }
+}
+
+#[test]
+fn texts_in_order_answer_equality_ranges_and_prefixes() {
+    let batch = batch();
+    for kind in [ScalarKind::Inverted, ScalarKind::Trie] {
+        let index = index(&batch, "name", kind, None);
+        let one = ["word 7 żółw".to_owned()];
+        assert_eq!(ask(&*index, &Ask::Texts(Cow::Borrowed(&one))).0, [7, 5_007]);
+        let range = Ask::TextRange(Bound::Included("word 4998"), Bound::Excluded("word 5"));
+        assert_eq!(ask(&*index, &range).0, [4_998, 4_999, 9_998, 9_999]);
+        let filter = Filter::parse("name like 'word 499%'", &schema()).unwrap();
+        assert_eq!(filter.evaluate(&batch, ROWS).unwrap().count_ones(), 22);
+    }
+}
+
+#[test]
+fn pieces_give_candidates_of_a_pattern() {
+    let batch = batch();
+    let index = index(&batch, "name", ScalarKind::Ngram { min: 2, max: 4 }, None);
+    let filter = Filter::parse("name like '%1234%'", &schema()).unwrap();
+    struct Any;
+    impl vecraft_expr::TextTest for Any {
+        fn matches(&self, _: &str) -> bool {
+            true
+        }
+    }
+    let like = |pieces| Ask::Like(vecraft_expr::Like { prefix: "", pieces, is_prefix: false, pattern: &Any });
+    assert_eq!(ask(&*index, &like(vec!["1234"])), (vec![], vec![1_234, 6_234]));
+    assert_eq!(index.estimate(&like(vec!["1234"])).unwrap().unsure, 2);
+    assert_eq!(ask(&*index, &like(vec!["żół", "4999"])), (vec![], vec![4_999, 9_999]));
+    assert_eq!(index.estimate(&like(vec!["nowhere"])).unwrap().unsure, 0);
+    assert!(index.estimate(&like(vec!["7", ""])).is_none(), "shorter than any piece");
+    assert_eq!(filter.evaluate(&batch, ROWS).unwrap().iter_ones().collect::<Vec<_>>(), [1_234, 6_234]);
+}
+
+#[test]
+fn whole_numbers_that_no_float_equals_are_looked_at() {
+    let batch = batch();
+    let index = index(&batch, "doc['a']", ScalarKind::Inverted, Some(JsonCast::Double));
+    let odd = |(_, unsure): (Vec<usize>, Vec<usize>)| unsure.len();
+    let one = Ask::Floats(Cow::Borrowed(&[25.0]));
+    assert_eq!(ask(&*index, &one).0, [100]);
+    assert_eq!(odd(ask(&*index, &one)), ROWS / 4);
+    assert_eq!(index.estimate(&one).unwrap().unsure, ROWS / 4);
+    assert_eq!(index.steps(), Some(&["a".to_owned()][..]));
+    let texts = self::index(&batch, "doc['a']", ScalarKind::Inverted, Some(JsonCast::VarChar));
+    assert_eq!(ask(&*texts, &Ask::Texts(Cow::Borrowed(&["5".to_owned()]))).0.len(), ROWS / 100);
+}
+
+#[test]
+fn a_build_ends_when_nobody_wants_it_and_refuses_other_columns() {
+    let batch = batch();
+    let (field, text) = spec(&schema(), "name", NGRAM, None);
+    let column = ColumnSource::column(&batch, field).unwrap();
+    assert!(matches!(build(&text, &column, ROWS, &|| true), Err(Error::Cancelled)));
+    let (_, json) = spec(&schema(), "doc['a']", ScalarKind::Inverted, Some(JsonCast::Bool));
+    assert!(matches!(build(&json, &column, ROWS, &|| false), Err(Error::OtherType)));
+    assert!(matches!(build(&text, &column, ROWS + 1, &|| false), Err(Error::OtherType)));
+}
