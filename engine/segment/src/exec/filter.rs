@@ -1,7 +1,12 @@
 //! A block as the filter language sees it.
 
-use crate::{Block, ColumnValues, Error, Result, ScalarIndexes, Texts, Values, materialise};
-use vecraft_expr::{ColumnSource, ColumnValues as FilterValues, ColumnView, FieldIndex, Filter, StrValues};
+use crate::{
+    Block, ColumnValues, Error, Result, ScalarIndexes, SegmentView, ShardView, Texts, Values, materialise,
+};
+use std::sync::atomic::{AtomicBool, Ordering};
+use vecraft_expr::{
+    Ask, ColumnSource, ColumnValues as FilterValues, ColumnView, Estimate, FieldIndex, Filter, StrValues,
+};
 use vecraft_types::{Bitmap, CollectionSchema, Column, FieldId};
 
 impl StrValues for Texts<'_> {
@@ -32,6 +37,76 @@ pub(super) fn evaluate(
         None => filter.evaluate(&source, block.rows()),
     };
     rows.map_err(Error::Filter)
+}
+
+/// Whether an index answers the filter, or a part of it, for the visible rows of a segment: found out by asking once more.
+pub(super) fn is_indexed(filter: &Filter, view: &ShardView, shown: &SegmentView) -> Result<bool> {
+    let Some(scalars) = shown.segment.scalars() else { return Ok(false) };
+    let is_asked = AtomicBool::new(false);
+    for block in shown.segment.blocks(shown.rows) {
+        let live = shown.segment.deletes().live(block.first_row(), block.rows() as u32, view.position);
+        let mut columns = Vec::new();
+        let mut indexes = Vec::new();
+        for &field in filter.fields() {
+            columns.push((field, FilterColumn::of(&view.schema, &block, field)?));
+            let watched = |index| Watched { index, is_asked: &is_asked };
+            indexes.push((field, scalars.of(field).into_iter().map(watched).collect::<Vec<_>>()));
+        }
+        let source = WatchedSource { block: BlockSource { columns, scalars: None }, indexes };
+        let live = live.unwrap_or_else(|| Bitmap::new(block.rows(), true));
+        filter.evaluate_within(&source, &live).map_err(Error::Filter)?;
+    }
+    Ok(is_asked.load(Ordering::Relaxed))
+}
+
+/// An index that tells whether it was used.
+#[derive(Debug)]
+struct Watched<'a> {
+    index: &'a dyn FieldIndex,
+    is_asked: &'a AtomicBool,
+}
+
+impl FieldIndex for Watched<'_> {
+    fn steps(&self) -> Option<&[String]> {
+        self.index.steps()
+    }
+
+    fn rows(&self) -> usize {
+        self.index.rows()
+    }
+
+    fn estimate(&self, ask: &Ask<'_>) -> Option<Estimate> {
+        self.index.estimate(ask)
+    }
+
+    fn mark(&self, ask: &Ask<'_>, sure: &mut [u64], unsure: &mut [u64]) {
+        self.is_asked.store(true, Ordering::Relaxed);
+        self.index.mark(ask, sure, unsure);
+    }
+
+    fn mark_known(&self, sure: &mut [u64], unsure: &mut [u64]) {
+        self.index.mark_known(sure, unsure);
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.index.memory_bytes()
+    }
+}
+
+struct WatchedSource<'a> {
+    block: BlockSource<'a>,
+    indexes: Vec<(FieldId, Vec<Watched<'a>>)>,
+}
+
+impl ColumnSource for WatchedSource<'_> {
+    fn column(&self, field: FieldId) -> Option<ColumnView<'_>> {
+        self.block.column(field)
+    }
+
+    fn indexes(&self, field: FieldId) -> Vec<&dyn FieldIndex> {
+        let of_field = self.indexes.iter().filter(|(id, _)| *id == field);
+        of_field.flat_map(|(_, indexes)| indexes).map(|index| index as &dyn FieldIndex).collect()
+    }
 }
 
 enum FilterColumn<'a> {

@@ -103,7 +103,7 @@ impl GroupSearch<'_> {
     fn in_segment(&self, shown: &SegmentView, queries: &Queries<'_>) -> Result<Vec<Vec<Hit>>> {
         let mut note = Note::begin(self.notes, self.view, shown, self.plan);
         let found = matches(self.view, shown, self.plan.filter, self.cancel)?;
-        note.matched(shown, self.plan.filter, &found)?;
+        note.matched(self.view, shown, self.plan.filter, &found)?;
         let mut answers = vec![Vec::new(); queries.len()];
         for (number, answer) in answers.iter_mut().enumerate().filter(|_| !found.is_empty()) {
             let query = queries.only(number);

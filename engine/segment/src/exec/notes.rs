@@ -1,14 +1,14 @@
 //! What is noted of a search while it runs, segment by segment, for who asked how it came about.
 //!
 //! Without a [`Notebook`] nothing is noted, and no clock is read. Bytes are computed, not measured: each distance reads the
-//! row's vector, its code or a centroid; each column of the filter is read once. (Links of a graph and list numbers are left out.)
+//! row's vector, its code or a centroid; each column of the filter is read once, unless an index answers. (Links of a graph and list numbers are left out.)
 
-use super::SearchPlan;
 use super::matches::Matches;
 use super::reasons::{INTERIM, NoIndex, effort, why};
+use super::{SearchPlan, filter};
 use crate::{Result, SegmentView, ShardView, Values};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use vecraft_expr::Filter;
 use vecraft_index::{SearchParams, SearchStats, Strategy, VectorIndex};
 use vecraft_types::DataType;
@@ -92,6 +92,7 @@ impl<'a> Note<'a> {
     /// Its matching rows were found.
     pub(super) fn matched(
         &mut self,
+        view: &ShardView,
         shown: &SegmentView,
         filter: Option<&Filter>,
         found: &[Matches],
@@ -102,13 +103,17 @@ impl<'a> Note<'a> {
         page.told.matches = found.iter().map(|found| found.count() as u64).sum();
         page.told.estimated_matches = page.told.matches;
         if let Some(filter) = filter.filter(|filter| !filter.matches_all()) {
-            let answer = |part: Filter| FilterAnswer {
-                part: part.to_string(),
-                how: "its columns were read".to_owned(),
-            };
-            page.told.filter_parts = filter.parts().into_iter().map(answer).collect();
+            let mut read = BTreeSet::new();
+            for part in filter.parts() {
+                let is_indexed = filter::is_indexed(&part, view, shown)?;
+                let how = if is_indexed { "by an index" } else { "its columns were read" };
+                if !is_indexed {
+                    read.extend(part.fields().iter().copied());
+                }
+                page.told.filter_parts.push(FilterAnswer { part: part.to_string(), how: how.to_owned() });
+            }
             for block in shown.segment.blocks(shown.rows) {
-                for field in filter.fields() {
+                for field in &read {
                     page.told.bytes_touched +=
                         block.column(*field)?.map_or(0, |column| column_bytes(&column.values));
                 }

@@ -53,7 +53,7 @@ pub fn search_page<'n>(
     let one = |shown: &SegmentView| -> Result<Vec<Hit>> {
         let mut note = Note::begin(notes, view, shown, plan);
         let found = matches(view, shown, plan.filter, cancel)?;
-        note.matched(shown, plan.filter, &found)?;
+        note.matched(view, shown, plan.filter, &found)?;
         let mut behind = [Behind::new(told, plan.k, bounds.rows_max)];
         offer(&found, plan.field, &queries.ready(0..1)?, plan.range, &mut behind, cancel)?;
         if !found.is_empty() {

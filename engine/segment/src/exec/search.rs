@@ -80,7 +80,7 @@ pub fn search_told<'n>(
     let one = |shown: &SegmentView| {
         let mut note = Note::begin(notes, view, shown, plan);
         let found = matches(view, shown, plan.filter, cancel)?;
-        note.matched(shown, plan.filter, &found)?;
+        note.matched(view, shown, plan.filter, &found)?;
         let answers = nearest(shown, &found, plan, &queries, cancel, &mut note)?;
         note.end();
         Ok(answers)

@@ -2,14 +2,17 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::exec::*;
-use crate::testing::{AGE, NAME, Row, batch, schema};
+use crate::testing::{AGE, DIM, NAME, Row, VECTOR, batch, schema};
 use crate::{Deletes, Error, GrowingSegment, SealedSegment, Segment, ShardView, write_segment};
 use std::sync::Arc;
 use vecraft_expr::{Ask, Estimate, FieldIndex, Filter};
+use vecraft_index::SearchParams;
 use vecraft_scalar::{Spec, build, open};
 use vecraft_storage::{Disk, SimDisk};
 use vecraft_types::schema::ScalarKind;
-use vecraft_types::{FieldId, IndexId, LogPosition, PartitionId, SegmentId, ShardId, Timestamp};
+use vecraft_types::{
+    FieldId, IndexId, LogPosition, Metric, PartitionId, QueryVectors, SegmentId, ShardId, Timestamp,
+};
 
 const ROWS: u64 = 2_000;
 
@@ -71,6 +74,36 @@ fn a_filter_counts_the_same_with_indexes_and_at_every_moment() {
     assert_eq!(segment.scalars().ids().count(), 3);
 }
 
+#[test]
+fn an_explanation_says_which_parts_an_index_answered() {
+    let (segment, view) = sealed();
+    let spec = Spec { kind: ScalarKind::Inverted, path: None };
+    let bytes = segment.read_column(NAME, |column, rows| build(&spec, column, rows, &|| false)).unwrap();
+    segment.attach_scalar(IndexId(1), NAME, open(&spec, bytes.unwrap().into()).unwrap()).unwrap();
+    let filter = Filter::parse("name == 'n77ö' and age < 9", &view.schema).unwrap();
+    let queries = QueryVectors::Float(vec![0.0; DIM]);
+    let plan = SearchPlan {
+        field: VECTOR,
+        metric: Metric::L2,
+        queries: &queries,
+        k: 3,
+        partitions: None,
+        filter: Some(&filter),
+        range: None,
+        params: SearchParams::default(),
+    };
+    let book = Notebook::new(&|| 0);
+    search_told(&view, &plan, Cancel::never(), Some(&book)).unwrap();
+    let told = book.into_segments().remove(0);
+    let mut parts: Vec<(&str, bool)> = told
+        .filter_parts
+        .iter()
+        .map(|answer| (if answer.part.contains("n77") { "name" } else { "age" }, answer.how == "by an index"))
+        .collect();
+    parts.sort_unstable();
+    assert_eq!(parts, [("age", false), ("name", true)], "{:?}", told.filter_parts);
+}
+
 /// Says that no row has what is asked.
 #[derive(Debug)]
 struct Liar(usize);
@@ -120,5 +153,5 @@ fn an_index_over_other_rows_or_no_field_is_refused() {
     assert_eq!(refused(AGE, 5), "has an index over 5 rows, the segment has 2000");
     assert_eq!(refused(FieldId(999), ROWS as usize), "is not in the schema");
     assert!(segment.read_column(FieldId(999), |_, _| ()).is_err());
-    assert!(segment.read_column(crate::testing::VECTOR, |_, _| ()).is_err(), "vectors are not for filters");
+    assert!(segment.read_column(VECTOR, |_, _| ()).is_err(), "vectors are not for filters");
 }
