@@ -13,18 +13,15 @@ struct Line([u32; WORDS]);
 
 /// An array of words; an allocation is a whole number of cache lines.
 pub(crate) struct AlignedWords {
-    /// Where the words of `held` begin: reading them asks nobody who holds them.
+    /// Where the words begin, in `lines` or in `file`: reading them asks nobody who holds them.
     start: *const u32,
     len: usize,
-    held: Held,
+    /// Empty when a file has them.
+    lines: Vec<Line>,
+    file: Option<Bytes>,
 }
 
-enum Held {
-    Lines(Vec<Line>),
-    File(Bytes),
-}
-
-// SAFETY: `start` points into what `held` owns, which is Send and Sync itself and changes through `&mut self` only.
+// SAFETY: `start` points into what `lines` or `file` own, which are Send and Sync themselves and change through `&mut self` only.
 unsafe impl Send for AlignedWords {}
 unsafe impl Sync for AlignedWords {}
 
@@ -40,7 +37,7 @@ impl AlignedWords {
     }
 
     fn of_lines(lines: Vec<Line>, len: usize) -> Self {
-        AlignedWords { start: lines.as_ptr().cast(), len, held: Held::Lines(lines) }
+        AlignedWords { start: lines.as_ptr().cast(), len, lines, file: None }
     }
 
     /// The whole words that `bytes` hold, a copy of them.
@@ -55,60 +52,57 @@ impl AlignedWords {
         let Ok(words) = bytemuck::try_cast_slice::<u8, u32>(&bytes) else { return Self::copied(&bytes) };
         advise_random(&bytes);
         let (start, len) = (words.as_ptr(), words.len());
-        Ok(AlignedWords { start, len, held: Held::File(bytes) })
+        Ok(AlignedWords { start, len, lines: Vec::new(), file: Some(bytes) })
     }
 
     /// Makes it `len` words long, the new ones of `value`. Reserves twice of what it has when it must move.
     pub(crate) fn grow(&mut self, len: usize, value: u32) -> Result<()> {
-        let lines = self.own_lines();
-        let count = len.div_ceil(WORDS).max(lines.len());
-        let more = count - lines.len();
-        lines.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: count.saturating_mul(64) })?;
-        lines.resize(count, Line([value; WORDS]));
-        self.start = lines.as_ptr().cast();
-        self.len = self.len.max(len);
+        self.own();
+        let count = len.div_ceil(WORDS);
+        let more = count.saturating_sub(self.lines.len());
+        self.lines.try_reserve(more).map_err(|_| Error::OutOfMemory { bytes: count.saturating_mul(64) })?;
+        self.lines.resize(count.max(self.lines.len()), Line([value; WORDS]));
+        self.start = self.lines.as_ptr().cast();
+        let old = self.len;
+        self.len = old.max(len);
+        // The last line may have had room behind the last word.
+        let filled = old.next_multiple_of(WORDS).min(self.len);
+        self.as_mut_slice()[old..filled].fill(value);
         Ok(())
     }
 
     #[inline(always)]
     pub(crate) fn as_slice(&self) -> &[u32] {
-        // SAFETY: `held` owns `len` initialised words from `start` on, aligned for u32, and never moves them.
+        // SAFETY: `lines` or `file` own `len` initialised words from `start` on, aligned for u32, and do not move them.
         unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
 
     /// To be written; words of a file become a copy first, for files are never written.
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u32] {
-        let len = self.len;
-        &mut bytemuck::cast_slice_mut(self.own_lines())[..len]
+        self.own();
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
     }
 
-    fn own_lines(&mut self) -> &mut Vec<Line> {
-        if let Held::File(_) = self.held {
+    fn own(&mut self) {
+        if self.file.is_some() {
             let mut lines = vec![Line([0; WORDS]); self.len.div_ceil(WORDS)];
             bytemuck::cast_slice_mut(&mut lines)[..self.len].copy_from_slice(self.as_slice());
             *self = Self::of_lines(lines, self.len);
-        }
-        match &mut self.held {
-            Held::Lines(lines) => lines,
-            Held::File(_) => unreachable!("made lines just above"),
         }
     }
 
     /// Bytes of memory; a mapped file's pages are the system's.
     pub(crate) fn memory_bytes(&self) -> usize {
-        match &self.held {
-            Held::Lines(lines) => lines.len() * size_of::<Line>(),
-            Held::File(_) => 0,
-        }
+        self.lines.capacity() * size_of::<Line>()
     }
 }
 
 impl Clone for AlignedWords {
     fn clone(&self) -> Self {
-        match &self.held {
-            Held::Lines(lines) => Self::of_lines(lines.clone(), self.len),
-            Held::File(bytes) => {
-                AlignedWords { start: self.start, len: self.len, held: Held::File(bytes.clone()) }
+        match &self.file {
+            None => Self::of_lines(self.lines.clone(), self.len),
+            Some(file) => {
+                AlignedWords { start: self.start, len: self.len, lines: Vec::new(), file: Some(file.clone()) }
             }
         }
     }
@@ -131,7 +125,8 @@ mod tests {
         let other = mapped.clone();
         mapped.as_mut_slice()[7] = 70;
         mapped.grow(1_040, 9).unwrap();
-        assert_eq!((mapped.as_slice()[7], mapped.as_slice()[999], mapped.as_slice()[1_039]), (70, 999, 9));
+        assert_eq!((mapped.as_slice()[7], mapped.as_slice()[999]), (70, 999));
+        assert!(mapped.as_slice()[1_000..].iter().all(|word| *word == 9));
         assert_eq!(other.as_slice(), words);
         for shift in 1..4 {
             let bytes = Bytes::copy_from_slice(&[1; 16]).slice(shift..shift + 12);

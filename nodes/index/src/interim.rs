@@ -51,6 +51,13 @@ impl Over {
         }
     }
 
+    fn has_index(&self, field: FieldId) -> bool {
+        match self {
+            Over::Growing(..) => false,
+            Over::Sealed(segment) => segment.index(field).is_some(),
+        }
+    }
+
     fn vectors(&self, field: FieldId) -> vecraft_segment::Result<VectorRows> {
         match self {
             Over::Growing(segment, rows) => segment.vector_rows(field, *rows),
@@ -59,11 +66,10 @@ impl Over {
     }
 }
 
-/// A graph's room in memory, given back when nobody has the graph any more.
+/// A graph's room in memory, given back when nobody has the graph any more, or an index needs it more.
 pub(crate) struct GraphRoom {
     graph: Weak<GrowingHnsw>,
-    bytes: u64,
-    _rooms: Vec<Room>,
+    room: Room,
 }
 
 struct Stopping(Shutdown);
@@ -82,8 +88,12 @@ impl IndexNode {
             let jobs = self.graph_jobs();
             for job in &jobs {
                 if let Err(error) = self.extend(job, stop).await {
-                    // Searches compare the rows, and the next one that does asks again.
                     tracing::debug!(field = %job.field, %error, "no interim graph");
+                    // Of a growing segment the next search that compares asks again. Of a sealed one the graph would keep the
+                    // memory that the rows were in before, which nobody counts any more.
+                    if let Over::Sealed(_) = job.over {
+                        job.interim.set(job.field, None);
+                    }
                 }
             }
             if jobs.is_empty() {
@@ -107,18 +117,19 @@ impl IndexNode {
         for view in self.views.list() {
             for shown in view.segments.iter().filter(|shown| shown.renamed.is_none()) {
                 let interim = shown.segment.interim();
+                let is_missed = interim.take_missed();
+                if interim.fields().is_empty() && (!is_missed || shown.segment.is_sealed()) {
+                    continue;
+                }
                 let over = match &shown.segment {
-                    Segment::Growing(segment) if interim.take_missed() => {
-                        Over::Growing(segment.clone(), shown.rows)
-                    }
-                    Segment::Sealed(segment) if !interim.fields().is_empty() => Over::Sealed(segment.clone()),
-                    _ => continue,
+                    Segment::Growing(segment) => Over::Growing(segment.clone(), shown.rows),
+                    Segment::Sealed(segment) => Over::Sealed(segment.clone()),
                 };
                 let collection = view.shard.collection;
                 let indexes = wanted.entry(collection).or_insert_with(|| {
                     self.catalogue.by_id(collection).map(|row| wanted_of(&row)).unwrap_or_default()
                 });
-                self.add_jobs(indexes, interim, &over, &mut jobs);
+                self.add_jobs(indexes, interim, &over, is_missed, &mut jobs);
             }
         }
         jobs
@@ -129,6 +140,7 @@ impl IndexNode {
         wanted: &[WantedIndex],
         interim: &Arc<InterimGraphs>,
         over: &Over,
+        is_missed: bool,
         jobs: &mut Vec<GraphJob>,
     ) {
         let mut unwanted = interim.fields();
@@ -136,15 +148,18 @@ impl IndexNode {
             let rows = u64::from(over.rows());
             let spec = index.spec.as_ref().and_then(|spec| to_build(spec, rows, self.config.flat_rows_max));
             let Some(spec) = spec else { continue };
+            if over.has_index(index.field) || matches!(index.metric, Metric::Hamming | Metric::Jaccard) {
+                continue;
+            }
             let now = interim.get(index.field).filter(|graph| graph.metric() == index.metric);
             if now.is_some() {
                 unwanted.retain(|field| *field != index.field);
             }
             let is_wanting = match over {
                 Over::Growing(..) => {
-                    over.rows() - now.map_or(0, |graph| graph.covered() as u32) >= GRAPH_ROWS_MIN
+                    let covered = now.map_or(0, |graph| graph.covered() as u32);
+                    is_missed && over.rows().saturating_sub(covered) >= GRAPH_ROWS_MIN
                 }
-                // One that has an index lost its graph to it.
                 Over::Sealed(_) => now.is_some() && !interim.is_mapped(index.field),
             };
             if !is_wanting {
@@ -176,9 +191,13 @@ impl IndexNode {
             Some(graph) => graph,
             None => Arc::new(GrowingHnsw::new(metric, &vectors, m, ef_construction)?),
         };
-        self.take_graph_room(&graph, vectors.len() as u64 * (8 * m as u64 + ROW_BYTES))?;
+        // Links are in whole cache lines, and may have moved to twice their room.
+        let row_bytes = (2 * m as u64).next_multiple_of(16) * 4 * 2 + ROW_BYTES;
+        let more = self.more_room(&graph, u64::from(over.rows()) * row_bytes)?;
         let (building, monitor) = (graph.clone(), Stopping(stop.clone()));
-        self.pool.run(move || building.extend(vectors, &monitor)).await??;
+        let done = self.pool.run(move || building.extend(vectors, &monitor)).await?;
+        self.settle_room(&graph, more);
+        done?;
         match over {
             Over::Growing(..) => interim.set(field, Some(graph)),
             // Unless its index came meanwhile.
@@ -187,26 +206,47 @@ impl IndexNode {
         Ok(())
     }
 
-    /// Room for the graph at a size; what it has counts (I21).
-    fn take_graph_room(&self, graph: &Arc<GrowingHnsw>, bytes: u64) -> crate::Result<()> {
-        let at =
-            |rooms: &[GraphRoom]| rooms.iter().position(|room| room.graph.as_ptr() == Arc::as_ptr(graph));
+    /// Room for what a graph takes beyond what it has, while it grows to so many bytes (I21).
+    fn more_room(&self, graph: &Arc<GrowingHnsw>, bytes: u64) -> crate::Result<Room> {
         let has = {
             let rooms = &self.state.lock().graph_rooms;
-            at(rooms).map_or(0, |at| rooms[at].bytes)
+            rooms.iter().find(|room| room.is_of(graph)).map_or(0, |room| room.room.bytes())
         };
-        if bytes <= has {
-            return Ok(());
-        }
-        let more = self.memory.room_for_index(bytes - has).map_err(crate::Error::Room)?;
+        self.memory.room_for_index(bytes.saturating_sub(has)).map_err(crate::Error::Room)
+    }
+
+    /// What the graph takes in the end counts.
+    fn settle_room(&self, graph: &Arc<GrowingHnsw>, more: Room) {
+        let bytes = graph.memory_bytes() as u64 + graph.covered() as u64 * size_of::<usize>() as u64;
         let rooms = &mut self.state.lock().graph_rooms;
-        match at(rooms) {
-            Some(at) => {
-                rooms[at].bytes = bytes;
-                rooms[at]._rooms.push(more);
+        match rooms.iter_mut().find(|room| room.is_of(graph)) {
+            Some(known) => known.room.settle(bytes),
+            None => {
+                let mut room = more;
+                room.settle(bytes);
+                rooms.push(GraphRoom { graph: Arc::downgrade(graph), room });
             }
-            None => rooms.push(GraphRoom { graph: Arc::downgrade(graph), bytes, _rooms: vec![more] }),
         }
-        Ok(())
+    }
+
+    /// Lets the graph of a segment go if that makes the room which its index lacks; whether it did.
+    pub(crate) fn give_way(&self, segment: &SealedSegment, field: FieldId, wanted: u64) -> bool {
+        let Some(graph) = segment.interim().get(field) else { return false };
+        let has = {
+            let rooms = &self.state.lock().graph_rooms;
+            rooms.iter().find(|room| room.is_of(&graph)).map_or(0, |room| room.room.bytes())
+        };
+        if has == 0 || self.memory.room_for_index(wanted.saturating_sub(has)).is_err() {
+            return false;
+        }
+        segment.interim().set(field, None);
+        self.state.lock().graph_rooms.retain(|room| !room.is_of(&graph));
+        true
+    }
+}
+
+impl GraphRoom {
+    fn is_of(&self, graph: &Arc<GrowingHnsw>) -> bool {
+        std::ptr::eq(self.graph.as_ptr(), Arc::as_ptr(graph))
     }
 }

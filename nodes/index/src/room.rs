@@ -33,7 +33,15 @@ impl IndexNode {
                 vecraft_index::build_bytes(spec, *metric, rows, dim, self.pool.threads())
             }
         };
-        self.memory.room_for_index(bytes)
+        let refused = match self.memory.room_for_index(bytes) {
+            Err(why) => why,
+            room => return room,
+        };
+        if self.give_way(segment, job.field, bytes) {
+            tracing::info!(target_index = %job.target, "the interim graph gives its room to the index");
+            return self.memory.room_for_index(bytes);
+        }
+        Err(refused)
     }
 
     /// Remembers that there is no room for an index; says so the first time.

@@ -205,7 +205,9 @@ pub(crate) fn wanted_of(collection: &CollectionDescriptor) -> Vec<WantedIndex> {
         field.is_some_and(|field| !field.data_type.is_vector())
     };
     let read = |index: &IndexDescriptor| {
-        let is_mapped = index.spec.is_mapped(&collection.properties);
+        // Lists of whole rows have no links and no codes: nothing to map.
+        let has_words = !matches!(index.spec.index_type.as_str(), "IVF_FLAT" | "BIN_IVF_FLAT");
+        let is_mapped = has_words && index.spec.is_mapped(&collection.properties);
         let wanted = |spec| WantedIndex {
             index: index.id,
             field: index.spec.field,

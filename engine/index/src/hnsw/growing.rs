@@ -5,7 +5,9 @@
 //!          found by walks | being linked | compared one by one by the caller
 //! ```
 //! One thread extends it, batch by batch: links are chosen against the graph as it is, which only reads, then written in one
-//! short go. Searches wait for a write only. Rows behind `covered` may be stepping stones of a walk but are never answers, so
+//! short go. Searches wait for a write, mostly about a millisecond: a few times in the graph's life its links move to a larger
+//! place, or rows that nothing links to are found and linked, which takes longer. A write waits for the searches before it, and
+//! one that ends by comparing every match (few match, or the guard) keeps it, and who comes behind it, for that long. Rows behind `covered` may be stepping stones of a walk but are never answers, so
 //! that the caller can compare them itself and finds no row twice.
 //!
 //! Rows come in the order in which somebody inserts them, often sorted in some way. Two things keep that harmless: an extension
@@ -27,7 +29,7 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vecraft_types::{Bitmap, Metric};
 
-/// Nodes written in one go at most: about a millisecond during which searches wait.
+/// Nodes written in one go at most: about a millisecond.
 const BATCH_MAX: usize = 256;
 
 /// An HNSW graph that grows. See the module.

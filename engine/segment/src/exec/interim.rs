@@ -1,11 +1,12 @@
 //! Nearest rows of a segment without an index: by its interim graph as far as that reaches, the rest by comparing.
 
+use super::Cancel;
+use super::compare::nearest_of_all;
 use super::indexed::Answer;
 use super::matches::Matches;
 use super::notes::Note;
 use super::queries::Queries;
 use super::search::SearchPlan;
-use super::{Cancel, exact};
 use crate::interim::GRAPH_ROWS_MIN;
 use crate::{Result, SegmentView};
 use vecraft_index::TopK;
@@ -43,17 +44,23 @@ pub(super) fn nearest(
     if left >= GRAPH_ROWS_MIN as usize {
         interim.note_missed();
     }
+    if left > covered as usize {
+        // The graph would save little, and comparing all rows at once is quicker than most of them after a walk.
+        return Ok(None);
+    }
+    let compared = match left {
+        0 => Vec::new(),
+        _ => nearest_of_all(&rest, plan, queries, cancel)?,
+    };
+    let mut compared = compared.into_iter();
     let mut answers = Vec::with_capacity(queries.len());
-    for (number, query) in queries.numbers().enumerate() {
+    for query in queries.numbers() {
         cancel.check()?;
         let walked = graph.search(&query, plan.k, params, covered as usize, filter.as_ref())?;
-        let mut tops = [TopK::new(plan.k.min(matching))];
-        walked.hits.iter().for_each(|hit| tops[0].push(hit.distance, hit.row));
-        if left > 0 {
-            exact::offer(&rest, plan.field, &queries.ready(number..number + 1)?, None, &mut tops, cancel)?;
-        }
+        let mut top = TopK::new(plan.k.min(matching));
+        let late = compared.next().map(TopK::into_hits).unwrap_or_default();
+        walked.hits.iter().chain(&late).for_each(|hit| top.push(hit.distance, hit.row));
         note.walked(&walked.stats, covered, left);
-        let [top] = tops;
         answers.push(Answer { hits: top.into_hits(), recall: None, stats: walked.stats });
     }
     Ok(Some(answers))

@@ -1,9 +1,10 @@
 //! Graphs for rows without an index: begun when a search misses them, extended, kept through the seal, gone with the index.
 
 use super::rig::{Life, Rig, SHARD, VECTOR, append, schema, vector};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use vecraft_index::SearchParams;
+use vecraft_index::{IndexSpec, SearchParams, build_bytes};
 use vecraft_segment::exec::{Cancel, SearchPlan, search_told};
 use vecraft_segment::{GrowingSegment, SealedSegment, Segment, ShardView};
 use vecraft_types::{LogPosition, Metric, PartitionId, QueryVectors, SegmentId, Timestamp};
@@ -34,6 +35,11 @@ fn search(life: &Life, row: usize) -> bool {
     found.recall == Some(1.0)
 }
 
+fn index_bytes(rows: usize) -> u64 {
+    let spec = IndexSpec::parse("HNSW", &BTreeMap::new()).unwrap();
+    build_bytes(&spec, Metric::L2, rows, 4, 1)
+}
+
 #[tokio::test]
 async fn a_graph_comes_when_searches_miss_it_and_serves_until_the_index_is_there() {
     let mut rig = Rig::new();
@@ -52,13 +58,14 @@ async fn a_graph_comes_when_searches_miss_it_and_serves_until_the_index_is_there
     assert!(!search(&life, 9_400), "among those that are compared behind the graph");
     assert!(Arc::ptr_eq(&graph, &life.until_graph(9_500).await));
 
-    // Memory for the index comes later.
-    rig.memory.limit.store(rig.memory.used.load(Relaxed), Relaxed);
     append(&growing, 500);
     let manifest = rig.write(&growing);
     let sealed = SealedSegment::replacing(rig.files().as_ref(), &manifest, schema(), &growing).unwrap();
     drop(growing);
-    rig.memory.limit.store(rig.memory.used.load(Relaxed) + 100_000, Relaxed);
+    // Room for the graph of all rows; that for the index comes later.
+    let limit = 10_000 * 300;
+    assert!(index_bytes(10_000) > limit);
+    rig.memory.limit.store(limit, Relaxed);
     show(&life, Segment::Sealed(Arc::new(sealed)));
     life.node.wake();
     life.until(|report| report.waiting == 1).await;
@@ -95,5 +102,36 @@ async fn nobody_gets_a_graph_who_wants_none_or_has_no_memory() {
     life.node.graphs_missed.notify_one();
     life.until_graph(5_000).await;
     assert!(!search(&life, 4_321));
+    life.end().await;
+}
+
+#[tokio::test]
+async fn a_graph_gives_way_to_flat_and_to_an_index_without_room() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW")]);
+    let life = rig.live().await;
+    let growing = Arc::new(GrowingSegment::new(SegmentId(1), PartitionId(1), schema()));
+    append(&growing, 5_000);
+    show(&life, Segment::Growing(growing.clone()));
+    assert!(search(&life, 4_321));
+    drop(life.until_graph(5_000).await);
+    rig.wishes.set(&[(2, "FLAT")]);
+    life.node.wake();
+    life.until(|report| report.graphs == 0).await;
+    assert!(search(&life, 4_321), "FLAT compares every row");
+
+    rig.wishes.set(&[(3, "HNSW")]);
+    assert!(search(&life, 4_321));
+    drop(life.until_graph(5_000).await);
+    let graph_bytes = rig.memory.used.load(Relaxed);
+    let manifest = rig.write(&growing);
+    let sealed = SealedSegment::replacing(rig.files().as_ref(), &manifest, schema(), &growing).unwrap();
+    drop(growing);
+    // Enough for the index, and not for both.
+    rig.memory.limit.store(index_bytes(5_000) + graph_bytes / 2, Relaxed);
+    show(&life, Segment::Sealed(Arc::new(sealed)));
+    life.node.wake();
+    life.until(|report| report.attached == 1 && report.graphs == 0).await;
+    assert!(life.segment(1).interim().fields().is_empty());
     life.end().await;
 }
