@@ -86,10 +86,10 @@ fn spec(schema: &CollectionSchema, place: &str, kind: ScalarKind, cast: Option<J
 
 fn made(batch: &RowBatch, field: FieldId, spec: &Spec) -> Arc<dyn FieldIndex> {
     let column = ColumnSource::column(batch, field).unwrap();
-    let bytes = build(spec, &column, batch.rows, &|| false).unwrap();
+    let bytes = build(spec, &column, batch.rows, u64::MAX, &|| false).unwrap();
     assert_eq!(
         bytes,
-        build(spec, &column, batch.rows, &|| false).unwrap(),
+        build(spec, &column, batch.rows, u64::MAX, &|| false).unwrap(),
         "bytes are a function of the column"
     );
     open(spec, Bytes::from(bytes)).unwrap()
