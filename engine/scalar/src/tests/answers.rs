@@ -5,7 +5,8 @@ use super::{NGRAM, made, spec};
 use crate::{Error, build, build_bytes};
 use std::borrow::Cow;
 use std::ops::Bound;
-use vecraft_expr::{Ask, ColumnSource, FieldIndex, Filter};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use vecraft_expr::{Ask, ColumnSource, ColumnView, Estimate, FieldIndex, Filter};
 use vecraft_types::schema::{JsonCast, ScalarKind};
 use vecraft_types::{Column, ColumnData, FieldId, RowBatch};
 
@@ -156,4 +157,70 @@ fn random_texts_with_more_pieces_than_there_is_room_for_end_the_build() {
             .unwrap();
     let column = ColumnSource::column(&batch, field).unwrap();
     build(&spec, &column, batch.rows, room, &|| false).unwrap();
+}
+
+/// An index that counts how often it is asked for a price.
+#[derive(Debug)]
+struct Counted {
+    index: std::sync::Arc<dyn FieldIndex>,
+    estimates: AtomicUsize,
+}
+
+impl FieldIndex for Counted {
+    fn steps(&self) -> Option<&[String]> {
+        self.index.steps()
+    }
+
+    fn rows(&self) -> usize {
+        self.index.rows()
+    }
+
+    fn estimate(&self, ask: &Ask<'_>) -> Option<Estimate> {
+        self.estimates.fetch_add(1, Relaxed);
+        self.index.estimate(ask)
+    }
+
+    fn mark(&self, ask: &Ask<'_>, sure: &mut [u64], unsure: &mut [u64]) {
+        self.index.mark(ask, sure, unsure);
+    }
+
+    fn mark_known(&self, sure: &mut [u64], unsure: &mut [u64]) {
+        self.index.mark_known(sure, unsure);
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.index.memory_bytes()
+    }
+}
+
+#[derive(Debug)]
+struct WithIndex<'a>(&'a RowBatch, FieldId, Counted);
+
+impl ColumnSource for WithIndex<'_> {
+    fn column(&self, field: FieldId) -> Option<ColumnView<'_>> {
+        ColumnSource::column(self.0, field)
+    }
+
+    fn indexes(&self, field: FieldId) -> Vec<&dyn FieldIndex> {
+        if field == self.1 { vec![&self.2] } else { Vec::new() }
+    }
+}
+
+#[test]
+fn of_a_long_list_no_value_is_looked_up_before_the_loop_is_taken() {
+    let batch = batch();
+    let counted =
+        Counted { index: index(&batch, "big", ScalarKind::Sorted, None), estimates: AtomicUsize::new(0) };
+    let source = WithIndex(&batch, spec(&schema(), "big", ScalarKind::Sorted, None).0, counted);
+    let found = |values: usize, rest: &str| {
+        let list: Vec<String> = (0..values).map(|value| (value * 7).to_string()).collect();
+        let filter = Filter::parse(&format!("big in [{}]{rest}", list.join(", ")), &schema()).unwrap();
+        let rows = filter.evaluate(&source, ROWS).unwrap().count_ones();
+        (rows, source.2.estimates.swap(0, Relaxed))
+    };
+    assert_eq!(found(400, ""), (400, 0));
+    assert_eq!(found(400, " and name != ''"), (400, 0));
+    let (rows, estimates) = found(3, "");
+    assert_eq!(rows, 3);
+    assert!(estimates > 0, "a short one is worth it");
 }

@@ -42,6 +42,10 @@ impl FieldIndex for Eager {
         self.0.rows()
     }
 
+    fn looked_up(&self, _: &Ask<'_>) -> usize {
+        0
+    }
+
     fn estimate(&self, ask: &Ask<'_>) -> Option<Estimate> {
         self.0.estimate(ask).map(|_| Estimate::default())
     }
