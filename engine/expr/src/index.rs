@@ -16,6 +16,17 @@ pub trait FieldIndex: Send + Sync + fmt::Debug {
     /// Rows that it was built over: those of the chunk, or more when the chunk shows an earlier moment.
     fn rows(&self) -> usize;
 
+    /// Values of a list that both [`FieldIndex::estimate`] and [`FieldIndex::mark`] find one by one: of a long one a filter
+    /// looks at nothing else before it takes its loop.
+    fn looked_up(&self, ask: &Ask<'_>) -> usize {
+        match ask {
+            Ask::Ints(wanted) => wanted.len(),
+            Ask::Floats(wanted) => wanted.len(),
+            Ask::Texts(wanted) => wanted.len(),
+            _ => 0,
+        }
+    }
+
     /// What [`FieldIndex::mark`] would cost. `None` when the index cannot answer.
     fn estimate(&self, ask: &Ask<'_>) -> Option<Estimate>;
 

@@ -1,6 +1,7 @@
 //! From a column to the bytes of its index.
 
-use crate::grams::{self, GramRows};
+use crate::gather::{GramsFound, PIECE_BYTES, PIECE_COPIES};
+use crate::grams;
 use crate::known::KnownRows;
 use crate::parts::{Family, Tag, Writer};
 use crate::{Error, Result, Spec, postings};
@@ -13,17 +14,28 @@ use vecraft_types::schema::{JsonCast, ScalarKind};
 const ROWS_BETWEEN: usize = 4 << 10;
 /// Of a row without a key.
 const NO_KEY: u32 = u32::MAX;
+/// What a row of numbers takes at the peak, when each is another: pairs, keys while they grow, and both once more as bytes.
+const NUMBER_BYTES: u64 = 96;
+/// What a row of texts takes beside the text: the table of distinct ones while it grows, and their rows.
+const TEXT_BYTES: u64 = 120;
+/// How often a text is there: as it was read, one after another while that grows, and as bytes.
+const TEXT_COPIES: u64 = 4;
+/// Distinct pieces that are reckoned with before they are counted.
+const PIECES_AT_LEAST: u64 = 16 << 10;
 /// Largest whole number below which every one is a float.
 const EXACT_MAX: u64 = 1 << 53;
 
-/// Builds the index of the first `rows` rows of a column. `is_unwanted` is asked every few thousand rows.
+/// Builds the index of the first `rows` rows of a column, in `room` bytes of memory: at least [`build_bytes`].
+/// `is_unwanted` is asked every few thousand rows.
 ///
 /// # Errors
-/// [`Error::OtherType`] when the column is not what the spec is for, [`Error::TooLarge`], [`Error::Cancelled`].
+/// [`Error::OtherType`] when the column is not what the spec is for, [`Error::NoRoom`] before more memory than that is
+/// taken, [`Error::TooLarge`], [`Error::Cancelled`].
 pub fn build(
     spec: &Spec,
     column: &ColumnView<'_>,
     rows: usize,
+    room: u64,
     is_unwanted: &dyn Fn() -> bool,
 ) -> Result<Vec<u8>> {
     if column.values.rows() < rows {
@@ -31,7 +43,7 @@ pub fn build(
     }
     let source = Source { column, rows, is_unwanted };
     if let ScalarKind::Ngram { min, max } = spec.kind {
-        return source.grams(spec, [min, max]);
+        return source.grams(spec, [min, max], room);
     }
     let is_dense = matches!(spec.kind, ScalarKind::Inverted | ScalarKind::Bitmap);
     if let Some((steps, cast)) = &spec.path {
@@ -54,14 +66,20 @@ pub fn build(
     }
 }
 
-/// Bytes of memory that [`build`] takes at its peak, about, for a column whose texts have so many bytes.
+/// Bytes of memory to begin [`build`] with, for a column whose texts have so many bytes. Numbers and whole texts take no
+/// more, were each of them another. How many pieces differ is only known when they are counted: texts of a language take
+/// about this, random ones much more, which [`Error::NoRoom`] tells.
 pub fn build_bytes(spec: &Spec, rows: usize, text_bytes: usize) -> u64 {
-    let bytes = match spec.kind {
-        // Differences of about two bytes for each character and length, twice.
-        ScalarKind::Ngram { .. } => text_bytes * 8 + rows * 8,
-        _ => rows * 32 + text_bytes * 3,
-    };
-    bytes as u64
+    let (rows, text_bytes) = (rows as u64, text_bytes as u64);
+    match spec.kind {
+        // Differences of about two bytes for each character and length, twice, and the pieces that any texts have.
+        ScalarKind::Ngram { max, .. } => {
+            let pieces = (text_bytes * 2).min(PIECES_AT_LEAST);
+            text_bytes * 8 + rows * 8 + pieces * (PIECE_BYTES + u64::from(max) * PIECE_COPIES)
+        }
+        _ if text_bytes == 0 => rows * NUMBER_BYTES,
+        _ => rows * TEXT_BYTES + text_bytes * TEXT_COPIES,
+    }
 }
 
 struct Source<'a> {
@@ -73,6 +91,14 @@ struct Source<'a> {
 impl Source<'_> {
     /// Calls `take` with every row that is not null.
     fn each(&self, mut take: impl FnMut(usize)) -> Result<()> {
+        self.try_each(|row| {
+            take(row);
+            Ok(())
+        })
+    }
+
+    /// As [`Source::each`], until it fails.
+    fn try_each(&self, mut take: impl FnMut(usize) -> Result<()>) -> Result<()> {
         for row in 0..self.rows {
             if row.is_multiple_of(ROWS_BETWEEN) && (self.is_unwanted)() {
                 return Err(Error::Cancelled);
@@ -80,7 +106,7 @@ impl Source<'_> {
             let is_valid =
                 |words: &[u64]| words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1);
             if self.column.validity.is_none_or(is_valid) {
-                take(row);
+                take(row)?;
             }
         }
         Ok(())
@@ -101,12 +127,23 @@ impl Source<'_> {
 
     /// Calls `take` with what a path leads to, where that is a value.
     fn each_of_path(&self, steps: &[String], mut take: impl FnMut(usize, JsonValue)) -> Result<()> {
+        self.try_each_of_path(steps, |row, value| {
+            take(row, value);
+            Ok(())
+        })
+    }
+
+    /// As [`Source::each_of_path`], until it fails.
+    fn try_each_of_path(
+        &self,
+        steps: &[String],
+        mut take: impl FnMut(usize, JsonValue) -> Result<()>,
+    ) -> Result<()> {
         let ColumnValues::Json(documents) = &self.column.values else { return Err(Error::OtherType) };
         let reader = PathReader::new(steps);
-        self.each(|row| {
-            if let Some(value) = reader.read(documents.value(row)) {
-                take(row, value);
-            }
+        self.try_each(|row| match reader.read(documents.value(row)) {
+            Some(value) => take(row, value),
+            None => Ok(()),
         })
     }
 
@@ -155,59 +192,24 @@ impl Source<'_> {
         }
     }
 
-    fn grams(&self, spec: &Spec, lengths: [u32; 2]) -> Result<Vec<u8>> {
-        let mut found = GramsFound { lengths, grams: HashMap::new(), seen: Vec::new() };
+    fn grams(&self, spec: &Spec, lengths: [u32; 2], room: u64) -> Result<Vec<u8>> {
+        let mut found = GramsFound::new(lengths, room);
         let mut writer = Writer::new(Family::Grams, self.rows);
         match (&spec.path, &self.column.values) {
-            (None, ColumnValues::VarChar(texts)) => self.each(|row| found.add(row, texts.value(row)))?,
+            (None, ColumnValues::VarChar(texts)) => self.try_each(|row| found.add(row, texts.value(row)))?,
             (Some((steps, _)), ColumnValues::Json(_)) => {
                 let mut rows = KnownRows::new(self.rows);
-                self.each_of_path(steps, |row, value| {
-                    if let JsonValue::Str(text) = value {
-                        rows.known.set(row, true);
-                        found.add(row, &text);
-                    }
+                self.try_each_of_path(steps, |row, value| {
+                    let JsonValue::Str(text) = value else { return Ok(()) };
+                    rows.known.set(row, true);
+                    found.add(row, &text)
                 })?;
                 rows.write(&mut writer);
             }
             _ => return Err(Error::OtherType),
         }
-        let mut grams: Vec<(String, GramRows)> = found.grams.into_iter().collect();
-        grams.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        grams::write(&mut writer, self.rows, lengths, grams)?;
+        grams::write(&mut writer, self.rows, lengths, found.in_order())?;
         Ok(writer.finish())
-    }
-}
-
-/// Pieces while they are gathered.
-struct GramsFound {
-    lengths: [u32; 2],
-    grams: HashMap<String, GramRows>,
-    /// Those of the text at hand; kept for its memory.
-    seen: Vec<(usize, usize)>,
-}
-
-impl GramsFound {
-    fn add(&mut self, row: usize, text: &str) {
-        let both = if self.lengths[0] == self.lengths[1] { &self.lengths[..1] } else { &self.lengths[..] };
-        self.seen.clear();
-        for length in both {
-            let mut at = 0;
-            for piece in grams::pieces(text, *length as usize) {
-                // Pieces begin one character apart.
-                self.seen.push((at, at + piece.len()));
-                at += piece.chars().next().map_or(0, char::len_utf8);
-            }
-        }
-        self.seen.sort_unstable_by(|a, b| text[a.0..a.1].cmp(&text[b.0..b.1]));
-        self.seen.dedup_by(|a, b| text[a.0..a.1] == text[b.0..b.1]);
-        for (start, end) in &self.seen {
-            let piece = &text[*start..*end];
-            match self.grams.get_mut(piece) {
-                Some(rows) => rows.push(row as u32),
-                None => self.grams.entry(piece.to_owned()).or_default().push(row as u32),
-            }
-        }
     }
 }
 

@@ -12,6 +12,19 @@ pub enum Error {
     /// More than the layout can count.
     #[error("the index would be too large: {0}")]
     TooLarge(&'static str),
+    /// The texts have more distinct pieces than there was room for: again with more, or not at all.
+    #[error(
+        "the index takes more than {room} bytes of memory to build: {pieces} distinct pieces in its first {rows} rows; \
+         a smaller max_gram has fewer, an INVERTED index has none"
+    )]
+    NoRoom {
+        /// Bytes of memory that the build was given.
+        room: u64,
+        /// Distinct pieces until then.
+        pieces: usize,
+        /// Rows until then.
+        rows: usize,
+    },
     /// Nobody wants the index any more.
     #[error("the build was cancelled")]
     Cancelled,

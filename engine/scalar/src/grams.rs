@@ -28,8 +28,9 @@ pub(crate) struct GramRows {
 }
 
 impl GramRows {
-    /// Adds a row after those already there.
-    pub(crate) fn push(&mut self, row: u32) {
+    /// Adds a row after those already there; answers how many bytes that took.
+    pub(crate) fn push(&mut self, row: u32) -> usize {
+        let before = self.differences.len();
         let mut rest = row - self.next;
         while rest >= 0x80 {
             self.differences.push(rest as u8 | 0x80);
@@ -37,6 +38,7 @@ impl GramRows {
         }
         self.differences.push(rest as u8);
         (self.next, self.count) = (row + 1, self.count + 1);
+        self.differences.len() - before
     }
 }
 

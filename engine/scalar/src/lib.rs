@@ -22,6 +22,7 @@
 mod build;
 mod dictionary;
 mod error;
+mod gather;
 mod grams;
 mod known;
 mod parts;

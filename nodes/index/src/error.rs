@@ -59,6 +59,18 @@ pub enum Error {
     /// Memory has no room for it now (I21).
     #[error("no room: {0}")]
     Room(vecraft_types::Error),
+    /// Memory has no room for the build of a scalar index (I21).
+    #[error("building the {kind} index of a segment takes {bytes} bytes of memory: {why}{found}")]
+    ScalarRoom {
+        /// Kind of the index.
+        kind: &'static str,
+        /// Bytes that were asked for.
+        bytes: u64,
+        /// The node's answer.
+        why: vecraft_types::Error,
+        /// What a build with less found, in brackets.
+        found: String,
+    },
     /// Nobody wants the index any more, or the node stops.
     #[error("the build was cancelled")]
     Cancelled,

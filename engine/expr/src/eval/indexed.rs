@@ -19,6 +19,11 @@ mod price {
     pub const WORD: f64 = 2.0;
     /// A value that a pattern is compared with.
     pub const COMPARED: f64 = 35.0;
+    /// A value of a list that is found among the index's, in 20 steps for a million.
+    pub const FOUND: f64 = 280.0;
+    /// Finding a list's values costs at most this part of the loop, or the loop is taken at once: they are found for the
+    /// price, inside `and` and `or` twice, and for the answer.
+    pub const FOUND_SHARE: f64 = 0.25;
 }
 
 /// An index that can answer a test.
@@ -38,8 +43,9 @@ impl<'a> Chunk<'a> {
     /// The rows of `alive` where the test is known and on the wanted side. `None`: no index answers it, or the loop is
     /// cheaper.
     pub(super) fn by_index(&mut self, test: &Test, is_negated: bool, alive: &Bitmap) -> Option<Bitmap> {
-        let question = self.question(test)?;
-        if question.price >= question.row_price * alive.count_ones() as f64 {
+        let alive_rows = alive.count_ones() as f64;
+        let question = self.question(test, alive_rows)?;
+        if question.price >= question.row_price * alive_rows {
             return None;
         }
         let Question { index, ask, flips, slot, is_path, .. } = question;
@@ -78,7 +84,7 @@ impl<'a> Chunk<'a> {
         let alive = alive.count_ones() as f64;
         let is_cheap = |part: &&Plan| match part {
             Plan::Leaf { test, .. } => {
-                self.question(test).is_some_and(|question| question.price < question.row_price * alive)
+                self.question(test, alive).is_some_and(|question| question.price < question.row_price * alive)
             }
             _ => false,
         };
@@ -87,7 +93,9 @@ impl<'a> Chunk<'a> {
         first
     }
 
-    fn question<'t>(&self, test: &'t Test) -> Option<Question<'a, 't>> {
+    /// The cheapest index to ask. `None` as well when the test's list is too long for so many rows, which is seen before
+    /// a value of it is found.
+    fn question<'t>(&self, test: &'t Test, alive: f64) -> Option<Question<'a, 't>> {
         if self.indexes.iter().all(Vec::is_empty) {
             return None;
         }
@@ -97,8 +105,13 @@ impl<'a> Chunk<'a> {
             Place::Path(path) => (self.paths[path].slot, Some(self.paths[path].steps.as_slice())),
         };
         let row_price = self.row_price(test, steps.is_some());
+        let finding_max = row_price * alive * price::FOUND_SHARE;
         let priced = |index: &&'a dyn FieldIndex| {
             if index.steps() != steps || index.rows() < self.rows {
+                return None;
+            }
+            let looked_up = index.looked_up(&ask);
+            if looked_up > 1 && looked_up as f64 * price::FOUND > finding_max {
                 return None;
             }
             let cost = index.estimate(&ask)?;

@@ -2,10 +2,11 @@
 
 use super::twin_rows::schema;
 use super::{NGRAM, made, spec};
-use crate::{Error, build};
+use crate::{Error, build, build_bytes};
 use std::borrow::Cow;
 use std::ops::Bound;
-use vecraft_expr::{Ask, ColumnSource, FieldIndex, Filter};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use vecraft_expr::{Ask, ColumnSource, ColumnView, Estimate, FieldIndex, Filter};
 use vecraft_types::schema::{JsonCast, ScalarKind};
 use vecraft_types::{Column, ColumnData, FieldId, RowBatch};
 
@@ -114,8 +115,112 @@ fn a_build_ends_when_nobody_wants_it_and_refuses_other_columns() {
     let batch = batch();
     let (field, text) = spec(&schema(), "name", NGRAM, None);
     let column = ColumnSource::column(&batch, field).unwrap();
-    assert!(matches!(build(&text, &column, ROWS, &|| true), Err(Error::Cancelled)));
+    assert!(matches!(build(&text, &column, ROWS, u64::MAX, &|| true), Err(Error::Cancelled)));
     let (_, json) = spec(&schema(), "doc['a']", ScalarKind::Inverted, Some(JsonCast::Bool));
-    assert!(matches!(build(&json, &column, ROWS, &|| false), Err(Error::OtherType)));
-    assert!(matches!(build(&text, &column, ROWS + 1, &|| false), Err(Error::OtherType)));
+    assert!(matches!(build(&json, &column, ROWS, u64::MAX, &|| false), Err(Error::OtherType)));
+    assert!(matches!(build(&text, &column, ROWS + 1, u64::MAX, &|| false), Err(Error::OtherType)));
+}
+
+/// 32 random hexadecimal digits.
+fn digits(row: u64) -> String {
+    // The finaliser of splitmix64 makes digits of a number that counts.
+    let half = |seed: u64| {
+        let mut bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    };
+    format!("{:016x}{:016x}", half(2 * row + 1), half(2 * row + 2))
+}
+
+#[test]
+fn random_texts_with_more_pieces_than_there_is_room_for_end_the_build() {
+    let texts: Vec<String> = (0..2_000).map(digits).collect();
+    let bytes = texts.iter().map(String::len).sum();
+    let batch =
+        RowBatch::new(vec![Column::new(FieldId(108), ColumnData::VarChar(texts.into_iter().collect()))])
+            .unwrap();
+    let (field, spec) = spec(&schema(), "name", ScalarKind::Ngram { min: 3, max: 10 }, None);
+    let column = ColumnSource::column(&batch, field).unwrap();
+    let room = build_bytes(&spec, batch.rows, bytes);
+    let error = build(&spec, &column, batch.rows, room, &|| false).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::NoRoom { rows, .. } if rows < batch.rows), "{text}");
+    assert!(text.contains(&format!("more than {room} bytes")) && text.contains("max_gram"), "{text}");
+    // With enough it is what it always was.
+    let made = build(&spec, &column, batch.rows, 32 * room, &|| false).unwrap();
+    assert_eq!(made, build(&spec, &column, batch.rows, u64::MAX, &|| false).unwrap());
+    // As many texts of a language fit into what is taken at first.
+    let texts: Vec<String> = (0..2_000).map(|row| format!("word {} of a sentence here", row % 500)).collect();
+    let batch =
+        RowBatch::new(vec![Column::new(FieldId(108), ColumnData::VarChar(texts.into_iter().collect()))])
+            .unwrap();
+    let column = ColumnSource::column(&batch, field).unwrap();
+    build(&spec, &column, batch.rows, room, &|| false).unwrap();
+}
+
+/// An index that counts how often it is asked for a price.
+#[derive(Debug)]
+struct Counted {
+    index: std::sync::Arc<dyn FieldIndex>,
+    estimates: AtomicUsize,
+}
+
+impl FieldIndex for Counted {
+    fn steps(&self) -> Option<&[String]> {
+        self.index.steps()
+    }
+
+    fn rows(&self) -> usize {
+        self.index.rows()
+    }
+
+    fn estimate(&self, ask: &Ask<'_>) -> Option<Estimate> {
+        self.estimates.fetch_add(1, Relaxed);
+        self.index.estimate(ask)
+    }
+
+    fn mark(&self, ask: &Ask<'_>, sure: &mut [u64], unsure: &mut [u64]) {
+        self.index.mark(ask, sure, unsure);
+    }
+
+    fn mark_known(&self, sure: &mut [u64], unsure: &mut [u64]) {
+        self.index.mark_known(sure, unsure);
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.index.memory_bytes()
+    }
+}
+
+#[derive(Debug)]
+struct WithIndex<'a>(&'a RowBatch, FieldId, Counted);
+
+impl ColumnSource for WithIndex<'_> {
+    fn column(&self, field: FieldId) -> Option<ColumnView<'_>> {
+        ColumnSource::column(self.0, field)
+    }
+
+    fn indexes(&self, field: FieldId) -> Vec<&dyn FieldIndex> {
+        if field == self.1 { vec![&self.2] } else { Vec::new() }
+    }
+}
+
+#[test]
+fn of_a_long_list_no_value_is_looked_up_before_the_loop_is_taken() {
+    let batch = batch();
+    let counted =
+        Counted { index: index(&batch, "big", ScalarKind::Sorted, None), estimates: AtomicUsize::new(0) };
+    let source = WithIndex(&batch, spec(&schema(), "big", ScalarKind::Sorted, None).0, counted);
+    let found = |values: usize, rest: &str| {
+        let list: Vec<String> = (0..values).map(|value| (value * 7).to_string()).collect();
+        let filter = Filter::parse(&format!("big in [{}]{rest}", list.join(", ")), &schema()).unwrap();
+        let rows = filter.evaluate(&source, ROWS).unwrap().count_ones();
+        (rows, source.2.estimates.swap(0, Relaxed))
+    };
+    assert_eq!(found(400, ""), (400, 0));
+    assert_eq!(found(400, " and name != ''"), (400, 0));
+    let (rows, estimates) = found(3, "");
+    assert_eq!(rows, 3);
+    assert!(estimates > 0, "a short one is worth it");
 }

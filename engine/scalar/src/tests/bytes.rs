@@ -41,7 +41,7 @@ proptest! {
         let mut indexes = Vec::new();
         for (field, spec) in &specs {
             let column = ColumnSource::column(&batch, *field).unwrap();
-            let mut bytes = build(spec, &column, batch.rows, &|| false).unwrap();
+            let mut bytes = build(spec, &column, batch.rows, u64::MAX, &|| false).unwrap();
             for (at, value) in &changes {
                 let at = at.index(bytes.len());
                 bytes[at] = *value;
@@ -65,7 +65,7 @@ proptest! {
 fn an_index_of_another_spec_is_refused() {
     let (schema, batch) = (schema(), random_batch(&[[3; 12], [9; 12]]));
     let (field, text) = spec(&schema, "name", ScalarKind::Trie, None);
-    let bytes = build(&text, &ColumnSource::column(&batch, field).unwrap(), 2, &|| false).unwrap();
+    let bytes = build(&text, &ColumnSource::column(&batch, field).unwrap(), 2, u64::MAX, &|| false).unwrap();
     let (_, grams) = spec(&schema, "name", NGRAM, None);
     let (_, path) = spec(&schema, "doc['a']", ScalarKind::Inverted, Some(JsonCast::VarChar));
     for other in [&grams, &path] {

@@ -42,6 +42,10 @@ impl FieldIndex for Eager {
         self.0.rows()
     }
 
+    fn looked_up(&self, _: &Ask<'_>) -> usize {
+        0
+    }
+
     fn estimate(&self, ask: &Ask<'_>) -> Option<Estimate> {
         self.0.estimate(ask).map(|_| Estimate::default())
     }
@@ -86,10 +90,10 @@ fn spec(schema: &CollectionSchema, place: &str, kind: ScalarKind, cast: Option<J
 
 fn made(batch: &RowBatch, field: FieldId, spec: &Spec) -> Arc<dyn FieldIndex> {
     let column = ColumnSource::column(batch, field).unwrap();
-    let bytes = build(spec, &column, batch.rows, &|| false).unwrap();
+    let bytes = build(spec, &column, batch.rows, u64::MAX, &|| false).unwrap();
     assert_eq!(
         bytes,
-        build(spec, &column, batch.rows, &|| false).unwrap(),
+        build(spec, &column, batch.rows, u64::MAX, &|| false).unwrap(),
         "bytes are a function of the column"
     );
     open(spec, Bytes::from(bytes)).unwrap()

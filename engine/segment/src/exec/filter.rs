@@ -75,6 +75,10 @@ impl FieldIndex for Watched<'_> {
         self.index.rows()
     }
 
+    fn looked_up(&self, ask: &Ask<'_>) -> usize {
+        self.index.looked_up(ask)
+    }
+
     fn estimate(&self, ask: &Ask<'_>) -> Option<Estimate> {
         self.index.estimate(ask)
     }

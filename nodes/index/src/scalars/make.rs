@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use vecraft_expr::{ColumnValues, FieldIndex};
-use vecraft_rpc::memory::Room;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_segment::SealedSegment;
 
@@ -95,15 +94,7 @@ impl IndexNode {
                 tracing::error!(%target, %error, "scalar index file is of no use, building it again")
             }
         }
-        let _room = self.room_for_scalar(wanted, segment).await?;
-        let (spec, field, segment, unwanted) =
-            (wanted.spec.clone(), wanted.field, segment.clone(), unwanted.clone());
-        let building = move || {
-            let is_unwanted = || unwanted.load(Ordering::Relaxed);
-            segment
-                .read_column(field, |column, rows| vecraft_scalar::build(&spec, column, rows, &is_unwanted))
-        };
-        let bytes = self.pool.run(building).await??.map_err(Error::Scalar)?;
+        let bytes = self.build_in_room(wanted, segment, unwanted).await?;
         let store = self.scalars.store.clone();
         self.io.run(move || store.save(target, over, &bytes)).await??;
         let opened = open().await??;
@@ -112,8 +103,42 @@ impl IndexNode {
         Ok((index, bytes, true))
     }
 
-    /// Room for the build (I21). The index itself is read from its file and takes none.
-    async fn room_for_scalar(&self, wanted: &Wanted, segment: &Arc<SealedSegment>) -> Result<Room> {
+    /// Builds, with room taken for it (I21); the index itself is read from its file and takes none. How much pieces of texts
+    /// take is known when they are counted: more than there was room for ends the build, and it begins again with twice as
+    /// much, for as long as the node gives it.
+    async fn build_in_room(
+        &self,
+        wanted: &Wanted,
+        segment: &Arc<SealedSegment>,
+        unwanted: &Arc<AtomicBool>,
+    ) -> Result<Vec<u8>> {
+        let mut bytes = self.scalar_build_bytes(wanted, segment).await?;
+        let mut too_small = None;
+        loop {
+            let _room = self.memory.room_for_index(bytes).map_err(|why| Error::ScalarRoom {
+                kind: wanted.spec.kind.name(),
+                bytes,
+                why,
+                found: too_small.take().map(|error| format!(" ({error})")).unwrap_or_default(),
+            })?;
+            let (spec, field, segment, unwanted) =
+                (wanted.spec.clone(), wanted.field, segment.clone(), unwanted.clone());
+            let building = move || {
+                let is_unwanted = || unwanted.load(Ordering::Relaxed);
+                segment.read_column(field, |column, rows| {
+                    vecraft_scalar::build(&spec, column, rows, bytes, &is_unwanted)
+                })
+            };
+            match self.pool.run(building).await?? {
+                Err(error @ vecraft_scalar::Error::NoRoom { .. }) => too_small = Some(error),
+                built => return Ok(built?),
+            }
+            bytes = bytes.saturating_mul(2);
+        }
+    }
+
+    /// Bytes to begin a build with.
+    async fn scalar_build_bytes(&self, wanted: &Wanted, segment: &Arc<SealedSegment>) -> Result<u64> {
         let (field, column) = (wanted.field, segment.clone());
         let measuring = move || {
             column.read_column(field, |column, rows| match &column.values {
@@ -124,7 +149,6 @@ impl IndexNode {
             })
         };
         let text_bytes: usize = self.io.run(measuring).await??;
-        let bytes = vecraft_scalar::build_bytes(&wanted.spec, segment.rows() as usize, text_bytes);
-        Ok(self.memory.room_for_index(bytes)?)
+        Ok(vecraft_scalar::build_bytes(&wanted.spec, segment.rows() as usize, text_bytes))
     }
 }

@@ -12,7 +12,9 @@ use vecraft_types::limits::{META_FIELD, NAME_CHARS_MAX};
 use vecraft_types::schema::{
     JSON_CAST_TYPE, JSON_PATH, check_name, check_scalar_index, check_vector_index, is_scan,
 };
-use vecraft_types::{Code, CollectionDescriptor, DataType, Error, FieldSchema, IndexDescriptor, Result};
+use vecraft_types::{
+    Code, CollectionDescriptor, CollectionSchema, DataType, Error, FieldSchema, IndexDescriptor, Result,
+};
 
 impl Proxy {
     pub(crate) async fn make_index(&self, call: Call, asked: CreateIndex) -> Result<()> {
@@ -183,17 +185,19 @@ fn scalar_index(collection: &CollectionDescriptor, mut asked: CreateIndex) -> Re
         );
         return Err(at_field(Error::invalid(text)));
     }
-    let is_same = |index: &&IndexDescriptor| {
-        let known = index.spec.params.get(JSON_PATH).and_then(|known| JsonPath::parse(known, schema).ok());
-        index.spec.field == field.id && known.is_some_and(|known| known == path)
-    };
-    let same = collection.indexes.iter().find(is_same);
+    let same = collection.indexes.iter().find(|index| is_on_path(index, &path, schema));
     let written = same.and_then(|same| same.spec.params.get(JSON_PATH)).cloned().unwrap_or(text);
     asked.params.insert(JSON_PATH.to_owned(), written);
     if asked.name.is_empty() && same.is_none() {
         asked.name = free_name(collection, &field.name, &path.steps);
     }
     Ok(asked)
+}
+
+/// Whether an index is on this path, however that is written.
+fn is_on_path(index: &IndexDescriptor, path: &JsonPath, schema: &CollectionSchema) -> bool {
+    let known = index.spec.params.get(JSON_PATH).and_then(|known| JsonPath::parse(known, schema).ok());
+    index.spec.field == path.field && known.is_some_and(|known| known == *path)
 }
 
 /// `meta["a"]["b"]` becomes `meta_a_b`, or `meta_a_b_2` when another index has that name.
@@ -208,12 +212,16 @@ fn free_name(collection: &CollectionDescriptor, field: &str, steps: &[String]) -
     names.find(|name| !taken.contains(name.as_str())).unwrap_or(name)
 }
 
-/// The index on a field that has at most one.
+/// The index on a field that has at most one, or on a key of the dynamic field: by the name under which it was made.
 fn only_index_on<'a>(
     collection: &'a CollectionDescriptor,
     field: &str,
 ) -> Result<Option<&'a IndexDescriptor>> {
-    let Some(field) = collection.schema.field(field) else { return Ok(None) };
+    let schema = &collection.schema;
+    let Some(field) = schema.field(field) else {
+        let Ok(wanted) = JsonPath::parse(field, schema) else { return Ok(None) };
+        return Ok(collection.indexes.iter().find(|index| is_on_path(index, &wanted, schema)));
+    };
     let mut on_field = collection.indexes.iter().filter(|index| index.spec.field == field.id);
     match (on_field.next(), on_field.next()) {
         (Some(first), Some(second)) => {

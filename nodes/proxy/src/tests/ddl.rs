@@ -90,6 +90,17 @@ async fn a_scalar_index_gets_its_field_its_path_and_a_name() {
         };
         docs.indexes.push(IndexDescriptor { id: IndexId(7), spec, created: Timestamp(1) });
     });
+    // It is dropped by the field that it was made with; another key, or none, is nothing to drop.
+    let ddl = || std::mem::take(&mut *bench.cluster.ddl.lock());
+    ddl();
+    let drop_index = async |field: &str| {
+        let request = DropIndex { collection: "docs".into(), field: field.into(), name: String::new() };
+        bench.proxy.drop_index(Call::default(), request).await.unwrap();
+        ddl().len()
+    };
+    assert_eq!(drop_index("shape").await, 0);
+    assert_eq!(drop_index("color").await, 1);
+    assert_eq!(drop_index("$meta").await, 1);
     // The same path is written as it is known, and keeps its name; another path with that name gets a number.
     let made = make("color", "", &[text]).await.unwrap();
     assert_eq!((made.name.as_str(), path(&made)), ("", "$meta[\"color\"]".to_owned()));

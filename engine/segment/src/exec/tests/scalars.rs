@@ -65,7 +65,9 @@ fn a_filter_counts_the_same_with_indexes_and_at_every_moment() {
         (3, NAME, ScalarKind::Ngram { min: 2, max: 3 }),
     ] {
         let spec = Spec { kind, path: None };
-        let bytes = segment.read_column(field, |column, rows| build(&spec, column, rows, &|| false)).unwrap();
+        let bytes = segment
+            .read_column(field, |column, rows| build(&spec, column, rows, u64::MAX, &|| false))
+            .unwrap();
         let index = open(&spec, bytes.unwrap().into()).unwrap();
         segment.attach_scalar(IndexId(id), field, index).unwrap();
         assert_eq!([counts(&view, &filters), counts(&earlier, &filters)], wanted, "{kind:?}");
@@ -78,7 +80,8 @@ fn a_filter_counts_the_same_with_indexes_and_at_every_moment() {
 fn an_explanation_says_which_parts_an_index_answered() {
     let (segment, view) = sealed();
     let spec = Spec { kind: ScalarKind::Inverted, path: None };
-    let bytes = segment.read_column(NAME, |column, rows| build(&spec, column, rows, &|| false)).unwrap();
+    let bytes =
+        segment.read_column(NAME, |column, rows| build(&spec, column, rows, u64::MAX, &|| false)).unwrap();
     segment.attach_scalar(IndexId(1), NAME, open(&spec, bytes.unwrap().into()).unwrap()).unwrap();
     let filter = Filter::parse("name == 'n77ö' and age < 9", &view.schema).unwrap();
     let queries = QueryVectors::Float(vec![0.0; DIM]);
