@@ -40,6 +40,8 @@ impl Default for IndexConfig {
 
 /// The longest pause between two attempts: a full disk is emptied by people.
 pub(crate) const RETRY_MAX: Duration = Duration::from_secs(300);
+/// Failures one after another from which on they are told as lasting: with the usual pauses after five minutes.
+const LASTING_AFTER: u32 = 7;
 
 /// What the role is made of.
 #[derive(Clone)]
@@ -159,8 +161,18 @@ impl Failure {
     /// Counts a failure; answers the pause, which is `first`, doubled with each one before.
     pub(crate) fn again(&mut self, now: Duration, first: Duration) -> Duration {
         let pause = (first * (1 << self.times.min(16))).min(RETRY_MAX);
-        (self.times, self.retry_at) = (self.times + 1, now + pause);
+        (self.times, self.retry_at) = (self.times.saturating_add(1), now + pause);
         pause
+    }
+
+    /// It came so often that waiting alone is no help.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.times >= LASTING_AFTER
+    }
+
+    /// Counts as lasting from now on.
+    pub(crate) fn last(&mut self) {
+        self.times = self.times.max(LASTING_AFTER);
     }
 }
 

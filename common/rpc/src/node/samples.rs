@@ -11,7 +11,7 @@ use crate::membership::{GroupChange, GroupReport, JoinRequest, Joined, NodeRepor
 use crate::peer::hello::VERSION;
 use crate::services::{
     DropTarget, Nearer, PinReply, ShardCompact, ShardExplain, ShardExplained, ShardKey, ShardPin,
-    ShardSegments,
+    ShardSegments, ShardStats,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +87,16 @@ fn messages_are_those_of_this_version() {
     let asked = AskedInfo { is_done: true, finished: 9, under_way: 2 };
     let segments = ShardSegments { segments: vec![segment], merges: vec![merge], asked: Some(asked) };
     check(segments, &[1, 1, 0, 0, 3, 4, 5, 3, 1, 1, 6, 7, 1, 0, 0, 4, 1, 3, 8, 1, 1, 1, 9, 2]);
+    let stats = ShardStats {
+        rows: BTreeMap::from([(PartitionId(4), 5)]),
+        segments: vec![(SegmentId(3), 5, true)],
+        pending_index_rows: BTreeMap::from([(IndexId(6), 5)]),
+        damage: None,
+        position: Default::default(),
+        timestamp: Timestamp(7),
+        index_failures: BTreeMap::from([(IndexId(6), "w".to_owned())]),
+    };
+    check(stats, &[1, 1, 4, 5, 1, 3, 5, 1, 1, 6, 5, 0, 0, 7, 1, 6, 1, b'w']);
 }
 
 /// One that were put in between would give all behind it another number.

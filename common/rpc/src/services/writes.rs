@@ -81,6 +81,8 @@ pub struct ShardStats {
     pub position: LogPosition,
     /// Timestamp the figures belong to.
     pub timestamp: Timestamp,
+    /// Why pending rows of an index get none on the leader's node before somebody acts, by index.
+    pub index_failures: BTreeMap<IndexId, String>,
 }
 
 /// A moment of one shard that reads shall be able to go back to (I18).

@@ -106,7 +106,7 @@ impl IndexNode {
         difference
     }
 
-    /// Adds how many sealed rows of a shard wait for each scalar index.
+    /// Adds how many sealed rows of a shard wait for each scalar index, and what keeps them waiting for good.
     pub(crate) fn add_pending_scalars(
         &self,
         collection: &CollectionDescriptor,
@@ -118,6 +118,7 @@ impl IndexNode {
             return;
         }
         let view = self.views.get(shard);
+        let failures = self.scalars.failures.lock();
         let has = |segment, index| {
             let mut here = view.iter().flat_map(|view| sealed(view));
             here.any(|(here, _)| here.id() == segment && here.scalars().get(index).is_some())
@@ -126,6 +127,12 @@ impl IndexNode {
             let waiting = stats.segments.iter().filter(|(id, _, is_sealed)| *is_sealed && !has(*id, index));
             let rows = waiting.map(|(_, rows, _)| *rows).sum();
             stats.pending_index_rows.insert(index, rows);
+            let mut sealed = stats.segments.iter().filter(|(_, _, is_sealed)| *is_sealed);
+            let why = sealed.find_map(|(segment, _, _)| {
+                let failed = failures.get(&IndexTarget { shard, segment: *segment, index })?;
+                failed.failure.is_lasting().then(|| failed.why.clone())
+            });
+            stats.index_failures.extend(why.map(|why| (index, why)));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One scalar index: opened or built, and put to use.
 
+use super::ScalarFailure;
 use super::difference::{Missing, Wanted};
 use crate::error::{Error, Result};
 use crate::node::{Failure, IndexNode};
@@ -60,19 +61,32 @@ impl IndexNode {
             }
             Err(error) => {
                 self.tell_damage(target.shard, &error);
-                let pause = self.put_off_scalar(target);
-                tracing::warn!(%target, %error, ?pause, "no scalar index, filters scan; trying again after the pause");
+                let (pause, lasts_since_now) = self.put_off_scalar(target, &error);
+                if lasts_since_now {
+                    tracing::error!(%target, %error, "a scalar index cannot be built, filters scan; it is tried on");
+                } else {
+                    tracing::warn!(%target, %error, ?pause, "no scalar index, filters scan; trying again after the pause");
+                }
             }
         }
     }
 
-    fn put_off_scalar(&self, target: IndexTarget) -> Duration {
+    /// Counts a failure; answers the pause, and whether this is the one with which it counts as lasting.
+    fn put_off_scalar(&self, target: IndexTarget, error: &Error) -> (Duration, bool) {
         let now = self.clock.monotonic();
         let mut failures = self.scalars.failures.lock();
-        let failure = failures.entry(target).or_insert_with(|| Failure::first(now));
-        let pause = failure.again(now, self.config.retry_first);
+        let failed = failures
+            .entry(target)
+            .or_insert_with(|| ScalarFailure { failure: Failure::first(now), why: String::new() });
+        let was_lasting = failed.failure.is_lasting();
+        failed.why = error.to_string();
+        if matches!(error, Error::Scalar(vecraft_scalar::Error::TooLarge(_))) {
+            // The same column will be too large again.
+            failed.failure.last();
+        }
+        let pause = failed.failure.again(now, self.config.retry_first);
         self.state.lock().report.failed += 1;
-        pause
+        (pause, failed.failure.is_lasting() && !was_lasting)
     }
 
     /// The index, the bytes of its file, and whether it was built now.

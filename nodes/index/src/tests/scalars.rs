@@ -2,6 +2,7 @@
 
 use super::rig::{KEY, Life, Rig, SHARD};
 use crate::IndexReport;
+use std::sync::atomic::Ordering::Relaxed;
 use vecraft_expr::Ask;
 use vecraft_rpc::services::ShardStats;
 use vecraft_segment::Segment;
@@ -148,7 +149,33 @@ async fn a_full_disk_is_waited_for_and_a_build_takes_room_only_while_it_lasts() 
     rig.disk.set_capacity(None);
     life.until(|report| report.scalars_attached == 1).await;
     answers(&life, 1, 1);
-    assert_eq!(rig.memory.used.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(rig.memory.used.load(Relaxed), 0);
+    life.end().await;
+}
+
+#[tokio::test]
+async fn an_index_that_gets_no_room_again_and_again_is_told_with_the_reason() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "INVERTED")]);
+    rig.seal(1, 300);
+    rig.memory.limit.store(100, Relaxed);
+    let life = rig.live().await;
+    let stats = || {
+        let segments = vec![(SegmentId(1), 300, true)];
+        let mut stats = ShardStats { segments, ..ShardStats::default() };
+        life.node.add_pending(SHARD, &mut stats);
+        (stats.pending_index_rows[&IndexId(1)], stats.index_failures.get(&IndexId(1)).cloned())
+    };
+    life.until(|report| report.failed >= 7).await;
+    let (pending, why) = stats();
+    let why = why.unwrap();
+    assert_eq!(pending, 300);
+    assert!(why.contains("building the INVERTED index of a segment takes"), "{why}");
+    assert!(why.contains("bytes of memory"), "{why}");
+    // It is tried on, and nothing is told any more once it is there.
+    rig.memory.limit.store(u64::MAX, Relaxed);
+    life.until(|report| report.scalars_attached == 1).await;
+    assert_eq!(stats(), (0, None));
     life.end().await;
 }
 

@@ -106,7 +106,9 @@ impl Proxy {
                 stats.iter().filter_map(|shard| shard.pending_index_rows.get(&index.id)).sum::<u64>();
             let waits =
                 |shard: &&ShardStats| shard.pending_index_rows.get(&index.id).is_some_and(|rows| *rows > 0);
-            let failure = stats.iter().filter(waits).find_map(|shard| shard.damage.clone());
+            let told =
+                |shard: &ShardStats| shard.damage.as_ref().or(shard.index_failures.get(&index.id)).cloned();
+            let failure = stats.iter().filter(waits).find_map(told);
             let field = collection.schema.field_by_id(index.spec.field);
             IndexInfo {
                 index: index.clone(),

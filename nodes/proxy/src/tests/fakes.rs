@@ -30,6 +30,8 @@ struct Shard {
     trouble: VecDeque<Trouble>,
     /// Reads fail with this while it is set.
     read_trouble: Option<Error>,
+    /// Why the pending rows of its index get none.
+    index_failure: Option<String>,
     /// Requests as they arrived.
     asked: Vec<RequestId>,
     /// The rows of pinned moments.
@@ -177,6 +179,10 @@ impl FakeCluster {
 
     pub(super) fn read_trouble(&self, index: u32, error: Option<Error>) {
         self.shards.lock().get_mut(&self.shard_id(index)).unwrap().read_trouble = error;
+    }
+
+    pub(super) fn index_failure(&self, index: u32, why: &str) {
+        self.shards.lock().get_mut(&self.shard_id(index)).unwrap().index_failure = Some(why.to_owned());
     }
 
     /// Living rows of all shards.

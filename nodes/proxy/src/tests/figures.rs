@@ -25,6 +25,10 @@ async fn figures_are_summed_over_shards() {
         (info.field.as_str(), info.total_rows, info.pending_rows, info.indexed_rows),
         ("vector", 50, 4, 46)
     );
+    assert_eq!(info.failure, None);
+    bench.cluster.index_failure(2, "no room");
+    let infos = bench.proxy.describe_indexes(Call::default(), "docs".into()).await.unwrap();
+    assert_eq!((infos[0].failure.as_deref(), infos[0].pending_rows), (Some("no room"), 4));
     let flushed = bench.proxy.flush(Call::default(), vec!["docs".into()]).await.unwrap();
     assert_eq!((flushed.len(), flushed[0].segments.len()), (1, 4));
     let both = vec!["docs".into(), "nothing".into()];

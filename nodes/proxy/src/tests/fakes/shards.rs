@@ -107,6 +107,7 @@ impl ShardWriter for FakeCluster {
         }
         stats.segments = vec![(SegmentId(1), shard.rows.len() as u64, true)];
         stats.pending_index_rows.insert(IndexId(1), 1);
+        stats.index_failures = shard.index_failure.iter().map(|why| (IndexId(1), why.clone())).collect();
         Ok(stats)
     }
 
