@@ -110,7 +110,7 @@ fn main() {
         let spec = Spec { kind: *kind, path };
         let start = Instant::now();
         let column = ColumnSource::column(&batch, field).unwrap();
-        let bytes = build(&spec, &column, rows, &|| false).unwrap();
+        let bytes = build(&spec, &column, rows, u64::MAX, &|| false).unwrap();
         let built = start.elapsed();
         let per_row = bytes.len() as f64 / rows as f64;
         let bytes = Bytes::from(bytes);
