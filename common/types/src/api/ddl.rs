@@ -87,7 +87,8 @@ pub struct IndexInfo {
     pub total_rows: u64,
     /// Rows of segments that still wait for their index.
     pub pending_rows: u64,
-    /// Why pending rows will get none before somebody acts: a damaged file. None while the index is built or ready.
+    /// Why pending rows will get none before somebody acts: a damaged file, or a scalar index
+    /// that a node has no memory to build. None while the index is built or ready.
     pub failure: Option<String>,
 }
 
