@@ -134,8 +134,8 @@ section! {
         /// Bytes per second at which this node pulls files of snapshots and indexes, all groups together: catching up leaves
         /// disk and network to those who serve.
         fetch_bytes_per_s: u64 = 512 * MIB, MIB..=16 * GIB;
-        /// Bytes of memory for growing rows, key indexes, requests and index files in use; 0 means half of the
-        /// machine's memory. An index that would not fit, or would leave less than a quarter for rows, is not built.
+        /// Bytes of memory for growing rows, key indexes, requests and index files in use; 0 means half of what
+        /// the machine, or the control group that the process is in, has beyond 96 MiB. An index that would not fit, or would leave less than a quarter for rows, is not built.
         /// Near it, growing rows are written to files early; above it, inserts are answered `memory limit exceeded`
         /// while reads and deletes go on; so are those for groups that have a voting replica here.
         memory_limit_bytes: u64 = 0, 0..=1 << 46;

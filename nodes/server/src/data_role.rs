@@ -84,7 +84,7 @@ pub async fn start(
     let Seams { views, segments_changed, files } = seams;
     let routes = Arc::new(Routes::default());
     let memory_bytes_max = match config.data.memory_limit_bytes {
-        0 => limits::memory_bytes() / 2,
+        0 => limits::memory_for_data(limits::memory_bytes()),
         bytes => bytes,
     };
     let write_limits = WriteLimits {

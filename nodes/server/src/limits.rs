@@ -76,6 +76,18 @@ pub fn memory_bytes() -> u64 {
     limit_files(&groups).into_iter().filter_map(read).fold(machine, u64::min)
 }
 
+/// What a node needs for itself, in bytes: the program, the store's caches, threads, buffers, and memory that was given back and
+/// is not the system's yet (74 MiB right after the start, measured).
+const OWN_BYTES: u64 = 96 << 20;
+/// The least for data: a segment or two of a small collection.
+const DATA_BYTES_MIN: u64 = 32 << 20;
+
+/// Bytes for growing rows, keys, requests and indexes, of so many bytes in all: half of what the node itself leaves. The other half is
+/// for what is only there for a moment (answers, files being written, batches on their way) and for the page cache of mapped files.
+pub fn memory_for_data(all: u64) -> u64 {
+    (all.saturating_sub(OWN_BYTES) / 2).max(DATA_BYTES_MIN)
+}
+
 /// Where the memory limits of a process's groups stand, by what its `/proc/self/cgroup` says: of each group and of all around
 /// it, for both versions of control groups. Inside a container the paths may be the host's; the roots count there.
 fn limit_files(groups: &str) -> Vec<String> {
@@ -105,7 +117,14 @@ fn limit_files(groups: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::limit_files;
+    use super::{limit_files, memory_for_data};
+
+    #[test]
+    fn i21_a_small_group_leaves_room_for_the_program_itself() {
+        assert_eq!(memory_for_data(24 << 30) >> 20, 12_240);
+        assert_eq!(memory_for_data(244 << 20) >> 20, 74);
+        assert_eq!(memory_for_data(64 << 20) >> 20, 32);
+    }
 
     #[test]
     fn i21_the_limits_of_all_groups_around_the_process_count() {
