@@ -17,6 +17,7 @@
 use crate::Error;
 use crate::agreed;
 use crate::identity::{Identity, Phase};
+use crate::limits;
 use crate::log_seen;
 use crate::recover::Unfinished;
 use crate::room;
@@ -105,6 +106,7 @@ impl Directory {
             segment_bytes: config.log.segment_bytes,
             salt: random.next_u64(),
             now: Some(Arc::new(move || clock.monotonic())),
+            cache_bytes: LogOptions::default().cache_bytes.min(limits::memory_bytes() as usize / 32),
             ..LogOptions::default()
         };
         let (log, _) = NodeLog::open(disk.clone(), LOG, options)?;

@@ -80,7 +80,9 @@ fn long_version() -> &'static str {
 
 /// Runs the program; the result is its exit status.
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    crate::limits::spare_small_memory();
+    let done = match command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run().map_err(Failure::from),
         Command::Status(status) => status.run(),
