@@ -1,8 +1,9 @@
 //! Exact search: every matching row is compared. Also what growing segments and small segments use.
 
 use crate::container::{Reader, Writer};
+use crate::rows_header::{read_rows_header, write_rows_header};
 use crate::scan::{matches_within, scan};
-use crate::vector_index::{check_dim, read_rows_header, write_rows_header};
+use crate::vector_index::check_dim;
 use crate::{
     Hit, IndexKind, IndexSpec, Result, Rows, SearchOutcome, SearchParams, SearchStats, Strategy, TopK,
     VectorIndex, VectorRows,

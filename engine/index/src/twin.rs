@@ -8,9 +8,10 @@
 mod check;
 
 use crate::container::{Reader, Writer};
+use crate::rows_header::{read_rows_header, write_rows_header};
 use crate::scan::matches_within;
 use crate::scorer::Scorer;
-use crate::vector_index::{check_dim, read_rows_header, write_rows_header};
+use crate::vector_index::check_dim;
 use crate::{
     BuildMonitor, Error, Hit, IndexKind, IndexSpec, Result, SearchOutcome, SearchParams, SearchStats,
     Strategy, TopK, VectorIndex, VectorRows, flat,

@@ -1,8 +1,9 @@
 //! One index: built or read, made durable, named by the shard's log, put to use (I13).
 
 use crate::error::{Error, Result};
-use crate::node::{InUse, IndexNode, Undone};
+use crate::node::IndexNode;
 use crate::plan::JobKind;
+use crate::state::{InUse, Undone};
 use crate::survey::Work;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,8 +1,9 @@
 //! Letting go of indexes that nobody wants any more, and of files that no log names.
 
 use crate::error::Result;
-use crate::node::{IndexNode, Undone};
+use crate::node::IndexNode;
 use crate::plan::IndexTarget;
+use crate::state::Undone;
 use crate::survey::Survey;
 use vecraft_types::{IndexBuild, IndexId, ShardId};
 

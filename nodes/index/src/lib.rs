@@ -57,6 +57,7 @@ mod plan;
 mod room;
 mod scalars;
 mod services;
+mod state;
 mod store;
 mod survey;
 #[cfg(test)]

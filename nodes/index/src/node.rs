@@ -1,26 +1,26 @@
 //! The role: one loop that looks what is missing and does it, one index at a time.
 
-use crate::interim::GraphRoom;
 use crate::messages::IndexReport;
-use crate::plan::{Here, IndexTarget, Job, JobKind, to_build};
+use crate::plan::{Here, IndexTarget, to_build};
 use crate::scalars::{ScalarStore, Scalars};
+use crate::state::{Failure, State, Undone};
 use crate::store::IndexStore;
 use crate::survey::{Survey, wanted_of};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use vecraft_rpc::copies::IndexPeers;
-use vecraft_rpc::memory::{MemoryGovernor, Room};
+use vecraft_rpc::memory::MemoryGovernor;
 use vecraft_rpc::services::{Catalogue, IndexLedger, ShardStats};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::{CpuPool, IoPool};
 use vecraft_runtime::random::Random;
 use vecraft_runtime::shutdown::Shutdown;
-use vecraft_segment::{SealedSegment, ViewRegistry};
+use vecraft_segment::ViewRegistry;
 use vecraft_storage::Disk;
-use vecraft_types::{IndexBuild, IndexId, ShardId};
+use vecraft_types::{IndexBuild, ShardId};
 
 /// Options of the index role, checked by `vecraft-config` before they come here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Default for IndexConfig {
 /// The longest pause between two attempts: a full disk is emptied by people.
 pub(crate) const RETRY_MAX: Duration = Duration::from_secs(300);
 /// Failures one after another from which on they are told as lasting: with the usual pauses after five minutes.
-const LASTING_AFTER: u32 = 7;
+pub(crate) const LASTING_AFTER: u32 = 7;
 
 /// What the role is made of.
 #[derive(Clone)]
@@ -99,96 +99,6 @@ pub struct IndexNode {
     /// Told when the role has looked at what changed.
     pub(crate) looked: Notify,
     pub(crate) is_running: watch::Sender<bool>,
-}
-
-/// What the role knows. Everything but the counts can be found out again.
-#[derive(Default)]
-pub(crate) struct State {
-    pub in_use: BTreeMap<IndexTarget, InUse>,
-    /// Builds in force whose file is missing or damaged here.
-    pub unusable: BTreeMap<IndexTarget, IndexBuild>,
-    pub failures: BTreeMap<Undone, Failure>,
-    /// Indexes that memory has no room for.
-    pub waiting: BTreeSet<IndexTarget>,
-    /// Indexes that another node is to build.
-    pub awaited: BTreeSet<IndexTarget>,
-    /// What interim graphs take of the memory.
-    pub graph_rooms: Vec<GraphRoom>,
-    pub report: IndexReport,
-}
-
-/// A build that searches of a segment use, as long as the segment lives.
-pub(crate) struct InUse {
-    pub build: IndexBuild,
-    pub segment: Weak<SealedSegment>,
-    /// What it takes of the memory meanwhile.
-    pub _room: Option<Room>,
-}
-
-/// Work that is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Undone {
-    /// An index could not be built or named.
-    Build(IndexTarget),
-    /// An index could not be opened.
-    Open(IndexTarget),
-    /// The log could not be told to forget an index.
-    Forget(ShardId, IndexId),
-}
-
-impl Undone {
-    pub(crate) fn of(job: &Job) -> Undone {
-        match job.kind {
-            JobKind::Build { .. } => Undone::Build(job.target),
-            JobKind::Open(_) => Undone::Open(job.target),
-        }
-    }
-}
-
-/// How often it failed.
-pub(crate) struct Failure {
-    times: u32,
-    /// On the monotonic clock.
-    pub retry_at: Duration,
-}
-
-impl Failure {
-    /// What has not failed yet.
-    pub(crate) fn first(now: Duration) -> Failure {
-        Failure { times: 0, retry_at: now }
-    }
-
-    /// Counts a failure; answers the pause, which is `first`, doubled with each one before.
-    pub(crate) fn again(&mut self, now: Duration, first: Duration) -> Duration {
-        let pause = (first * (1 << self.times.min(16))).min(RETRY_MAX);
-        (self.times, self.retry_at) = (self.times.saturating_add(1), now + pause);
-        pause
-    }
-
-    /// It came so often that waiting alone is no help.
-    pub(crate) fn is_lasting(&self) -> bool {
-        self.times >= LASTING_AFTER
-    }
-
-    /// Counts as lasting from now on.
-    pub(crate) fn last(&mut self) {
-        self.times = self.times.max(LASTING_AFTER);
-    }
-}
-
-impl State {
-    pub(crate) fn is_in_use(&self, target: &IndexTarget) -> bool {
-        self.in_use.get(target).is_some_and(|used| used.segment.strong_count() > 0)
-    }
-
-    /// Forgets troubles with builds that are not in force any more.
-    pub(crate) fn keep_only(&mut self, is_in_force: impl Fn(&IndexTarget, &IndexBuild) -> bool) {
-        self.unusable.retain(|target, build| is_in_force(target, build));
-    }
-
-    pub(crate) fn is_due(&self, work: Undone, now: Duration) -> bool {
-        self.failures.get(&work).is_none_or(|failure| failure.retry_at <= now)
-    }
 }
 
 impl IndexNode {

@@ -1,7 +1,8 @@
 //! Gathering what the planner needs to know, and choosing the next job.
 
-use crate::node::{IndexNode, Undone};
+use crate::node::IndexNode;
 use crate::plan::{IndexTarget, Job, JobKind, Plan, SealedHere, WantedIndex, plan};
+use crate::state::Undone;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 use std::sync::Arc;

@@ -6,8 +6,8 @@ use super::graph::Graph;
 use super::scratch::ScratchPool;
 use crate::container::Reader;
 use crate::quant::{Bf16, Codes, Fp16, Frame, Layout, Linear, Pq, Rotation, Sq4, Sq6, Sq8, fits};
+use crate::rows_header::read_rows_header;
 use crate::scorer::Scorer;
-use crate::vector_index::read_rows_header;
 use crate::{
     BuildMonitor, Error, IndexKind, IndexSpec, PqShape, Refine, Result, SqType, VectorIndex, VectorRows,
 };

@@ -3,8 +3,8 @@
 use super::IvfFlat;
 use super::lists::Lists;
 use crate::container::{Reader, Writer};
+use crate::rows_header::{read_rows_header, write_rows_header};
 use crate::scorer::Scorer;
-use crate::vector_index::{read_rows_header, write_rows_header};
 use crate::{Result, VectorIndex, VectorRows};
 use std::io::Write;
 

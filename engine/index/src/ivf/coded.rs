@@ -9,8 +9,9 @@ use super::probe::Probe;
 use super::store::Store;
 use crate::container::{Reader, Writer};
 use crate::distances::Distances;
+use crate::rows_header::{read_rows_header, write_rows_header};
 use crate::scorer::Scorer;
-use crate::vector_index::{check_dim, read_rows_header, write_rows_header};
+use crate::vector_index::check_dim;
 use crate::{
     BuildMonitor, IndexKind, IndexSpec, Refine, Result, SearchOutcome, SearchParams, SearchStats, Strategy,
     TopK, VectorIndex, VectorRows, flat,

@@ -3,8 +3,9 @@
 use super::ScalarFailure;
 use super::difference::{Missing, Wanted};
 use crate::error::{Error, Result};
-use crate::node::{Failure, IndexNode};
+use crate::node::IndexNode;
 use crate::plan::IndexTarget;
+use crate::state::Failure;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

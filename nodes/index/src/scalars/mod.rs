@@ -15,8 +15,9 @@ mod store;
 
 pub(crate) use store::ScalarStore;
 
-use crate::node::{Failure, IndexNode};
+use crate::node::IndexNode;
 use crate::plan::IndexTarget;
+use crate::state::Failure;
 use difference::{Difference, Missing};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,102 @@
+//! What the role knows, and how it tries again.
+
+use crate::interim::GraphRoom;
+use crate::messages::IndexReport;
+use crate::node::{LASTING_AFTER, RETRY_MAX};
+use crate::plan::{IndexTarget, Job, JobKind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Weak;
+use std::time::Duration;
+use vecraft_rpc::memory::Room;
+use vecraft_segment::SealedSegment;
+use vecraft_types::{IndexBuild, IndexId, ShardId};
+
+/// What the role knows. Everything but the counts can be found out again.
+#[derive(Default)]
+pub(crate) struct State {
+    pub in_use: BTreeMap<IndexTarget, InUse>,
+    /// Builds in force whose file is missing or damaged here.
+    pub unusable: BTreeMap<IndexTarget, IndexBuild>,
+    pub failures: BTreeMap<Undone, Failure>,
+    /// Indexes that memory has no room for.
+    pub waiting: BTreeSet<IndexTarget>,
+    /// Indexes that another node is to build.
+    pub awaited: BTreeSet<IndexTarget>,
+    /// What interim graphs take of the memory.
+    pub graph_rooms: Vec<GraphRoom>,
+    pub report: IndexReport,
+}
+
+/// A build that searches of a segment use, as long as the segment lives.
+pub(crate) struct InUse {
+    pub build: IndexBuild,
+    pub segment: Weak<SealedSegment>,
+    /// What it takes of the memory meanwhile.
+    pub _room: Option<Room>,
+}
+
+/// Work that is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Undone {
+    /// An index could not be built or named.
+    Build(IndexTarget),
+    /// An index could not be opened.
+    Open(IndexTarget),
+    /// The log could not be told to forget an index.
+    Forget(ShardId, IndexId),
+}
+
+impl Undone {
+    pub(crate) fn of(job: &Job) -> Undone {
+        match job.kind {
+            JobKind::Build { .. } => Undone::Build(job.target),
+            JobKind::Open(_) => Undone::Open(job.target),
+        }
+    }
+}
+
+/// How often it failed.
+pub(crate) struct Failure {
+    times: u32,
+    /// On the monotonic clock.
+    pub retry_at: Duration,
+}
+
+impl Failure {
+    /// What has not failed yet.
+    pub(crate) fn first(now: Duration) -> Failure {
+        Failure { times: 0, retry_at: now }
+    }
+
+    /// Counts a failure; answers the pause, which is `first`, doubled with each one before.
+    pub(crate) fn again(&mut self, now: Duration, first: Duration) -> Duration {
+        let pause = (first * (1 << self.times.min(16))).min(RETRY_MAX);
+        (self.times, self.retry_at) = (self.times.saturating_add(1), now + pause);
+        pause
+    }
+
+    /// It came so often that waiting alone is no help.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.times >= LASTING_AFTER
+    }
+
+    /// Counts as lasting from now on.
+    pub(crate) fn last(&mut self) {
+        self.times = self.times.max(LASTING_AFTER);
+    }
+}
+
+impl State {
+    pub(crate) fn is_in_use(&self, target: &IndexTarget) -> bool {
+        self.in_use.get(target).is_some_and(|used| used.segment.strong_count() > 0)
+    }
+
+    /// Forgets troubles with builds that are not in force any more.
+    pub(crate) fn keep_only(&mut self, is_in_force: impl Fn(&IndexTarget, &IndexBuild) -> bool) {
+        self.unusable.retain(|target, build| is_in_force(target, build));
+    }
+
+    pub(crate) fn is_due(&self, work: Undone, now: Duration) -> bool {
+        self.failures.get(&work).is_none_or(|failure| failure.retry_at <= now)
+    }
+}
