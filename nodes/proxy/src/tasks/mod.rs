@@ -14,6 +14,7 @@ pub(crate) mod partitions;
 pub(crate) mod query;
 pub(crate) mod reads;
 pub(crate) mod search;
+mod searched;
 pub(crate) mod segments;
 pub(crate) mod server;
 mod session;
