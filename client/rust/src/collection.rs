@@ -60,7 +60,7 @@ impl Collection {
     /// # Errors
     /// An unknown field or index type, another index there, and those of any call.
     pub async fn index(&self, field: &str, index_type: &str, metric: Metric) -> Result<()> {
-        self.index_with(field, index_type, metric, []).await
+        self.index_with(field, index_type, metric, &[]).await
     }
 
     /// The same with build parameters, by their Milvus names: `[("M", "16"), ("efConstruction", "200")]`.
@@ -72,7 +72,7 @@ impl Collection {
         field: &str,
         index_type: &str,
         metric: Metric,
-        params: impl IntoIterator<Item = (&str, &str)>,
+        params: &[(&str, &str)],
     ) -> Result<()> {
         let request = CreateIndex {
             collection: self.name.clone(),
@@ -80,7 +80,7 @@ impl Collection {
             name: String::new(),
             index_type: index_type.to_owned(),
             metric: Some(metric),
-            params: params.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            params: params.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
         };
         self.client.create_index(self.call(), request).await
     }

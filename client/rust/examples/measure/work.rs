@@ -131,8 +131,11 @@ async fn load(client: &Client, data: &Data, options: &mut Options) -> Result<Col
     fields.extend(data.columns.iter().map(|(name, _)| FieldSchema::new(name, DataType::Int64)));
     let collection = client.create(NAME, CollectionSchema::new(fields)).await?;
     let (kind, params) = index.split_once(':').unwrap_or((&index, ""));
-    let params = params.split(';').filter_map(|pair| pair.split_once('='));
-    collection.index_with("vector", kind, Metric::parse(&metric).unwrap(), params).await?;
+    let params: Vec<(&str, &str)> = params.split(';').filter_map(|pair| pair.split_once('=')).collect();
+    collection.index_with("vector", kind, Metric::parse(&metric).unwrap(), &params).await?;
+    for (name, _) in &data.columns {
+        collection.scalar_index(name, "STL_SORT", &[]).await?;
+    }
 
     let (began, cpu) = (Instant::now(), cpu_seconds());
     for (number, values) in data.base.chunks(batch * data.dim).enumerate() {
