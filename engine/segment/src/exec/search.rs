@@ -61,7 +61,8 @@ pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Re
 }
 
 /// The `min(k, matches)` nearest rows of each query (P5) within the range, nearest first; equal distances by segment, then row.
-/// Segments without an index (all growing ones) are searched exactly.
+/// Rows of segments
+/// without an index are compared, or found by an interim graph.
 ///
 /// CPU-bound. Large searches spread over the current rayon pool: segments, and parts of a large segment that is compared row
 /// by row; the answer does not depend on it, nor on `notes`. Errors: [`Error::Field`], [`Error::Dimension`],
