@@ -7,6 +7,7 @@
 use crate::node::IndexNode;
 use crate::plan::{WantedIndex, to_build};
 use crate::survey::wanted_of;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -66,10 +67,11 @@ impl Over {
     }
 }
 
-/// A graph's room in memory, given back when nobody has the graph any more, or an index needs it more.
+/// A graph's room in memory. The graph itself holds it: it is given back when nobody has the graph any more, a search that still
+/// walks it included, or an index needs it more.
 pub(crate) struct GraphRoom {
     graph: Weak<GrowingHnsw>,
-    room: Room,
+    room: Weak<Mutex<Room>>,
 }
 
 struct Stopping(Shutdown);
@@ -111,7 +113,7 @@ impl IndexNode {
 
     /// What searches missed, and graphs whose segment was sealed. Graphs that nobody wants any more are let go.
     fn graph_jobs(&self) -> Vec<GraphJob> {
-        self.state.lock().graph_rooms.retain(|room| room.graph.strong_count() > 0);
+        self.state.lock().graph_rooms.retain(GraphRoom::is_held);
         let mut wanted: BTreeMap<CollectionId, Vec<WantedIndex>> = BTreeMap::new();
         let mut jobs = Vec::new();
         for view in self.views.list() {
@@ -208,45 +210,48 @@ impl IndexNode {
 
     /// Room for what a graph takes beyond what it has, while it grows to so many bytes (I21).
     fn more_room(&self, graph: &Arc<GrowingHnsw>, bytes: u64) -> crate::Result<Room> {
-        let has = {
-            let rooms = &self.state.lock().graph_rooms;
-            rooms.iter().find(|room| room.is_of(graph)).map_or(0, |room| room.room.bytes())
-        };
+        let has = self.room_of(graph).map_or(0, |room| room.lock().bytes());
         self.memory.room_for_index(bytes.saturating_sub(has)).map_err(crate::Error::Room)
     }
 
     /// What the graph takes in the end counts.
     fn settle_room(&self, graph: &Arc<GrowingHnsw>, more: Room) {
         let bytes = graph.memory_bytes() as u64 + graph.covered() as u64 * size_of::<usize>() as u64;
-        let rooms = &mut self.state.lock().graph_rooms;
-        match rooms.iter_mut().find(|room| room.is_of(graph)) {
-            Some(known) => known.room.settle(bytes),
+        match self.room_of(graph) {
+            Some(room) => room.lock().settle(bytes),
             None => {
-                let mut room = more;
-                room.settle(bytes);
-                rooms.push(GraphRoom { graph: Arc::downgrade(graph), room });
+                let room = Arc::new(Mutex::new(more));
+                room.lock().settle(bytes);
+                let known = GraphRoom { graph: Arc::downgrade(graph), room: Arc::downgrade(&room) };
+                self.state.lock().graph_rooms.push(known);
+                graph.live_with(Box::new(room));
             }
         }
+    }
+
+    fn room_of(&self, graph: &Arc<GrowingHnsw>) -> Option<Arc<Mutex<Room>>> {
+        let rooms = &self.state.lock().graph_rooms;
+        rooms.iter().find(|room| std::ptr::eq(room.graph.as_ptr(), Arc::as_ptr(graph)))?.room.upgrade()
     }
 
     /// Lets the graph of a segment go if that makes the room which its index lacks; whether it did.
     pub(crate) fn give_way(&self, segment: &SealedSegment, field: FieldId, wanted: u64) -> bool {
         let Some(graph) = segment.interim().get(field) else { return false };
-        let has = {
-            let rooms = &self.state.lock().graph_rooms;
-            rooms.iter().find(|room| room.is_of(&graph)).map_or(0, |room| room.room.bytes())
-        };
+        let Some(room) = self.room_of(&graph) else { return false };
+        let has = room.lock().bytes();
         if has == 0 || self.memory.room_for_index(wanted.saturating_sub(has)).is_err() {
             return false;
         }
         segment.interim().set(field, None);
-        self.state.lock().graph_rooms.retain(|room| !room.is_of(&graph));
+        // Searches under way may keep it for moments.
+        room.lock().settle(0);
         true
     }
 }
 
 impl GraphRoom {
-    fn is_of(&self, graph: &Arc<GrowingHnsw>) -> bool {
-        std::ptr::eq(self.graph.as_ptr(), Arc::as_ptr(graph))
+    /// Somebody has the graph.
+    pub(crate) fn is_held(&self) -> bool {
+        self.graph.strong_count() > 0
     }
 }

@@ -147,7 +147,8 @@ impl IndexNode {
         let state = self.state.lock();
         let attached = state.in_use.keys().filter(|target| state.is_in_use(target)).count();
         let file_bytes = state.in_use.values().map(|used| used.build.file_bytes).sum();
-        let (awaited, waiting, graphs) = (state.awaited.len(), state.waiting.len(), state.graph_rooms.len());
+        let (awaited, waiting) = (state.awaited.len(), state.waiting.len());
+        let graphs = state.graph_rooms.iter().filter(|room| room.is_held()).count();
         let (scalars_attached, scalar_bytes) = self.scalars.in_use();
         IndexReport {
             attached,

@@ -26,6 +26,8 @@ use crate::scorer::Scorer;
 use crate::vector_index::check_dim;
 use crate::{BuildMonitor, Error, Result, SearchOutcome, SearchParams, VectorRows};
 use parking_lot::{Mutex, RwLock};
+use std::any::Any;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vecraft_types::{Bitmap, Metric};
 
@@ -41,6 +43,7 @@ pub struct GrowingHnsw {
     waiting: Mutex<Vec<u32>>,
     covered: AtomicUsize,
     scratches: ScratchPool,
+    companion: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 struct State {
@@ -63,7 +66,14 @@ impl GrowingHnsw {
             waiting: Mutex::new(Vec::new()),
             covered: AtomicUsize::new(0),
             scratches: ScratchPool::default(),
+            companion: OnceLock::new(),
         })
+    }
+
+    /// Something that lives exactly as long as the graph, such as the room counted for its memory: a search may hold the graph
+    /// when everybody else has let it go. Only the first is taken.
+    pub fn live_with(&self, companion: Box<dyn Any + Send + Sync>) {
+        let _ = self.companion.set(companion);
     }
 
     /// How distances are taken.
