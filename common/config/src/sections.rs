@@ -123,8 +123,9 @@ section! {
         checkpoint_bytes: u64 = 256 * MIB, 4 * KIB..=16 * GIB;
         /// Seconds of writes after which they do so anyway, so that a cold shard does not pin the log.
         checkpoint_interval_s: u64 = 600, 1..=86_400;
-        /// Bytes. Sealed segments are merged into segments of at most this size; 0: no compaction unless a client asks for one,
-        /// and the space of deleted rows does not come back by itself.
+        /// Bytes. Sealed segments are merged into segments of at most this size, and of a quarter of the memory limit, since the index
+        /// of the outcome is built in memory; 0: no compaction unless a client asks for one, and the space of deleted rows does
+        /// not come back by itself.
         compaction_bytes_max: u64 = GIB, 0..=4 * GIB;
         /// Per cent. A sealed segment is written again without its deleted rows when they are so many of it.
         compaction_deleted_percent: u64 = 20, 1..=100;

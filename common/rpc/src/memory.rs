@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Notify;
 use vecraft_types::{Error, GroupId, NodeId, Result};
 
 /// Gives room for what stays in memory. Served by the data role, local to a node.
@@ -21,6 +22,12 @@ pub trait MemoryGovernor: Send + Sync + 'static {
     /// [`vecraft_types::Code::OutOfMemory`] with the figures, when it would not fit beside what is there. It may fit
     /// later: rows go to files, indexes are dropped.
     fn room_for_index(&self, bytes: u64) -> Result<Room>;
+
+    /// Bytes that indexes should give back, because rows have too little beside them; 0 mostly.
+    fn index_excess(&self) -> u64;
+
+    /// Told when rows were refused although indexes have memory that they could give back. One permit.
+    fn pressed(&self) -> Arc<Notify>;
 }
 
 /// What a node can still take.

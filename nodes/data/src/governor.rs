@@ -6,12 +6,14 @@
 //!       + requests that arrive at the client port   not all there yet, limited by the port
 //!       + indexes                                   rooms of the index role, at most three quarters of the limit
 //! ```
-//! Mapped files do not count. Over the limit inserts are refused and deletes are taken; an index that would not fit is
-//! not built, and searches scan. Nobody waits inside apply.
+//! Mapped files do not count. Over the limit inserts are refused and deletes are taken; an index that would not fit is used in its
+//! mapped file, or is not built, and searches scan. Keys grow with every row and never leave: when rows are refused while indexes
+//! have memory, indexes give some back ([`Governor::index_excess`]). Nobody waits inside apply.
 
 use crate::replica::{Compacting, GroupReplica, ShardReplica};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Notify;
 use vecraft_rpc::memory::Room;
 use vecraft_segment::Segment;
 use vecraft_types::{Code, Error, Result};
@@ -24,12 +26,19 @@ pub struct Governor {
     arriving: Arc<AtomicU64>,
     /// Groups that share what is there for rows.
     groups: AtomicU64,
+    pressed: Arc<Notify>,
 }
 
 impl Governor {
     /// Everything together may have so many bytes.
     pub fn new(limit: u64) -> Governor {
-        Governor { limit, indexes: Arc::default(), arriving: Arc::default(), groups: AtomicU64::new(1) }
+        Governor {
+            limit,
+            indexes: Arc::default(),
+            arriving: Arc::default(),
+            groups: AtomicU64::new(1),
+            pressed: Arc::default(),
+        }
     }
 
     /// Bytes of indexes in memory.
@@ -47,12 +56,28 @@ impl Governor {
         self.arriving.load(Ordering::Relaxed)
     }
 
-    /// Why inserts are refused, given what rows and keys have.
+    /// Why inserts are refused, given what rows and keys have. Whoever keeps indexes is told.
     pub fn refusal(&self, rows: u64) -> Option<String> {
         let (indexes, arriving) = (self.index_bytes(), self.arriving_bytes());
         (rows.saturating_add(indexes).saturating_add(arriving) > self.limit).then(|| {
+            if indexes > 0 {
+                self.pressed.notify_one();
+            }
             format!("{} MiB of unflushed rows and keys and {}", rows >> 20, self.beside(indexes, arriving))
         })
+    }
+
+    /// Told when rows are refused while indexes have memory.
+    pub fn pressed(&self) -> Arc<Notify> {
+        self.pressed.clone()
+    }
+
+    /// Bytes that indexes are to give back, given what rows and keys have: what is missing for an eighth of the limit to be free.
+    /// Nothing while they leave that: the memory of growing rows comes back by itself, with the next seal.
+    pub fn index_excess(&self, rows: u64) -> u64 {
+        let indexes = self.index_bytes();
+        let all = rows.saturating_add(indexes).saturating_add(self.arriving_bytes());
+        all.saturating_sub(self.limit / 8 * 7).min(indexes)
     }
 
     /// What is there beside rows and keys, and the limit, in words.
@@ -72,8 +97,8 @@ impl Governor {
             .saturating_sub(self.arriving_bytes())
     }
 
-    /// Room for an index, given what rows and keys have. A quarter of the limit is never given to indexes: without room
-    /// for rows nobody could insert.
+    /// Room for an index, given what rows and keys have. A quarter of the limit is never given to indexes, nor is the last
+    /// eighth: without room for rows nobody could insert.
     ///
     /// # Errors
     /// [`Code::OutOfMemory`] with the figures.
@@ -81,7 +106,7 @@ impl Governor {
         let room = Room::take(&self.indexes, bytes);
         let (indexes, arriving) = (self.index_bytes(), self.arriving_bytes());
         let all = rows.saturating_add(indexes).saturating_add(arriving);
-        if indexes <= self.limit / 4 * 3 && all <= self.limit {
+        if indexes <= self.limit / 4 * 3 && all <= self.limit / 8 * 7 {
             return Ok(room);
         }
         let text = format!(
@@ -180,6 +205,19 @@ mod tests {
         assert!(governor.room_for_index(0, 6 * MIB).is_err(), "a quarter is for rows");
         assert_eq!(governor.index_bytes(), 70 * MIB);
         assert!(governor.room_for_index(0, 5 * MIB).is_ok());
+    }
+
+    #[test]
+    fn i21_indexes_give_back_what_refused_rows_lack() {
+        let governor = Governor::new(80 * MIB);
+        let room = governor.room_for_index(10 * MIB, 60 * MIB).unwrap();
+        assert_eq!((governor.index_excess(10 * MIB), governor.index_excess(20 * MIB)), (0, 10 * MIB));
+        assert_eq!(governor.index_excess(100 * MIB), 60 * MIB, "never more than they have");
+        let is_told = || futures::FutureExt::now_or_never(governor.pressed().notified()).is_some();
+        assert!(governor.refusal(20 * MIB).is_none() && !is_told());
+        assert!(governor.refusal(21 * MIB).is_some() && is_told() && !is_told());
+        drop(room);
+        assert!(governor.refusal(81 * MIB).is_some() && !is_told(), "nothing to give back");
     }
 
     #[test]

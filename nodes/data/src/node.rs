@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::Notify;
 use vecraft_rpc::memory::{MemoryGovernor, Room, RoomLeft};
 use vecraft_segment::ViewRegistry;
 use vecraft_storage::Disk;
@@ -231,6 +232,14 @@ impl DataNode {
 impl MemoryGovernor for DataNode {
     fn room_for_index(&self, bytes: u64) -> Result<Room> {
         self.governor.room_for_index(self.memory_bytes() + self.in_flight_bytes(), bytes)
+    }
+
+    fn index_excess(&self) -> u64 {
+        self.governor.index_excess(self.memory_bytes() + self.in_flight_bytes())
+    }
+
+    fn pressed(&self) -> Arc<Notify> {
+        self.governor.pressed()
     }
 }
 

@@ -71,7 +71,13 @@ impl IndexNode {
             Ok(None) => {
                 tracing::info!(target_index = %work.job.target, "another build is in force, or none can be")
             }
-            Err(error) => self.failed(&work, error),
+            Err(error) => {
+                // An index that was to be mapped is still the one in memory.
+                if let Some(used) = self.state.lock().in_use.get_mut(&work.job.target) {
+                    used.room.get_or_insert(room);
+                }
+                self.failed(&work, error);
+            }
         }
         self.state.lock().report.working_on = None;
     }
@@ -87,7 +93,7 @@ impl IndexNode {
             }
             state.failures.remove(&Undone::of(&work.job));
             let lost = state.unusable.remove(&target);
-            let used = InUse { _room: Some(room), ..used };
+            let used = InUse { room: Some(room), ..used };
             state.in_use.insert(target, used).is_some() || lost.is_some()
         };
         if is_replacement {
@@ -148,11 +154,13 @@ impl IndexNode {
                 }
             }
         };
-        let (kind, bytes) = (index.kind().name(), index.memory_bytes() as u64);
+        let (kind, bytes) = (index.kind(), index.memory_bytes() as u64);
+        let (is_mapped, can_map) = (work.job.is_mapped, work.job.can_map);
         work.segment.attach_index(work.job.field, index)?;
         tracing::info!(
             target_index = %work.job.target,
-            kind,
+            kind = kind.name(),
+            is_mapped,
             version = build.version,
             build = %build.build,
             is_new = matches!(work.job.kind, JobKind::Build { .. }),
@@ -161,7 +169,8 @@ impl IndexNode {
             took = ?self.clock.monotonic().saturating_sub(started),
             "index in use"
         );
-        Ok(Some((InUse { build, segment: Arc::downgrade(&work.segment), _room: None }, bytes)))
+        let segment = Arc::downgrade(&work.segment);
+        Ok(Some((InUse { build, segment, is_mapped, can_map, room: None }, bytes)))
     }
 
     /// A file that is missing or damaged is fetched, and only one that is lost is built again.

@@ -38,6 +38,8 @@ pub struct IndexReport {
     pub file_bytes: u64,
     /// Indexes that memory has no room for now; searches scan meanwhile.
     pub waiting: usize,
+    /// Indexes in use in their mapped files because memory is short.
+    pub squeezed: usize,
     /// Graphs that serve rows without an index.
     pub graphs: usize,
     /// Scalar indexes built from columns.

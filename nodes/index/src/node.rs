@@ -29,12 +29,15 @@ pub struct IndexConfig {
     pub flat_rows_max: u64,
     /// Pause before a failed index is tried again; doubled with each failure, at most [`RETRY_MAX`].
     pub retry_first: Duration,
+    /// After so long without a shortage of memory, indexes that are in mapped files for want of it come into memory again.
+    pub calm: Duration,
 }
 
 impl Default for IndexConfig {
-    /// 4,000 rows, 5 seconds.
+    /// 4,000 rows, 5 seconds, 1 minute.
     fn default() -> IndexConfig {
-        IndexConfig { flat_rows_max: 4_000, retry_first: Duration::from_secs(5) }
+        let (retry_first, calm) = (Duration::from_secs(5), Duration::from_secs(60));
+        IndexConfig { flat_rows_max: 4_000, retry_first, calm }
     }
 }
 
@@ -145,7 +148,9 @@ impl IndexNode {
     /// How the role is, for health, metrics and tests.
     pub fn report(&self) -> IndexReport {
         let state = self.state.lock();
-        let attached = state.in_use.keys().filter(|target| state.is_in_use(target)).count();
+        let attached = state.living().count();
+        let squeezed =
+            state.living().filter(|(target, used)| used.is_mapped && state.squeezed.contains(target)).count();
         let file_bytes = state.in_use.values().map(|used| used.build.file_bytes).sum();
         let (awaited, waiting) = (state.awaited.len(), state.waiting.len());
         let graphs = state.graph_rooms.iter().filter(|room| room.is_held()).count();
@@ -154,6 +159,7 @@ impl IndexNode {
             attached,
             awaited,
             waiting,
+            squeezed,
             graphs,
             file_bytes,
             scalars_attached,
@@ -196,11 +202,13 @@ impl IndexNode {
     /// Looks, works, waits.
     async fn keep_indexes(&self, stop: &Shutdown) {
         while !stop.is_triggered() {
+            self.squeeze_for_rows();
             let survey = self.look();
             self.let_go(&survey).await;
             match self.next_job(&survey) {
                 Some((work, room)) => self.do_while_wanted(work, room, stop).await,
                 None => {
+                    self.relax(&survey);
                     let _ = stop.unless_triggered(self.something_to_do()).await;
                 }
             }
@@ -222,14 +230,22 @@ impl IndexNode {
             let state = self.state.lock();
             // Nobody tells when memory comes free.
             let for_room = (!state.waiting.is_empty()).then(|| now + self.config.retry_first);
-            state.failures.values().map(|failure| failure.retry_at).chain(for_room).min()
+            let for_calm = (!state.squeezed.is_empty()).then(|| now + self.config.calm);
+            state.failures.values().map(|failure| failure.retry_at).chain(for_room).chain(for_calm).min()
+        };
+        let pressed = self.memory.pressed();
+        let told = async {
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = pressed.notified() => {}
+            }
         };
         match retry_at {
             Some(at) => {
                 // Either way the next round looks.
-                let _ = tokio::time::timeout(at.saturating_sub(now), self.changed.notified()).await;
+                let _ = tokio::time::timeout(at.saturating_sub(now), told).await;
             }
-            None => self.changed.notified().await,
+            None => told.await,
         }
     }
 
@@ -251,12 +267,16 @@ impl IndexNode {
     /// What the planner is told about the files here.
     pub(crate) fn here(&self) -> BTreeMap<IndexTarget, Here> {
         let state = self.state.lock();
-        let known = state.in_use.keys().chain(state.unusable.keys());
+        let known = state.in_use.keys().chain(state.unusable.keys()).chain(&state.squeezed);
         let targets: BTreeSet<IndexTarget> = known.copied().collect();
         let here = |target: IndexTarget| {
             let used = state.in_use.get(&target).filter(|_| state.is_in_use(&target));
-            let here =
-                Here { in_use: used.map(|used| used.build), unusable: state.unusable.get(&target).copied() };
+            let here = Here {
+                in_use: used.map(|used| used.build),
+                unusable: state.unusable.get(&target).copied(),
+                is_mapped: used.is_some_and(|used| used.is_mapped),
+                is_squeezed: state.squeezed.contains(&target),
+            };
             (target, here)
         };
         targets.into_iter().map(here).collect()

@@ -36,6 +36,8 @@ pub struct WantedIndex {
     pub spec: Option<IndexSpec>,
     /// Its files are used where they lie, mapped.
     pub is_mapped: bool,
+    /// They could be: lists of whole rows have no links and no codes.
+    pub can_map: bool,
 }
 
 /// A sealed segment that this node serves from its file.
@@ -58,6 +60,10 @@ pub struct Here {
     pub in_use: Option<IndexBuild>,
     /// The file of this build is missing or damaged here.
     pub unusable: Option<IndexBuild>,
+    /// The build in use is used in its mapped file.
+    pub is_mapped: bool,
+    /// It is to be used there, because memory is short.
+    pub is_squeezed: bool,
 }
 
 /// One index to build or to open.
@@ -71,6 +77,8 @@ pub struct Job {
     pub rows: u32,
     /// Its file is used where it lies, mapped.
     pub is_mapped: bool,
+    /// It could be.
+    pub can_map: bool,
     /// How the index comes to be.
     pub kind: JobKind,
 }
@@ -100,7 +108,7 @@ pub struct Plan {
     pub forgets: BTreeSet<(ShardId, IndexId)>,
     /// Indexes known here that the log does not name (any more).
     pub drops: Vec<IndexTarget>,
-    /// Files to read and use. Largest segment first.
+    /// Files to read and use, those included that are in use, and mapped or in memory against the wish. Largest segment first.
     pub opens: Vec<Job>,
     /// Indexes to build. Largest segment first: scanning it costs most.
     pub builds: Vec<Job>,
@@ -160,10 +168,14 @@ fn missing(
     flat_rows_max: u64,
 ) -> Option<Job> {
     let spec = index.spec.as_ref()?;
-    let job = |kind| Job { target, field: index.field, rows: segment.rows, is_mapped: index.is_mapped, kind };
+    let is_mapped = index.is_mapped || index.can_map && here.is_squeezed;
+    let job = |kind| {
+        let (field, can_map) = (index.field, index.can_map);
+        Job { target, field, rows: segment.rows, is_mapped, can_map, kind }
+    };
     if let Some(build) = named {
         let is = |other: Option<IndexBuild>| other.is_some_and(|other| other.is_same_file(build));
-        if is(here.in_use) {
+        if is(here.in_use) && here.is_mapped == is_mapped {
             return None;
         }
         // A build over another column file under the same name is of no use here.

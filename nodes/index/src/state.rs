@@ -20,6 +20,10 @@ pub(crate) struct State {
     pub failures: BTreeMap<Undone, Failure>,
     /// Indexes that memory has no room for.
     pub waiting: BTreeSet<IndexTarget>,
+    /// Indexes that are used in their mapped files because memory is short.
+    pub squeezed: BTreeSet<IndexTarget>,
+    /// When the last one came to that, on the monotonic clock.
+    pub squeezed_at: Duration,
     /// Indexes that another node is to build.
     pub awaited: BTreeSet<IndexTarget>,
     /// What interim graphs take of the memory.
@@ -31,8 +35,25 @@ pub(crate) struct State {
 pub(crate) struct InUse {
     pub build: IndexBuild,
     pub segment: Weak<SealedSegment>,
+    /// Used in its mapped file.
+    pub is_mapped: bool,
+    /// It could be.
+    pub can_map: bool,
     /// What it takes of the memory meanwhile.
-    pub _room: Option<Room>,
+    pub room: Option<Room>,
+}
+
+impl InUse {
+    /// What is saved when the file is mapped.
+    pub(crate) fn saving(&self) -> u64 {
+        let has = self.room.as_ref().map_or(0, Room::bytes);
+        if self.can_map && !self.is_mapped { has.saturating_sub(mapped_bytes(&self.build)) } else { 0 }
+    }
+}
+
+/// What an index takes beside its mapped file, at most: norms, levels and upper links.
+pub(crate) fn mapped_bytes(build: &IndexBuild) -> u64 {
+    build.file_bytes / 8
 }
 
 /// Work that is tried again.
@@ -94,6 +115,11 @@ impl State {
     /// Forgets troubles with builds that are not in force any more.
     pub(crate) fn keep_only(&mut self, is_in_force: impl Fn(&IndexTarget, &IndexBuild) -> bool) {
         self.unusable.retain(|target, build| is_in_force(target, build));
+    }
+
+    /// Indexes in use here whose segments live.
+    pub(crate) fn living(&self) -> impl Iterator<Item = (&IndexTarget, &InUse)> {
+        self.in_use.iter().filter(|(_, used)| used.segment.strong_count() > 0)
     }
 
     pub(crate) fn is_due(&self, work: Undone, now: Duration) -> bool {

@@ -145,6 +145,7 @@ impl IndexNode {
             state.keep_only(|target, build| {
                 silent.contains(&target.shard) || named.get(target) == Some(build)
             });
+            state.squeezed.retain(|target| silent.contains(&target.shard) || named.contains_key(target));
             let plan = plan(&wanted, &sealed, &named, &here, self.config.flat_rows_max);
             state.report.pending = plan.opens.len() + plan.builds.len();
             plan
@@ -173,9 +174,9 @@ impl IndexNode {
         for job in due {
             let segment = survey.segments.get(&(job.target.shard, job.target.segment))?.clone();
             match self.room_for(job, &segment) {
-                Ok(room) => {
+                Ok((job, room)) => {
                     self.state.lock().waiting.remove(&job.target);
-                    return Some((Work { job: job.clone(), segment }, room));
+                    return Some((Work { job, segment }, room));
                 }
                 Err(why) => self.wait_for_room(job.target, &why),
             }
@@ -206,15 +207,15 @@ pub(crate) fn wanted_of(collection: &CollectionDescriptor) -> Vec<WantedIndex> {
         field.is_some_and(|field| !field.data_type.is_vector())
     };
     let read = |index: &IndexDescriptor| {
-        // Lists of whole rows have no links and no codes: nothing to map.
-        let has_words = !matches!(index.spec.index_type.as_str(), "IVF_FLAT" | "BIN_IVF_FLAT");
-        let is_mapped = has_words && index.spec.is_mapped(&collection.properties);
+        let can_map = !matches!(index.spec.index_type.as_str(), "IVF_FLAT" | "BIN_IVF_FLAT");
+        let is_mapped = can_map && index.spec.is_mapped(&collection.properties);
         let wanted = |spec| WantedIndex {
             index: index.id,
             field: index.spec.field,
             metric: index.spec.metric,
             spec,
             is_mapped,
+            can_map,
         };
         let field = collection.schema.field_by_id(index.spec.field);
         if field.is_some_and(|field| is_scan(&index.spec.index_type, &field.data_type)) {

@@ -66,10 +66,11 @@ pub struct Seams {
     pub files: Arc<dyn FilesElsewhere>,
 }
 
-/// What somebody who asks for a compaction may have as output, at most: whoever builds the output's index needs memory for it
-/// beside those that are in use, and an output without its index keeps its inputs from going.
-fn asked_bytes_max(usual: u64, memory_bytes_max: u64) -> u64 {
-    usual.max(CompactionPolicy::default().asked_bytes_max.min(memory_bytes_max / 4))
+/// What a compaction may have as output, at most: by itself, and for somebody who asks. Whoever builds the output's index needs memory
+/// for it beside rows and keys, and an output without its index keeps its inputs from going.
+fn output_bytes_max(wished: u64, memory_bytes_max: u64) -> (u64, u64) {
+    let of_memory = memory_bytes_max / 4;
+    (wished.min(of_memory), CompactionPolicy::default().asked_bytes_max.max(wished).min(of_memory))
 }
 
 /// Restores and starts this node's replicas of the pool groups; those that cannot serve are out of service.
@@ -95,6 +96,7 @@ pub async fn start(
     let identity = directory.identity();
     let log = directory.log.clone();
     let space = Space { disk: directory.disk.clone(), is_log_stalled: Arc::new(move || log.is_stalled()) };
+    let (bytes_max, asked_bytes_max) = output_bytes_max(config.data.compaction_bytes_max, memory_bytes_max);
     let role = Arc::new(Role {
         host,
         log: directory.log.clone(),
@@ -121,8 +123,8 @@ pub async fn start(
             checkpoint_bytes: config.data.checkpoint_bytes,
             checkpoint_interval: config.data.checkpoint_interval(),
             compaction: CompactionPolicy {
-                bytes_max: config.data.compaction_bytes_max,
-                asked_bytes_max: asked_bytes_max(config.data.compaction_bytes_max, memory_bytes_max),
+                bytes_max,
+                asked_bytes_max,
                 deleted_percent: config.data.compaction_deleted_percent as u32,
                 ..CompactionPolicy::default()
             },

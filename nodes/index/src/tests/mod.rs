@@ -11,3 +11,4 @@ mod planning;
 mod rig;
 mod role;
 mod scalars;
+mod squeeze;

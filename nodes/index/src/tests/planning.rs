@@ -19,6 +19,7 @@ fn wish(index: u64, spec: IndexSpec) -> WantedIndex {
         metric: Metric::L2,
         spec: Some(spec),
         is_mapped: false,
+        can_map: true,
     }
 }
 

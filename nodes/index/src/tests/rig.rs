@@ -54,6 +54,7 @@ pub struct Life {
 pub struct Memory {
     pub limit: AtomicU64,
     pub used: Arc<AtomicU64>,
+    pub pressed: Arc<Notify>,
 }
 
 impl MemoryGovernor for Memory {
@@ -63,6 +64,14 @@ impl MemoryGovernor for Memory {
             return Ok(room);
         }
         Err(Error::new(Code::OutOfMemory, format!("{bytes} bytes")))
+    }
+
+    fn index_excess(&self) -> u64 {
+        self.used.load(Ordering::Relaxed).saturating_sub(self.limit.load(Ordering::Relaxed))
+    }
+
+    fn pressed(&self) -> Arc<Notify> {
+        self.pressed.clone()
     }
 }
 
@@ -169,7 +178,11 @@ impl Rig {
     pub fn new() -> Rig {
         let ledger = Arc::new(Ledger::default());
         ledger.create((*schema()).clone());
-        let memory = Arc::new(Memory { limit: AtomicU64::new(u64::MAX), used: Arc::default() });
+        let memory = Arc::new(Memory {
+            limit: AtomicU64::new(u64::MAX),
+            used: Arc::default(),
+            pressed: Arc::default(),
+        });
         let disk = SimDisk::new(1);
         let peers = Arc::new(Peers::alone(Arc::new(disk.clone())));
         Rig { disk, ledger, peers, wishes: Arc::default(), memory, manifests: Vec::new() }
@@ -238,7 +251,11 @@ impl Rig {
             io: IoPool::new("test-io", Handle::current(), 2),
             clock: clock.clone(),
             random: OsRandom::shared(),
-            config: IndexConfig { flat_rows_max: 100, retry_first: Duration::from_millis(5) },
+            config: IndexConfig {
+                flat_rows_max: 100,
+                retry_first: Duration::from_millis(5),
+                calm: Duration::from_millis(50),
+            },
         }));
         let actors = ActorHost::new(Handle::current(), clock).await.unwrap();
         let (stop, made) = (Shutdown::new(), node.clone());

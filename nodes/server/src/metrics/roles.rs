@@ -52,6 +52,8 @@ pub fn index(figures: &mut Figures, index: &IndexReport) {
     figures.gauge("vecraft_index_pending", "indexes still to be opened or built", &[], index.pending);
     let help = "indexes of those that memory has no room for; searches scan";
     figures.gauge("vecraft_index_waiting", help, &[], index.waiting);
+    let help = "indexes that are used in their mapped files because memory is short";
+    figures.gauge("vecraft_index_squeezed", help, &[], index.squeezed);
     let help = "indexes that the node of the group's leader is to build; searches scan";
     figures.gauge("vecraft_index_awaited", help, &[], index.awaited);
     let help = "graphs over rows that have no index yet";
