@@ -113,7 +113,7 @@ impl IndexNode {
             }
             _ => {
                 self.tell_damage(target.shard, &error);
-                let pause = self.put_off(Undone::of(&work.job));
+                let pause = self.put_off(Undone::of(&work.job), &error);
                 tracing::error!(%target, %error, ?pause, "no index, searches scan; trying again after the pause");
             }
         }

@@ -33,7 +33,7 @@ impl IndexNode {
                 // The catalogue said something new.
                 Ok(false) => self.wake(),
                 Err(error) => {
-                    let pause = self.put_off(forget);
+                    let pause = self.put_off(forget, &error);
                     tracing::warn!(%shard, %index, %error, ?pause, "cannot forget a dropped index, trying again");
                 }
             }

@@ -20,7 +20,7 @@ use vecraft_runtime::random::Random;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_segment::ViewRegistry;
 use vecraft_storage::Disk;
-use vecraft_types::{IndexBuild, ShardId};
+use vecraft_types::{IndexBuild, SegmentId, ShardId};
 
 /// Options of the index role, checked by `vecraft-config` before they come here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,20 +173,26 @@ impl IndexNode {
         self.changed.notify_one();
     }
 
-    /// Adds to a shard's figures how many of its sealed rows still wait for each wanted index.
+    /// Adds to a shard's figures how many of its sealed rows still wait for each wanted index, and why if that lasts.
     pub(crate) fn add_pending(&self, shard: ShardId, stats: &mut ShardStats) {
         let Some(collection) = self.catalogue.by_id(shard.collection) else { return };
+        let waits_from = self.clock.monotonic().saturating_sub(self.config.calm);
         let state = self.state.lock();
         for index in wanted_of(&collection) {
             let Some(spec) = &index.spec else { continue };
+            let target = |segment: &SegmentId| IndexTarget { shard, segment: *segment, index: index.index };
             let waiting = stats.segments.iter().filter(|(segment, rows, is_sealed)| {
-                let target = IndexTarget { shard, segment: *segment, index: index.index };
                 *is_sealed
                     && to_build(spec, *rows, self.config.flat_rows_max).is_some()
-                    && !state.is_in_use(&target)
+                    && !state.is_in_use(&target(segment))
             });
-            let rows = waiting.map(|(_, rows, _)| *rows).sum();
-            stats.pending_index_rows.insert(index.index, rows);
+            let (mut pending, mut why) = (0, None);
+            for (segment, rows, _) in waiting {
+                pending += rows;
+                why = why.or_else(|| state.lasting_trouble(&target(segment), waits_from));
+            }
+            stats.pending_index_rows.insert(index.index, pending);
+            stats.index_failures.extend(why.map(|why| (index.index, why)));
         }
         drop(state);
         self.add_pending_scalars(&collection, shard, stats);
@@ -255,10 +261,11 @@ impl IndexNode {
     }
 
     /// Remembers to try again; answers after which pause.
-    pub(crate) fn put_off(&self, work: Undone) -> Duration {
+    pub(crate) fn put_off(&self, work: Undone, why: &impl std::fmt::Display) -> Duration {
         let now = self.clock.monotonic();
         let mut state = self.state.lock();
         let failure = state.failures.entry(work).or_insert_with(|| Failure::first(now));
+        failure.why = why.to_string();
         let pause = failure.again(now, self.config.retry_first);
         state.report.failed += 1;
         pause

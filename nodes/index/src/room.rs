@@ -11,7 +11,7 @@
 
 use crate::node::IndexNode;
 use crate::plan::{IndexTarget, Job, JobKind};
-use crate::state::{InUse, mapped_bytes};
+use crate::state::{InUse, Waiting, mapped_bytes};
 use crate::survey::Survey;
 use vecraft_rpc::memory::Room;
 use vecraft_segment::SealedSegment;
@@ -148,7 +148,12 @@ impl IndexNode {
 
     /// Remembers that there is no room for an index; says so the first time.
     pub(crate) fn wait_for_room(&self, target: IndexTarget, why: &vecraft_types::Error) {
-        if self.state.lock().waiting.insert(target) {
+        let since = self.clock.monotonic();
+        let mut state = self.state.lock();
+        let is_new = !state.waiting.contains_key(&target);
+        state.waiting.entry(target).or_insert_with(|| Waiting { since, why: String::new() }).why =
+            why.to_string();
+        if is_new {
             tracing::warn!(%target, %why, "no index yet, searches scan; it is built when memory comes free");
         }
     }
@@ -156,6 +161,6 @@ impl IndexNode {
     /// Forgets those that nobody wants any more.
     pub(crate) fn forget_waiting(&self, survey: &Survey) {
         let wants = |target: &IndexTarget| survey.plan.jobs().any(|job| job.target == *target);
-        self.state.lock().waiting.retain(wants);
+        self.state.lock().waiting.retain(|target, _| wants(target));
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct State {
     pub unusable: BTreeMap<IndexTarget, IndexBuild>,
     pub failures: BTreeMap<Undone, Failure>,
     /// Indexes that memory has no room for.
-    pub waiting: BTreeSet<IndexTarget>,
+    pub waiting: BTreeMap<IndexTarget, Waiting>,
     /// Indexes that are used in their mapped files because memory is short.
     pub squeezed: BTreeSet<IndexTarget>,
     /// When the last one came to that, on the monotonic clock.
@@ -76,9 +76,18 @@ impl Undone {
     }
 }
 
+/// Waiting for room in memory.
+pub(crate) struct Waiting {
+    /// On the monotonic clock.
+    pub since: Duration,
+    pub why: String,
+}
+
 /// How often it failed.
 pub(crate) struct Failure {
     times: u32,
+    /// The last time.
+    pub why: String,
     /// On the monotonic clock.
     pub retry_at: Duration,
 }
@@ -86,7 +95,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// What has not failed yet.
     pub(crate) fn first(now: Duration) -> Failure {
-        Failure { times: 0, retry_at: now }
+        Failure { times: 0, why: String::new(), retry_at: now }
     }
 
     /// Counts a failure; answers the pause, which is `first`, doubled with each one before.
@@ -120,6 +129,19 @@ impl State {
     /// Indexes in use here whose segments live.
     pub(crate) fn living(&self) -> impl Iterator<Item = (&IndexTarget, &InUse)> {
         self.in_use.iter().filter(|(_, used)| used.segment.strong_count() > 0)
+    }
+
+    /// Why there is no such index yet, when that has lasted: the last error of its builds, or that memory has had no room for it
+    /// since before `waits_from`.
+    pub(crate) fn lasting_trouble(&self, target: &IndexTarget, waits_from: Duration) -> Option<String> {
+        let of = |work| {
+            self.failures.get(&work).filter(|failure| failure.is_lasting()).map(|failed| failed.why.clone())
+        };
+        let waits = || {
+            let waiting = self.waiting.get(target).filter(|waiting| waiting.since <= waits_from)?;
+            Some(format!("no room for it yet, searches scan: {}", waiting.why))
+        };
+        of(Undone::Build(*target)).or_else(|| of(Undone::Open(*target))).or_else(waits)
     }
 
     pub(crate) fn is_due(&self, work: Undone, now: Duration) -> bool {

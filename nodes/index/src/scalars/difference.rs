@@ -130,7 +130,7 @@ impl IndexNode {
             let mut sealed = stats.segments.iter().filter(|(_, _, is_sealed)| *is_sealed);
             let why = sealed.find_map(|(segment, _, _)| {
                 let failed = failures.get(&IndexTarget { shard, segment: *segment, index })?;
-                failed.failure.is_lasting().then(|| failed.why.clone())
+                failed.is_lasting().then(|| failed.why.clone())
             });
             stats.index_failures.extend(why.map(|why| (index, why)));
         }

@@ -1,6 +1,5 @@
 //! One scalar index: opened or built, and put to use.
 
-use super::ScalarFailure;
 use super::difference::{Missing, Wanted};
 use crate::error::{Error, Result};
 use crate::node::IndexNode;
@@ -76,18 +75,16 @@ impl IndexNode {
     fn put_off_scalar(&self, target: IndexTarget, error: &Error) -> (Duration, bool) {
         let now = self.clock.monotonic();
         let mut failures = self.scalars.failures.lock();
-        let failed = failures
-            .entry(target)
-            .or_insert_with(|| ScalarFailure { failure: Failure::first(now), why: String::new() });
-        let was_lasting = failed.failure.is_lasting();
+        let failed = failures.entry(target).or_insert_with(|| Failure::first(now));
+        let was_lasting = failed.is_lasting();
         failed.why = error.to_string();
         if matches!(error, Error::Scalar(vecraft_scalar::Error::TooLarge(_))) {
             // The same column will be too large again.
-            failed.failure.last();
+            failed.last();
         }
-        let pause = failed.failure.again(now, self.config.retry_first);
+        let pause = failed.again(now, self.config.retry_first);
         self.state.lock().report.failed += 1;
-        (pause, failed.failure.is_lasting() && !was_lasting)
+        (pause, failed.is_lasting() && !was_lasting)
     }
 
     /// The index, the bytes of its file, and whether it was built now.

@@ -32,15 +32,9 @@ pub(crate) struct Scalars {
     pub changed: Notify,
     /// Set when files that nobody wants are to be looked for.
     wants_sweep: AtomicBool,
-    failures: Mutex<BTreeMap<IndexTarget, ScalarFailure>>,
+    failures: Mutex<BTreeMap<IndexTarget, Failure>>,
     /// Bytes of the files in use.
     files: Mutex<BTreeMap<IndexTarget, u64>>,
-}
-
-/// Of an index that could not be opened or built.
-struct ScalarFailure {
-    failure: Failure,
-    why: String,
 }
 
 impl Scalars {
@@ -73,9 +67,8 @@ impl IndexNode {
                 let missing: BTreeSet<IndexTarget> =
                     difference.missing.iter().map(|one| one.target).collect();
                 failures.retain(|target, _| missing.contains(target));
-                let is_due = |one: &Missing| {
-                    failures.get(&one.target).is_none_or(|failed| failed.failure.retry_at <= now)
-                };
+                let is_due =
+                    |one: &Missing| failures.get(&one.target).is_none_or(|failed| failed.retry_at <= now);
                 difference.missing.into_iter().find(is_due)
             };
             match due {
@@ -89,7 +82,7 @@ impl IndexNode {
 
     /// A change, or the time to try something again.
     async fn scalars_to_do(&self) {
-        let retry_at = self.scalars.failures.lock().values().map(|failed| failed.failure.retry_at).min();
+        let retry_at = self.scalars.failures.lock().values().map(|failed| failed.retry_at).min();
         let changed = self.scalars.changed.notified();
         match retry_at {
             Some(at) => {

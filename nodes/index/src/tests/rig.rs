@@ -323,6 +323,19 @@ impl Life {
         waited.unwrap_or_else(|_| panic!("stuck at {:?}", self.node.report()))
     }
 
+    /// Waits until there is something.
+    pub async fn until_some<T>(&self, find: impl Fn() -> Option<T>) -> T {
+        let found = async {
+            loop {
+                match find() {
+                    Some(found) => return found,
+                    None => tokio::time::sleep(Duration::from_millis(2)).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.expect("what the test waits for")
+    }
+
     /// Waits until the first segment's interim graph covers so many rows.
     pub async fn until_graph(&self, rows: usize) -> Arc<GrowingHnsw> {
         let reached = async {

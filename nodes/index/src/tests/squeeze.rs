@@ -1,10 +1,11 @@
 //! Memory runs short while indexes have some (I21): they are used in their mapped files, and come back when it is calm.
 
-use super::rig::{Life, Rig, VECTOR, vector};
+use super::rig::{Life, Rig, SHARD, VECTOR, vector};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use vecraft_index::{IndexSpec, SearchParams, build_bytes};
-use vecraft_types::Metric;
+use vecraft_rpc::services::ShardStats;
+use vecraft_types::{IndexId, Metric, SegmentId};
 
 fn hnsw_bytes(rows: usize) -> u64 {
     let spec = IndexSpec::parse("HNSW", &BTreeMap::new()).unwrap();
@@ -89,6 +90,17 @@ async fn i21_what_can_never_be_built_squeezes_nobody() {
     let life = rig.live().await;
     let report = life.until(|report| report.attached == 1 && report.waiting == 1).await;
     assert_eq!(report.squeezed, 0);
+    // When it has lasted, whoever asks for the index's state is told.
+    let (pending, why) = life
+        .until_some(|| {
+            let mut stats =
+                ShardStats { segments: vec![(SegmentId(2), 9_000, true)], ..ShardStats::default() };
+            life.node.add_pending(SHARD, &mut stats);
+            Some((stats.pending_index_rows[&IndexId(1)], stats.index_failures.remove(&IndexId(1))?))
+        })
+        .await;
+    assert_eq!(pending, 9_000);
+    assert!(why.starts_with("no room for it yet, searches scan: memory limit exceeded"), "{why}");
     life.end().await;
 }
 
