@@ -33,8 +33,18 @@ pub trait KeyIndex: Send {
     /// Forgets all live rows of a key and returns them.
     fn remove(&mut self, key: &PrimaryKey) -> Vec<RowRef>;
 
+    /// Forgets all live rows of a key, adds this one and returns the others.
+    fn replace(&mut self, key: PrimaryKey, row: RowRef) -> Vec<RowRef> {
+        let others = self.remove(&key);
+        self.add(key, row);
+        others
+    }
+
+    /// Forgets one live row of a key; false when the key has no such row.
+    fn remove_row(&mut self, key: &PrimaryKey, row: &RowRef) -> bool;
+
     /// Keeps only the rows for which `keep` says yes (used when a partition is dropped).
-    fn retain(&mut self, keep: &mut dyn FnMut(&PrimaryKey, &RowRef) -> bool);
+    fn retain(&mut self, keep: &mut dyn FnMut(&RowRef) -> bool);
 
     /// Number of live rows.
     fn len(&self) -> usize;

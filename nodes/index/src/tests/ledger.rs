@@ -41,7 +41,10 @@ impl KeyIndex for NoKeys {
     fn remove(&mut self, _: &PrimaryKey) -> Vec<RowRef> {
         Vec::new()
     }
-    fn retain(&mut self, _: &mut dyn FnMut(&PrimaryKey, &RowRef) -> bool) {}
+    fn remove_row(&mut self, _: &PrimaryKey, _: &RowRef) -> bool {
+        false
+    }
+    fn retain(&mut self, _: &mut dyn FnMut(&RowRef) -> bool) {}
     fn len(&self) -> usize {
         0
     }

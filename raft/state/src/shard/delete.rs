@@ -30,7 +30,9 @@ impl ShardState {
         let mut conflicts = 0;
         for (key, seen) in rows {
             // I12: a row that was replaced since the leader looked stays, and the leader looks again.
-            if !remove_if(index, key, &mut dead, |row| row == seen) {
+            if index.remove_row(key, seen) {
+                dead.push(*seen);
+            } else {
                 conflicts += 1;
             }
         }
@@ -45,15 +47,15 @@ impl ShardState {
     }
 }
 
-/// Moves the key's rows that match into `dead`; false when none did.
+/// Moves the key's rows that match into `dead`.
 fn remove_if(
     index: &mut dyn KeyIndex,
     key: &PrimaryKey,
     dead: &mut Vec<RowRef>,
     matches: impl Fn(&RowRef) -> bool,
-) -> bool {
+) {
     if !index.rows(key).iter().any(&matches) {
-        return false;
+        return;
     }
     for row in index.remove(key) {
         if matches(&row) {
@@ -62,5 +64,4 @@ fn remove_if(
             index.add(key.clone(), row);
         }
     }
-    true
 }

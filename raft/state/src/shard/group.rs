@@ -159,7 +159,7 @@ impl ShardState {
         }
         self.read_pins.drop_partition(partition, applied.position);
         let before = keys.len();
-        keys.retain(&mut |_, row| segments.binary_search(&row.segment).is_err());
+        keys.retain(&mut |row| segments.binary_search(&row.segment).is_err());
         for id in &segments {
             self.segments.remove(id);
         }

@@ -42,9 +42,10 @@ impl ShardState {
             let row = RowRef { segment, row: first_row + i as u32, position: applied.position };
             if rule == PkConflict::Replace {
                 // A key that stands twice in the batch: the later row wins, the earlier never becomes visible.
-                replaced.extend(index.remove(&key));
+                replaced.extend(index.replace(key, row));
+            } else {
+                index.add(key, row);
             }
-            index.add(key, row);
         }
         if let Some(state) = self.segments.get_mut(&segment) {
             state.rows += batch.rows as u32;

@@ -22,9 +22,17 @@ impl KeyIndex for Keys {
     fn remove(&mut self, key: &PrimaryKey) -> Vec<RowRef> {
         self.0.remove(key).unwrap_or_default()
     }
-    fn retain(&mut self, keep: &mut dyn FnMut(&PrimaryKey, &RowRef) -> bool) {
-        self.0.retain(|key, rows| {
-            rows.retain(|row| keep(key, row));
+    fn remove_row(&mut self, key: &PrimaryKey, row: &RowRef) -> bool {
+        let before = self.len();
+        if let Some(rows) = self.0.get_mut(key) {
+            rows.retain(|other| other != row);
+        }
+        self.0.retain(|_, rows| !rows.is_empty());
+        self.len() < before
+    }
+    fn retain(&mut self, keep: &mut dyn FnMut(&RowRef) -> bool) {
+        self.0.retain(|_, rows| {
+            rows.retain(|row| keep(row));
             !rows.is_empty()
         });
     }
