@@ -8,7 +8,8 @@
 //!   KEY      efforts=10,16,...              values of ef and nprobe to try
 //!            filter=0.1,0.5                 shares of rows that pass a random filter; one table each
 //!            repeat=3                       passes over the queries, alternating between the indexes; the fastest counts
-//!            clock=cpu | wall               seconds of the thread (other work disturbs less), or by the clock
+//!            clock=cpu | wall               seconds of the thread (other work disturbs less; many systems count them in steps of
+//!                                           4 ms, so passes must be long), or by the clock
 //!            json=FILE                      the same figures for a program
 //! ```
 //! The truth is the exact scan, so recall needs no third file.

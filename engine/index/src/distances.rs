@@ -1,6 +1,6 @@
 //! What a graph is walked and built by: distances to rows, exact or from codes.
 
-use crate::scan::AHEAD;
+use crate::scan;
 
 /// Distances between queries and rows, and among rows. Static dispatch: these calls are the inner loop.
 ///
@@ -10,6 +10,9 @@ pub(crate) trait Distances: Send + Sync {
     type Query<'q>
     where
         Self: 'q;
+
+    /// Rows whose memory is asked for before they are read.
+    const AHEAD: usize = scan::AHEAD;
 
     /// Number of rows.
     fn len(&self) -> usize;
@@ -27,10 +30,10 @@ pub(crate) trait Distances: Send + Sync {
     #[inline]
     fn many(&self, query: &Self::Query<'_>, ids: &[u32], out: &mut Vec<f32>) {
         out.clear();
-        ids.iter().take(AHEAD).for_each(|&id| self.prefetch(id));
+        ids.iter().take(Self::AHEAD).for_each(|&id| self.prefetch(id));
         let (groups, rest) = ids.as_chunks::<4>();
         for (i, group) in groups.iter().enumerate() {
-            ids.iter().skip(i * 4 + AHEAD).take(4).for_each(|&id| self.prefetch(id));
+            ids.iter().skip(i * 4 + Self::AHEAD).take(4).for_each(|&id| self.prefetch(id));
             out.extend(self.four(query, *group));
         }
         out.extend(rest.iter().map(|&id| self.one(query, id)));
