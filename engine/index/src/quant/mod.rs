@@ -13,6 +13,7 @@ mod linear;
 mod pq;
 mod rabitq;
 mod rotation;
+mod signed;
 mod small;
 mod sq8;
 #[cfg(test)]

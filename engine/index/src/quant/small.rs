@@ -9,6 +9,7 @@
 
 use super::Unasked;
 use super::linear::Coder;
+use super::signed::Signed;
 use crate::container::{Reader, Writer};
 use crate::{Result, SearchParams};
 use vecraft_kernel::{Kernels, SMALL_CODES_BLOCK, SmallCodes};
@@ -104,11 +105,7 @@ impl<const SIX: bool> Coder for SmallSq<SIX> {
     }
 
     fn query(&self, p: &[f32], times: f32, _params: &SearchParams) -> SmallQuery {
-        let largest = p.iter().fold(0.0f32, |most, p| most.max(p.abs()));
-        let step = largest / 127.0;
-        let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
-        let mut factors: Vec<i8> = p.iter().map(|p| (p * inverse).round() as i8).collect();
-        let sum: i32 = factors.iter().map(|factor| i32::from(*factor)).sum();
+        let Signed { mut factors, step, sum } = Signed::of(p);
         factors.resize(p.len().next_multiple_of(SMALL_CODES_BLOCK), 0);
         let step = step * times;
         SmallQuery { factors, step, sum: step * sum as f32 }

@@ -11,6 +11,7 @@
 //! low * sum(f))`. Both roundings are of values around the mean, where they are smallest. Of two rows, one
 //! stands for `p`, its codes less 128; what that takes away comes back through the sum of codes.
 
+use super::signed::Signed;
 use super::{Quantizer, RowQuantizer, Unasked};
 use crate::container::{Reader, Writer};
 use crate::scorer::Scorer;
@@ -145,19 +146,16 @@ impl Quantizer for Sq8 {
     fn query<'q>(&self, values: &[f32], _params: &SearchParams) -> Sq8Query<'q> {
         let weight = if self.metric == Metric::Cosine { inverse_norm(values) } else { 1.0 };
         let centred: Vec<f32> = values.iter().zip(&self.mean).map(|(x, mean)| x * weight - mean).collect();
-        let largest = centred.iter().fold(0.0f32, |most, p| most.max(p.abs()));
-        let step = largest / 127.0;
-        let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
-        let factors: Vec<i8> = centred.iter().map(|p| (p * inverse).round() as i8).collect();
+        let Signed { factors, step, sum } = Signed::of(&centred);
+        // The same for every row: it decides nothing.
         let base = match self.metric {
-            Metric::L2 => dot(&centred, &centred),
-            _ => -dot(values, &self.mean) * f64::from(weight),
+            Metric::L2 => self.kernels.dot(&centred, &centred),
+            _ => -self.kernels.dot(values, &self.mean) * weight,
         };
-        let sum: i32 = factors.iter().map(|factor| i32::from(*factor)).sum();
         let scale = step * self.product_weight();
         Sq8Query {
             factors: Owned::Signed(factors),
-            base: base as f32,
+            base,
             scale,
             codes_scale: 0.0,
             low_scale: scale * sum as f32,
