@@ -181,7 +181,8 @@ section! {
 section! {
     /// The write-ahead log, and log lines.
     LogConfig {
-        /// Bytes of one file of the write-ahead log; files are preallocated.
+        /// Bytes of one file of the write-ahead log. Space is reserved as a file grows, and given back when a checkpoint has what
+        /// is in it; two files of 9 MiB more are kept for a full disk.
         segment_bytes: u64 = 128 * MIB, MIB..=GIB;
         /// Log lines: error, warn, info, debug, trace, or directives such as `info,vecraft_data=debug`.
         level: String = "info".to_string();

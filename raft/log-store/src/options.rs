@@ -24,18 +24,23 @@ pub enum WriterMode {
 pub struct LogOptions {
     /// Bytes after which a new segment begins. Default 128 MiB.
     pub segment_bytes: u64,
-    /// Disk space is reserved in steps of this many bytes. Default 16 MiB.
+    /// Disk space is reserved in steps of at most this many bytes; a segment's first steps are smaller. Default 16 MiB.
     pub preallocate_bytes: u64,
-    /// Files of `preallocate_bytes` kept for the moment the disk is full. Default 2 (I7).
+    /// Files kept for the moment the disk is full. Default 2 (I7).
     pub reserve_segments: usize,
+    /// Bytes of one of them: a full queue and what opens a segment fit into it. Default 9 MiB.
+    pub reserve_bytes: u64,
     /// Bytes that may wait for the writer before appending waits too. Default 8 MiB (I7).
     pub queue_bytes: usize,
-    /// Bytes of recent entries kept in memory over all groups. Default 64 MiB.
+    /// Bytes of recent entries kept in memory over all groups, until nothing came for [`Self::mark_after`]. Default 64 MiB.
     pub cache_bytes: usize,
     /// Bytes one limited read returns at most, but always one entry. Default 2 MiB.
     pub read_bytes: usize,
     /// The oldest segment is copied forward when less than this part of it is live, in percent. Default 25 (I8).
     pub copy_forward_percent: u64,
+    /// A purge that leaves so little live in segments of at least this many bytes gives their space back at once, the active
+    /// segment's too. Default 4 MiB.
+    pub tighten_bytes: u64,
     /// How long after the last batch it is marked as synced, and lazy records are written. Default 1 s (I6).
     pub mark_after: Duration,
     /// Random bits of the caller. They salt checksums, so that bytes inside a payload cannot pass for a batch.
@@ -52,10 +57,12 @@ impl Default for LogOptions {
             segment_bytes: 128 << 20,
             preallocate_bytes: 16 << 20,
             reserve_segments: 2,
+            reserve_bytes: 9 << 20,
             queue_bytes: 8 << 20,
             cache_bytes: 64 << 20,
             read_bytes: 2 << 20,
             copy_forward_percent: 25,
+            tighten_bytes: 4 << 20,
             mark_after: Duration::from_secs(1),
             salt: 0,
             writer: WriterMode::Thread,

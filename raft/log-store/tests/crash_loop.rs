@@ -21,6 +21,7 @@ fn options() -> LogOptions {
     LogOptions {
         segment_bytes: 4096,
         preallocate_bytes: 1024,
+        reserve_bytes: 1024,
         reserve_segments: 1,
         cache_bytes: 2000,
         writer: WriterMode::Inline,

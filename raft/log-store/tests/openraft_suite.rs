@@ -95,6 +95,7 @@ impl Builder {
         let options = LogOptions {
             segment_bytes: 2048,
             preallocate_bytes: 1024,
+            reserve_bytes: 1024,
             reserve_segments: 0,
             cache_bytes: 2048,
             writer,

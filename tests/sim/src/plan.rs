@@ -43,9 +43,16 @@ impl Plan {
         // Of a sequence of its own, and none in half of the lives, those of the corpus among them: what a seed means stays as it was.
         let mut own = rng.fork(0xa5e);
         let asks = if own.chance(50) { 0 } else { own.between(1, 8) };
+        // As well; otherwise as large as the product's, which no life reaches.
+        let mut own = rng.fork(0x71);
+        let usual = LogOptions::default().tighten_bytes;
+        let tighten_bytes = if own.chance(50) { usual } else { own.between(200, 8_000) };
+        let (segment_bytes, preallocate_bytes) = (rng.between(600, 12_000), rng.between(128, 4_096));
         let log = LogOptions {
-            segment_bytes: rng.between(600, 12_000),
-            preallocate_bytes: rng.between(128, 4_096),
+            segment_bytes,
+            preallocate_bytes,
+            reserve_bytes: preallocate_bytes,
+            tighten_bytes,
             reserve_segments: rng.below(3) as usize,
             copy_forward_percent: rng.between(0, 60),
             salt: rng.next(),

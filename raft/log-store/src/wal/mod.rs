@@ -6,7 +6,8 @@
 //! - only the newest segment can have a torn tail; anything bad elsewhere is damage and refused.
 //!
 //! Segments go from the oldest end only, so that sequences stay without a gap and a missing file is noticed. The oldest one
-//! with little left is copied forward when a new one begins, and small old ones at a start that finds many (I8).
+//! with little left is copied forward when a new one begins, and small old ones at a start that finds many (I8). A purge that
+//! leaves little of the oldest ones gives their space back at once (`tighten`): a node at rest keeps what it needs.
 //!
 //! Cost of a batch: one copy of the payloads, two passes of crc32, one write, one fdatasync.
 
@@ -21,6 +22,9 @@ mod segments;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tighten;
+#[cfg(test)]
+mod tighten_tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -166,6 +170,13 @@ impl WriteAheadLog {
         self.marked = false;
         if records.iter().any(|(_, record)| matches!(record, Record::Purge(_) | Record::Removed)) {
             self.drop_dead_segments()?;
+            if let Err(error) = self.tighten() {
+                if self.poisoned.is_some() {
+                    return Err(error);
+                }
+                // The batch is safe, and the space comes back with a later purge or segment.
+                tracing::error!(%error, "cannot give back space of the log");
+            }
             self.fill_reserves();
         }
         Ok(())
@@ -231,8 +242,7 @@ impl WriteAheadLog {
         let (places, len) = self.encode(records);
         let end = offset + len;
         if end > self.reserved {
-            let step = self.options.preallocate_bytes.max(1);
-            let wanted = end.next_multiple_of(step);
+            let wanted = end.next_multiple_of(self.step_bytes(end));
             file.preallocate(wanted)?;
             self.reserved = wanted;
         }

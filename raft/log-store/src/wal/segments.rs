@@ -16,6 +16,11 @@ const COPY_BATCH_BYTES: usize = 1 << 20;
 const GATHER_FROM: usize = 8;
 /// Bytes that it copies at most, so that it stays a matter of milliseconds.
 const GATHER_BYTES: u64 = 1 << 20;
+/// The first step in which a segment reserves space. Later ones are about a quarter of what it holds: a node that writes much
+/// reserves seldom, one that writes little has little reserved.
+const FIRST_STEP_BYTES: u64 = 1 << 20;
+/// Less than this reserved behind a segment that is over is not worth a call.
+const GIVE_BACK_FROM: u64 = 256 << 10;
 
 impl WriteAheadLog {
     /// Begins a segment: header and opening batch, synced with the directory, before it becomes the active one.
@@ -24,6 +29,7 @@ impl WriteAheadLog {
         let id = SegmentId { generation: self.generation, salt: salt(self.options.salt, self.generation) };
         let path = format!("{}/{}", self.dir, id.file_name());
         let (file, reserved) = self.segment_file(&path)?;
+        let before = self.reserved;
         let previous = std::mem::replace(&mut self.active, id);
         let opening = self.written.lock().opening();
         let (places, len) = self.encode(&opening);
@@ -53,12 +59,34 @@ impl WriteAheadLog {
         for ((key, record), (start, record_len)) in opening.iter().zip(places) {
             written.apply(*key, record, (id.generation, (HEADER_BYTES + start) as u64, record_len))?;
         }
+        drop(written);
+        self.give_back(previous, before);
         Ok(())
+    }
+
+    /// Gives back what was reserved behind a segment that is over. Nothing hangs on it: a start does the same.
+    fn give_back(&self, over: SegmentId, reserved: u64) {
+        let found = {
+            let written = self.written.lock();
+            written.segments.get(&over.generation).map(|segment| (Arc::clone(&segment.file), segment.len))
+        };
+        let Some((file, len)) = found else { return };
+        if reserved.saturating_sub(len) >= GIVE_BACK_FROM
+            && let Err(error) = file.truncate(len)
+        {
+            tracing::warn!(%error, "cannot give back what was reserved behind a segment of the log");
+        }
+    }
+
+    /// The step in which space is reserved for a segment of so many bytes.
+    pub(super) fn step_bytes(&self, len: u64) -> u64 {
+        let step = len.next_power_of_two() / 4;
+        step.max(FIRST_STEP_BYTES).min(self.options.preallocate_bytes).max(1)
     }
 
     /// A new file with space reserved, or one of the reserve when the disk is full.
     fn segment_file(&mut self, path: &str) -> Result<(Arc<dyn DiskFile>, u64)> {
-        let wanted = self.options.preallocate_bytes;
+        let wanted = self.step_bytes(0);
         let created = self.disk.open(path, OpenMode::Create).and_then(|file| {
             file.preallocate(wanted)?;
             Ok(file)
@@ -70,7 +98,7 @@ impl WriteAheadLog {
                 let Some(reserve) = self.reserves.pop() else { return Err(error.into()) };
                 tracing::warn!(path, "disk full: the log goes on in a reserved file");
                 self.disk.rename(&reserve, path)?;
-                Ok((self.disk.open(path, OpenMode::Write)?, wanted))
+                Ok((self.disk.open(path, OpenMode::Write)?, self.options.reserve_bytes))
             }
             Err(error) => Err(error.into()),
         }
@@ -82,7 +110,7 @@ impl WriteAheadLog {
             let path = format!("{}/reserve-{}", self.dir, self.reserves.len());
             let made = self.disk.open(&path, OpenMode::OpenOrCreate).and_then(|file| {
                 file.truncate(0)?;
-                file.preallocate(self.options.preallocate_bytes)
+                file.preallocate(self.options.reserve_bytes)
             });
             if let Err(error) = made {
                 tracing::warn!(%error, "no space for the log's reserve");
@@ -151,7 +179,7 @@ impl WriteAheadLog {
     }
 
     /// Writes the live entries of the oldest segment again and drops it. It must not be the active one.
-    fn copy_oldest(&mut self) -> Result<()> {
+    pub(super) fn copy_oldest(&mut self) -> Result<()> {
         let entries: Vec<(GroupKey, u64)> = {
             let written = self.written.lock();
             let Some((generation, _)) = written.segments.first_key_value() else { return Ok(()) };

@@ -16,6 +16,7 @@ pub(super) fn small() -> LogOptions {
     LogOptions {
         segment_bytes: 4096,
         preallocate_bytes: 1024,
+        reserve_bytes: 1024,
         reserve_segments: 1,
         salt: 7,
         ..LogOptions::default()

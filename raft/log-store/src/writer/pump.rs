@@ -85,9 +85,9 @@ impl Shared {
                     .collect()
             })
         };
-        let segments = || self.files.with(|written| written.segments.len());
-        let before = segments();
-        !purges.is_empty() && pen.wal.commit(&purges).is_ok() && segments() < before
+        let oldest = || self.files.with(|written| written.segments.keys().next().copied());
+        let before = oldest();
+        !purges.is_empty() && pen.wal.commit(&purges).is_ok() && oldest() > before
     }
 
     fn finish(&self, batch: Batch, outcome: impl Fn() -> Result<()>) {

@@ -63,7 +63,7 @@ impl Plan {
         let shards = (0..rng.between(1, 2))
             .map(|_| (rng.chance(30), rng.pick(&rules).copied().unwrap_or_default()))
             .collect();
-        Plan {
+        let mut plan = Plan {
             nodes: if rng.chance(70) { 3 } else { 5 },
             grows: rng.chance(25),
             steps: rng.between(40, 120),
@@ -113,6 +113,8 @@ impl Plan {
                 first_chunk_bytes: rng.between(512, 4_096) as usize,
                 chunk_bytes_max: rng.between(4_096, 16_384) as usize,
             },
-        }
+        };
+        plan.log.reserve_bytes = plan.log.preallocate_bytes;
+        plan
     }
 }

@@ -1,0 +1,57 @@
+//! After a purge: the space of what nobody needs goes back to the disk at once, not with the next full segment.
+//!
+//! ```text
+//! before   | old, 128 MiB, 2 KiB live | active, 53 MiB, 2 MiB live |
+//! after                                                            | active, 2 MiB |
+//! ```
+//! The live entries of the oldest segments are copied into the active one, and those segments go. When the active one is among
+//! them a new one begins first. Both are the steps that rotation is made of, so what holds for their power cuts holds here:
+//! an opening is synced before it counts, a copy before its origin goes.
+
+use super::WriteAheadLog;
+use crate::error::Result;
+
+/// Bytes that are copied for one purge at most: others wait for the writer meanwhile.
+const COPY_BYTES: u64 = 8 << 20;
+
+impl WriteAheadLog {
+    /// Gives back the oldest segments of which little is live, as many as together have
+    /// [`crate::LogOptions::tighten_bytes`] or more.
+    pub(super) fn tighten(&mut self) -> Result<()> {
+        let Some(newest) = self.sparse() else { return Ok(()) };
+        if newest == self.active.generation {
+            self.begin_segment()?;
+        }
+        while let Some(generation) = self.oldest_generation().filter(|generation| *generation <= newest) {
+            self.copy_oldest()?;
+            self.marked = false;
+            if self.oldest_generation() == Some(generation) {
+                return Ok(()); // no space for it: a later purge tries again
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest of the segments to give back: the longest run from the oldest on that is large enough and of which
+    /// little enough is live. A small active one stays, or each purge would begin another.
+    fn sparse(&self) -> Option<u64> {
+        let written = self.written.lock();
+        let (mut live, mut held, mut newest) = (0, 0, None);
+        for (generation, segment) in &written.segments {
+            live += segment.live_bytes;
+            held += segment.len;
+            let is_small = *generation == self.active.generation && segment.len < self.options.tighten_bytes;
+            if is_small || live > COPY_BYTES {
+                break;
+            }
+            if held >= self.options.tighten_bytes && live * 100 < held * self.options.copy_forward_percent {
+                newest = Some(*generation);
+            }
+        }
+        newest
+    }
+
+    fn oldest_generation(&self) -> Option<u64> {
+        self.written.lock().segments.keys().next().copied()
+    }
+}
