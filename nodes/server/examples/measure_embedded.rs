@@ -21,13 +21,19 @@ use vecraft_server::Server;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
+    vecraft_server::heap::keep_pages_small();
+    tokio::runtime::Runtime::new()?.block_on(measure())
+}
+
+async fn measure() -> Result<(), Box<dyn Error>> {
     let mut options = Options::read(std::env::args().skip(1));
     let directory = options.take("dir", "measured-data");
     let server = Server::start(&Config::embedded(&directory).with_free_ports(), 1).await?;
     let client = Client::embedded(server.database())?;
     let done = work::run(&client, options).await;
+    // What this program itself had, the vectors among it, is no part of what is measured.
+    vecraft_server::heap::give_back();
     let status = std::fs::read_to_string("/proc/self/status")?;
     for key in ["VmRSS", "RssAnon", "RssFile"] {
         let kib = status.split(&format!("{key}:")).nth(1).and_then(|rest| rest.split_whitespace().next());

@@ -21,6 +21,7 @@ mod error;
 mod fitness;
 mod forming;
 mod ground;
+pub mod heap;
 mod identity;
 mod index_peers;
 mod index_role;

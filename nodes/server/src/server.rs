@@ -12,7 +12,7 @@ use crate::room;
 use crate::run_file::RunFile;
 use crate::standing::Standing;
 use crate::waiting_door::WaitingDoor;
-use crate::{Error, limits};
+use crate::{Error, heap, limits};
 use serde::{Deserialize, Serialize};
 use serving::{serve_clients, serve_health, serve_milvus};
 use std::sync::Arc;
@@ -180,6 +180,8 @@ impl Server {
         half_started.is_done = true;
         let keeping = room::keep(directory.reserve.clone(), ground.io.clone(), shutdown.child());
         ground.tasks.spawn(TaskKind::Watch, "reserve", keeping);
+        let giving = heap::give_back_at_rest(directory.log.clone(), ground.io.clone(), shutdown.child());
+        ground.tasks.spawn(TaskKind::Watch, "memory at rest", giving);
         Ok(Server { addresses, cluster_id: run.cluster_id, shutdown, roles, doors, directory })
     }
 

@@ -142,6 +142,14 @@ impl Memory {
         Ok(())
     }
 
+    /// Gives up all written entries, and the room of the queues they were in: nothing was written for a while, so nobody is
+    /// about to read them.
+    pub(crate) fn rest(&mut self, files: &LogFiles) {
+        self.evict(files, 0);
+        self.order.shrink_to_fit();
+        self.groups.values_mut().for_each(|group| group.tail.shrink_to_fit());
+    }
+
     /// Gives up the oldest written entries while the cache holds more than `bytes_max`.
     pub(crate) fn evict(&mut self, files: &LogFiles, bytes_max: usize) {
         if self.order.len() > 2 * self.cached + FORGOTTEN_MAX {

@@ -200,6 +200,12 @@ impl NodeLog {
         self.inner.shared.roused.notified().await;
     }
 
+    /// Returns when something was written since it last returned, and then nothing for [`LogOptions::mark_after`]; with
+    /// [`WriterMode::Thread`], for one caller at a time.
+    pub async fn rested(&self) {
+        self.inner.shared.rested.notified().await;
+    }
+
     /// Writes what somebody waits for in the calling thread, with [`WriterMode::Called`].
     pub fn write_queued(&self) {
         self.inner.shared.pump_until_full();

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     wake: Condvar,
     /// As `wake`, for [`WriterMode::Called`].
     pub roused: Notify,
+    /// Told when nothing came for [`LogOptions::mark_after`], with [`WriterMode::Thread`].
+    pub rested: Notify,
     pen: Mutex<Pen>,
     pub stalled: AtomicBool,
     pub batches: AtomicU64,
@@ -60,6 +62,7 @@ impl Shared {
             queue: Mutex::new(Queue { memory, ..Queue::default() }),
             wake: Condvar::new(),
             roused: Notify::new(),
+            rested: Notify::new(),
             pen: Mutex::new(Pen { wal, held: None }),
             stalled: AtomicBool::new(false),
             batches: AtomicU64::new(0),
@@ -190,8 +193,10 @@ impl Shared {
         let silent = self.wake.wait_for(&mut queue, self.options.mark_after).timed_out();
         if silent && !queue.urgent {
             if queue.items.is_empty() && queue.committed.is_empty() {
+                queue.memory.rest(&self.files);
                 drop(queue);
                 self.mark(&mut self.pen.lock());
+                self.rested.notify_one();
             } else {
                 queue.urgent = true;
             }

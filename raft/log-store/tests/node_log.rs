@@ -20,6 +20,7 @@ fn small() -> LogOptions {
     LogOptions {
         segment_bytes: 64 << 10,
         preallocate_bytes: 16 << 10,
+        reserve_bytes: 16 << 10,
         reserve_segments: 0,
         mark_after: Duration::from_millis(20),
         ..LogOptions::default()
@@ -272,4 +273,46 @@ async fn a_hole_is_refused_before_anything_is_written() {
     assert!(log.append([entry(1, 10), entry(3, 10)], IOFlushed::noop()).await.is_err());
     assert_eq!(indexes(&mut log).await, [0]);
     append(&mut log, 1, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_at_rest_has_no_entries_in_memory_and_reads_them_all_the_same() {
+    let (node, _) = NodeLog::open(Arc::new(SimDisk::new(1)), "log", small()).unwrap();
+    let mut log = node.group(GroupId(1), ReplicaId(1));
+    for round in 0..2 {
+        for index in round * 10..round * 10 + 10 {
+            append(&mut log, index, 1_000).await;
+        }
+        // A pause while it was written may have looked like rest before.
+        while node.metrics().cache_bytes > 0 {
+            tokio::time::timeout(Duration::from_secs(20), node.rested()).await.unwrap();
+        }
+        assert_eq!(indexes(&mut log).await, (0..round * 10 + 10).collect::<Vec<_>>());
+    }
+}
+
+/// Needs a file system that reserves space; on others it finds nothing to complain about.
+#[tokio::test]
+async fn what_was_reserved_behind_a_segment_that_is_over_is_given_back() {
+    use std::os::unix::fs::MetadataExt;
+    const MIB: usize = 1 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(RealDisk::new(dir.path()).unwrap());
+    let sizes = LogOptions { segment_bytes: 20 << 20, preallocate_bytes: 16 << 20, ..small() };
+    let (node, _) = NodeLog::open(disk, "log", LogOptions { writer: WriterMode::Inline, ..sizes }).unwrap();
+    let mut log = node.group(GroupId(1), ReplicaId(1));
+    for index in 0..18 {
+        append(&mut log, index, MIB).await;
+    }
+    append(&mut log, 18, 3 * MIB).await;
+    let files =
+        std::fs::read_dir(dir.path().join("log")).unwrap().map(|file| file.unwrap().metadata().unwrap());
+    let mut over: Vec<_> = files.filter(|file| file.len() > 10 << 20).collect();
+    let file = over.pop().unwrap();
+    assert!(
+        over.is_empty() && file.blocks() * 512 < file.len() + (64 << 10),
+        "{} for {}",
+        file.blocks() * 512,
+        file.len()
+    );
 }

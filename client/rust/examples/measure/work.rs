@@ -160,8 +160,9 @@ async fn load(client: &Client, data: &Data, options: &mut Options) -> Result<Col
 
 /// Loads, then measures every cell.
 pub async fn run(client: &Client, mut options: Options) -> Result<()> {
-    let data = Data::read(&mut options);
+    let mut data = Data::read(&mut options);
     let collection = load(client, &data, &mut options).await?;
+    data.base = Vec::new();
     let (efs, clients) = (options.numbers("ef", "10,16,24,32"), options.numbers("clients", "1"));
     let time = Duration::from_secs_f64(options.number("seconds", "2"));
     let (filters, found) = (options.take("filters", ""), options.take("found", ""));

@@ -82,6 +82,7 @@ fn long_version() -> &'static str {
 pub fn run() -> ExitCode {
     let command = Cli::parse().command;
     crate::limits::spare_small_memory();
+    crate::heap::keep_pages_small();
     let done = match command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run().map_err(Failure::from),
