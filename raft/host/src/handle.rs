@@ -16,6 +16,10 @@ use vecraft_types::{GroupId, LogPosition, NodeId, ReplicaId};
 /// Entries kept below a checkpoint when purging. openraft #2116: a purge must stay clear of applies that are
 /// still queued inside it.
 const PURGE_MARGIN: u64 = 64;
+/// A lone replica keeps no more than so many bytes of them beside the last one: 64 batches of rows would be a hundred times
+/// that. Nobody can install a snapshot there, and openraft said that all up to the checkpoint is applied before it is asked to
+/// purge, so no apply of them is queued ([ADR 0016](../../../docs/adr/0016-a-lone-replica-keeps-little-log.md)).
+const PURGE_MARGIN_BYTES_ALONE: u64 = 1 << 20;
 /// How long a checkpoint waits for openraft to take note of it.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(30);
 
@@ -125,10 +129,13 @@ impl<M: Machine> RaftHandle for Handle<M> {
                     group: self.group,
                     waited_ms: SNAPSHOT_WAIT.as_millis() as u64,
                 })?;
-            let mut upto = mark.log_id.index.saturating_sub(PURGE_MARGIN);
-            if !is_alone {
-                upto = upto.min(self.log.tail_start(self.followers_reserve_bytes).saturating_sub(1));
-            }
+            let mark = mark.log_id.index;
+            let margin = mark.saturating_sub(PURGE_MARGIN);
+            let newest = |bytes, upto| self.log.newest_from(bytes, upto).saturating_sub(1);
+            let upto = match is_alone {
+                true => margin.max(newest(PURGE_MARGIN_BYTES_ALONE, mark.saturating_sub(1))),
+                false => margin.min(newest(self.followers_reserve_bytes, u64::MAX)),
+            };
             if upto > 0 {
                 self.raft.trigger().purge_log(upto).await.map_err(|e| self.stopped(e))?;
             }

@@ -86,14 +86,14 @@ impl GroupLog {
         Ok(entries)
     }
 
-    /// Where the newest `bytes` of this replica's written log begin; its first index when there is less. For a caller
-    /// that keeps a reserve when it purges.
+    /// Where the newest `bytes` of this replica's written log at or below index `upto` begin; its first index when there is
+    /// less. For a caller that keeps a reserve when it purges.
     #[must_use]
-    pub fn tail_start(&self, bytes: u64) -> u64 {
+    pub fn newest_from(&self, bytes: u64, upto: u64) -> u64 {
         self.shared.files.with(|written| {
             let Some(group) = written.groups.get(&self.key) else { return 0 };
             let mut left = bytes;
-            for (index, at) in group.entries.iter().rev() {
+            for (index, at) in group.entries.range(..=upto).rev() {
                 match left.checked_sub(u64::from(at.len)) {
                     Some(less) => left = less,
                     None => return index + 1,

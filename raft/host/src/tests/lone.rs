@@ -107,6 +107,36 @@ async fn i4_a_checkpoint_lets_the_log_below_go_and_only_the_rest_is_applied_agai
     assert!(refusal(&disk, Journal::default()).await.contains("there is no checkpoint"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i4_a_lone_replica_keeps_little_of_large_entries_below_a_checkpoint() {
+    const ENTRY_BYTES: usize = 512 << 10;
+    let disk = SimDisk::new(9);
+    let (host, group, machine) = start(&disk, Journal::default(), true).await;
+    for _ in 0..40 {
+        group.propose(Bytes::from(vec![7; ENTRY_BYTES]), WAIT).await.unwrap();
+    }
+    let mark = machine.lock().last.clone().unwrap();
+    group.checkpointed(&mark).await.unwrap();
+    group.propose(Bytes::from("after"), WAIT).await.unwrap();
+    let figures = || host.log().metrics();
+    tokio::time::timeout(WAIT, async {
+        while figures().file_bytes > 4 * ENTRY_BYTES as u64 {
+            host.log().rested().await;
+        }
+    })
+    .await
+    .unwrap();
+    let kept = figures().live_bytes;
+    assert!(kept > ENTRY_BYTES as u64, "{kept} bytes: an entry is kept below the checkpoint");
+    stop(host, group).await;
+    disk.crash();
+
+    let restored = Journal { checkpoint: Some(mark), ..Journal::default() };
+    let (host, group, machine) = start(&disk, restored, false).await;
+    assert_eq!(machine.lock().applied.iter().map(|(_, it)| it.as_ref()).collect::<Vec<_>>(), [b"after"]);
+    stop(host, group).await;
+}
+
 /// Why a replica does not start.
 async fn refusal(disk: &SimDisk, journal: Journal) -> String {
     let (log, _) = NodeLog::open(Arc::new(disk.clone()), "log", LogOptions::default()).unwrap();
