@@ -1,7 +1,7 @@
 //! The heap of the program: what it holds goes back to the system when the node comes to rest, and large pages are for graphs.
 //!
 //! An allocator keeps what was freed for those who ask next, and looks at it again only when somebody frees more: after a load
-//! and a build that is a third of all that a node has in memory (figures in `docs/BENCHMARKS.md`), for as long as it is only
+//! and a build that was much of what a node had in memory (figures in `docs/BENCHMARKS.md`), for as long as it is only
 //! searched. So the node says when it rests: when nothing was written to its log for a second ([`NodeLog::rested`]), which is
 //! after the last insert, seal, checkpoint or finished index. This knows mimalloc, which `vecraft` uses, and the C library's
 //! allocator, which the store uses; in a program that has another one nothing happens.

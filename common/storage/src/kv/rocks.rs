@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// Memtables at once: one that is written, one on its way to a file.
 const MEMTABLES: i32 = 2;
 /// Steps in which the store reserves space for its log of changes and for the description of its files. Its own defaults, 1.1
-/// memtables and 4 MiB, are most of what a small node has on disk.
+/// memtables and 4 MiB, were 12.8 MiB on disk for 0.05 MiB of content.
 const LOG_STEP_BYTES: u64 = 1 << 20;
 const DESCRIPTION_STEP_BYTES: usize = 64 << 10;
 
