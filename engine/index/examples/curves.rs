@@ -6,7 +6,7 @@
 //!   INDEX    a type by its Milvus name, with build parameters and, behind a second colon, search parameters:
 //!            HNSW:M=16,efConstruction=200   HNSW_SQ:sq_type=SQ4:refine_k=2   IVF_RABITQ:nlist=256:rbq_query_bits=4
 //!   KEY      efforts=10,16,...              values of ef and nprobe to try
-//!            filter=0.1,0.5                 shares of rows that pass a random filter; one table each
+//!            filter=0.1,near:0.5            shares of rows that pass: at random, or nearest to one row; one table each
 //!            repeat=3                       passes over the queries, alternating between the indexes; the fastest counts
 //!            clock=cpu | wall               seconds of the thread (other work disturbs less; many systems count them in steps of
 //!                                           4 ms, so passes must be long), or by the clock
@@ -17,7 +17,9 @@
 
 mod shared;
 
-use shared::{numbers, pairs, process_seconds, random_filter, read, recall, thread_seconds, truth};
+use shared::{
+    clustered_filter, numbers, pairs, process_seconds, random_filter, read, recall, thread_seconds, truth,
+};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -172,7 +174,7 @@ fn print(subjects: &[Subject]) {
     }
 }
 
-fn json(subjects: &[Subject], share: f64) -> String {
+fn json(subjects: &[Subject], share: f64, is_near: bool) -> String {
     let mut text = String::new();
     for subject in subjects {
         let points: Vec<String> = subject
@@ -188,8 +190,9 @@ fn json(subjects: &[Subject], share: f64) -> String {
             .collect();
         let (name, cpu, bytes) = (&subject.name, subject.build_cpu_s, subject.bytes_a_vector);
         let points = points.join(",");
-        let head =
-            format!(r#"{{"name":"{name}","share":{share},"build_cpu_s":{cpu},"bytes_a_vector":{bytes}"#);
+        let head = format!(
+            r#"{{"name":"{name}","share":{share},"near":{is_near},"build_cpu_s":{cpu},"bytes_a_vector":{bytes}"#
+        );
         writeln!(text, r#"{head},"points":[{points}]}}"#).unwrap();
     }
     text
@@ -210,7 +213,7 @@ fn main() {
         repeat: take("repeat", "3").parse().unwrap(),
         by_clock: take("clock", "cpu") == "wall",
     };
-    let (shares, file) = (numbers::<f64>(&take("filter", "")), take("json", ""));
+    let (filters, file) = (take("filter", ""), take("json", ""));
     if let Some(unknown) = keys.keys().next() {
         panic!("{unknown}: no such option");
     }
@@ -226,13 +229,20 @@ fn main() {
         subjects.push(subject);
     }
     let mut told = String::new();
-    for share in std::iter::once(1.0).chain(shares) {
-        let filter = (share < 1.0).then(|| random_filter(rows.len(), share));
+    for text in std::iter::once("1").chain(filters.split(',').filter(|text| !text.is_empty())) {
+        let (is_near, share) = match text.strip_prefix("near:") {
+            Some(share) => (true, share.parse::<f64>().unwrap()),
+            None => (false, text.parse().unwrap()),
+        };
+        let filter = match is_near {
+            true => Some(clustered_filter(&rows, metric, share)),
+            false => (share < 1.0).then(|| random_filter(rows.len(), share)),
+        };
         let truth = truth(&rows, metric, &queries, K, filter.as_ref());
-        println!("\nshare of rows that pass the filter: {share}");
+        println!("\nshare of rows that pass the filter: {text}");
         measure(&mut subjects, &queries, &truth, filter.as_ref(), &options);
         print(&subjects);
-        told += &json(&subjects, share);
+        told += &json(&subjects, share, is_near);
     }
     if !file.is_empty() {
         std::fs::write(&file, told).unwrap();

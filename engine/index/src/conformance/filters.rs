@@ -44,6 +44,7 @@ fn matching_rows_lie_together_elsewhere() {
             (1_500, true, 0.95),
             (3_000, true, 0.95),
             (4_900, true, 0.95),
+            (6_000, true, 0.95),
             (8_000, true, 0.95),
             // Matches begin at a sphere around the query that cuts many clusters: the worst there is for a walk.
             (4_000, false, 0.6),

@@ -11,12 +11,30 @@ use vecraft_types::Bitmap;
 /// Matching rows a two-hop expansion compares at most.
 const PER_EXPANSION: usize = 40;
 
+/// Rows after which a plain walk judges whether it is where matches are. At the least share that is walked plainly, 29 of so many
+/// match at random and 13 or fewer are four standard deviations off.
+const NOTICED_AFTER: usize = 64;
+/// It is not if fewer than one of so many matches.
+const ASTRAY: usize = 5;
+
 /// Outcome of a filtered walk; the answers are in `scratch.pool`.
 pub(crate) struct Walked {
     /// Distances computed.
     pub(crate) distances: usize,
-    /// False if the walk gave up because it cost as much as comparing all matches.
-    pub(crate) finished: bool,
+    /// What the walk cost, against its limit.
+    pub(crate) spent: usize,
+    pub(crate) end: End,
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum End {
+    /// The nearest it can see are all expanded.
+    Finished,
+    /// It cost as much as comparing all matches.
+    TooDear,
+    /// Only the plain walk: around the query hardly a row matches, whatever share of all does.
+    Astray,
 }
 
 /// Price of a walk so far against a limit, in distances; reading a list costs one as well.
@@ -31,6 +49,10 @@ impl Budget {
         self.spent > self.limit
     }
 
+    fn end(&self, end: End) -> Walked {
+        Walked { distances: self.distances, spent: self.spent, end }
+    }
+
     fn charge(&mut self, distances: usize, lists: usize) {
         self.distances += distances;
         self.spent += distances + lists;
@@ -38,6 +60,9 @@ impl Budget {
 }
 
 /// For filters that most rows pass: the usual walk, in which rows that do not match are stepping stones.
+///
+/// It must compare every row that is nearer to the query than the matches are. A filter that goes against the query makes that
+/// a large part of the segment, which the first rows already tell: then the walk ends early ([`End::Astray`]).
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn inline<D: Distances>(
     graph: &Graph,
@@ -58,12 +83,16 @@ pub(crate) fn inline<D: Distances>(
         pool.insert(entry.0, entry.1);
     }
     let mut budget = Budget { spent: 0, distances: 0, limit };
+    let mut matching = 0;
     while let Some(Reverse(key)) = open.pop() {
         if pool.is_full() && distance_of(key) > pool.worst() {
             break;
         }
         if budget.is_over() {
-            return Walked { distances: budget.distances, finished: false };
+            return budget.end(End::TooDear);
+        }
+        if budget.distances >= NOTICED_AFTER && matching * ASTRAY < budget.distances {
+            return budget.end(End::Astray);
         }
         ids.clear();
         for &link in graph.slots(row_of(key), 0) {
@@ -77,15 +106,17 @@ pub(crate) fn inline<D: Distances>(
         scorer.many(query, ids, distances);
         budget.charge(ids.len(), 1);
         for (&id, &distance) in ids.iter().zip(distances.iter()) {
+            let matches = filter.get(id as usize);
+            matching += usize::from(matches);
             if !pool.is_full() || distance < pool.worst() {
                 open.push(Reverse(pack(distance, id)));
-                if filter.get(id as usize) {
+                if matches {
                     pool.insert(distance, id);
                 }
             }
         }
     }
-    Walked { distances: budget.distances, finished: true }
+    budget.end(End::Finished)
 }
 
 /// For filters that few rows pass (ACORN-1): only matching rows are compared; a neighbour that does not match
@@ -126,11 +157,11 @@ pub(crate) fn two_hop<D: Distances>(
         }
         ids.clear();
         if budget.is_over() {
-            return Walked { distances: budget.distances, finished: false };
+            return budget.end(End::TooDear);
         }
         next = pool.pop_unexpanded();
         if next.is_none() {
-            return Walked { distances: budget.distances, finished: true };
+            return budget.end(End::Finished);
         }
     }
 }

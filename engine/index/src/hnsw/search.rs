@@ -1,6 +1,6 @@
 //! From a prepared query to the answer: way, walk, guard, and exact distances where the walk went by codes.
 
-use super::filtered::{inline, two_hop};
+use super::filtered::{End, Walked, inline, two_hop};
 use super::graph::Graph;
 use super::plan::{Plan, choose};
 use super::scratch::ScratchPool;
@@ -82,19 +82,29 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         let scratch = &mut *self.scratches.take();
         let (nearest, distance, down) = descend(graph, self.walked, query, 0, scratch);
         let entry = (distance, nearest);
+        let two_hop = |ef: usize, found: &[u32], limit: usize, scratch: &mut Scratch| {
+            let mut seeds = spread(filter, rows);
+            seeds.extend_from_slice(found);
+            let walked = two_hop(graph, self.walked, query, entry, &seeds, ef, filter, limit, scratch);
+            (walked, Strategy::TwoHop)
+        };
         let (walked, strategy) = match plan {
-            Plan::TwoHop { ef } => {
-                let seeds = spread(filter, rows);
-                let walked = two_hop(graph, self.walked, query, entry, &seeds, ef, filter, matches, scratch);
-                (walked, Strategy::TwoHop)
-            }
+            Plan::TwoHop { ef } => two_hop(ef, &[], matches, scratch),
             Plan::Inline | Plan::Exact => {
-                let walked = inline(graph, self.walked, query, entry, self.ef, filter, matches, scratch);
-                (walked, Strategy::Walk)
+                let plain = inline(graph, self.walked, query, entry, self.ef, filter, matches, scratch);
+                if plain.end == End::Astray {
+                    // Both walks together keep to the limit of one.
+                    let found: Vec<u32> = scratch.pool.iter().map(|(_, row)| row).collect();
+                    let limit = matches.saturating_sub(plain.spent);
+                    let (walked, strategy) = two_hop(self.ef, &found, limit, scratch);
+                    (Walked { distances: plain.distances + walked.distances, ..walked }, strategy)
+                } else {
+                    (plain, Strategy::Walk)
+                }
             }
         };
         let way = Way { strategy, spent: down + walked.distances };
-        if !walked.finished || scratch.pool.len() < wanted {
+        if walked.end != End::Finished || scratch.pool.len() < wanted {
             return self.compare_all(wanted, Some(filter), Some(way));
         }
         self.answer(scratch, wanted, way)

@@ -3,7 +3,9 @@
 use super::repair::{connect_unreachable, reachable};
 use super::*;
 use crate::Unwatched;
-use crate::conformance::data::{clustered_rows, random_rows};
+use crate::conformance::data::{clustered_rows, queries_near, random_filter, random_rows};
+use crate::conformance::recall;
+use crate::{Strategy, flat_search};
 
 fn built(metric: Metric, rows: VectorRows, m: usize) -> Hnsw {
     Hnsw::build(metric, rows, m, 60, 3, &Unwatched).unwrap()
@@ -78,4 +80,38 @@ fn the_visited_set_forgets_between_walks() {
         visited.reset(3);
         assert!(visited.insert(1) && !visited.insert(1) && visited.insert(0));
     }
+}
+
+/// Ways taken for queries under a filter, mean number of distances, and mean recall.
+fn asked(index: &Hnsw, queries: &[Vec<f32>], filter: &Bitmap) -> (Vec<Strategy>, usize, f64) {
+    let params = SearchParams { ef: Some(32), ..SearchParams::default() };
+    let (mut ways, mut distances, mut found) = (Vec::new(), 0, 0.0);
+    for query in queries {
+        let outcome = index.search_explained(query, 10, &params, Some(filter)).unwrap();
+        let truth = flat_search(index.rows(), Metric::L2, query, 10, Some(filter)).unwrap();
+        assert_eq!(outcome.hits.len(), 10);
+        ways.push(outcome.stats.strategy);
+        distances += outcome.stats.distances;
+        found += recall(&outcome.hits, &truth);
+    }
+    (ways, distances / queries.len(), found / queries.len() as f64)
+}
+
+#[test]
+fn a_walk_does_not_cross_the_half_that_does_not_match() {
+    let rows = random_rows(21, 20_000, 8);
+    let index = built(Metric::L2, rows.clone(), 16);
+    let half: Bitmap = (0..rows.len() as u32).map(|row| rows.row(row)[0] > 0.0).collect();
+    let inside: Vec<Vec<f32>> =
+        queries_near(&rows, 22, 60).into_iter().filter(|query| query[0] > 1.0).collect();
+    let outside: Vec<Vec<f32>> = inside.iter().map(|query| query.iter().map(|x| -x).collect()).collect();
+
+    let (ways, usual, found) = asked(&index, &inside, &half);
+    assert!(ways.iter().all(|way| *way == Strategy::Walk) && found >= 0.95, "{ways:?}, recall {found}");
+    let (ways, distances, found) = asked(&index, &inside, &random_filter(23, rows.len(), 0.5));
+    assert!(ways.iter().all(|way| *way == Strategy::Walk) && found >= 0.95, "{ways:?}, recall {found}");
+    assert!(distances <= 3 * usual, "{distances} at random, {usual} in the half");
+    let (ways, distances, found) = asked(&index, &outside, &half);
+    assert!(ways.iter().all(|way| *way == Strategy::TwoHop) && found >= 0.9, "{ways:?}, recall {found}");
+    assert!(distances <= 3 * usual, "{distances} outside of the half, {usual} inside");
 }
