@@ -23,10 +23,13 @@ pub trait MemoryGovernor: Send + Sync + 'static {
     /// later: rows go to files, indexes are dropped.
     fn room_for_index(&self, bytes: u64) -> Result<Room>;
 
-    /// Bytes that indexes should give back, because rows have too little beside them; 0 mostly.
-    fn index_excess(&self) -> u64;
+    /// Bytes that an index could get now. Takes nothing.
+    fn index_room(&self) -> u64;
 
-    /// Told when rows were refused although indexes have memory that they could give back. One permit.
+    /// Bytes that indexes should give back, if rows were refused since this was last asked; else 0.
+    fn take_index_excess(&self) -> u64;
+
+    /// Told when rows were refused while indexes have memory. One permit.
     fn pressed(&self) -> Arc<Notify>;
 }
 

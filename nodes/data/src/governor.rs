@@ -11,8 +11,9 @@
 //! have memory, indexes give some back ([`Governor::index_excess`]). Nobody waits inside apply.
 
 use crate::replica::{Compacting, GroupReplica, ShardReplica};
+use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
 use vecraft_rpc::memory::Room;
 use vecraft_segment::Segment;
@@ -26,7 +27,10 @@ pub struct Governor {
     arriving: Arc<AtomicU64>,
     /// Groups that share what is there for rows.
     groups: AtomicU64,
+    /// Rows were refused since somebody asked what indexes should give back.
+    is_refused: AtomicBool,
     pressed: Arc<Notify>,
+    one_room: Mutex<()>,
 }
 
 impl Governor {
@@ -37,7 +41,9 @@ impl Governor {
             indexes: Arc::default(),
             arriving: Arc::default(),
             groups: AtomicU64::new(1),
+            is_refused: AtomicBool::new(false),
             pressed: Arc::default(),
+            one_room: Mutex::default(),
         }
     }
 
@@ -56,15 +62,20 @@ impl Governor {
         self.arriving.load(Ordering::Relaxed)
     }
 
-    /// Why inserts are refused, given what rows and keys have. Whoever keeps indexes is told.
+    /// Why inserts are refused, given what rows and keys have.
     pub fn refusal(&self, rows: u64) -> Option<String> {
         let (indexes, arriving) = (self.index_bytes(), self.arriving_bytes());
         (rows.saturating_add(indexes).saturating_add(arriving) > self.limit).then(|| {
-            if indexes > 0 {
-                self.pressed.notify_one();
-            }
             format!("{} MiB of unflushed rows and keys and {}", rows >> 20, self.beside(indexes, arriving))
         })
+    }
+
+    /// Somebody's rows were refused: whoever keeps indexes is told.
+    pub fn note_refused(&self) {
+        if self.index_bytes() > 0 {
+            self.is_refused.store(true, Ordering::Relaxed);
+            self.pressed.notify_one();
+        }
     }
 
     /// Told when rows are refused while indexes have memory.
@@ -73,8 +84,11 @@ impl Governor {
     }
 
     /// Bytes that indexes are to give back, given what rows and keys have: what is missing for an eighth of the limit to be free.
-    /// Nothing while they leave that: the memory of growing rows comes back by itself, with the next seal.
-    pub fn index_excess(&self, rows: u64) -> u64 {
+    /// Nothing unless rows were refused since the last call: the memory of growing rows comes back by itself, with the next seal.
+    pub fn take_index_excess(&self, rows: u64) -> u64 {
+        if !self.is_refused.swap(false, Ordering::Relaxed) {
+            return 0;
+        }
         let indexes = self.index_bytes();
         let all = rows.saturating_add(indexes).saturating_add(self.arriving_bytes());
         all.saturating_sub(self.limit / 8 * 7).min(indexes)
@@ -97,23 +111,29 @@ impl Governor {
             .saturating_sub(self.arriving_bytes())
     }
 
+    /// Bytes that an index could get, given what rows and keys have.
+    pub fn index_room(&self, rows: u64) -> u64 {
+        let indexes = self.index_bytes();
+        let all = rows.saturating_add(indexes).saturating_add(self.arriving_bytes());
+        (self.limit / 4 * 3).saturating_sub(indexes).min((self.limit / 8 * 7).saturating_sub(all))
+    }
+
     /// Room for an index, given what rows and keys have. A quarter of the limit is never given to indexes, nor is the last
     /// eighth: without room for rows nobody could insert.
     ///
     /// # Errors
     /// [`Code::OutOfMemory`] with the figures.
     pub fn room_for_index(&self, rows: u64, bytes: u64) -> Result<Room> {
-        let room = Room::take(&self.indexes, bytes);
-        let (indexes, arriving) = (self.index_bytes(), self.arriving_bytes());
-        let all = rows.saturating_add(indexes).saturating_add(arriving);
-        if indexes <= self.limit / 4 * 3 && all <= self.limit / 8 * 7 {
-            return Ok(room);
+        // One at a time, and nothing is counted that is not given: rows that come meanwhile would be refused for it.
+        let _one = self.one_room.lock();
+        if bytes <= self.index_room(rows) {
+            return Ok(Room::take(&self.indexes, bytes));
         }
         let text = format!(
             "an index of {} MiB beside {} MiB of unflushed rows and keys and {}",
             bytes >> 20,
             rows >> 20,
-            self.beside(indexes.saturating_sub(bytes), arriving)
+            self.beside(self.index_bytes(), self.arriving_bytes())
         );
         Err(Error::new(Code::OutOfMemory, text))
     }
@@ -211,13 +231,20 @@ mod tests {
     fn i21_indexes_give_back_what_refused_rows_lack() {
         let governor = Governor::new(80 * MIB);
         let room = governor.room_for_index(10 * MIB, 60 * MIB).unwrap();
-        assert_eq!((governor.index_excess(10 * MIB), governor.index_excess(20 * MIB)), (0, 10 * MIB));
-        assert_eq!(governor.index_excess(100 * MIB), 60 * MIB, "never more than they have");
+        assert_eq!(governor.take_index_excess(20 * MIB), 0, "nobody was refused");
         let is_told = || futures::FutureExt::now_or_never(governor.pressed().notified()).is_some();
-        assert!(governor.refusal(20 * MIB).is_none() && !is_told());
-        assert!(governor.refusal(21 * MIB).is_some() && is_told() && !is_told());
+        governor.note_refused();
+        assert!(is_told() && !is_told());
+        assert_eq!(
+            (governor.take_index_excess(20 * MIB), governor.take_index_excess(20 * MIB)),
+            (10 * MIB, 0)
+        );
+        governor.note_refused();
+        assert_eq!(governor.take_index_excess(100 * MIB), 60 * MIB, "never more than they have");
         drop(room);
-        assert!(governor.refusal(81 * MIB).is_some() && !is_told(), "nothing to give back");
+        assert!(is_told());
+        governor.note_refused();
+        assert!(!is_told(), "nothing to give back");
     }
 
     #[test]

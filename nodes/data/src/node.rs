@@ -152,6 +152,7 @@ impl DataNode {
         // request itself does not count, or one larger than the limit could never be taken.
         if adds_rows && let Some(why) = self.governor.refusal(self.memory_bytes() + self.in_flight_bytes()) {
             self.ask_relief();
+            self.governor.note_refused();
             return Err(Error::new(Code::OutOfMemory, why).retry_after(1_000));
         }
         let units = bytes.div_ceil(UNIT).min(self.limits.in_flight_bytes_max / UNIT) as u32;
@@ -164,7 +165,11 @@ impl DataNode {
     /// What this node can still take, and why not more.
     pub(crate) fn room_left(&self) -> RoomLeft {
         let rows = self.memory_bytes() + self.in_flight_bytes();
-        let memory = self.governor.refusal(rows).map(|why| Error::new(Code::OutOfMemory, why));
+        // Asked while rows are written: a leader refuses them for this.
+        let memory = self.governor.refusal(rows).map(|why| {
+            self.governor.note_refused();
+            Error::new(Code::OutOfMemory, why)
+        });
         let free = self.space.disk.free_bytes().unwrap_or(0).saturating_sub(FREE_BYTES_MIN);
         let shortage = self.check_space(true).err().or(memory);
         RoomLeft { bytes: self.governor.left(rows).min(free), shortage }
@@ -234,8 +239,12 @@ impl MemoryGovernor for DataNode {
         self.governor.room_for_index(self.memory_bytes() + self.in_flight_bytes(), bytes)
     }
 
-    fn index_excess(&self) -> u64 {
-        self.governor.index_excess(self.memory_bytes() + self.in_flight_bytes())
+    fn index_room(&self) -> u64 {
+        self.governor.index_room(self.memory_bytes() + self.in_flight_bytes())
+    }
+
+    fn take_index_excess(&self) -> u64 {
+        self.governor.take_index_excess(self.memory_bytes() + self.in_flight_bytes())
     }
 
     fn pressed(&self) -> Arc<Notify> {

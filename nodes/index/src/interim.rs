@@ -189,7 +189,7 @@ impl IndexNode {
         let read = over.clone();
         let vectors = self.pool.run(move || read.vectors(field)).await??;
         let known = interim.get(field).filter(|graph| graph.metric() == metric);
-        let graph = match known {
+        let graph = match known.clone() {
             Some(graph) => graph,
             None => Arc::new(GrowingHnsw::new(metric, &vectors, m, ef_construction)?),
         };
@@ -198,6 +198,10 @@ impl IndexNode {
         let more = self.more_room(&graph, u64::from(over.rows()) * row_bytes)?;
         let (building, monitor) = (graph.clone(), Stopping(stop.clone()));
         let done = self.pool.run(move || building.extend(vectors, &monitor)).await?;
+        if known.is_some() && !interim.get(field).is_some_and(|now| Arc::ptr_eq(&now, &graph)) {
+            // It gave way to the index meanwhile, and its room with it.
+            return Ok(());
+        }
         self.settle_room(&graph, more);
         done?;
         match over {

@@ -43,6 +43,8 @@ impl Default for IndexConfig {
 
 /// The longest pause between two attempts: a full disk is emptied by people.
 pub(crate) const RETRY_MAX: Duration = Duration::from_secs(300);
+/// Between two looks for rows that were refused.
+const PRESSED_PAUSE: Duration = Duration::from_millis(200);
 /// Failures one after another from which on they are told as lasting: with the usual pauses after five minutes.
 pub(crate) const LASTING_AFTER: u32 = 7;
 
@@ -243,7 +245,8 @@ impl IndexNode {
         let told = async {
             tokio::select! {
                 () = self.changed.notified() => {}
-                () = pressed.notified() => {}
+                // Refused rows are sent again and again.
+                () = pressed.notified() => tokio::time::sleep(PRESSED_PAUSE).await,
             }
         };
         match retry_at {

@@ -6,43 +6,49 @@
 //! rows are refused         others come to be mapped
 //! a minute of calm         mapped ones come back into memory, one by one, while half of what is free stays free
 //! ```
+//! Between two jobs only: a build under way keeps its room, and had left an eighth of the limit for rows when it began.
+//!
 //! Without room even so an index waits, and searches scan: slower, right, and never the end of the process. What does not fit
 //! now is looked at again after a pause, and told once.
 
 use crate::node::IndexNode;
 use crate::plan::{IndexTarget, Job, JobKind};
-use crate::state::{InUse, Waiting, mapped_bytes};
+use crate::state::{Waiting, mapped_bytes};
 use crate::survey::Survey;
+use std::cmp::Reverse;
 use vecraft_rpc::memory::Room;
 use vecraft_segment::SealedSegment;
-use vecraft_types::Result;
 
 impl IndexNode {
-    /// Room for a job's index at its peak, and the job as it can be done.
-    pub(crate) fn room_for(&self, job: &Job, segment: &SealedSegment) -> Result<(Job, Room)> {
+    /// Room for a job's index at its peak, and the job as it can be done. Without room the job waits.
+    pub(crate) fn room_for(&self, job: &Job, segment: &SealedSegment) -> Option<(Job, Room)> {
         let mut job = job.clone();
         if let Some(room) = self.room_in_use(&job) {
-            return Ok((job, room));
+            return Some((job, room));
         }
-        let mut refused = match self.memory.room_for_index(self.bytes_of(&job, segment)) {
-            Ok(room) => return Ok((job, room)),
+        let room = |job: &Job| self.memory.room_for_index(self.bytes_of(job, segment));
+        let mut refused = match room(&job) {
+            Ok(room) => return Some((job, room)),
             Err(why) => why,
         };
         if matches!(job.kind, JobKind::Open(_)) && job.can_map && !job.is_mapped {
             job.is_mapped = true;
             self.note_squeezed(job.target);
-            refused = match self.memory.room_for_index(self.bytes_of(&job, segment)) {
-                Ok(room) => return Ok((job, room)),
+            refused = match room(&job) {
+                Ok(room) => return Some((job, room)),
                 Err(why) => why,
             };
         }
         let bytes = self.bytes_of(&job, segment);
         if self.give_way(segment, job.field, bytes) {
             tracing::info!(target_index = %job.target, "the interim graph gives its room to the index");
-            return Ok((job, self.memory.room_for_index(bytes)?));
+            if let Ok(room) = room(&job) {
+                return Some((job, room));
+            }
         }
-        self.squeeze_for(bytes);
-        Err(refused)
+        let is_helped = self.squeeze_for(bytes);
+        self.wait_for_room(job.target, &refused, is_helped);
+        None
     }
 
     /// Bytes of memory that a job takes at its peak.
@@ -71,42 +77,36 @@ impl IndexNode {
         if is_to_be_mapped { used.room.take() } else { None }
     }
 
-    /// Rows were refused: indexes give back what they lack.
+    /// If rows were refused, indexes give back what they lack.
     pub(crate) fn squeeze_for_rows(&self) {
-        let excess = self.memory.index_excess();
+        let excess = self.memory.take_index_excess();
         if excess > 0 {
             self.squeeze(excess);
         }
     }
 
-    /// Lets indexes be mapped if that makes room for so many bytes; it is there after the next rounds.
-    fn squeeze_for(&self, bytes: u64) {
-        let all: u64 = self.state.lock().living().map(|(_, used)| used.saving()).sum();
-        let mut lacking = bytes.min(all);
+    /// Lets indexes be mapped if that makes room for so many bytes; it is there after the next rounds. Whether it does.
+    fn squeeze_for(&self, bytes: u64) -> bool {
+        let lacking = bytes.saturating_sub(self.memory.index_room());
+        let all: u64 = self.state.lock().savings().into_iter().map(|(_, saved)| saved).sum();
         // What can never be built squeezes nobody.
-        if lacking == 0 || self.memory.room_for_index(bytes - lacking).is_err() {
-            return;
-        }
-        while lacking > 1 << 20 && self.memory.room_for_index(bytes - lacking / 2).is_ok() {
-            lacking /= 2;
+        if all < lacking {
+            return false;
         }
         if self.squeeze(lacking) {
             self.wake();
         }
+        true
     }
 
     /// Marks indexes to be mapped, those first that save most, until so many bytes come free; whether any new one is.
     fn squeeze(&self, bytes: u64) -> bool {
         let chosen: Vec<IndexTarget> = {
             let state = self.state.lock();
-            let saving = |(target, used): (&IndexTarget, &InUse)| (*target, used.saving());
-            let (coming, mut left): (Vec<_>, Vec<_>) = state
-                .living()
-                .map(saving)
-                .filter(|(_, bytes)| *bytes > 0)
-                .partition(|(target, _)| state.squeezed.contains(target));
-            let mut free: u64 = coming.into_iter().map(|(_, bytes)| bytes).sum();
-            left.sort_by_key(|(target, bytes)| (std::cmp::Reverse(*bytes), *target));
+            let (coming, mut left): (Vec<_>, Vec<_>) =
+                state.savings().into_iter().partition(|(target, _)| state.squeezed.contains(target));
+            let mut free: u64 = coming.into_iter().map(|(_, saved)| saved).sum();
+            left.sort_by_key(|(target, saved)| (Reverse(*saved), *target));
             let is_needed = |(_, saved): &(IndexTarget, u64)| {
                 let is_needed = free < bytes;
                 free += saved;
@@ -132,14 +132,15 @@ impl IndexNode {
         let now = self.clock.monotonic();
         let next = {
             let state = self.state.lock();
-            if !state.waiting.is_empty() || now < state.squeezed_at + self.config.calm {
+            let is_awaited = state.waiting.values().any(|waiting| waiting.is_helped);
+            if is_awaited || now < state.squeezed_at + self.config.calm {
                 return;
             }
             let named = |target: &IndexTarget| Some((survey.named.get(target)?.file_bytes, *target));
             state.squeezed.iter().filter_map(named).min()
         };
         let Some((bytes, target)) = next else { return };
-        if self.memory.room_for_index(bytes.saturating_mul(2)).is_ok() {
+        if self.memory.index_room() >= bytes.saturating_mul(2) {
             self.state.lock().squeezed.remove(&target);
             tracing::info!(%target, "there is memory again: the index comes into it");
             self.wake();
@@ -147,13 +148,12 @@ impl IndexNode {
     }
 
     /// Remembers that there is no room for an index; says so the first time.
-    pub(crate) fn wait_for_room(&self, target: IndexTarget, why: &vecraft_types::Error) {
-        let since = self.clock.monotonic();
+    fn wait_for_room(&self, target: IndexTarget, why: &vecraft_types::Error, is_helped: bool) {
         let mut state = self.state.lock();
-        let is_new = !state.waiting.contains_key(&target);
-        state.waiting.entry(target).or_insert_with(|| Waiting { since, why: String::new() }).why =
-            why.to_string();
-        if is_new {
+        let known = state.waiting.get(&target).map(|waiting| waiting.since);
+        let since = known.unwrap_or_else(|| self.clock.monotonic());
+        state.waiting.insert(target, Waiting { since, why: why.to_string(), is_helped });
+        if known.is_none() {
             tracing::warn!(%target, %why, "no index yet, searches scan; it is built when memory comes free");
         }
     }

@@ -22,6 +22,9 @@ pub(crate) struct State {
     pub waiting: BTreeMap<IndexTarget, Waiting>,
     /// Indexes that are used in their mapped files because memory is short.
     pub squeezed: BTreeSet<IndexTarget>,
+    /// Indexes that a log names and whose segments new searches see: a job can open them again. Inputs of a compaction, which readers
+    /// keep until its output has its index, are none of them.
+    pub openable: BTreeSet<IndexTarget>,
     /// When the last one came to that, on the monotonic clock.
     pub squeezed_at: Duration,
     /// Indexes that another node is to build.
@@ -81,6 +84,8 @@ pub(crate) struct Waiting {
     /// On the monotonic clock.
     pub since: Duration,
     pub why: String,
+    /// There would be room if indexes were mapped.
+    pub is_helped: bool,
 }
 
 /// How often it failed.
@@ -119,6 +124,17 @@ impl Failure {
 impl State {
     pub(crate) fn is_in_use(&self, target: &IndexTarget) -> bool {
         self.in_use.get(target).is_some_and(|used| used.segment.strong_count() > 0)
+    }
+
+    /// Indexes that can be mapped now, with what that saves. Not those that just failed to.
+    pub(crate) fn savings(&self) -> Vec<(IndexTarget, u64)> {
+        let can = |target: &IndexTarget| {
+            self.openable.contains(target)
+                && !self.unusable.contains_key(target)
+                && !self.failures.contains_key(&Undone::Open(*target))
+        };
+        let saving = self.living().map(|(target, used)| (*target, used.saving()));
+        saving.filter(|(target, bytes)| *bytes > 0 && can(target)).collect()
     }
 
     /// Forgets troubles with builds that are not in force any more.

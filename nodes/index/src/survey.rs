@@ -146,6 +146,10 @@ impl IndexNode {
                 silent.contains(&target.shard) || named.get(target) == Some(build)
             });
             state.squeezed.retain(|target| silent.contains(&target.shard) || named.contains_key(target));
+            let is_served = |target: &&IndexTarget| segments.contains_key(&(target.shard, target.segment));
+            let is_silent = |target: &&IndexTarget| silent.contains(&target.shard);
+            let openable = named.keys().filter(|target| is_served(target) && !is_silent(target));
+            state.openable = openable.copied().collect();
             let plan = plan(&wanted, &sealed, &named, &here, self.config.flat_rows_max);
             state.report.pending = plan.opens.len() + plan.builds.len();
             plan
@@ -173,12 +177,9 @@ impl IndexNode {
         self.state.lock().awaited = awaited.into_iter().map(|job| job.target).collect();
         for job in due {
             let segment = survey.segments.get(&(job.target.shard, job.target.segment))?.clone();
-            match self.room_for(job, &segment) {
-                Ok((job, room)) => {
-                    self.state.lock().waiting.remove(&job.target);
-                    return Some((Work { job, segment }, room));
-                }
-                Err(why) => self.wait_for_room(job.target, &why),
+            if let Some((job, room)) = self.room_for(job, &segment) {
+                self.state.lock().waiting.remove(&job.target);
+                return Some((Work { job, segment }, room));
             }
         }
         None

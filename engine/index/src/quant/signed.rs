@@ -28,7 +28,7 @@ impl Signed {
 #[inline(always)]
 fn nearest(value: f32) -> i8 {
     // `round` is a call for each value where the compiler may assume no more than SSE2.
-    (value + 0.5f32.copysign(value)) as i32 as i8
+    (value + 0.5f32.copysign(value)) as i8
 }
 
 fn largest(values: &[f32]) -> f32 {

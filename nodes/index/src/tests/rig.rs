@@ -66,7 +66,11 @@ impl MemoryGovernor for Memory {
         Err(Error::new(Code::OutOfMemory, format!("{bytes} bytes")))
     }
 
-    fn index_excess(&self) -> u64 {
+    fn index_room(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed).saturating_sub(self.used.load(Ordering::Relaxed))
+    }
+
+    fn take_index_excess(&self) -> u64 {
         self.used.load(Ordering::Relaxed).saturating_sub(self.limit.load(Ordering::Relaxed))
     }
 

@@ -1,11 +1,12 @@
 //! Indexes: made, waited for, described, dropped.
 
+use super::searches::query_vectors;
 use super::{COLLECTION, unexpected};
 use crate::life::Life;
 use crate::twin::Index;
 use crate::{Step, broken};
 use std::collections::BTreeMap;
-use vecraft_types::api::{CreateIndex, DropIndex};
+use vecraft_types::api::{Consistency, CreateIndex, DropIndex, Explain, Moment, SearchRequest};
 use vecraft_types::{Metric, Packed};
 
 const TYPES: [&str; 12] = [
@@ -96,7 +97,41 @@ impl Life {
             self.node.ask("drop index", |db, call| async move { db.drop_index(call, request).await })?;
         done.map_err(unexpected("drop index"))?;
         self.twin.indexes.remove(&place);
-        Ok(())
+        self.wait_until_unused(place)
+    }
+
+    /// The node lets go of a dropped index in the background; from then on searches compare every row.
+    fn wait_until_unused(&mut self, place: usize) -> Step {
+        let field = &self.twin.shape.fields()[place];
+        // Any query vector will do.
+        let Some(row) = self.twin.rows.values().flatten().next() else { return Ok(()) };
+        let request = SearchRequest {
+            collection: COLLECTION.to_owned(),
+            partitions: Vec::new(),
+            field: field.name.clone(),
+            dim: field.data_type.dim().unwrap_or(0),
+            vectors: query_vectors(std::slice::from_ref(&row.cells[place])),
+            metric: field.data_type.metrics().first().copied(),
+            limit: 1,
+            offset: 0,
+            filter: String::new(),
+            params: BTreeMap::new(),
+            output_fields: Vec::new(),
+            group_by: None,
+            page: None,
+            moment: Moment::Present,
+            seen: Vec::new(),
+            explain: Some(Explain::default()),
+            consistency: Consistency::Eventually,
+        };
+        self.node.wait_until("a dropped index is not used any more", |db| {
+            let request = request.clone();
+            async move {
+                let reply = db.search(Default::default(), request).await.map_err(unexpected("explain"))?;
+                let shards = reply.explanation.iter().flat_map(|told| &told.shards);
+                Ok(shards.flat_map(|shard| &shard.segments).all(|segment| segment.index.is_none()))
+            }
+        })
     }
 
     /// From now on searches of sealed segments go by their index.
