@@ -62,6 +62,14 @@ async fn i22_a_replica_that_differs_leaves_service_and_is_made_anew_while_the_ot
         metric_sum(&sandbox, "vecraft_group_follower_lag_entries").await == 0.0
     })
     .await;
+    // A replica made anew learns first and counts later: of two that count, one dead is no majority left.
+    eventually("all three count", async || {
+        let sum = async |name| metric_sum(&sandbox, name).await;
+        let replicas = sum("vecraft_group_has_leader").await;
+        sum("vecraft_group_voters").await == 3.0 * replicas
+            && sum("vecraft_group_voters_heard").await == replicas
+    })
+    .await;
     let other = 1 + odd % 3;
     sandbox.stop(other).await;
     let books = sandbox.client(odd).collection("books");
