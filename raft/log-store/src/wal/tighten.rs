@@ -22,9 +22,11 @@ impl WriteAheadLog {
     pub(super) fn tighten(&mut self) -> Result<()> {
         let Some((newest, live)) = self.sparse() else { return Ok(()) };
         if newest == self.active.generation {
-            // Also the heads of the copies' batches, of which each segment has one or more.
-            let heads = live / COPY_BATCH_BYTES as u64 + self.segment_count() as u64;
+            // Also the heads of the copies' batches, of which each segment has one or more, and of the mark.
+            let heads = live / COPY_BATCH_BYTES as u64 + self.segment_count() as u64 + 1;
             self.begin_segment(live + heads * BATCH_HEAD_BYTES as u64, Space::Any)?;
+            // Before anything goes: a damaged opening that stands alone would pass for one that was never synced (I6).
+            self.mark()?;
         }
         while let Some(generation) = self.oldest_generation().filter(|generation| *generation <= newest) {
             self.copy_oldest()?;
