@@ -109,6 +109,7 @@ impl Directory {
             cache_bytes: LogOptions::default().cache_bytes.min(limits::memory_bytes() as usize / 32),
             ..LogOptions::default()
         };
+        let options = options.reserving_for(config.proxy.entry_bytes_max);
         let (log, _) = NodeLog::open(disk.clone(), LOG, options)?;
         log_seen::store(kv.as_ref(), log.generation())?;
         Ok((kv, log, identity))

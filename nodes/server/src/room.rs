@@ -65,7 +65,7 @@ pub fn advise(error: Error, dir: &Path) -> Error {
     let disk = RealDisk::new(dir);
     let free = disk.as_ref().ok().and_then(|disk| disk.free_bytes().ok()).unwrap_or(0);
     let store = disk.map_or(0, |disk| store_log_bytes(&disk)) + RocksOptions::default().beside_bytes();
-    let needed = store + LogOptions::default().preallocate_bytes;
+    let needed = store + LogOptions::default().first_step_bytes();
     Error::NoRoom { dir: dir.to_owned(), why: error.to_string(), needed, free }
 }
 

@@ -19,6 +19,12 @@ pub enum WriterMode {
     Called,
 }
 
+/// The first step in which a segment reserves space. Later ones are about a quarter of what it holds: a node that writes much
+/// reserves seldom, one that writes little has little reserved.
+const FIRST_STEP_BYTES: u64 = 1 << 20;
+/// Part of a reserve for what opens a segment: 208 bytes a replica and a head, so enough for 5,000 replicas.
+const OPENING_BYTES: u64 = 1 << 20;
+
 /// Sizes and behaviour. The default is the product's; tests shrink it.
 #[derive(Clone)]
 pub struct LogOptions {
@@ -28,7 +34,8 @@ pub struct LogOptions {
     pub preallocate_bytes: u64,
     /// Files kept for the moment the disk is full. Default 2 (I7).
     pub reserve_segments: usize,
-    /// Bytes of one of them: a full queue and what opens a segment fit into it. Default 9 MiB.
+    /// Bytes of one of them: a full queue and what opens a segment fit into it. A batch that fits neither
+    /// the disk nor a reserve is held, and votes behind it, so see [`Self::reserving_for`]. Default 9 MiB.
     pub reserve_bytes: u64,
     /// Bytes that may wait for the writer before appending waits too. Default 8 MiB (I7).
     pub queue_bytes: usize,
@@ -57,7 +64,7 @@ impl Default for LogOptions {
             segment_bytes: 128 << 20,
             preallocate_bytes: 16 << 20,
             reserve_segments: 2,
-            reserve_bytes: 9 << 20,
+            reserve_bytes: (8 << 20) + OPENING_BYTES,
             queue_bytes: 8 << 20,
             cache_bytes: 64 << 20,
             read_bytes: 2 << 20,
@@ -68,6 +75,21 @@ impl Default for LogOptions {
             writer: WriterMode::Thread,
             now: None,
         }
+    }
+}
+
+impl LogOptions {
+    /// Bytes that a start reserves for the segment it begins.
+    #[must_use]
+    pub fn first_step_bytes(&self) -> u64 {
+        FIRST_STEP_BYTES.min(self.preallocate_bytes).max(1)
+    }
+
+    /// The same with [`Self::reserve_bytes`] that also hold an entry of `bytes`, which passes a smaller queue alone.
+    #[must_use]
+    pub fn reserving_for(mut self, bytes: u64) -> Self {
+        self.reserve_bytes = self.reserve_bytes.max(bytes + OPENING_BYTES);
+        self
     }
 }
 

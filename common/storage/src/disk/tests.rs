@@ -134,6 +134,18 @@ fn retrying_a_failed_sync_saves_nothing() {
 }
 
 #[test]
+fn cutting_a_file_gives_back_what_was_reserved_behind_it() {
+    let disk = SimDisk::new(1);
+    disk.set_capacity(Some(100));
+    let file = disk.open("a", OpenMode::Create).unwrap();
+    file.append(&[7; 10]).unwrap();
+    file.preallocate(90).unwrap();
+    assert_eq!(disk.free_bytes().unwrap(), 10);
+    file.truncate(10).unwrap();
+    assert_eq!(disk.free_bytes().unwrap(), 90);
+}
+
+#[test]
 fn a_full_disk_says_so_and_reservations_help() {
     let disk = SimDisk::new(4);
     let file = disk.open("f", OpenMode::Create).unwrap();

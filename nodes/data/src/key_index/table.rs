@@ -164,11 +164,17 @@ impl<K: Hash + Eq> Table<K> {
     /// Merges pages while all of them have less than half of what they could.
     fn merge(&mut self) {
         while self.pages.len() > 1 && self.len < (self.pages.len() - 1) * PAGE_ENTRIES / 2 {
+            let pages = self.pages.len() - 1;
+            let lower = pages - (1 << pages.ilog2());
+            let both: usize =
+                [lower, pages].iter().filter_map(|page| self.pages.get(*page)).map(Page::len).sum();
+            // Keys can be chosen to meet by taking away all others, too.
+            if both > PAGE_ENTRIES_MAX {
+                return self.rekey();
+            }
             let Some(upper) = self.pages.pop() else { return };
             self.bytes -= upper.bytes();
-            let pages = self.pages.len();
-            let level = pages.ilog2();
-            self.change(pages - (1 << level), |page, hasher| page.absorb(upper, hasher));
+            self.change(lower, |page, hasher| page.absorb(upper, hasher));
             if pages < self.pages.capacity() / 2 {
                 self.pages.shrink_to(pages + pages / 8);
             }
@@ -237,5 +243,25 @@ mod tests {
         assert_ne!(table.hasher.build_hasher().finish(), FOUND_OUT.get());
         assert!(table.pages.iter().all(|page| page.len() < PAGE_ENTRIES_MAX));
         assert!((0..8_000).all(|n| table.find(&Chosen(n)) == Some(&place)));
+    }
+
+    /// Whoever knows the hash can also take away all keys but those that meet when pages are merged.
+    #[test]
+    fn keys_that_were_left_to_meet_are_spread_by_another_hash() {
+        const KEYS: i64 = 66_000;
+        let (mut table, mut rows) = (Table::<i64>::default(), Rows::default());
+        let row = RowRef { segment: SegmentId(1), row: 1, position: LogPosition(1) };
+        let place = rows.first(&row);
+        for key in 0..KEYS {
+            table.insert(table.hash(&key), key, place);
+        }
+        // Pages 5, 13, 21, 29: they would become one of eight.
+        let left: Vec<i64> = (0..KEYS).filter(|key| table.hash(key) % 8 == 5).collect();
+        assert!(left.len() > PAGE_ENTRIES_MAX);
+        let hasher = table.hasher.clone();
+        table.retain(|entry| hasher.hash_one(entry.key) % 8 == 5);
+        assert!(table.pages.iter().all(|page| page.len() <= PAGE_ENTRIES_MAX));
+        assert!(left.iter().all(|key| table.find(key) == Some(&place)));
+        assert_eq!((table.len, table.bytes()), (left.len(), table.bytes_counted()));
     }
 }

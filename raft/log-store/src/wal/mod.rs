@@ -15,6 +15,8 @@
 mod crash_tests;
 mod format;
 #[cfg(test)]
+mod full_disk_tests;
+#[cfg(test)]
 mod gather_tests;
 mod read;
 mod recover;
@@ -42,6 +44,7 @@ use crate::error::{Error, Result};
 use crate::options::LogOptions;
 use crate::record::{EntryId, GroupKey, Record};
 use format::{BATCH_HEAD_BYTES, BatchBuilder, SegmentId, batch_bytes};
+use segments::Space;
 
 /// The one writer of a node's log. See the [module](self).
 #[derive(Debug)]
@@ -92,7 +95,7 @@ impl WriteAheadLog {
             bytes_written: 0,
             marked: true,
         };
-        log.begin_segment()?;
+        log.begin_segment(BATCH_HEAD_BYTES as u64, Space::Any)?;
         // Only now is a damaged opening told from one that was never synced, and may the segments it stands for go.
         log.mark()?;
         log.drop_dead_segments()?;
@@ -150,7 +153,7 @@ impl WriteAheadLog {
         let held = self.active_len();
         let fresh = held <= self.opened_end;
         if !fresh && held + bytes > self.options.segment_bytes {
-            self.begin_segment()?;
+            self.begin_segment(bytes, Space::Any)?;
             self.write_batch(records)?;
             if let Err(error) = self.copy_forward() {
                 if self.poisoned.is_some() {
@@ -160,11 +163,12 @@ impl WriteAheadLog {
                 tracing::error!(%error, "cannot copy the oldest segment forward");
             }
         } else if let Err(error) = self.write_batch(records) {
-            if fresh || !error.is_no_space() || self.reserves.is_empty() {
+            if !error.is_no_space() || self.reserves.is_empty() {
                 return Err(error);
             }
-            // The disk is full: go on in a reserved file, so that votes and purges still get through (I7).
-            self.begin_segment()?;
+            // The disk is full: go on in a reserved file, so that votes and purges still get through (I7). A segment that was
+            // just begun asked the disk already, and asking again each time would leave a file of nothing each time.
+            self.begin_segment(bytes, if fresh { Space::Reserve } else { Space::Any })?;
             self.write_batch(records)?;
         }
         self.marked = false;

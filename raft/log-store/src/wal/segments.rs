@@ -2,33 +2,42 @@
 
 use std::sync::Arc;
 
-use vecraft_storage::{DiskFile, OpenMode};
+use vecraft_storage::{Disk, DiskFile, OpenMode, failpoint};
 
 use super::WriteAheadLog;
 use super::format::{self, HEADER_BYTES, SegmentId};
 use super::state::{GroupState, Segment};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::{GroupKey, Record};
 
 /// Bytes copied forward per batch.
-const COPY_BATCH_BYTES: usize = 1 << 20;
+pub(super) const COPY_BATCH_BYTES: usize = 1 << 20;
 /// A start that finds more segments than this gathers the oldest ones.
 const GATHER_FROM: usize = 8;
 /// Bytes that it copies at most, so that it stays a matter of milliseconds.
 const GATHER_BYTES: u64 = 1 << 20;
-/// The first step in which a segment reserves space. Later ones are about a quarter of what it holds: a node that writes much
-/// reserves seldom, one that writes little has little reserved.
-const FIRST_STEP_BYTES: u64 = 1 << 20;
 /// Less than this reserved behind a segment that is over is not worth a call.
 const GIVE_BACK_FROM: u64 = 256 << 10;
 
+/// Where a segment gets its space from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    /// The disk, or the reserve when the disk is full.
+    Any,
+    /// The reserve: what the disk had was not enough.
+    Reserve,
+}
+
 impl WriteAheadLog {
-    /// Begins a segment: header and opening batch, synced with the directory, before it becomes the active one.
-    pub(super) fn begin_segment(&mut self) -> Result<()> {
+    /// Begins a segment: header and opening batch, synced with the directory, before it becomes the active one. Space is
+    /// reserved for `follows` bytes behind them, so that what it is begun for fits.
+    ///
+    /// With no space nothing happened, the reserve included. Any other failure closes the log: what is left of the file would
+    /// be taken for damage once a newer segment followed.
+    pub(super) fn begin_segment(&mut self, follows: u64, space: Space) -> Result<()> {
         self.generation += 1;
         let id = SegmentId { generation: self.generation, salt: salt(self.options.salt, self.generation) };
         let path = format!("{}/{}", self.dir, id.file_name());
-        let (file, reserved) = self.segment_file(&path)?;
         let before = self.reserved;
         let previous = std::mem::replace(&mut self.active, id);
         let opening = self.written.lock().opening();
@@ -36,19 +45,22 @@ impl WriteAheadLog {
         let end = HEADER_BYTES as u64 + len;
         let mut first = format::header(id, self.sequence).to_vec();
         first.extend_from_slice(self.builder.finish());
-        let written = file.preallocate(end).and_then(|()| file.write_at(0, &first));
-        if let Err(error) = written {
-            self.active = previous;
-            let error = self.poison_unless_full(error);
-            // Not part of the log yet. Left behind, it would be recognised as such at the next start.
-            let _ = self.disk.remove_file(&path);
-            return Err(error);
-        }
+        let made = self.segment_file(&path, end + follows, space).and_then(|(file, reserved)| {
+            file.write_at(0, &first)?;
+            Ok((file, reserved))
+        });
+        let (file, reserved) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                self.active = previous;
+                return Err(self.not_begun(&path, error));
+            }
+        };
         self.sync(&*file)?;
         if let Err(error) = self.disk.sync_dir(&self.dir) {
             return Err(self.poison(error));
         }
-        self.reserved = reserved.max(end);
+        self.reserved = reserved;
         self.opened_end = end;
         self.marked = false;
         self.sequence += 1;
@@ -57,7 +69,11 @@ impl WriteAheadLog {
         let segment = Segment { id, path, file, len: end, live_entries: 0, live_bytes: 0 };
         written.segments.insert(id.generation, segment);
         for ((key, record), (start, record_len)) in opening.iter().zip(places) {
-            written.apply(*key, record, (id.generation, (HEADER_BYTES + start) as u64, record_len))?;
+            let place = (id.generation, (HEADER_BYTES + start) as u64, record_len);
+            if let Err(error) = written.apply(*key, record, place) {
+                self.poisoned = Some(error.to_string()); // as in `write_batch`
+                return Err(error);
+            }
         }
         drop(written);
         self.give_back(previous, before);
@@ -81,26 +97,54 @@ impl WriteAheadLog {
     /// The step in which space is reserved for a segment of so many bytes.
     pub(super) fn step_bytes(&self, len: u64) -> u64 {
         let step = len.next_power_of_two() / 4;
-        step.max(FIRST_STEP_BYTES).min(self.options.preallocate_bytes).max(1)
+        step.min(self.options.preallocate_bytes).max(self.options.first_step_bytes())
     }
 
-    /// A new file with space reserved, or one of the reserve when the disk is full.
-    fn segment_file(&mut self, path: &str) -> Result<(Arc<dyn DiskFile>, u64)> {
-        let wanted = self.step_bytes(0);
+    /// A file with at least `needed` bytes reserved, and how many.
+    fn segment_file(
+        &mut self,
+        path: &str,
+        needed: u64,
+        space: Space,
+    ) -> vecraft_storage::Result<(Arc<dyn DiskFile>, u64)> {
+        if space == Space::Reserve {
+            return self.reserve_file(path, needed);
+        }
+        let wanted = self.step_bytes(0).max(needed);
         let created = self.disk.open(path, OpenMode::Create).and_then(|file| {
+            failpoint::hit("log.before_preallocate")?;
             file.preallocate(wanted)?;
             Ok(file)
         });
         match created {
-            Ok(file) => Ok((file, wanted)),
-            Err(error) if error.is_no_space() => {
-                let _ = self.disk.remove_file(path);
-                let Some(reserve) = self.reserves.pop() else { return Err(error.into()) };
-                tracing::warn!(path, "disk full: the log goes on in a reserved file");
-                self.disk.rename(&reserve, path)?;
-                Ok((self.disk.open(path, OpenMode::Write)?, self.options.reserve_bytes))
+            Err(error) if error.is_no_space() && !self.reserves.is_empty() => {
+                remove_if_there(&*self.disk, path)?;
+                self.reserve_file(path, needed)
             }
-            Err(error) => Err(error.into()),
+            created => Ok((created?, wanted)),
+        }
+    }
+
+    /// A file of the reserve, which stays one when `needed` bytes do not fit into it and the disk has no more.
+    fn reserve_file(&mut self, path: &str, needed: u64) -> vecraft_storage::Result<(Arc<dyn DiskFile>, u64)> {
+        let Some(reserve) = self.reserves.last() else {
+            return Err(vecraft_storage::Error::NoSpace { path: path.to_owned() });
+        };
+        let reserved = self.options.reserve_bytes.max(needed);
+        if reserved > self.options.reserve_bytes {
+            self.disk.open(reserve, OpenMode::Write)?.preallocate(reserved)?;
+        }
+        tracing::warn!(path, "disk full: the log goes on in a reserved file");
+        self.disk.rename(reserve, path)?;
+        self.reserves.pop();
+        Ok((self.disk.open(path, OpenMode::Write)?, reserved))
+    }
+
+    /// Takes a segment back that could not begin.
+    fn not_begun(&mut self, path: &str, error: vecraft_storage::Error) -> Error {
+        match remove_if_there(&*self.disk, path) {
+            Err(left) if error.is_no_space() => self.poison(left),
+            _ => self.poison_unless_full(error),
         }
     }
 
@@ -167,7 +211,7 @@ impl WriteAheadLog {
         Ok(())
     }
 
-    fn segment_count(&self) -> usize {
+    pub(super) fn segment_count(&self) -> usize {
         self.written.lock().segments.len()
     }
 
@@ -207,6 +251,13 @@ impl WriteAheadLog {
             }
         }
         self.drop_dead_segments()
+    }
+}
+
+fn remove_if_there(disk: &dyn Disk, path: &str) -> vecraft_storage::Result<()> {
+    match disk.remove_file(path) {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
     }
 }
 

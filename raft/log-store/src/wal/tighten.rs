@@ -9,6 +9,8 @@
 //! an opening is synced before it counts, a copy before its origin goes.
 
 use super::WriteAheadLog;
+use super::format::BATCH_HEAD_BYTES;
+use super::segments::{COPY_BATCH_BYTES, Space};
 use crate::error::Result;
 
 /// Bytes that are copied for one purge at most: others wait for the writer meanwhile.
@@ -18,9 +20,13 @@ impl WriteAheadLog {
     /// Gives back the oldest segments of which little is live, as many as together have
     /// [`crate::LogOptions::tighten_bytes`] or more.
     pub(super) fn tighten(&mut self) -> Result<()> {
-        let Some(newest) = self.sparse() else { return Ok(()) };
+        let Some((newest, live)) = self.sparse() else { return Ok(()) };
         if newest == self.active.generation {
-            self.begin_segment()?;
+            // Also the heads of the copies' batches, of which each segment has one or more, and of the mark.
+            let heads = live / COPY_BATCH_BYTES as u64 + self.segment_count() as u64 + 1;
+            self.begin_segment(live + heads * BATCH_HEAD_BYTES as u64, Space::Any)?;
+            // Before anything goes: a damaged opening that stands alone would pass for one that was never synced (I6).
+            self.mark()?;
         }
         while let Some(generation) = self.oldest_generation().filter(|generation| *generation <= newest) {
             self.copy_oldest()?;
@@ -34,7 +40,8 @@ impl WriteAheadLog {
 
     /// The newest of the segments to give back: the longest run from the oldest on that is large enough and of which
     /// little enough is live. A small active one stays, or each purge would begin another.
-    fn sparse(&self) -> Option<u64> {
+    /// With it, how many bytes of them are live.
+    fn sparse(&self) -> Option<(u64, u64)> {
         let written = self.written.lock();
         let (mut live, mut held, mut newest) = (0, 0, None);
         for (generation, segment) in &written.segments {
@@ -45,13 +52,13 @@ impl WriteAheadLog {
                 break;
             }
             if held >= self.options.tighten_bytes && live * 100 < held * self.options.copy_forward_percent {
-                newest = Some(*generation);
+                newest = Some((*generation, live));
             }
         }
         newest
     }
 
-    fn oldest_generation(&self) -> Option<u64> {
+    pub(super) fn oldest_generation(&self) -> Option<u64> {
         self.written.lock().segments.keys().next().copied()
     }
 }

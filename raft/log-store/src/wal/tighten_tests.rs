@@ -90,6 +90,25 @@ fn i7_a_purge_on_a_full_disk_makes_room_without_using_up_the_reserve() {
     assert_eq!(ids(&open(&disk), 1).len(), 102);
 }
 
+/// Nothing is left to copy, so the opening is all that a purge leaves, and every promise is in it.
+#[test]
+fn i6_an_opening_that_stands_alone_after_a_purge_is_not_taken_for_one_that_was_never_synced() {
+    let disk = SimDisk::new(1);
+    let mut log = filled(&disk);
+    let before = log.generation();
+    let all = [(key(2), Record::Purge(id(3, 0))), (key(1), Record::Purge(id(1, ENTRIES - 1)))];
+    log.commit(&all).unwrap();
+    assert_eq!(log.generation(), before + 1);
+    let [path] = &segment_paths(&disk)[..] else { panic!("{:?}", segment_paths(&disk)) };
+    drop(log);
+    disk.corrupt(path, 80, 1).unwrap();
+    let opened = WriteAheadLog::open(Arc::new(disk.clone()), DIR, options());
+    assert!(
+        matches!(opened, Err(Error::Storage(vecraft_storage::Error::Corrupt { .. }))),
+        "votes would be lost"
+    );
+}
+
 #[test]
 fn space_is_reserved_in_steps_that_grow_with_the_segment() {
     const MIB: u64 = 1 << 20;

@@ -180,6 +180,10 @@ impl Inode {
     }
 
     pub(super) fn change(&mut self, change: Change) {
+        if let Change::Truncate(len) = &change {
+            // As on a real disk, where this also frees what was reserved behind.
+            self.reserved = self.reserved.min(*len as u64);
+        }
         change.apply(&mut self.now);
         self.pending.push(change);
     }
