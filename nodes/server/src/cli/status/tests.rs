@@ -108,7 +108,7 @@ async fn a_node_that_waits_for_a_person_is_starting_and_says_so() {
     let mut config = Config::embedded(dir.path()).with_free_ports();
     config.cluster.forming = vecraft_config::FormingMode::Explicit;
     let start = tokio::spawn(async move { Server::start(&config, 1).await.map(drop) });
-    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
         let report = Report::of_directory(dir.path()).await.ok();
         let says = |report: &Report| report.reasons.iter().any(|why| why.contains("vecraft cluster init"));
@@ -117,7 +117,7 @@ async fn a_node_that_waits_for_a_person_is_starting_and_says_so() {
             break;
         }
         assert!(tokio::time::Instant::now() < until && !start.is_finished(), "{report:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     start.abort();
     let _ = start.await;
