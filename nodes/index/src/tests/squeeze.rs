@@ -12,6 +12,15 @@ fn hnsw_bytes(rows: usize) -> u64 {
     build_bytes(&spec, Metric::L2, rows, 4, 1)
 }
 
+/// A node whose first segment has its index in memory.
+async fn indexed(rig: &mut Rig, rows: usize, index_type: &str) -> Life {
+    rig.seal(1, rows);
+    rig.wishes.set(&[(1, index_type)]);
+    let life = rig.live().await;
+    life.until(|report| report.attached == 1).await;
+    life
+}
+
 fn finds(life: &Life, segment: u64, row: usize) {
     let index = life.segment(segment).index(VECTOR).unwrap();
     let hits = index.search(&vector(row), 1, &SearchParams::default(), None).unwrap();
@@ -21,10 +30,7 @@ fn finds(life: &Life, segment: u64, row: usize) {
 #[tokio::test]
 async fn i21_an_index_is_mapped_when_rows_are_refused_and_comes_back_when_it_is_calm() {
     let mut rig = Rig::new();
-    rig.seal(1, 5_000);
-    rig.wishes.set(&[(1, "HNSW")]);
-    let life = rig.live().await;
-    life.until(|report| report.attached == 1).await;
+    let life = indexed(&mut rig, 5_000, "HNSW").await;
     let in_memory = rig.memory.used.load(Relaxed);
 
     rig.memory.limit.store(in_memory / 2, Relaxed);
@@ -44,10 +50,7 @@ async fn i21_an_index_is_mapped_when_rows_are_refused_and_comes_back_when_it_is_
 #[tokio::test]
 async fn i21_an_index_that_memory_has_no_room_for_is_opened_mapped() {
     let mut rig = Rig::new();
-    rig.seal(1, 5_000);
-    rig.wishes.set(&[(1, "HNSW")]);
-    let life = rig.live().await;
-    life.until(|report| report.attached == 1).await;
+    let life = indexed(&mut rig, 5_000, "HNSW").await;
     let in_memory = rig.memory.used.load(Relaxed);
     life.end().await;
 
@@ -80,10 +83,7 @@ async fn i21_others_are_mapped_for_one_that_is_to_be_built() {
 #[tokio::test]
 async fn i21_what_can_never_be_built_squeezes_nobody() {
     let mut rig = Rig::new();
-    rig.seal(1, 4_000);
-    rig.wishes.set(&[(1, "HNSW")]);
-    let life = rig.live().await;
-    life.until(|report| report.attached == 1).await;
+    let life = indexed(&mut rig, 4_000, "HNSW").await;
     life.end().await;
     rig.seal(2, 9_000);
     rig.memory.limit.store(hnsw_bytes(8_000), Relaxed);
@@ -107,10 +107,7 @@ async fn i21_what_can_never_be_built_squeezes_nobody() {
 #[tokio::test]
 async fn i21_lists_of_whole_rows_stay_as_they_are() {
     let mut rig = Rig::new();
-    rig.seal(1, 5_000);
-    rig.wishes.set(&[(1, "IVF_FLAT")]);
-    let life = rig.live().await;
-    life.until(|report| report.attached == 1).await;
+    let life = indexed(&mut rig, 5_000, "IVF_FLAT").await;
     rig.memory.limit.store(1, Relaxed);
     life.node.squeeze_for_rows();
     life.node.wake();
@@ -123,10 +120,7 @@ async fn i21_lists_of_whole_rows_stay_as_they_are() {
 #[tokio::test]
 async fn i13_a_damaged_file_is_found_when_it_is_to_be_mapped_and_the_index_in_memory_serves_on() {
     let mut rig = Rig::new();
-    rig.seal(1, 5_000);
-    rig.wishes.set(&[(1, "HNSW")]);
-    let life = rig.live().await;
-    life.until(|report| report.attached == 1).await;
+    let life = indexed(&mut rig, 5_000, "HNSW").await;
     let in_memory = rig.memory.used.load(Relaxed);
     rig.disk.corrupt(&rig.named_file(1, 1), 1_000, 0x40).unwrap();
     rig.memory.limit.store(in_memory / 2, Relaxed);
