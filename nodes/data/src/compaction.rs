@@ -20,6 +20,8 @@ pub struct CompactionPolicy {
     pub bytes_max: u64,
     /// Of whatever somebody asks for, outputs are no larger than this: each waits for its index, which needs memory.
     pub asked_bytes_max: u64,
+    /// Rows of an output, at most: short rows take more memory in an index than by themselves.
+    pub rows_max: u64,
     /// A segment of whose rows so many in a hundred are deleted is written again.
     pub deleted_percent: u32,
     /// Fewer neighbours than this are not merged for their size.
@@ -29,7 +31,13 @@ pub struct CompactionPolicy {
 impl Default for CompactionPolicy {
     /// Milvus's: outputs of 1 GiB, at 20 % deleted; four neighbours.
     fn default() -> CompactionPolicy {
-        CompactionPolicy { bytes_max: 1 << 30, asked_bytes_max: 4 << 30, deleted_percent: 20, inputs_min: 4 }
+        CompactionPolicy {
+            bytes_max: 1 << 30,
+            asked_bytes_max: 4 << 30,
+            rows_max: u64::from(SEGMENT_ROWS_MAX),
+            deleted_percent: 20,
+            inputs_min: 4,
+        }
     }
 }
 
@@ -63,9 +71,10 @@ impl SegmentFigure {
         (share / u128::from(self.rows.max(1))) as u64
     }
 
-    /// Whether so many bytes of living rows, and rows of any kind, are one segment; of more the log takes no compaction.
-    fn fit(bytes: u64, rows: u64, bytes_max: u64) -> bool {
-        bytes <= bytes_max && rows <= u64::from(SEGMENT_ROWS_MAX)
+    /// Whether so many bytes of living rows, and rows of any kind, are one segment.
+    fn fit(bytes: u64, rows: u64, bytes_max: u64, rows_max: u64) -> bool {
+        // Of more the log takes no compaction.
+        bytes <= bytes_max && rows <= rows_max.min(u64::from(SEGMENT_ROWS_MAX))
     }
 
     fn is_due(&self, policy: &CompactionPolicy) -> bool {
@@ -86,14 +95,14 @@ pub fn choose(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Ra
 /// The inputs of the next compaction that somebody asked for, among the segments that the ask means: from the first on, each
 /// with as many neighbours as fit, or by itself when rows of it are deleted. Asked again about what came of it, the same ask finds
 /// nothing more: an output has no deleted row, and does not fit beside its neighbours.
-pub fn choose_asked(ordered: &[SegmentFigure], bytes_max: u64) -> Option<Range<usize>> {
+pub fn choose_asked(ordered: &[SegmentFigure], bytes_max: u64, rows_max: u64) -> Option<Range<usize>> {
     let mut first = 0;
     while first < ordered.len() {
         let (mut bytes, mut rows, mut end) = (0u64, 0u64, first);
         while let Some(next) = ordered.get(end) {
             bytes = bytes.saturating_add(next.live_bytes());
             rows += u64::from(next.rows);
-            if end > first && !SegmentFigure::fit(bytes, rows, bytes_max) {
+            if end > first && !SegmentFigure::fit(bytes, rows, bytes_max, rows_max) {
                 break;
             }
             end += 1;
@@ -114,7 +123,7 @@ fn deleted(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range
     while let Some(next) = ordered.get(end).filter(|next| next.is_due(policy)) {
         bytes += next.live_bytes();
         rows += u64::from(next.rows);
-        if !SegmentFigure::fit(bytes, rows, policy.bytes_max) {
+        if !SegmentFigure::fit(bytes, rows, policy.bytes_max, policy.rows_max) {
             break;
         }
         end += 1;
@@ -131,7 +140,7 @@ fn small(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range<u
             bytes += segment.live_bytes();
             rows += u64::from(segment.rows);
             largest = largest.max(segment.live_bytes());
-            if !SegmentFigure::fit(bytes, rows, policy.bytes_max) {
+            if !SegmentFigure::fit(bytes, rows, policy.bytes_max, policy.rows_max) {
                 break;
             }
             let count = at + 1 - first;
@@ -148,8 +157,14 @@ fn small(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range<u
 mod tests {
     use super::*;
 
-    const POLICY: CompactionPolicy =
-        CompactionPolicy { bytes_max: 1_000, asked_bytes_max: 4_000, deleted_percent: 20, inputs_min: 4 };
+    const ROWS_MAX: u64 = SEGMENT_ROWS_MAX as u64;
+    const POLICY: CompactionPolicy = CompactionPolicy {
+        bytes_max: 1_000,
+        asked_bytes_max: 4_000,
+        rows_max: ROWS_MAX,
+        deleted_percent: 20,
+        inputs_min: 4,
+    };
 
     fn segments(of: &[(u32, u32)]) -> Vec<SegmentFigure> {
         let figure = |(id, (rows, live)): (usize, &(u32, u32))| SegmentFigure {
@@ -186,6 +201,18 @@ mod tests {
     }
 
     #[test]
+    fn an_output_has_no_more_rows_than_memory_has_room_to_index() {
+        let all = segments(&[(10, 10); 9]);
+        let policy = CompactionPolicy { rows_max: 50, ..POLICY };
+        assert_eq!(choose(&all, &policy), Some(0..5));
+        assert_eq!(choose_asked(&all, 1_000, 50), Some(0..5));
+        let deleted = segments(&[(30, 10); 3]);
+        assert_eq!(choose(&deleted, &CompactionPolicy { rows_max: 60, ..POLICY }), Some(0..2));
+        // One that has more by itself is written again by itself.
+        assert_eq!(choose(&deleted, &CompactionPolicy { rows_max: 20, ..POLICY }), Some(0..1));
+    }
+
+    #[test]
     fn nothing_is_chosen_twice_for_ever() {
         // Segments of ten come one after another: what is rewritten stays within a small factor of what came.
         let (mut all, mut written, mut next) = (Vec::new(), 0u64, 1u64);
@@ -206,7 +233,7 @@ mod tests {
 
     #[test]
     fn who_asks_gets_two_neighbours_merged_and_every_deleted_row_out() {
-        let ask = |of: &[(u32, u32)]| choose_asked(&segments(of), 1_000);
+        let ask = |of: &[(u32, u32)]| choose_asked(&segments(of), 1_000, ROWS_MAX);
         assert_eq!(ask(&[]), None);
         assert_eq!(ask(&[(100, 100)]), None);
         assert_eq!(ask(&[(100, 99)]), Some(0..1));
@@ -218,7 +245,11 @@ mod tests {
         assert_eq!(ask(&[(1_000, 1_000), (500, 0), (600, 600)]), Some(0..2));
         assert_eq!(ask(&[(600, 600), (600, 600), (600, 600)]), None);
         let rows = SegmentFigure { id: SegmentId(1), rows: 1 << 26, live: 1 << 26, bytes: 1 };
-        assert_eq!(choose_asked(&[rows; 3], u64::MAX), Some(0..2), "no more rows than a segment may have");
+        assert_eq!(
+            choose_asked(&[rows; 3], u64::MAX, u64::MAX),
+            Some(0..2),
+            "no more rows than a segment may have"
+        );
         let policy = CompactionPolicy { inputs_min: 2, ..POLICY };
         assert_eq!(choose(&[rows; 3], &policy), Some(0..2), "nor without being asked");
         let deleted = SegmentFigure { live: 1, ..rows };
@@ -249,7 +280,7 @@ mod tests {
                 .collect();
             let (live, max) = (all.iter().map(|one| u64::from(one.live)).sum::<u64>(), 500 + roll(3_000));
             let (mut written, mut next) = (0, count);
-            while let Some(range) = choose_asked(&all, max) {
+            while let Some(range) = choose_asked(&all, max, ROWS_MAX) {
                 let rows: u32 = all[range.clone()].iter().map(|one| one.live).sum();
                 written += u64::from(rows);
                 all.splice(range, (rows > 0).then(|| figure((next, rows, rows))));

@@ -50,6 +50,7 @@ mod copies;
 mod drops;
 mod error;
 mod files;
+mod giving_up;
 mod interim;
 mod messages;
 mod node;

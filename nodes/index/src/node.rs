@@ -226,6 +226,7 @@ impl IndexNode {
     /// A survey, after something changed.
     pub(crate) fn look(&self) -> Survey {
         let survey = self.survey();
+        self.give_up(&survey);
         self.looked.notify_waiters();
         self.scalars.changed.notify_one();
         survey
@@ -238,8 +239,17 @@ impl IndexNode {
             let state = self.state.lock();
             // Nobody tells when memory comes free.
             let for_room = (!state.waiting.is_empty()).then(|| now + self.config.retry_first);
+            // Nor that another node cannot build.
+            let for_patience = (!state.awaited.is_empty()).then(|| now + self.config.calm);
             let for_calm = (!state.squeezed.is_empty()).then(|| now + self.config.calm);
-            state.failures.values().map(|failure| failure.retry_at).chain(for_room).chain(for_calm).min()
+            state
+                .failures
+                .values()
+                .map(|failure| failure.retry_at)
+                .chain(for_room)
+                .chain(for_patience)
+                .chain(for_calm)
+                .min()
         };
         let pressed = self.memory.pressed();
         let told = async {

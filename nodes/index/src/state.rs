@@ -27,8 +27,8 @@ pub(crate) struct State {
     pub openable: BTreeSet<IndexTarget>,
     /// When the last one came to that, on the monotonic clock.
     pub squeezed_at: Duration,
-    /// Indexes that another node is to build.
-    pub awaited: BTreeSet<IndexTarget>,
+    /// Indexes that another node is to build, since when.
+    pub awaited: BTreeMap<IndexTarget, Duration>,
     /// What interim graphs take of the memory.
     pub graph_rooms: Vec<GraphRoom>,
     pub report: IndexReport,

@@ -11,7 +11,9 @@ use vecraft_rpc::memory::Room;
 use vecraft_rpc::services::IndexLedger;
 use vecraft_segment::{SealedSegment, Segment};
 use vecraft_types::schema::is_scan;
-use vecraft_types::{CollectionDescriptor, CollectionId, IndexBuild, IndexDescriptor, SegmentId, ShardId};
+use vecraft_types::{
+    CollectionDescriptor, CollectionId, FieldId, IndexBuild, IndexDescriptor, SegmentId, ShardId,
+};
 
 /// The plan of this moment, with what it speaks of.
 pub(crate) struct Survey {
@@ -20,6 +22,8 @@ pub(crate) struct Survey {
     pub named: BTreeMap<IndexTarget, IndexBuild>,
     /// Shards whose group is out of service (I24): nothing of theirs is touched.
     pub silent: BTreeSet<ShardId>,
+    /// Outputs of compactions whose indexes somebody waits for.
+    pub coming: Vec<(ShardId, Arc<SealedSegment>)>,
     segments: BTreeMap<(ShardId, SegmentId), Arc<SealedSegment>>,
     /// The same by the checksums of their column files.
     column_files: BTreeMap<(ShardId, SegmentId), u64>,
@@ -64,6 +68,11 @@ pub(crate) struct Work {
 }
 
 impl Survey {
+    /// Whether the catalogue has the collection.
+    pub(crate) fn knows(&self, collection: CollectionId) -> bool {
+        self.wanted.contains_key(&collection)
+    }
+
     /// The checksum of the column file that this node serves the segment from.
     pub(crate) fn column_file(&self, target: &IndexTarget) -> Option<u64> {
         self.column_files.get(&(target.shard, target.segment)).copied()
@@ -75,6 +84,19 @@ impl Survey {
         wanted.into_iter().any(|wanted| wanted.index == target.index)
             && self.column_file(target) == Some(build.over)
             && self.named.get(target).is_none_or(|named| named.version < build.version)
+    }
+
+    /// What is to be done for an index of a segment; the index of this field.
+    pub(crate) fn jobs_of(
+        &self,
+        shard: ShardId,
+        segment: SegmentId,
+        field: FieldId,
+    ) -> impl Iterator<Item = &Job> {
+        let is_of = move |job: &&Job| {
+            job.target.shard == shard && job.target.segment == segment && job.field == field
+        };
+        self.plan.jobs().filter(is_of)
     }
 
     /// Whether a job is still in the plan, and to be done in the same way.
@@ -92,6 +114,7 @@ impl IndexNode {
         let mut sealed = Vec::new();
         let mut segments = BTreeMap::new();
         let mut leaving = BTreeSet::new();
+        let mut coming = Vec::new();
         self.forget_lost_elsewhere();
         let mut here = self.here();
         let mut logs = Logs::default();
@@ -119,6 +142,7 @@ impl IndexNode {
                 sealed.push(SealedHere { shard, segment: id, rows, checksum: file.checksum });
                 segments.insert((shard, id), segment.clone());
             }
+            coming.extend(view.coming.iter().map(|segment| (shard, segment.clone())));
             // Ten thousand shards without a sealed segment cost a look at their views.
             if sealed.len() == known {
                 continue;
@@ -154,7 +178,7 @@ impl IndexNode {
             state.report.pending = plan.opens.len() + plan.builds.len();
             plan
         };
-        Survey { plan, named, silent, segments, column_files, wanted }
+        Survey { plan, named, silent, coming, segments, column_files, wanted }
     }
 
     /// The first job whose time has come and for which memory has room.
@@ -174,7 +198,7 @@ impl IndexNode {
             JobKind::Build { .. } => self.builds_here(job.target.shard),
         };
         let (due, awaited): (Vec<&Job>, Vec<&Job>) = due.into_iter().partition(|job| builds_here(job));
-        self.state.lock().awaited = awaited.into_iter().map(|job| job.target).collect();
+        self.note_awaited(awaited.into_iter().map(|job| job.target));
         for job in due {
             let segment = survey.segments.get(&(job.target.shard, job.target.segment))?.clone();
             if let Some((job, room)) = self.room_for(job, &segment) {

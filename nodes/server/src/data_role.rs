@@ -66,11 +66,21 @@ pub struct Seams {
     pub files: Arc<dyn FilesElsewhere>,
 }
 
-/// What a compaction may have as output, at most: by itself, and for somebody who asks. Whoever builds the output's index needs memory
-/// for it beside rows and keys, and an output without its index keeps its inputs from going.
-fn output_bytes_max(wished: u64, memory_bytes_max: u64) -> (u64, u64) {
+/// Memory that indexing a short row takes, about: links and a code for it. Three times as many fit indexes' share of memory, for those
+/// with more links.
+const INDEXED_ROW_BYTES: u64 = 256;
+
+/// What a compaction may have as output, at most: whoever builds the output's index needs memory for it beside rows and keys, and
+/// searches would scan an output without one.
+fn compaction_policy(wished: u64, deleted_percent: u32, memory_bytes_max: u64) -> CompactionPolicy {
     let of_memory = memory_bytes_max / 4;
-    (wished.min(of_memory), CompactionPolicy::default().asked_bytes_max.max(wished).min(of_memory))
+    CompactionPolicy {
+        bytes_max: wished.min(of_memory),
+        asked_bytes_max: CompactionPolicy::default().asked_bytes_max.max(wished).min(of_memory),
+        rows_max: of_memory / INDEXED_ROW_BYTES,
+        deleted_percent,
+        ..CompactionPolicy::default()
+    }
 }
 
 /// Restores and starts this node's replicas of the pool groups; those that cannot serve are out of service.
@@ -96,7 +106,6 @@ pub async fn start(
     let identity = directory.identity();
     let log = directory.log.clone();
     let space = Space { disk: directory.disk.clone(), is_log_stalled: Arc::new(move || log.is_stalled()) };
-    let (bytes_max, asked_bytes_max) = output_bytes_max(config.data.compaction_bytes_max, memory_bytes_max);
     let role = Arc::new(Role {
         host,
         log: directory.log.clone(),
@@ -122,12 +131,11 @@ pub async fn start(
             seal_rows_min: config.index.autoindex_flat_rows_max as u32,
             checkpoint_bytes: config.data.checkpoint_bytes,
             checkpoint_interval: config.data.checkpoint_interval(),
-            compaction: CompactionPolicy {
-                bytes_max,
-                asked_bytes_max,
-                deleted_percent: config.data.compaction_deleted_percent as u32,
-                ..CompactionPolicy::default()
-            },
+            compaction: compaction_policy(
+                config.data.compaction_bytes_max,
+                config.data.compaction_deleted_percent as u32,
+                memory_bytes_max,
+            ),
         },
         catalogue: Arc::new(metastore.clone()),
     });

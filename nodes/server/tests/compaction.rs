@@ -167,3 +167,24 @@ async fn i13_few_deleted_rows_go_when_somebody_asks_and_the_answer_is_true() {
     assert!(rig.recall(&[("ef", "64")]).await >= 0.95);
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_output_too_small_for_autoindex_keeps_nobody_waiting() {
+    let mut rig = Rig::start().await;
+    rig.create_collection().await;
+    rig.create_index("AUTOINDEX", &[]).await;
+    rig.insert(0..5_000).await;
+    rig.flush().await;
+    rig.wait_until_built().await;
+    never_scanned(rig.figure("vecraft_indexed_segments").await);
+    let (_, full) = rig.column_files();
+    // What is left is scanned, as AUTOINDEX has it below 4,000 rows.
+    rig.delete_below(1_500).await;
+    rig.until("the deleted rows' space", |(_, bytes)| bytes < full * 8 / 10, |_| ()).await;
+    rig.ask().await;
+    rig.wait_until_compacted().await;
+    let rows: Vec<u64> = rig.segments().await.segments.iter().map(|segment| segment.rows).collect();
+    assert_eq!((rows, rig.progress().await), (vec![3_500], (3_500, 3_500, 0)));
+    assert_eq!(rig.recall(&[]).await, 1.0);
+    rig.stop().await;
+}

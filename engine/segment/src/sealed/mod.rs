@@ -34,6 +34,7 @@ pub(crate) use write::{Heading, Rows, write_rows};
 use crate::{Block, Deletes, Error, GrowingOptions, GrowingSegment, InterimGraphs, Result, materialise};
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vecraft_index::{VectorIndex, VectorRows};
 use vecraft_storage::Disk;
 use vecraft_types::{CollectionSchema, FieldId, PartitionId, SegmentId};
@@ -44,13 +45,21 @@ pub struct SealedSegment {
     schema: Arc<CollectionSchema>,
     file: Arc<ColumnFile>,
     deletes: Arc<Deletes>,
-    indexes: Vec<(FieldId, ArcSwapOption<Attached>)>,
+    indexes: Vec<(FieldId, IndexSlot)>,
     interim: Arc<InterimGraphs>,
     scalars: scalars::Slot,
 }
 
 /// An index behind a pointer that arc-swap can swap.
 struct Attached(Arc<dyn VectorIndex>);
+
+/// Where the index of a vector field comes and goes.
+#[derive(Default)]
+struct IndexSlot {
+    index: ArcSwapOption<Attached>,
+    /// Nobody will make one soon.
+    is_given_up: AtomicBool,
+}
 
 impl SealedSegment {
     /// Opens the file of a manifest. Envelope, block sums and directory are verified now, each column when it is
@@ -63,7 +72,7 @@ impl SealedSegment {
         deletes: Arc<Deletes>,
     ) -> Result<SealedSegment> {
         let file = Arc::new(ColumnFile::open(disk, manifest, &schema)?);
-        let indexes = schema.vector_fields().map(|field| (field.id, ArcSwapOption::empty())).collect();
+        let indexes = schema.vector_fields().map(|field| (field.id, IndexSlot::default())).collect();
         let interim = Arc::default();
         let scalars = scalars::Slot::default();
         Ok(SealedSegment { manifest: manifest.clone(), schema, file, deletes, indexes, scalars, interim })
@@ -141,31 +150,46 @@ impl SealedSegment {
             let text = format!("built over {} x {}, the segment is {wanted} x {dim}", rows.len(), rows.dim());
             return Err(vecraft_index::Error::OtherRows(text).into());
         }
-        slot.store(Some(Arc::new(Attached(index))));
+        slot.index.store(Some(Arc::new(Attached(index))));
         self.interim.set(field, None);
         Ok(())
     }
 
     /// Goes back to exact search on a field.
     pub fn detach_index(&self, field: FieldId) -> Result<()> {
-        self.index_slot(field)?.store(None);
+        self.index_slot(field)?.index.store(None);
         Ok(())
+    }
+
+    /// Says whether an index on a field is given up: nobody will make one soon, because none is wanted, or because it cannot be made.
+    /// Whoever waits for it need not. On what is no vector field nothing happens.
+    pub fn give_index_up(&self, field: FieldId, is_given_up: bool) {
+        if let Ok(slot) = self.index_slot(field) {
+            slot.is_given_up.store(is_given_up, Ordering::Release);
+        }
+    }
+
+    /// Whether a field has its index, or will have none soon.
+    pub fn is_index_settled(&self, field: FieldId) -> bool {
+        let settled =
+            |slot: &IndexSlot| slot.index.load().is_some() || slot.is_given_up.load(Ordering::Acquire);
+        self.index_slot(field).is_ok_and(settled)
     }
 
     /// The index in use on a field.
     pub fn index(&self, field: FieldId) -> Option<Arc<dyn VectorIndex>> {
         let (_, slot) = self.indexes.iter().find(|(id, _)| *id == field)?;
-        slot.load().as_ref().map(|attached| Arc::clone(&attached.0))
+        slot.index.load().as_ref().map(|attached| Arc::clone(&attached.0))
     }
 
-    fn index_slot(&self, field: FieldId) -> Result<&ArcSwapOption<Attached>> {
+    fn index_slot(&self, field: FieldId) -> Result<&IndexSlot> {
         let slot = self.indexes.iter().find(|(id, _)| *id == field).map(|(_, slot)| slot);
         slot.ok_or_else(|| Error::Field { field, what: "is no vector field".to_owned() })
     }
 
     /// Bytes of memory beside the mapped file (whose pages the kernel may drop): deletes and indexes.
     pub fn bytes(&self) -> u64 {
-        let indexes = self.indexes.iter().filter_map(|(_, slot)| slot.load_full());
+        let indexes = self.indexes.iter().filter_map(|(_, slot)| slot.index.load_full());
         let indexes: u64 = indexes.map(|index| index.0.memory_bytes() as u64).sum();
         self.deletes.bytes() + indexes + self.scalar_bytes()
     }

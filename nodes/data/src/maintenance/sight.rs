@@ -116,7 +116,7 @@ impl Sight {
                 waits = true;
                 continue;
             };
-            let chosen = choose_asked(&figures, policy.bytes_asked(ask.bytes_max));
+            let chosen = choose_asked(&figures, policy.bytes_asked(ask.bytes_max), policy.rows_max);
             if let Some(proposal) = chosen.and_then(|range| proposal(meant, &figures, range)) {
                 return Some(Step::Compact(proposal));
             }

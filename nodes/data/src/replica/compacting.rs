@@ -27,13 +27,13 @@ impl Compacting {
         self.file.as_ref().map(|(manifest, _)| manifest)
     }
 
-    /// Whether readers lose nothing by the change: the file is here, and no vector field that has an index in one of the
-    /// inputs would be without.
+    /// Whether readers lose nothing by the change that could be had: the file is here, and no vector field that has an index in one of
+    /// the inputs would be without, unless the index role gave it up: a segment so small gets none, or memory has no room for it.
     fn is_ready(&self) -> bool {
         let Some((_, output)) = &self.file else { return false };
         output.schema().vector_fields().all(|field| {
             let is_used = |part: &vecraft_segment::Part| part.segment().index(field.id).is_some();
-            output.index(field.id).is_some() || !self.compaction.parts().iter().any(is_used)
+            output.is_index_settled(field.id) || !self.compaction.parts().iter().any(is_used)
         })
     }
 }

@@ -3,6 +3,7 @@
 
 mod clean_up;
 mod copies;
+mod giving_up;
 mod interim;
 mod ledger;
 mod naming;

@@ -235,6 +235,17 @@ impl Rig {
         views.publish(ShardView::of(SHARD, LogPosition(9), Timestamp(9), schema(), segments));
     }
 
+    /// Shows a segment as the output of a compaction that no search sees yet, and no other.
+    pub fn show_coming(&self, views: &ViewRegistry, segment: u64) -> Arc<SealedSegment> {
+        let manifest = self.manifests.iter().find(|manifest| manifest.segment.0 == segment).unwrap();
+        let deletes = Arc::new(Deletes::new());
+        let files = self.files();
+        let coming = Arc::new(SealedSegment::open(files.as_ref(), manifest, schema(), deletes).unwrap());
+        let view = ShardView::of(SHARD, LogPosition(10), Timestamp(10), schema(), vec![]);
+        views.publish(ShardView { coming: vec![coming.clone()], ..view });
+        coming
+    }
+
     /// Starts a node over what is on the disk.
     pub async fn live(&self) -> Life {
         let views = Arc::new(ViewRegistry::new());
