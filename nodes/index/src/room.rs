@@ -153,8 +153,13 @@ impl IndexNode {
         let known = state.waiting.get(&target).map(|waiting| waiting.since);
         let since = known.unwrap_or_else(|| self.clock.monotonic());
         state.waiting.insert(target, Waiting { since, why: why.to_string(), is_helped });
-        if known.is_none() {
-            tracing::warn!(%target, %why, "no index yet, searches scan; it is built when memory comes free");
+        match (known, state.waiting.len()) {
+            (Some(_), _) => {}
+            (None, 1) => {
+                tracing::warn!(%target, %why, "no index yet, searches scan; it is built when memory comes free")
+            }
+            // Where one has no room, hundreds may have none.
+            (None, waiting) => tracing::debug!(%target, %why, waiting, "no index yet"),
         }
     }
 

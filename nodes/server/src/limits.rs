@@ -36,6 +36,14 @@ pub fn check() -> Result<(), Error> {
         ),
         _ => {}
     }
+    let memory = memory_bytes();
+    if memory < MEMORY_LOW {
+        tracing::warn!(
+            memory_mib = memory >> 20,
+            wanted_mib = MEMORY_LOW >> 20,
+            "so little memory is allowed that the system may kill this node under load; raise the limit of its control group or container"
+        );
+    }
     Ok(())
 }
 
@@ -81,6 +89,9 @@ pub fn memory_bytes() -> u64 {
 const OWN_BYTES: u64 = 96 << 20;
 /// The least for data: a segment or two of a small collection.
 const DATA_BYTES_MIN: u64 = 32 << 20;
+
+/// With less than this the least for data is more than what a node itself leaves for it (seen killed by the kernel at 98 MiB).
+const MEMORY_LOW: u64 = OWN_BYTES + 2 * DATA_BYTES_MIN;
 
 /// Below this, large pages are left alone.
 const LARGE_PAGES_FROM: u64 = 1 << 30;
@@ -130,13 +141,16 @@ fn limit_files(groups: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{limit_files, memory_for_data};
+    use super::*;
 
     #[test]
     fn i21_a_small_group_leaves_room_for_the_program_itself() {
         assert_eq!(memory_for_data(24 << 30) >> 20, 12_240);
         assert_eq!(memory_for_data(244 << 20) >> 20, 74);
         assert_eq!(memory_for_data(64 << 20) >> 20, 32);
+        // From here on what is promised to data is there.
+        assert_eq!(memory_for_data(MEMORY_LOW), DATA_BYTES_MIN);
+        assert!(OWN_BYTES + 2 * memory_for_data(MEMORY_LOW) <= MEMORY_LOW);
     }
 
     #[test]
