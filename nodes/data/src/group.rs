@@ -3,6 +3,7 @@
 use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::machine::{DataMachine, LastWrite, Pressure};
+use crate::maintenance::pace::Pace;
 use crate::snapshot::Source;
 use crate::snapshot::pins::Garbage;
 use bytes::Bytes;
@@ -35,6 +36,8 @@ pub struct DataGroup {
     pub(crate) asked: Mutex<Option<Duration>>,
     /// One look at a time whether a replica that does not vote has caught up.
     pub(crate) is_proving: AtomicBool,
+    /// How long compactions take here.
+    pub(crate) pace: Mutex<Pace>,
     /// The log position up to which this replica was found to hold what a majority holds (I22); 0 before.
     pub(crate) compared: AtomicU64,
 }
@@ -77,6 +80,7 @@ impl DataGroup {
             writing,
             asked: Mutex::new(None),
             is_proving: AtomicBool::new(false),
+            pace: Mutex::default(),
             compared: AtomicU64::new(0),
         }
     }

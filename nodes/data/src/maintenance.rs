@@ -99,6 +99,7 @@ pub async fn maintain(
                 match group.checkpoint().await {
                     Ok(()) => {
                         is_first = false;
+                        group.see_pace();
                         // One after another: the next is looked for when this one's file is here.
                         if compact::compact(&group, &policy.compaction).await {
                             wants_file = true;
@@ -200,6 +201,7 @@ async fn seal(group: &DataGroup, due: Vec<(ShardId, SegmentId)>) -> bool {
 }
 
 mod compact;
+pub(crate) mod pace;
 mod sight;
 #[cfg(test)]
 pub(crate) use compact::compact as compact_once;

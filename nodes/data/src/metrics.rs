@@ -42,6 +42,8 @@ pub struct DataFigures {
     pub outages: u64,
     /// Outputs of compactions that the log decided and readers do not see yet.
     pub compacting: u64,
+    /// Seconds until readers see the last of them, about; 0 when there is none, or nothing to go by yet.
+    pub compacting_seconds_left: u64,
     /// How often a replica left service here since the start.
     pub left_service: u64,
     /// Replicas elsewhere that differ from the majority of their group (I22).
@@ -124,6 +126,11 @@ impl DataNode {
             outages: self.outages().len() as u64,
             left_service: self.left_service(),
             groups: groups.iter().map(|group| group.figures()).collect(),
+            compacting_seconds_left: groups
+                .iter()
+                .filter_map(|group| group.seconds_left())
+                .max()
+                .unwrap_or(0),
             ..DataFigures::default()
         };
         for view in self.views.list() {

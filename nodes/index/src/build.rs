@@ -5,42 +5,12 @@ use crate::node::IndexNode;
 use crate::plan::JobKind;
 use crate::state::{InUse, Undone};
 use crate::survey::Work;
+use crate::watched::{UnderWay, Unwanted};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Notify;
 use vecraft_index::{BuildMonitor, VectorIndex};
 use vecraft_rpc::memory::Room;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_types::{BuildId, IndexBuild, ShardId};
-
-/// Set when nobody wants the index any more. Looked at between batches of rows.
-#[derive(Clone, Default)]
-pub(crate) struct Unwanted(Arc<(AtomicBool, Notify)>);
-
-impl Unwanted {
-    fn set(&self) {
-        self.0.0.store(true, Ordering::Relaxed);
-        // Kept for who begins to wait later.
-        self.0.1.notify_one();
-    }
-
-    /// For work that waits for others. One waits at a time.
-    pub(crate) async fn until_set(&self) {
-        while !self.cancelled() {
-            self.0.1.notified().await;
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.cancelled() { Err(Error::Cancelled) } else { Ok(()) }
-    }
-}
-
-impl BuildMonitor for Unwanted {
-    fn cancelled(&self) -> bool {
-        self.0.0.load(Ordering::Relaxed)
-    }
-}
 
 impl IndexNode {
     /// Does one job. Changes are looked at meanwhile: what was dropped goes at once, and the job itself is
@@ -48,7 +18,15 @@ impl IndexNode {
     /// `room` is for the index: held as long as searches use it, else given back.
     pub(crate) async fn do_while_wanted(&self, work: Work, room: Room, stop: &Shutdown) {
         let unwanted = Unwanted::default();
-        self.state.lock().report.working_on = Some(work.job.target);
+        {
+            let mut state = self.state.lock();
+            state.report.working_on = Some(work.job.target);
+            state.under_way = Some(UnderWay {
+                target: work.job.target,
+                since: self.clock.monotonic(),
+                watched: unwanted.clone(),
+            });
+        }
         let done = {
             let making = self.make(&work, &unwanted);
             tokio::pin!(making);
@@ -79,7 +57,8 @@ impl IndexNode {
                 self.failed(&work, error);
             }
         }
-        self.state.lock().report.working_on = None;
+        let mut state = self.state.lock();
+        (state.report.working_on, state.under_way) = (None, None);
     }
 
     async fn took(&self, work: &Work, used: InUse, bytes: u64, mut room: Room) {

@@ -4,11 +4,11 @@
 //! One node builds, the leader's; the others wait for its word, and for the word of the next leader when it is gone. What
 //! is held is remembered as unnamed: a replica that comes to lead names that file instead of building another.
 
-use crate::build::Unwanted;
 use crate::error::{Error, Result};
 use crate::node::IndexNode;
 use crate::plan::IndexTarget;
 use crate::store::whole_file;
+use crate::watched::Unwanted;
 use async_trait::async_trait;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeSet;

@@ -55,6 +55,7 @@ mod interim;
 mod messages;
 mod node;
 mod plan;
+mod report;
 mod room;
 mod scalars;
 mod services;
@@ -63,6 +64,7 @@ mod store;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 pub use actor::IndexActor;
 pub use clean_up::clean_up;

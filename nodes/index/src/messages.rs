@@ -52,6 +52,10 @@ pub struct IndexReport {
     pub scalars_attached: usize,
     /// Bytes of their files.
     pub scalar_bytes: u64,
+    /// Rows that are in the index that is being built, and all of its segment's; 0 while none is.
+    pub building_rows: (u64, u64),
+    /// Seconds until it is built, about; none while none is, and before there is something to go by.
+    pub building_seconds_left: Option<u64>,
     /// What is being built or opened now.
     pub working_on: Option<IndexTarget>,
 }

@@ -1,11 +1,10 @@
 //! The role: one loop that looks what is missing and does it, one index at a time.
 
-use crate::messages::IndexReport;
-use crate::plan::{Here, IndexTarget, to_build};
+use crate::plan::{Here, IndexTarget};
 use crate::scalars::{ScalarStore, Scalars};
 use crate::state::{Failure, State, Undone};
 use crate::store::IndexStore;
-use crate::survey::{Survey, wanted_of};
+use crate::survey::Survey;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,14 +12,14 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use vecraft_rpc::copies::IndexPeers;
 use vecraft_rpc::memory::MemoryGovernor;
-use vecraft_rpc::services::{Catalogue, IndexLedger, ShardStats};
+use vecraft_rpc::services::{Catalogue, IndexLedger};
 use vecraft_runtime::clock::Clock;
 use vecraft_runtime::pools::{CpuPool, IoPool};
 use vecraft_runtime::random::Random;
 use vecraft_runtime::shutdown::Shutdown;
 use vecraft_segment::ViewRegistry;
 use vecraft_storage::Disk;
-use vecraft_types::{IndexBuild, SegmentId, ShardId};
+use vecraft_types::IndexBuild;
 
 /// Options of the index role, checked by `vecraft-config` before they come here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,57 +146,9 @@ impl IndexNode {
         }
     }
 
-    /// How the role is, for health, metrics and tests.
-    pub fn report(&self) -> IndexReport {
-        let state = self.state.lock();
-        let attached = state.living().count();
-        let squeezed =
-            state.living().filter(|(target, used)| used.is_mapped && state.squeezed.contains(target)).count();
-        let file_bytes = state.in_use.values().map(|used| used.build.file_bytes).sum();
-        let (awaited, waiting) = (state.awaited.len(), state.waiting.len());
-        let graphs = state.graph_rooms.iter().filter(|room| room.is_held()).count();
-        let (scalars_attached, scalar_bytes) = self.scalars.in_use();
-        IndexReport {
-            attached,
-            awaited,
-            waiting,
-            squeezed,
-            graphs,
-            file_bytes,
-            scalars_attached,
-            scalar_bytes,
-            ..state.report.clone()
-        }
-    }
-
     /// Something changed: look again. Never blocks, and many calls make one look.
     pub fn wake(&self) {
         self.changed.notify_one();
-    }
-
-    /// Adds to a shard's figures how many of its sealed rows still wait for each wanted index, and why if that lasts.
-    pub(crate) fn add_pending(&self, shard: ShardId, stats: &mut ShardStats) {
-        let Some(collection) = self.catalogue.by_id(shard.collection) else { return };
-        let waits_from = self.clock.monotonic().saturating_sub(self.config.calm);
-        let state = self.state.lock();
-        for index in wanted_of(&collection) {
-            let Some(spec) = &index.spec else { continue };
-            let target = |segment: &SegmentId| IndexTarget { shard, segment: *segment, index: index.index };
-            let waiting = stats.segments.iter().filter(|(segment, rows, is_sealed)| {
-                *is_sealed
-                    && to_build(spec, *rows, self.config.flat_rows_max).is_some()
-                    && !state.is_in_use(&target(segment))
-            });
-            let (mut pending, mut why) = (0, None);
-            for (segment, rows, _) in waiting {
-                pending += rows;
-                why = why.or_else(|| state.lasting_trouble(&target(segment), waits_from));
-            }
-            stats.pending_index_rows.insert(index.index, pending);
-            stats.index_failures.extend(why.map(|why| (index.index, why)));
-        }
-        drop(state);
-        self.add_pending_scalars(&collection, shard, stats);
     }
 
     /// All three loops, until asked to stop.

@@ -4,6 +4,7 @@ use crate::interim::GraphRoom;
 use crate::messages::IndexReport;
 use crate::node::{LASTING_AFTER, RETRY_MAX};
 use crate::plan::{IndexTarget, Job, JobKind};
+use crate::watched::UnderWay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub awaited: BTreeMap<IndexTarget, Duration>,
     /// What interim graphs take of the memory.
     pub graph_rooms: Vec<GraphRoom>,
+    /// The job that is being done.
+    pub under_way: Option<UnderWay>,
     pub report: IndexReport,
 }
 

@@ -83,10 +83,10 @@ fn messages_are_those_of_this_version() {
         memory_bytes: 7,
     };
     let (inputs, output) = (vec![SegmentId(3)], SegmentId(8));
-    let merge = MergeInfo { shard, partition, inputs, output, is_written: true };
+    let merge = MergeInfo { shard, partition, inputs, output, is_written: true, seconds_left: Some(6) };
     let asked = AskedInfo { is_done: true, finished: 9, under_way: 2 };
     let segments = ShardSegments { segments: vec![segment], merges: vec![merge], asked: Some(asked) };
-    check(segments, &[1, 1, 0, 0, 3, 4, 5, 3, 1, 1, 6, 7, 1, 0, 0, 4, 1, 3, 8, 1, 1, 1, 9, 2]);
+    check(segments, &[1, 1, 0, 0, 3, 4, 5, 3, 1, 1, 6, 7, 1, 0, 0, 4, 1, 3, 8, 1, 1, 6, 1, 1, 9, 2]);
     let stats = ShardStats {
         rows: BTreeMap::from([(PartitionId(4), 5)]),
         segments: vec![(SegmentId(3), 5, true)],

@@ -75,6 +75,8 @@ pub struct MergeInfo {
     pub output: SegmentId,
     /// The output is in its file and waits for its index.
     pub is_written: bool,
+    /// Seconds until readers see the output, about, by what the last ones took; none before the first one was made.
+    pub seconds_left: Option<u64>,
 }
 
 /// A compaction that somebody asked for.

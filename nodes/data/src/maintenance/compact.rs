@@ -31,6 +31,7 @@ pub(crate) async fn compact(group: &DataGroup, policy: &CompactionPolicy) -> boo
             Step::Done(asked) => done(group, sight.shard, asked).await,
             Step::Compact(proposal) => {
                 if propose(group, sight.shard, sight.floor, proposal).await {
+                    group.see_pace();
                     return true;
                 }
             }
@@ -81,7 +82,9 @@ async fn done(group: &DataGroup, shard: ShardId, asked: LogPosition) {
 /// Returns when readers were shown the output of a compaction; never while none waits for that.
 pub(super) async fn changed_over(group: &DataGroup) {
     while group.machine.lock().replica.is_changing_over() {
+        group.see_pace();
         if group.machine.lock().replica.change_over() {
+            group.see_pace();
             group.segments_changed.notify_one();
             return;
         }

@@ -117,6 +117,16 @@ impl GroupReplica {
         !changed.is_empty()
     }
 
+    /// The outputs that readers do not see yet, with their rows.
+    pub(crate) fn under_way(&self) -> BTreeMap<(ShardId, SegmentId), u32> {
+        let outputs = |(shard, held): (&ShardId, &ShardReplica)| {
+            let shard = *shard;
+            let rows = held.compacting.iter().map(|(output, one)| ((shard, *output), one.compaction.rows()));
+            rows.collect::<Vec<_>>()
+        };
+        self.shards.iter().flat_map(outputs).collect()
+    }
+
     /// Whether outputs have their files and wait for indexes.
     pub(crate) fn is_changing_over(&self) -> bool {
         let mut all = self.shards.values().flat_map(|shard| shard.compacting.values());

@@ -27,6 +27,13 @@ impl DataNode {
         let at = group.raft.read_index().await?;
         group.raft.wait_published(at, SEGMENTS_DEADLINE).await?;
         let told = group.machine.lock().replica.segments_of(shard);
+        let (pace, now) = (group.pace.lock(), group.clock.monotonic());
+        let told = told.map(|mut told| {
+            for merge in &mut told.merges {
+                merge.seconds_left = pace.seconds_left(now, &(shard, merge.output));
+            }
+            told
+        });
         told.ok_or_else(|| Error::unknown_shard("the shard was dropped", shard))
     }
 }
@@ -94,6 +101,7 @@ fn merge(shard: ShardId, output: SegmentId, making: &Compacting) -> MergeInfo {
         inputs: compaction.parts().iter().map(|part| part.segment().id()).collect(),
         output,
         is_written: making.file.is_some(),
+        seconds_left: None,
     }
 }
 

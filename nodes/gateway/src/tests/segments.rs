@@ -31,7 +31,7 @@ pub fn told(asked: Option<AskedInfo>) -> CollectionSegments {
         segment(4, SegmentStanding::Flushed, false),
     ];
     let (inputs, output) = (vec![SegmentId(1), SegmentId(2)], SegmentId(4));
-    let merges = vec![MergeInfo { shard, partition, inputs, output, is_written: true }];
+    let merges = vec![MergeInfo { shard, partition, inputs, output, is_written: true, seconds_left: None }];
     CollectionSegments { collection: CollectionId(7), segments, merges, asked }
 }
 

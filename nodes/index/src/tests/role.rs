@@ -246,3 +246,28 @@ async fn a_mapped_index_serves_from_its_file_when_built_and_when_opened() {
         life.end().await;
     }
 }
+
+#[tokio::test]
+async fn an_index_that_is_being_built_says_how_far_it_is() {
+    const ROWS: u64 = 20_000;
+    let mut rig = Rig::new();
+    rig.seal(1, ROWS as usize);
+    rig.wishes.set(&[(1, "HNSW")]);
+    let life = rig.live().await;
+    let pending = || {
+        let mut stats = ShardStats { segments: vec![(SegmentId(1), ROWS, true)], ..ShardStats::default() };
+        life.node.add_pending(SHARD, &mut stats);
+        stats.pending_index_rows[&IndexId(1)]
+    };
+    let report = life
+        .until_some(|| {
+            let is_half_done = (1..ROWS).contains(&pending());
+            is_half_done.then(|| life.node.report()).filter(|report| report.building_seconds_left.is_some())
+        })
+        .await;
+    let (done, all) = report.building_rows;
+    assert!(0 < done && done < all && all == ROWS, "{done} of {all}");
+    let report = life.until(|report| report.attached == 1).await;
+    assert_eq!((pending(), report.building_rows, report.building_seconds_left), (0, (0, 0), None));
+    life.end().await;
+}

@@ -74,6 +74,8 @@ fn rows(figures: &mut Figures, data: &DataFigures) {
     let help =
         "segments that compactions make and that are not read yet: their files or indexes are under way";
     figures.gauge("vecraft_compacting_segments", help, &[], data.compacting);
+    let help = "seconds until readers see the last of them, about; 0 also when none was made yet to go by";
+    figures.gauge("vecraft_compacting_seconds_left", help, &[], data.compacting_seconds_left);
     let help = "segments in files that have an index";
     figures.gauge("vecraft_indexed_segments", help, &[], data.indexed.segments);
     let help = "rows in segments that have an index; searches scan the others";

@@ -58,6 +58,14 @@ pub fn index(figures: &mut Figures, index: &IndexReport) {
     figures.gauge("vecraft_index_awaited", help, &[], index.awaited);
     let help = "graphs over rows that have no index yet";
     figures.gauge("vecraft_index_interim_graphs", help, &[], index.graphs);
+    let (done, all) = index.building_rows;
+    for (part, rows) in [("done", done), ("all", all)] {
+        let help = "rows in the index that is being built, and all that it is to have";
+        figures.gauge("vecraft_index_building_rows", help, &[("part", part)], rows);
+    }
+    let help = "seconds until it is built, about; 0 while none is, and before there is something to go by";
+    let seconds = index.building_seconds_left.unwrap_or(0);
+    figures.gauge("vecraft_index_building_seconds_left", help, &[], seconds);
     let help = "1 while an index is opened or built";
     figures.gauge("vecraft_index_working", help, &[], index.working_on.is_some());
 }
