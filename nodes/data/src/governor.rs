@@ -8,7 +8,10 @@
 //! ```
 //! Mapped files do not count. Over the limit inserts are refused and deletes are taken; an index that would not fit is used in its
 //! mapped file, or is not built, and searches scan. Keys grow with every row and never leave: when rows are refused while indexes
-//! have memory, indexes give some back ([`Governor::index_excess`]). Nobody waits inside apply.
+//! have memory, indexes give some back ([`Governor::take_index_excess`]). Nobody waits inside apply.
+//!
+//! What is not counted (answers, an allocator that keeps what was freed) is seen from outside: who watches the whole process
+//! says when it comes too near to what the system allows ([`Governor::set_too_many`]).
 
 use crate::replica::{Compacting, GroupReplica, ShardReplica};
 use parking_lot::Mutex;
@@ -31,6 +34,8 @@ pub struct Governor {
     is_refused: AtomicBool,
     pressed: Arc<Notify>,
     one_room: Mutex<()>,
+    /// Bytes that the whole process has too many of its memory, by whoever looks at that; 0: none.
+    too_many: AtomicU64,
 }
 
 impl Governor {
@@ -44,6 +49,7 @@ impl Governor {
             is_refused: AtomicBool::new(false),
             pressed: Arc::default(),
             one_room: Mutex::default(),
+            too_many: AtomicU64::new(0),
         }
     }
 
@@ -62,8 +68,30 @@ impl Governor {
         self.arriving.load(Ordering::Relaxed)
     }
 
+    /// Says how many bytes the whole process has too many, whatever is counted here: until that is 0 again rows and indexes get nothing,
+    /// and indexes give so much back.
+    pub fn set_too_many(&self, bytes: u64) {
+        self.too_many.store(bytes, Ordering::Relaxed);
+        if bytes > 0 {
+            self.pressed.notify_one();
+        }
+    }
+
+    fn too_many(&self) -> u64 {
+        self.too_many.load(Ordering::Relaxed)
+    }
+
     /// Why inserts are refused, given what rows and keys have.
     pub fn refusal(&self, rows: u64) -> Option<String> {
+        let too_many = self.too_many();
+        if too_many > 0 {
+            let indexes = self.index_bytes() >> 20;
+            let text = "the process has come too near to what the system allows it";
+            return Some(format!(
+                "{text}: {} MiB too many, {indexes} MiB of it indexes",
+                too_many.div_ceil(1 << 20)
+            ));
+        }
         let (indexes, arriving) = (self.index_bytes(), self.arriving_bytes());
         (rows.saturating_add(indexes).saturating_add(arriving) > self.limit).then(|| {
             format!("{} MiB of unflushed rows and keys and {}", rows >> 20, self.beside(indexes, arriving))
@@ -86,12 +114,12 @@ impl Governor {
     /// Bytes that indexes are to give back, given what rows and keys have: what is missing for an eighth of the limit to be free.
     /// Nothing unless rows were refused since the last call: the memory of growing rows comes back by itself, with the next seal.
     pub fn take_index_excess(&self, rows: u64) -> u64 {
-        if !self.is_refused.swap(false, Ordering::Relaxed) {
+        let (indexes, too_many) = (self.index_bytes(), self.too_many());
+        if !self.is_refused.swap(false, Ordering::Relaxed) && too_many == 0 {
             return 0;
         }
-        let indexes = self.index_bytes();
         let all = rows.saturating_add(indexes).saturating_add(self.arriving_bytes());
-        all.saturating_sub(self.limit / 8 * 7).min(indexes)
+        all.saturating_sub(self.limit / 8 * 7).max(too_many).min(indexes)
     }
 
     /// What is there beside rows and keys, and the limit, in words.
@@ -105,6 +133,9 @@ impl Governor {
 
     /// Bytes until inserts are refused, given what rows and keys have.
     pub fn left(&self, rows: u64) -> u64 {
+        if self.too_many() > 0 {
+            return 0;
+        }
         self.limit
             .saturating_sub(rows)
             .saturating_sub(self.index_bytes())
@@ -113,6 +144,9 @@ impl Governor {
 
     /// Bytes that an index could get, given what rows and keys have.
     pub fn index_room(&self, rows: u64) -> u64 {
+        if self.too_many() > 0 {
+            return 0;
+        }
         let indexes = self.index_bytes();
         let all = rows.saturating_add(indexes).saturating_add(self.arriving_bytes());
         (self.limit / 4 * 3).saturating_sub(indexes).min((self.limit / 8 * 7).saturating_sub(all))
@@ -130,10 +164,15 @@ impl Governor {
             return Ok(Room::take(&self.indexes, bytes));
         }
         let text = format!(
-            "an index of {} MiB beside {} MiB of unflushed rows and keys and {}",
+            "an index of {} MiB beside {} MiB of unflushed rows and keys and {}{}",
             bytes >> 20,
             rows >> 20,
-            self.beside(self.index_bytes(), self.arriving_bytes())
+            self.beside(self.index_bytes(), self.arriving_bytes()),
+            if self.too_many() > 0 {
+                "; the process has come too near to what the system allows it"
+            } else {
+                ""
+            }
         );
         Err(Error::new(Code::OutOfMemory, text))
     }
@@ -193,83 +232,4 @@ impl GroupReplica {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    const MIB: u64 = 1 << 20;
-
-    #[test]
-    fn i21_indexes_rows_and_keys_share_one_limit() {
-        let governor = Governor::new(100 * MIB);
-        assert_eq!(governor.refusal(100 * MIB), None);
-        let room = governor.room_for_index(20 * MIB, 60 * MIB).unwrap();
-        assert_eq!(governor.refusal(40 * MIB), None);
-        let text = governor.refusal(41 * MIB).unwrap();
-        assert_eq!(text, "41 MiB of unflushed rows and keys and 60 MiB of indexes, the limit is 100 MiB");
-        drop(room);
-        assert_eq!(governor.refusal(41 * MIB), None);
-    }
-
-    #[test]
-    fn i21_an_index_that_does_not_fit_takes_nothing() {
-        let governor = Governor::new(100 * MIB);
-        let beside_rows = governor.room_for_index(50 * MIB, 51 * MIB).unwrap_err();
-        assert_eq!(beside_rows.code, Code::OutOfMemory);
-        assert!(
-            beside_rows.detail.starts_with(
-                "an index of 51 MiB beside 50 MiB of unflushed rows and keys and 0 MiB of indexes"
-            )
-        );
-        let _first = governor.room_for_index(0, 70 * MIB).unwrap();
-        assert!(governor.room_for_index(0, 6 * MIB).is_err(), "a quarter is for rows");
-        assert_eq!(governor.index_bytes(), 70 * MIB);
-        assert!(governor.room_for_index(0, 5 * MIB).is_ok());
-    }
-
-    #[test]
-    fn i21_indexes_give_back_what_refused_rows_lack() {
-        let governor = Governor::new(80 * MIB);
-        let room = governor.room_for_index(10 * MIB, 60 * MIB).unwrap();
-        assert_eq!(governor.take_index_excess(20 * MIB), 0, "nobody was refused");
-        let is_told = || futures::FutureExt::now_or_never(governor.pressed().notified()).is_some();
-        governor.note_refused();
-        assert!(is_told() && !is_told());
-        assert_eq!(
-            (governor.take_index_excess(20 * MIB), governor.take_index_excess(20 * MIB)),
-            (10 * MIB, 0)
-        );
-        governor.note_refused();
-        assert_eq!(governor.take_index_excess(100 * MIB), 60 * MIB, "never more than they have");
-        drop(room);
-        assert!(is_told());
-        governor.note_refused();
-        assert!(!is_told(), "nothing to give back");
-    }
-
-    #[test]
-    fn i21_requests_on_their_way_in_count_too() {
-        let governor = Governor::new(100 * MIB);
-        governor.arriving().fetch_add(30 * MIB, Ordering::Relaxed);
-        let refused = governor.refusal(71 * MIB).unwrap();
-        assert_eq!(
-            refused,
-            "71 MiB of unflushed rows and keys and 0 MiB of indexes and 30 MiB of requests on their way in, the limit is 100 MiB"
-        );
-        assert_eq!((governor.refusal(70 * MIB), governor.left(60 * MIB)), (None, 10 * MIB));
-        let index = governor.room_for_index(60 * MIB, 11 * MIB).unwrap_err();
-        assert!(index.detail.contains("30 MiB of requests"), "{index}");
-        governor.arriving().fetch_sub(30 * MIB, Ordering::Relaxed);
-        assert!(governor.room_for_index(60 * MIB, 11 * MIB).is_ok());
-    }
-
-    #[test]
-    fn i21_groups_share_what_indexes_leave() {
-        let governor = Governor::new(100 * MIB);
-        assert_eq!(governor.share(), 100 * MIB);
-        governor.set_groups(2);
-        assert_eq!(governor.share(), 50 * MIB);
-        let _room = governor.room_for_index(0, 60 * MIB).unwrap();
-        assert_eq!(governor.share(), 20 * MIB);
-    }
-}
+mod tests;

@@ -30,6 +30,7 @@ mod limits;
 mod local_groups;
 mod log_seen;
 mod member_record;
+mod memory_watch;
 mod metrics;
 mod node_door;
 mod observed;

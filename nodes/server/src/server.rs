@@ -12,7 +12,7 @@ use crate::room;
 use crate::run_file::RunFile;
 use crate::standing::Standing;
 use crate::waiting_door::WaitingDoor;
-use crate::{Error, heap, limits};
+use crate::{Error, heap, limits, memory_watch};
 use serde::{Deserialize, Serialize};
 use serving::{serve_clients, serve_health, serve_milvus};
 use std::sync::Arc;
@@ -182,6 +182,8 @@ impl Server {
         ground.tasks.spawn(TaskKind::Watch, "reserve", keeping);
         let giving = heap::give_back_at_rest(directory.log.clone(), ground.io.clone(), shutdown.child());
         ground.tasks.spawn(TaskKind::Watch, "memory at rest", giving);
+        let watching = memory_watch::watch(roles.data.governor(), ground.io.clone(), shutdown.child());
+        ground.tasks.spawn(TaskKind::Watch, "memory of the process", watching);
         Ok(Server { addresses, cluster_id: run.cluster_id, shutdown, roles, doors, directory })
     }
 
