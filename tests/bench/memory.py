@@ -82,21 +82,23 @@ def insert(client, first, values):
             time.sleep(0.2)
 
 
-def check(client, train, queries, is_left, when):
+def check(node, client, train, queries, is_left, when):
     """Counts and searches; returns what is wrong."""
     began = time.monotonic()
     count = client.query(NAME, filter="", output_fields=["count(*)"], consistency_level="Strong")[0]["count(*)"]
     wrong = int(count != is_left.sum())
     truth, times, found = vectors.Truth(train, "L2"), [], []
+    read_before = node.read_mib()
     for query in queries:
         asked = time.monotonic()
         hits = client.search(NAME, [query], limit=vectors.K, search_params={"params": {"ef": 64}})[0]
         times.append(time.monotonic() - asked)
         found.append([hit["id"] for hit in hits])
         wrong += len(set(found[-1])) != vectors.K or not is_left[found[-1]].all()
+    read = (node.read_mib() - read_before) / len(queries)
     recall = truth.recall(queries, np.array(found), truth.worst(queries, is_left))
     state = client.describe_index(NAME, "vector")
-    print(f"{when}: count {count:,}, recall {recall:.3f}, wrong {wrong}, search p50 {sorted(times)[len(times) // 2] * 1e3:.1f} ms, "
+    print(f"{when}: count {count:,}, recall {recall:.3f}, wrong {wrong}, search p50 {sorted(times)[len(times) // 2] * 1e3:.1f} ms with {read:.1f} MiB read, "
           f"{state.get('pending_index_rows', 0)} rows without their index, {time.monotonic() - began:.1f} s", flush=True)
     return wrong + (recall < 0.9)
 
@@ -134,16 +136,16 @@ def main():
             while int(client.describe_index(NAME, "vector").get("pending_index_rows", 0)) and time.monotonic() < end:
                 time.sleep(1)
             is_left = np.ones(options.rows, dtype=bool)
-            wrong += check(client, train, queries, is_left, "loaded")
+            wrong += check(node, client, train, queries, is_left, "loaded")
             client.delete(NAME, filter=f"id < {options.rows // 2}")
             is_left[:options.rows // 2] = False
-            wrong += check(client, train, queries, is_left, "half deleted")
+            wrong += check(node, client, train, queries, is_left, "half deleted")
             client.close()
             node.stop(9)
             took = node.start()
             await_health(node)
             client = MilvusClient(node.uri)
-            wrong += check(client, train, queries, is_left, f"killed and started again in {took:.1f} s")
+            wrong += check(node, client, train, queries, is_left, f"killed and started again in {took:.1f} s")
             kills, peak, anonymous = group.kills(), group.peak_mib(), node.memory_mib()[1]
             print(f"killed by the kernel {kills} times; the group's peak {peak:.0f} MiB of {limit / 2**20:.0f} with its page cache, "
                   f"{anonymous:.0f} MiB not of files at the end")

@@ -89,6 +89,11 @@ class Node:
         value = lambda key: int(status.split(key + ":")[1].split()[0]) / 1024
         return value("VmRSS"), value("RssAnon")
 
+    def read_mib(self):
+        """What it has had read from disks so far."""
+        fields = dict(line.split(": ") for line in pathlib.Path(f"/proc/{self.process.pid}/io").read_text().splitlines())
+        return int(fields["read_bytes"]) / 2**20
+
     def disk_mib(self):
         total = 0
         for file in self.directory.rglob("*"):

@@ -91,6 +91,11 @@ impl AlignedWords {
         }
     }
 
+    /// Whether a mapped file has the words.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Bytes of memory; a mapped file's pages are the system's.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.lines.capacity() * size_of::<Line>()

@@ -26,6 +26,9 @@ pub(crate) trait Distances: Send + Sync {
     /// Hints that a row will be read soon.
     fn prefetch(&self, row: u32);
 
+    /// Asks for the pages of `ids` that are in mapped files, for rows that are probably not in memory.
+    fn fetch(&self, ids: &[u32]);
+
     /// Distances of `ids` into `out` (cleared first), rows ahead prefetched.
     #[inline]
     fn many(&self, query: &Self::Query<'_>, ids: &[u32], out: &mut Vec<f32>) {

@@ -36,7 +36,7 @@ pub(crate) fn exact<R: Rows + ?Sized>(
     let mut top = TopK::new(k.min(matches));
     let mut distances = 0;
     if !top.is_full() {
-        distances = scan(&rows.query(metric, query), rows, filter, &mut top);
+        distances = scan(&rows.query(metric, query), rows, filter, false, &mut top);
     }
     Ok(SearchOutcome { hits: top.into_hits(), stats: SearchStats::new(Strategy::Exact, distances) })
 }

@@ -16,6 +16,7 @@
 
 mod aligned;
 mod calibration;
+mod cold;
 #[cfg(test)]
 mod conformance;
 mod container;

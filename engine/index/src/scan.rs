@@ -63,16 +63,20 @@ pub(crate) fn distances<R: Rows + ?Sized>(query: &Query<'_>, rows: &R, ids: &[u3
     }
 }
 
-/// Offers every matching row to `top`. Returns the number of distances computed.
+/// Offers every matching row to `top`; `is_cold`: the rows are probably not in memory. Returns the number of distances computed.
 pub(crate) fn scan<R: Rows + ?Sized>(
     query: &Query<'_>,
     rows: &R,
     filter: Option<&Bitmap>,
+    is_cold: bool,
     top: &mut TopK,
 ) -> usize {
     let mut out = [0.0f32; BLOCK];
     let mut computed = 0;
     for_each_block(rows.len(), filter, |ids| {
+        if is_cold {
+            rows.fetch(ids);
+        }
         distances(query, rows, ids, &mut out[..ids.len()]);
         for (&id, &distance) in ids.iter().zip(&out) {
             top.push(distance, id);

@@ -111,6 +111,10 @@ impl Distances for Scorer {
     fn prefetch(&self, row: u32) {
         self.rows.prefetch(row);
     }
+
+    fn fetch(&self, ids: &[u32]) {
+        self.rows.fetch(ids);
+    }
 }
 
 impl RowDistances for Scorer {

@@ -284,6 +284,7 @@ proptest! {
 fn a_mapped_file_answers_the_same_and_takes_little_memory() {
     let rows = conformance::data::random_rows(3, 3_000, 48);
     let queries = conformance::data::random_rows(4, 20, 48);
+    let [few, many] = [0.4, 0.8].map(|share| conformance::data::random_filter(5, rows.len(), share));
     for (kind, pairs) in [
         ("HNSW", &[("M", "12")][..]),
         ("HNSW_SQ", &[("M", "12"), ("sq_type", "SQ6")]),
@@ -311,10 +312,13 @@ fn a_mapped_file_answers_the_same_and_takes_little_memory() {
                 assert!(all - less >= 3_000 * 12, "{kind}: {less} bytes mapped, {all} in memory");
             }
             for query in 0..queries.len() as u32 {
+                let filter = [None, Some(&few), Some(&many)][query as usize % 3];
                 let search = |index: &dyn VectorIndex| {
-                    index.search_explained(queries.row(query), 10, &SearchParams::default(), None).unwrap()
+                    index.search_explained(queries.row(query), 10, &SearchParams::default(), filter).unwrap()
                 };
                 assert_eq!(search(&*mapped), search(&*in_memory), "{kind}");
+                let cold = cold::assuming(|| search(&*mapped));
+                assert_eq!(cold, search(&*in_memory), "{kind}, as if nothing were in memory");
             }
             let mut again = Vec::new();
             mapped.save(&mut again).unwrap();

@@ -57,7 +57,7 @@ pub use dispatch::Kernels;
 pub use halves::Half;
 pub use norm::{inverse_norm, normalise};
 pub use packed_query::{PackedQuery, bits_of, packed_inverse_norm, widened};
-pub use pages::{advise_huge_pages, advise_random};
+pub use pages::{advise_huge_pages, advise_normal, advise_random, fetch_pages, thread_reads};
 pub use prefetch::{prefetch_codes, prefetch_row, prefetch_words};
 pub use query::Query;
 pub use score::{internal_distance, reported_score};

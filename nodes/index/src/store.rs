@@ -81,6 +81,8 @@ impl IndexStore {
     ) -> Result<Arc<dyn VectorIndex>> {
         let file = self.whole(target, build)?;
         let bytes = file.bytes(0..file.info().data_bytes)?;
+        // Memory is short, or is to be kept for others.
+        rows.advise(is_mapped);
         if is_mapped {
             return Ok(vecraft_index::open_mapped(&Bytes::from_owner(Mapped(file)), rows)?);
         }

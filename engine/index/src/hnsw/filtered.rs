@@ -74,7 +74,7 @@ pub(crate) fn inline<D: Distances>(
     limit: usize,
     scratch: &mut Scratch,
 ) -> Walked {
-    let Scratch { visited, pool, ids, distances, .. } = scratch;
+    let Scratch { visited, pool, ids, distances, is_cold, .. } = scratch;
     visited.reset(graph.len());
     pool.reset(ef);
     let mut open = BinaryHeap::from([Reverse(pack(entry.0, entry.1))]);
@@ -103,6 +103,9 @@ pub(crate) fn inline<D: Distances>(
                 ids.push(link);
             }
         }
+        if *is_cold {
+            scorer.fetch(ids);
+        }
         scorer.many(query, ids, distances);
         budget.charge(ids.len(), 1);
         for (&id, &distance) in ids.iter().zip(distances.iter()) {
@@ -110,6 +113,9 @@ pub(crate) fn inline<D: Distances>(
             matching += usize::from(matches);
             if !pool.is_full() || distance < pool.worst() {
                 open.push(Reverse(pack(distance, id)));
+                if *is_cold {
+                    graph.fetch([id].into_iter());
+                }
                 if matches {
                     pool.insert(distance, id);
                 }
@@ -133,7 +139,7 @@ pub(crate) fn two_hop<D: Distances>(
     limit: usize,
     scratch: &mut Scratch,
 ) -> Walked {
-    let Scratch { visited, pool, ids, distances, .. } = scratch;
+    let Scratch { visited, pool, ids, distances, is_cold, .. } = scratch;
     visited.reset(graph.len());
     pool.reset(ef);
     ids.clear();
@@ -147,13 +153,21 @@ pub(crate) fn two_hop<D: Distances>(
     loop {
         // The first round compares the seeds, and the surroundings of an entry that does not match.
         if let Some(node) = next {
+            if *is_cold {
+                graph.fetch(graph.links(node, 0).iter().copied().filter(|link| !filter.get(*link as usize)));
+            }
             let lists = gather(graph, node, filter, visited, ids);
             budget.charge(0, lists);
+        }
+        if *is_cold {
+            scorer.fetch(ids);
         }
         scorer.many(query, ids, distances);
         budget.charge(ids.len(), 0);
         for (&id, &distance) in ids.iter().zip(distances.iter()) {
-            pool.insert(distance, id);
+            if pool.insert(distance, id) && *is_cold {
+                graph.fetch([id].into_iter());
+            }
         }
         ids.clear();
         if budget.is_over() {

@@ -130,6 +130,18 @@ impl Graph {
         vecraft_kernel::prefetch_words(&self.links0.as_slice()[start..start + 2 * self.m]);
     }
 
+    /// Whether the lists on level 0 are in a mapped file.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.links0.is_mapped()
+    }
+
+    /// Asks for the pages of level 0 lists that are probably not in memory.
+    pub(crate) fn fetch(&self, nodes: impl Iterator<Item = u32>) {
+        if self.is_mapped() {
+            vecraft_kernel::fetch_pages(nodes.map(|node| bytemuck::cast_slice(self.slots(node, 0))));
+        }
+    }
+
     pub(crate) fn memory_bytes(&self) -> usize {
         self.links0.memory_bytes()
             + self.levels.len()

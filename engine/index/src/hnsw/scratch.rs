@@ -1,6 +1,7 @@
-//! Scratch memory shared by the searches of one index.
+//! What the searches of one index share: scratch memory, and whether they wait for a disk.
 
 use super::walk::Scratch;
+use crate::cold::Cold;
 use parking_lot::Mutex;
 use std::ops::{Deref, DerefMut};
 
@@ -8,6 +9,7 @@ use std::ops::{Deref, DerefMut};
 #[derive(Debug, Default)]
 pub(crate) struct ScratchPool {
     idle: Mutex<Vec<Scratch>>,
+    pub(crate) cold: Cold,
 }
 
 impl ScratchPool {

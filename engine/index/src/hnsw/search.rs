@@ -45,41 +45,50 @@ struct Way {
 impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
     /// Only rows whose bit is set; all rows without a filter.
     pub(super) fn run(&self, filter: Option<&Bitmap>) -> SearchOutcome {
-        let rows = self.graph.len();
-        match filter.map(|filter| (filter, matches_within(filter, rows))) {
-            Some((filter, matches)) if matches < rows => self.filtered(filter, matches),
-            _ => self.all(),
+        if self.graph.is_mapped() {
+            self.scratches.cold.watch(|is_cold| self.find(filter, is_cold))
+        } else {
+            self.find(filter, false)
         }
     }
 
-    fn all(&self) -> SearchOutcome {
+    fn find(&self, filter: Option<&Bitmap>, is_cold: bool) -> SearchOutcome {
+        let rows = self.graph.len();
+        match filter.map(|filter| (filter, matches_within(filter, rows))) {
+            Some((filter, matches)) if matches < rows => self.filtered(filter, matches, is_cold),
+            _ => self.all(is_cold),
+        }
+    }
+
+    fn all(&self, is_cold: bool) -> SearchOutcome {
         let rows = self.graph.len();
         let wanted = self.k.min(rows);
         if wanted == 0 || choose(rows, rows, self.k, self.ef) == Plan::Exact {
-            return self.compare_all(wanted, None, None);
+            return self.compare_all(wanted, None, None, is_cold);
         }
         let scratch = &mut *self.scratches.take();
-        scratch.overlooked = self.overlooked;
+        (scratch.overlooked, scratch.is_cold) = (self.overlooked, is_cold);
         let (nearest, distance, down) = descend(self.graph, self.walked, self.walked_query, 0, scratch);
         let entries = [(distance, nearest)];
         let walked = walk(self.graph, self.walked, self.walked_query, 0, &entries, self.ef, scratch);
         scratch.overlooked = None;
         let way = Way { strategy: Strategy::Walk, spent: down + walked };
         if scratch.pool.len() < wanted {
-            return self.compare_all(wanted, None, Some(way));
+            return self.compare_all(wanted, None, Some(way), is_cold);
         }
         self.answer(scratch, wanted, way)
     }
 
-    fn filtered(&self, filter: &Bitmap, matches: usize) -> SearchOutcome {
+    fn filtered(&self, filter: &Bitmap, matches: usize, is_cold: bool) -> SearchOutcome {
         let (graph, query) = (self.graph, self.walked_query);
         let rows = graph.len();
         let wanted = self.k.min(matches);
         let plan = choose(rows, matches, self.k, self.ef);
         if wanted == 0 || plan == Plan::Exact {
-            return self.compare_all(wanted, Some(filter), None);
+            return self.compare_all(wanted, Some(filter), None, is_cold);
         }
         let scratch = &mut *self.scratches.take();
+        scratch.is_cold = is_cold;
         let (nearest, distance, down) = descend(graph, self.walked, query, 0, scratch);
         let entry = (distance, nearest);
         let two_hop = |ef: usize, found: &[u32], limit: usize, scratch: &mut Scratch| {
@@ -105,16 +114,22 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         };
         let way = Way { strategy, spent: down + walked.distances };
         if walked.end != End::Finished || scratch.pool.len() < wanted {
-            return self.compare_all(wanted, Some(filter), Some(way));
+            return self.compare_all(wanted, Some(filter), Some(way), is_cold);
         }
         self.answer(scratch, wanted, way)
     }
 
     /// Compares every match: the plan for few, and the guard behind every walk (P5).
-    fn compare_all(&self, wanted: usize, filter: Option<&Bitmap>, walked: Option<Way>) -> SearchOutcome {
+    fn compare_all(
+        &self,
+        wanted: usize,
+        filter: Option<&Bitmap>,
+        walked: Option<Way>,
+        is_cold: bool,
+    ) -> SearchOutcome {
         let mut top = TopK::new(wanted);
         let compared =
-            if wanted == 0 { 0 } else { scan(self.exact_query, &self.exact.rows, filter, &mut top) };
+            if wanted == 0 { 0 } else { scan(self.exact_query, &self.exact.rows, filter, is_cold, &mut top) };
         let stats = match walked {
             None => SearchStats::new(Strategy::Exact, compared),
             Some(way) => self.stats(Way { strategy: Strategy::WalkThenExact, ..way }, compared),
@@ -136,9 +151,12 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
                 scratch.pool.iter().take(wanted).map(|(distance, row)| Hit { row, distance }).collect();
             return SearchOutcome { hits, stats: self.stats(way, 0) };
         };
-        let Scratch { pool, ids, distances, .. } = scratch;
+        let Scratch { pool, ids, distances, is_cold, .. } = scratch;
         ids.clear();
         ids.extend(pool.iter().take(refined.max(wanted)).map(|(_, row)| row));
+        if *is_cold {
+            self.exact.fetch(ids);
+        }
         self.exact.many(self.exact_query, ids, distances);
         let mut top = TopK::new(wanted);
         ids.iter().zip(distances.iter()).for_each(|(&row, &distance)| top.push(distance, row));

@@ -14,6 +14,8 @@ pub(crate) struct Scratch {
     pub(crate) distances: Vec<f32>,
     /// A row of level 0 that walks treat as if it were not there.
     pub(crate) overlooked: Option<u32>,
+    /// Whether what walks touch is probably not in memory.
+    pub(crate) is_cold: bool,
 }
 
 /// Goes down from the entry to `floor + 1`, each time to the nearest neighbour. Returns the nearest node seen,
@@ -44,7 +46,7 @@ fn descend_noting<D: Distances>(
     scratch: &mut Scratch,
     mut note: impl FnMut(u32),
 ) -> (u32, f32, usize) {
-    let Scratch { ids, distances, .. } = scratch;
+    let Scratch { ids, distances, is_cold, .. } = scratch;
     let mut at = graph.entry;
     let mut best = scorer.one(query, at);
     let mut computed = 1;
@@ -52,6 +54,9 @@ fn descend_noting<D: Distances>(
         loop {
             ids.clear();
             ids.extend_from_slice(graph.links(at, level));
+            if *is_cold {
+                scorer.fetch(ids);
+            }
             scorer.many(query, ids, distances);
             computed += ids.len();
             let before = at;
@@ -80,7 +85,7 @@ pub(crate) fn walk<D: Distances>(
     ef: usize,
     scratch: &mut Scratch,
 ) -> usize {
-    let Scratch { visited, pool, ids, distances, overlooked } = scratch;
+    let Scratch { visited, pool, ids, distances, overlooked, is_cold } = scratch;
     visited.reset(graph.len());
     if let Some(row) = *overlooked {
         visited.insert(row);
@@ -107,10 +112,16 @@ pub(crate) fn walk<D: Distances>(
         {
             graph.prefetch(next);
         }
+        if *is_cold {
+            scorer.fetch(ids);
+        }
         scorer.many(query, ids, distances);
         computed += ids.len();
         for (&id, &distance) in ids.iter().zip(distances.iter()) {
-            pool.insert(distance, id);
+            // Most that enter are expanded later.
+            if pool.insert(distance, id) && *is_cold {
+                graph.fetch([id].into_iter());
+            }
         }
     }
     computed

@@ -7,6 +7,7 @@ use super::BLOCK;
 use super::lists::Lists;
 use super::probe::Probe;
 use super::store::Store;
+use crate::cold::Cold;
 use crate::container::{Reader, Writer};
 use crate::distances::Distances;
 use crate::rows_header::{read_rows_header, write_rows_header};
@@ -26,6 +27,7 @@ pub(crate) struct IvfCoded<S> {
     store: S,
     refine: Refine,
     seed: u64,
+    cold: Cold,
 }
 
 /// What kind of index a way of storing codes makes.
@@ -52,7 +54,7 @@ impl<S: Coding> IvfCoded<S> {
         let exact = Scorer::new(metric, rows);
         let lists = Lists::build(&exact, nlist, seed, monitor)?;
         let store = store(&exact, &lists)?;
-        Ok(IvfCoded { exact, lists, store, refine, seed })
+        Ok(IvfCoded { exact, lists, store, refine, seed, cold: Cold::default() })
     }
 
     /// Reads what `save` wrote.
@@ -64,7 +66,43 @@ impl<S: Coding> IvfCoded<S> {
         let lists = Lists::read(&mut reader, nlist, &exact.rows)?;
         let store = S::read(&mut reader, metric, &exact.rows, &lists)?;
         reader.finish()?;
-        Ok(IvfCoded { exact, lists, store, refine, seed })
+        Ok(IvfCoded { exact, lists, store, refine, seed, cold: Cold::default() })
+    }
+
+    fn find(
+        &self,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+        filter: Option<&Bitmap>,
+        is_cold: bool,
+    ) -> Result<SearchOutcome> {
+        let (rows, metric) = (&self.exact.rows, self.exact.metric);
+        check_dim(rows.dim(), query)?;
+        let Some(probe) = Probe::plan(&self.lists, k, params, filter) else {
+            return flat::exact(rows, metric, query, k, filter);
+        };
+        let refined = params.refined_for(k, usize::MAX, self.refine, S::UNASKED).min(rows.len());
+        let mut candidates = TopK::new(refined.max(probe.wanted));
+        let prepared = self.store.query(query, params);
+        let (mut positions, mut distances) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
+        let mut compared = 0;
+        for (read, list) in self.lists.by_distance(metric, query).into_iter().enumerate() {
+            if probe.is_done(read, candidates.len(), compared) {
+                break;
+            }
+            if is_cold {
+                self.store.fetch(self.lists.positions(list));
+            }
+            let scratch = (&mut positions, &mut distances);
+            compared += self.read_list(&prepared, list, filter, scratch, &mut candidates);
+        }
+        let (centroids, refined) = (self.lists.len(), candidates.len());
+        let hits = self.refined(query, candidates, probe.wanted, is_cold, &mut distances).into_hits();
+        let mut stats = SearchStats::new(Strategy::Lists, centroids + compared + refined);
+        (stats.coded, stats.centroids) = (compared, centroids);
+        (stats.effort, stats.refined) = (Some(probe.nprobe), refined);
+        Ok(SearchOutcome { hits, stats })
     }
 
     /// Compares the codes of the matching rows of one list.
@@ -93,8 +131,18 @@ impl<S: Coding> IvfCoded<S> {
     }
 
     /// The nearest `wanted` of the candidates by exact distance.
-    fn refined(&self, query: &[f32], candidates: TopK, wanted: usize, distances: &mut Vec<f32>) -> TopK {
+    fn refined(
+        &self,
+        query: &[f32],
+        candidates: TopK,
+        wanted: usize,
+        is_cold: bool,
+        distances: &mut Vec<f32>,
+    ) -> TopK {
         let ids: Vec<u32> = candidates.into_hits().into_iter().map(|hit| hit.row).collect();
+        if is_cold {
+            self.exact.fetch(&ids);
+        }
         self.exact.many(&self.exact.query(query), &ids, distances);
         let mut top = TopK::new(wanted);
         ids.iter().zip(distances.iter()).for_each(|(&row, &distance)| top.push(distance, row));
@@ -134,29 +182,11 @@ impl<S: Coding> VectorIndex for IvfCoded<S> {
         params: &SearchParams,
         filter: Option<&Bitmap>,
     ) -> Result<SearchOutcome> {
-        let (rows, metric) = (&self.exact.rows, self.exact.metric);
-        check_dim(rows.dim(), query)?;
-        let Some(probe) = Probe::plan(&self.lists, k, params, filter) else {
-            return flat::exact(rows, metric, query, k, filter);
-        };
-        let refined = params.refined_for(k, usize::MAX, self.refine, S::UNASKED).min(rows.len());
-        let mut candidates = TopK::new(refined.max(probe.wanted));
-        let prepared = self.store.query(query, params);
-        let (mut positions, mut distances) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
-        let mut compared = 0;
-        for (read, list) in self.lists.by_distance(metric, query).into_iter().enumerate() {
-            if probe.is_done(read, candidates.len(), compared) {
-                break;
-            }
-            let scratch = (&mut positions, &mut distances);
-            compared += self.read_list(&prepared, list, filter, scratch, &mut candidates);
+        if self.store.is_mapped() {
+            self.cold.watch(|is_cold| self.find(query, k, params, filter, is_cold))
+        } else {
+            self.find(query, k, params, filter, false)
         }
-        let (centroids, refined) = (self.lists.len(), candidates.len());
-        let hits = self.refined(query, candidates, probe.wanted, &mut distances).into_hits();
-        let mut stats = SearchStats::new(Strategy::Lists, centroids + compared + refined);
-        (stats.coded, stats.centroids) = (compared, centroids);
-        (stats.effort, stats.refined) = (Some(probe.nprobe), refined);
-        Ok(SearchOutcome { hits, stats })
     }
 
     fn save(&self, out: &mut dyn Write) -> Result<()> {

@@ -7,6 +7,7 @@ use crate::quant::{Codes, Layout, Quantizer, Unasked};
 use crate::scorer::Scorer;
 use crate::{Result, SearchParams, VectorRows};
 use rayon::prelude::*;
+use std::ops::Range;
 use vecraft_types::Metric;
 
 /// Codes of all rows by position, and how far a query is from them.
@@ -26,6 +27,14 @@ pub(crate) trait Store: Send + Sync + Sized {
 
     /// Distances of ascending positions of one list into `out` (cleared first), comparable among all lists.
     fn distances(&self, query: &Self::Query<'_>, list: u32, positions: &[u32], out: &mut Vec<f32>);
+
+    /// Whether a mapped file has the codes.
+    fn is_mapped(&self) -> bool {
+        false
+    }
+
+    /// Asks for the pages of the codes at some positions, which are probably not in memory.
+    fn fetch(&self, _positions: Range<u32>) {}
 
     fn memory_bytes(&self) -> usize;
 
@@ -121,6 +130,14 @@ impl<Q: Quantizer> Store for Listed<Q> {
         self.codes.many(query, positions, out);
         // NaN, from rows that leave the range of f32, counts as infinitely far.
         out.iter_mut().for_each(|distance| *distance = (*distance + base).min(f32::INFINITY));
+    }
+
+    fn is_mapped(&self) -> bool {
+        self.codes.is_mapped()
+    }
+
+    fn fetch(&self, positions: Range<u32>) {
+        self.codes.fetch_run(positions);
     }
 
     fn memory_bytes(&self) -> usize {

@@ -7,7 +7,8 @@ use crate::distances::{Distances, RowDistances};
 use crate::scorer::Scorer;
 use crate::{Result, VectorRows};
 use rayon::prelude::*;
-use vecraft_kernel::prefetch_codes;
+use std::ops::Range;
+use vecraft_kernel::{fetch_pages, prefetch_codes};
 use vecraft_types::Metric;
 
 /// Where code rows start.
@@ -72,6 +73,18 @@ impl<Q: Quantizer> Codes<Q> {
         &bytes[row as usize * self.stride..][..self.row_bytes]
     }
 
+    /// Whether a mapped file has the codes.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.words.is_mapped()
+    }
+
+    /// Asks for the pages of rows that lie one after another and are probably not in memory.
+    pub(crate) fn fetch_run(&self, rows: Range<u32>) {
+        let bytes: &[u8] = bytemuck::cast_slice(self.words.as_slice());
+        let bytes = &bytes[rows.start as usize * self.stride..rows.end as usize * self.stride];
+        fetch_pages(Some(bytes).filter(|_| self.is_mapped()));
+    }
+
     pub(crate) fn memory_bytes(&self) -> usize {
         self.words.memory_bytes() + self.quantizer.memory_bytes()
     }
@@ -127,6 +140,12 @@ impl<Q: Quantizer> Distances for Codes<Q> {
     #[inline(always)]
     fn prefetch(&self, row: u32) {
         prefetch_codes(self.row(row));
+    }
+
+    fn fetch(&self, ids: &[u32]) {
+        if self.words.is_mapped() {
+            fetch_pages(ids.iter().map(|id| self.row(*id)));
+        }
     }
 }
 

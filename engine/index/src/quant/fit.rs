@@ -33,7 +33,7 @@ fn found<Q: Quantizer>(exact: &Scorer, codes: &Codes<Q>, row: u32) -> usize {
     let values = exact.rows.values(row);
     let query = exact.query(&values);
     let mut nearest = TopK::new(K);
-    scan(&query, &exact.rows, None, &mut nearest);
+    scan(&query, &exact.rows, None, false, &mut nearest);
     let Some(worst) = nearest.into_hits().last().copied() else { return 0 };
 
     let by_codes = codes.quantizer.query(&values, &SearchParams::default());

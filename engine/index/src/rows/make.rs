@@ -71,7 +71,7 @@ impl VectorRows {
         let mut inner = Inner {
             packed,
             starts: Vec::with_capacity(rows),
-            _chunks: Vec::new(),
+            chunks: Vec::new(),
             // A row a chunk: looking up a row is one load more.
             chunk_log2: 0,
             len: rows,
@@ -89,7 +89,7 @@ impl VectorRows {
             }
             inner.starts.extend(run.chunks_exact(width).map(<[u8]>::as_ptr));
         }
-        inner._chunks = runs;
+        inner.chunks = runs;
         Ok(VectorRows { inner: Arc::new(inner) })
     }
 
@@ -127,7 +127,7 @@ impl VectorRows {
             }
             starts.push(chunk.as_ptr());
         }
-        let inner = Inner { packed, starts, _chunks: chunks, chunk_log2, len, dim, row_bytes, stride_bytes };
+        let inner = Inner { packed, starts, chunks, chunk_log2, len, dim, row_bytes, stride_bytes };
         Ok(VectorRows { inner: Arc::new(inner) })
     }
 }

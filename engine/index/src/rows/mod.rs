@@ -6,7 +6,10 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
-use vecraft_kernel::{Query, inverse_norm, packed_inverse_norm, prefetch_codes, prefetch_row, widened};
+use vecraft_kernel::{
+    Query, advise_normal, advise_random, fetch_pages, inverse_norm, packed_inverse_norm, prefetch_codes,
+    prefetch_row, widened,
+};
 use vecraft_types::{Metric, Packed};
 
 #[cfg(target_endian = "big")]
@@ -47,6 +50,9 @@ pub trait Rows: Sync {
         prefetch_row(self.row(row));
     }
 
+    /// Asks for the pages of rows that are probably not in memory, and does not wait for them.
+    fn fetch(&self, _rows: &[u32]) {}
+
     /// A query of raw values made ready for these rows.
     fn query<'q>(&self, metric: Metric, values: &'q [f32]) -> Query<'q> {
         Query::new(metric, values)
@@ -64,10 +70,10 @@ pub struct VectorRows {
 struct Inner {
     /// `None`: f32.
     packed: Option<Packed>,
-    /// Start of each chunk, aligned for f32 where the rows are; valid as long as `_chunks` lives, since a `Bytes` never
+    /// Start of each chunk, aligned for f32 where the rows are; valid as long as `chunks` lives, since a `Bytes` never
     /// moves its data.
     starts: Vec<*const u8>,
-    _chunks: Vec<Bytes>,
+    chunks: Vec<Bytes>,
     chunk_log2: u32,
     len: usize,
     dim: usize,
@@ -75,7 +81,7 @@ struct Inner {
     stride_bytes: usize,
 }
 
-// SAFETY: `starts` point into immutable memory owned by `_chunks`, which are Send and Sync themselves.
+// SAFETY: `starts` point into immutable memory owned by `chunks`, which are Send and Sync themselves.
 unsafe impl Send for Inner {}
 unsafe impl Sync for Inner {}
 
@@ -155,6 +161,13 @@ impl VectorRows {
         }
     }
 
+    /// Says whether rows of a mapped file will be read in no order, one here and one there. Where memory is short they had better be
+    /// said to be: else each that is not in memory brings its neighbours (on some disks 8 MiB of them), which push out what is needed.
+    pub fn advise(&self, is_in_no_order: bool) {
+        let advise = if is_in_no_order { advise_random } else { advise_normal };
+        self.inner.chunks.iter().for_each(|chunk| advise(chunk));
+    }
+
     /// A hash over a spread of at most 64 rows: tells an index that it was given other vectors.
     pub(crate) fn fingerprint(&self) -> u64 {
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
@@ -199,6 +212,10 @@ impl Rows for VectorRows {
     #[inline(always)]
     fn prefetch(&self, row: u32) {
         prefetch_codes(self.bytes(row));
+    }
+
+    fn fetch(&self, rows: &[u32]) {
+        fetch_pages(rows.iter().map(|row| self.bytes(*row)));
     }
 
     fn query<'q>(&self, metric: Metric, values: &'q [f32]) -> Query<'q> {
