@@ -1,14 +1,16 @@
 //! The nearest rows of a segment by its index.
 
+use super::compare::nearest_of_all;
 use super::matches::Matches;
 use super::notes::Note;
 use super::queries::Queries;
+use super::ranged::in_range;
 use super::reasons::NoIndex;
 use super::{Cancel, SearchPlan};
 use crate::{Result, SegmentView};
-use std::borrow::Cow;
 use std::sync::Arc;
-use vecraft_index::{Range, SearchOutcome, SearchStats, VectorIndex};
+use vecraft_index::{SearchOutcome, SearchStats, Strategy, TopK, VectorIndex};
+use vecraft_types::Bitmap;
 
 /// What is asked of an index: itself, and the rows among which it looks.
 type Usable<'f> = (Arc<dyn VectorIndex>, &'f Matches);
@@ -39,7 +41,18 @@ pub(super) struct Answer {
     pub(super) stats: SearchStats,
 }
 
-/// The block is the whole sealed segment, so its rows are the index's rows. `None`: comparing every row is better.
+/// What came of asking an index for one query.
+pub(super) struct Asked {
+    /// Looks that did not find enough; only for a range.
+    pub(super) before: Vec<SearchStats>,
+    /// The last one.
+    pub(super) last: SearchStats,
+    /// `None`: every match has to be compared.
+    pub(super) hits: Option<Vec<vecraft_index::Hit>>,
+}
+
+/// The `min(k, matches in the range)` nearest rows of each query. The block is the whole sealed segment, so its rows are the
+/// index's rows.
 pub(super) fn by_index(
     index: &dyn VectorIndex,
     found: &Matches,
@@ -47,58 +60,52 @@ pub(super) fn by_index(
     queries: &Queries<'_>,
     cancel: Cancel<'_>,
     note: &mut Note<'_>,
-) -> Result<Option<Vec<Answer>>> {
+) -> Result<Vec<Answer>> {
     let rows = found.block.rows();
     // An old view may show fewer rows than the index has.
-    let all = (found.bits.is_none() && rows < index.len()).then(|| vecraft_types::Bitmap::new(rows, true));
+    let all = (found.bits.is_none() && rows < index.len()).then(|| Bitmap::new(rows, true));
     let filter = found.bits.as_ref().or(all.as_ref());
-    let mut one = |query: Cow<'_, [f32]>| {
-        cancel.check()?;
-        match plan.range {
-            None => {
-                let outcome = index.search_explained(&query, plan.k, &plan.params, filter)?;
-                note.searched(index, &outcome.stats);
-                let (hits, stats) = (outcome.hits, outcome.stats);
-                Ok(Some(Answer { hits, recall: stats.recall, stats }))
+    let asked = (0..queries.len())
+        .map(|number| {
+            cancel.check()?;
+            let query = &*queries.number(number);
+            match plan.range {
+                None => {
+                    let SearchOutcome { hits, stats } =
+                        index.search_explained(query, plan.k, &plan.params, filter)?;
+                    Ok(Asked { before: Vec::new(), last: stats, hits: Some(hits) })
+                }
+                Some(range) => in_range(index, query, (plan, range), filter, found.count(), cancel),
             }
-            Some(range) => in_range(index, &query, plan, range, filter, cancel, note),
-        }
-    };
-    queries.numbers().map(&mut one).collect()
-}
-
-/// An index knows no range: it is asked for more, until `k` are in it, or the last is beyond it, or there are no more.
-/// `None`: it would have to be asked for too many. Which recall to expect was measured for no range.
-fn in_range(
-    index: &dyn VectorIndex,
-    query: &[f32],
-    plan: &SearchPlan<'_>,
-    range: Range,
-    filter: Option<&vecraft_types::Bitmap>,
-    cancel: Cancel<'_>,
-    note: &mut Note<'_>,
-) -> Result<Option<Answer>> {
-    let mut wanted = plan.k;
-    note.expects_nothing();
-    loop {
-        cancel.check()?;
-        let SearchOutcome { mut hits, stats } =
-            index.search_explained(query, wanted, &plan.params, filter)?;
-        note.searched(index, &stats);
-        let is_all = hits.len() < wanted || hits.last().is_some_and(|last| last.distance >= range.below);
-        hits.retain(|hit| range.contains(hit.distance));
-        if is_all || hits.len() >= plan.k {
-            hits.truncate(plan.k);
-            return Ok(Some(Answer { hits, recall: None, stats }));
-        }
-        wanted = wanted.saturating_mul(WIDER);
-        if wanted > WIDEST {
-            return Ok(None);
-        }
+        })
+        .collect::<Result<Vec<Asked>>>()?;
+    let left: Vec<usize> = (0..asked.len()).filter(|number| asked[*number].hits.is_none()).collect();
+    let mut compared = match left.is_empty() {
+        true => Vec::new(),
+        false => nearest_of_all(std::slice::from_ref(found), plan, &queries.those(&left), cancel)?,
     }
+    .into_iter();
+    let mut answers = Vec::with_capacity(asked.len());
+    for Asked { before, last, hits } in asked {
+        before.iter().for_each(|stats| note.spent(index, stats));
+        answers.push(match hits {
+            Some(hits) => {
+                note.searched(index, &last);
+                Answer { hits, recall: last.recall, stats: last }
+            }
+            None => {
+                note.spent(index, &last);
+                note.compared(1, NoIndex::Range);
+                let hits = compared.next().map(TopK::into_hits).unwrap_or_default();
+                let stats = SearchStats {
+                    strategy: Strategy::Exact,
+                    distances: found.count(),
+                    recall: Some(1.0),
+                    ..SearchStats::default()
+                };
+                Answer { hits, recall: stats.recall, stats }
+            }
+        });
+    }
+    Ok(answers)
 }
-
-/// How many times more hits an index is asked for when too few were in the range.
-const WIDER: usize = 4;
-/// Hits that an index is asked for at most for the sake of a range, so that memory stays small (I21).
-pub(super) const WIDEST: usize = 1 << 16;

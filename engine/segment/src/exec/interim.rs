@@ -54,8 +54,9 @@ pub(super) fn nearest(
     };
     let mut compared = compared.into_iter();
     let mut answers = Vec::with_capacity(queries.len());
-    for query in queries.numbers() {
+    for number in 0..queries.len() {
         cancel.check()?;
+        let query = queries.number(number);
         let walked = graph.search(&query, plan.k, params, covered as usize, filter.as_ref())?;
         let mut top = TopK::new(plan.k.min(matching));
         let late = compared.next().map(TopK::into_hits).unwrap_or_default();

@@ -28,7 +28,7 @@ pub(super) fn lost(
         let plan = SearchPlan { params, ..*plan };
         let note = &mut Note::none();
         let answers = match &usable {
-            Ok((index, block)) => by_index(&**index, block, &plan, queries, cancel, note)?,
+            Ok((index, block)) => Some(by_index(&**index, block, &plan, queries, cancel, note)?),
             Err(_) => interim::nearest(shown, found, matching, &plan, queries, cancel, note)?,
         };
         Ok(answers.and_then(|mut answers| answers.pop()))

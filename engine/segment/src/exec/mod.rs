@@ -19,6 +19,7 @@ mod missing;
 mod notes;
 mod pages;
 mod queries;
+mod ranged;
 mod rank;
 mod reasons;
 mod scan;

@@ -135,6 +135,17 @@ impl<'a> Note<'a> {
 
     /// The index was searched once, among these matches.
     pub(super) fn searched(&mut self, index: &dyn VectorIndex, stats: &SearchStats) {
+        self.spent(index, stats);
+        let Some(page) = &mut self.0 else { return };
+        let strategy = strategy(stats.strategy);
+        let why = why(strategy, index, &page.params, page.told.matches, page.told.rows);
+        page.went(strategy, 1, || why);
+        page.expects(stats.recall, 1);
+        page.looked(strategy, stats);
+    }
+
+    /// The index was looked in, which gave no answer yet.
+    pub(super) fn spent(&mut self, index: &dyn VectorIndex, stats: &SearchStats) {
         let Some(page) = &mut self.0 else { return };
         let (exact, coded, centroids) = (stats.exact() as u64, stats.coded as u64, stats.centroids as u64);
         page.told.exact_distances += exact;
@@ -143,11 +154,6 @@ impl<'a> Note<'a> {
         let centroid_bytes = (index.rows().dim() * size_of::<f32>()) as u64;
         page.told.bytes_touched +=
             exact * page.row_bytes + coded * index.code_bytes() as u64 + centroids * centroid_bytes;
-        let strategy = strategy(stats.strategy);
-        let why = why(strategy, index, &page.params, page.told.matches, page.told.rows);
-        page.went(strategy, 1, || why);
-        page.expects(stats.recall, 1);
-        page.looked(strategy, stats);
     }
 
     /// The interim graph was walked once over the rows that it covers, and so many matches behind those were compared.

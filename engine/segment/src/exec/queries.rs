@@ -77,9 +77,16 @@ impl<'a> Queries<'a> {
 
     /// One of them.
     pub(super) fn only(&self, number: usize) -> Queries<'a> {
+        self.those(&[number])
+    }
+
+    /// Some of them, in this order.
+    pub(super) fn those(&self, numbers: &[usize]) -> Queries<'a> {
         let vectors = match &self.vectors {
-            Vectors::Float(rows) => Vectors::Float(vec![rows[number]]),
-            Vectors::Packed { kind, rows } => Vectors::Packed { kind: *kind, rows: vec![rows[number]] },
+            Vectors::Float(rows) => Vectors::Float(numbers.iter().map(|number| rows[*number]).collect()),
+            Vectors::Packed { kind, rows } => {
+                Vectors::Packed { kind: *kind, rows: numbers.iter().map(|number| rows[*number]).collect() }
+            }
         };
         Queries { field: self.field, metric: self.metric, vectors }
     }
@@ -107,12 +114,12 @@ impl<'a> Queries<'a> {
         })
     }
 
-    /// Each of them, as indexes take it: as numbers, which those of bits are as well. One at a time, since a bit becomes
+    /// One of them, as indexes take it: as numbers, which those of bits are as well. One at a time, since a bit becomes
     /// four bytes (I21).
-    pub(super) fn numbers(&self) -> impl Iterator<Item = Cow<'a, [f32]>> {
-        (0..self.len()).map(|number| match &self.vectors {
+    pub(super) fn number(&self, number: usize) -> Cow<'a, [f32]> {
+        match &self.vectors {
             Vectors::Float(rows) => Cow::Borrowed(rows[number]),
             Vectors::Packed { kind, rows } => Cow::Owned(widened(*kind, rows[number])),
-        })
+        }
     }
 }

@@ -14,7 +14,7 @@ pub(super) enum NoIndex {
     Growing,
     NotBuilt,
     OtherMetric(Metric),
-    Range { widest: usize },
+    Range,
     Groups,
     Page,
 }
@@ -25,11 +25,8 @@ impl fmt::Display for NoIndex {
             NoIndex::Growing => f.write_str("the segment is growing: it has no index yet"),
             NoIndex::NotBuilt => f.write_str("the segment has no index on the field"),
             NoIndex::OtherMetric(metric) => write!(f, "the index is for {}", metric.name()),
-            NoIndex::Range { widest } => {
-                write!(
-                    f,
-                    "the range is not filled by the {widest} nearest rows that an index is asked for at most"
-                )
+            NoIndex::Range => {
+                f.write_str("the index found fewer rows in the range than wanted: only comparing all proves that there are no more")
             }
             NoIndex::Groups => {
                 f.write_str("too many of the nearest rows are in too few groups: one scan looks at all")

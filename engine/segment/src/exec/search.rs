@@ -1,10 +1,9 @@
 //! The nearest rows of a view to some vectors.
 
-use super::indexed::{Answer, WIDEST, by_index, usable};
+use super::indexed::{Answer, by_index, usable};
 use super::matches::{Matches, matches, segments};
 use super::notes::{Note, Notebook};
 use super::queries::Queries;
-use super::reasons::NoIndex;
 use super::{Cancel, RowAddress, compare, interim};
 use crate::{Result, SegmentView, ShardView};
 use rayon::prelude::*;
@@ -175,19 +174,16 @@ pub(super) fn nearest(
     if matching == 0 {
         return Ok(vec![Found { hits: Vec::new(), recall: Some(1.0) }; queries.len()]);
     }
+    let answered = |answers: Vec<Answer>| {
+        let found = |answer: Answer| Found { hits: to_hits(answer.hits), recall: answer.recall };
+        Ok(answers.into_iter().map(found).collect())
+    };
     let why = match usable(shown, found, plan) {
-        Ok((index, block)) => {
-            if let Some(answers) = by_index(&*index, block, plan, queries, cancel, note)? {
-                let found = |answer: Answer| Found { hits: to_hits(answer.hits), recall: answer.recall };
-                return Ok(answers.into_iter().map(found).collect());
-            }
-            NoIndex::Range { widest: WIDEST }
-        }
+        Ok((index, block)) => return answered(by_index(&*index, block, plan, queries, cancel, note)?),
         Err(why) => why,
     };
     if let Some(answers) = interim::nearest(shown, found, matching, plan, queries, cancel, note)? {
-        let found = |answer: Answer| Found { hits: to_hits(answer.hits), recall: answer.recall };
-        return Ok(answers.into_iter().map(found).collect());
+        return answered(answers);
     }
     note.compared(queries.len(), why);
     let compared = |top: TopK| Found { hits: to_hits(top.into_hits()), recall: Some(1.0) };

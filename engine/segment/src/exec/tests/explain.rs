@@ -20,7 +20,7 @@ pub(super) fn spread(key: u64) -> Row {
     Row { key: key as i64, name: format!("n{}", key % 7), age: Some((key % 50) as i32), vector }
 }
 
-fn spec(kind: &str, params: &[(&str, &str)]) -> IndexSpec {
+pub(super) fn spec(kind: &str, params: &[(&str, &str)]) -> IndexSpec {
     let params: BTreeMap<String, String> =
         params.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     IndexSpec::parse(kind, &params).unwrap()
