@@ -1,5 +1,6 @@
 //! The nearest rows of a segment by its index.
 
+use super::beside::each_query;
 use super::compare::nearest_of_all;
 use super::matches::Matches;
 use super::notes::Note;
@@ -65,20 +66,14 @@ pub(super) fn by_index(
     // An old view may show fewer rows than the index has.
     let all = (found.bits.is_none() && rows < index.len()).then(|| Bitmap::new(rows, true));
     let filter = found.bits.as_ref().or(all.as_ref());
-    let asked = (0..queries.len())
-        .map(|number| {
-            cancel.check()?;
-            let query = &*queries.number(number);
-            match plan.range {
-                None => {
-                    let SearchOutcome { hits, stats } =
-                        index.search_explained(query, plan.k, &plan.params, filter)?;
-                    Ok(Asked { before: Vec::new(), last: stats, hits: Some(hits) })
-                }
-                Some(range) => in_range(index, query, (plan, range), filter, found.count(), cancel),
-            }
-        })
-        .collect::<Result<Vec<Asked>>>()?;
+    let asked = each_query(queries, rows, cancel, |query| match plan.range {
+        None => {
+            let SearchOutcome { hits, stats } =
+                index.search_explained(query, plan.k, &plan.params, filter)?;
+            Ok(Asked { before: Vec::new(), last: stats, hits: Some(hits) })
+        }
+        Some(range) => in_range(index, query, (plan, range), filter, found.count(), cancel),
+    })?;
     let left: Vec<usize> = (0..asked.len()).filter(|number| asked[*number].hits.is_none()).collect();
     let mut compared = match left.is_empty() {
         true => Vec::new(),

@@ -1,6 +1,7 @@
 //! Nearest rows of a segment without an index: by its interim graph as far as that reaches, the rest by comparing.
 
 use super::Cancel;
+use super::beside::each_query;
 use super::compare::nearest_of_all;
 use super::indexed::Answer;
 use super::matches::Matches;
@@ -52,12 +53,12 @@ pub(super) fn nearest(
         0 => Vec::new(),
         _ => nearest_of_all(&rest, plan, queries, cancel)?,
     };
+    let walks = each_query(queries, covered as usize, cancel, |query| {
+        Ok(graph.search(query, plan.k, params, covered as usize, filter.as_ref())?)
+    })?;
     let mut compared = compared.into_iter();
     let mut answers = Vec::with_capacity(queries.len());
-    for number in 0..queries.len() {
-        cancel.check()?;
-        let query = queries.number(number);
-        let walked = graph.search(&query, plan.k, params, covered as usize, filter.as_ref())?;
+    for walked in walks {
         let mut top = TopK::new(plan.k.min(matching));
         let late = compared.next().map(TopK::into_hits).unwrap_or_default();
         walked.hits.iter().chain(&late).for_each(|hit| top.push(hit.distance, hit.row));

@@ -6,6 +6,7 @@
 //! Every function answers for the whole view or returns an error (P5), and looks at [`Cancel`] between pieces of
 //! work of about a millisecond. Nothing here blocks or waits; call it on a CPU thread.
 
+mod beside;
 mod compare;
 mod exact;
 mod fetch;

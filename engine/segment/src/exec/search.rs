@@ -64,7 +64,7 @@ pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Re
 /// without an index are compared, or found by an interim graph.
 ///
 /// CPU-bound. Large searches spread over the current rayon pool: segments, and parts of a large segment that is compared row
-/// by row; the answer does not depend on it, nor on `notes`. Errors: [`Error::Field`], [`Error::Dimension`],
+/// by row, and queries in an index; the answer does not depend on it, nor on `notes`. Errors: [`Error::Field`], [`Error::Dimension`],
 /// [`Error::Cancelled`], damaged files.
 pub fn search_told<'n>(
     view: &ShardView,

@@ -1,5 +1,6 @@
 //! Reading views: against a naive twin, wrong requests, and while apply writes.
 
+mod beside;
 mod explain;
 mod fakes;
 mod groups;
