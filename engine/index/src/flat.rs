@@ -41,6 +41,31 @@ pub(crate) fn exact<R: Rows + ?Sized>(
     Ok(SearchOutcome { hits: top.into_hits(), stats: SearchStats::new(Strategy::Exact, distances) })
 }
 
+/// Whether comparing so many rows of so many dimensions is left to the caller.
+pub(crate) fn is_left(params: &SearchParams, matches: usize, dim: usize) -> bool {
+    params.leaves_above.is_some_and(|most| matches.saturating_mul(dim) > most)
+}
+
+/// [`exact`], or nothing but what is left to the caller.
+pub(crate) fn exact_or_left<R: Rows + ?Sized>(
+    rows: &R,
+    metric: Metric,
+    query: &[f32],
+    k: usize,
+    params: &SearchParams,
+    filter: Option<&Bitmap>,
+) -> Result<SearchOutcome> {
+    if params.leaves_above.is_some() && k > 0 {
+        check_dim(rows.dim(), query)?;
+        let left = filter.map_or(rows.len(), |filter| matches_within(filter, rows.len()));
+        if is_left(params, left, rows.dim()) {
+            let stats = SearchStats { left, ..SearchStats::new(Strategy::Exact, 0) };
+            return Ok(SearchOutcome { hits: Vec::new(), stats });
+        }
+    }
+    exact(rows, metric, query, k, filter)
+}
+
 /// Exact search as a [`VectorIndex`]; holds nothing but the rows.
 #[derive(Clone, Debug)]
 pub struct Flat {
@@ -86,10 +111,10 @@ impl VectorIndex for Flat {
         &self,
         query: &[f32],
         k: usize,
-        _params: &SearchParams,
+        params: &SearchParams,
         filter: Option<&Bitmap>,
     ) -> Result<SearchOutcome> {
-        exact(&self.rows, self.metric, query, k, filter)
+        exact_or_left(&self.rows, self.metric, query, k, params, filter)
     }
 
     fn save(&self, out: &mut dyn Write) -> Result<()> {

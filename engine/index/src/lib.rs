@@ -43,6 +43,8 @@ mod spec;
 mod spec_words;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_left;
 mod top_k;
 mod twin;
 mod vector_index;

@@ -179,12 +179,12 @@ impl VectorIndex for Hnswlib {
         let matches = filter.map_or(rows.len(), |filter| matches_within(filter, rows.len()));
         let wanted = k.min(matches);
         if wanted == 0 || matches <= 2 * k || (matches as f64) < WALK_FROM_SHARE * rows.len() as f64 {
-            return flat::exact(rows, self.scorer.metric, query, k, filter);
+            return flat::exact_or_left(rows, self.scorer.metric, query, k, params, filter);
         }
         let ef = params.ef_for(k, rows.len());
         let hits = self.walk(query, wanted, ef, filter)?;
         if hits.len() < wanted {
-            let mut outcome = flat::exact(rows, self.scorer.metric, query, k, filter)?;
+            let mut outcome = flat::exact_or_left(rows, self.scorer.metric, query, k, params, filter)?;
             outcome.stats.strategy = Strategy::WalkThenExact;
             outcome.stats.effort = Some(ef);
             return Ok(outcome);

@@ -35,6 +35,9 @@ pub struct SearchStats {
     pub effort: Option<usize>,
     /// Candidates of an index of codes that got their exact distance at the end.
     pub refined: usize,
+    /// Matches that the caller has to compare, all there are: then there are no hits. 0 unless
+    /// [`SearchParams::leaves_above`](crate::SearchParams::leaves_above) is set.
+    pub left: usize,
     /// The share of the true neighbours to expect among the hits: 1 when every match was compared, else what was measured
     /// when the index was built. `None`: nothing was measured that says it.
     pub recall: Option<f32>,
@@ -69,7 +72,9 @@ pub struct SearchOutcome {
 ///   the filter's end do not match; no filter means all), sorted by (distance, row), each row once, each
 ///   distance exact;
 /// - the same query, parameters and filter give the same answer;
-/// - nothing blocks: searches run at once on any number of threads.
+/// - nothing blocks: searches run at once on any number of threads;
+/// - who sets [`SearchParams::leaves_above`] is told [`SearchStats::left`] in place of hits where every match would have to be
+///   compared and these are more.
 pub trait VectorIndex: Send + Sync + std::fmt::Debug {
     /// What it is.
     fn kind(&self) -> IndexKind;

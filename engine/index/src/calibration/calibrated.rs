@@ -104,7 +104,7 @@ impl VectorIndex for Calibrated {
     ) -> Result<SearchOutcome> {
         let reach = reach(&*self.inner, k, filter);
         let Some(params) = self.set(params, reach) else {
-            return flat::exact(self.inner.rows(), self.inner.metric(), query, k, filter);
+            return flat::exact_or_left(self.inner.rows(), self.inner.metric(), query, k, params, filter);
         };
         let mut outcome = self.inner.search_explained(query, k, &params, filter)?;
         outcome.stats.recall = outcome.stats.recall.or_else(|| self.estimate(&params, k, reach));

@@ -65,6 +65,7 @@ const NPROBE: SearchParams = SearchParams {
     refine_k: None,
     reorder_k: None,
     rbq_query_bits: None,
+    leaves_above: None,
 };
 
 #[test]

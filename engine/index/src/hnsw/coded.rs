@@ -75,6 +75,7 @@ impl<Q: GraphCoding> HnswCoded<Q> {
             scratches: &self.scratches,
             k,
             ef: ef.max(refined).min(self.graph.len().max(1)),
+            params,
             overlooked,
         };
         Ok(search.run(filter))

@@ -7,7 +7,7 @@
 //! One thread extends it, batch by batch: links are chosen against the graph as it is, which only reads, then written in one
 //! short go. Searches wait for a write, mostly about a millisecond: a few times in the graph's life its links move to a larger
 //! place, or rows that nothing links to are found and linked, which takes longer. A write waits for the searches before it, and
-//! one that ends by comparing every match (few match, or the guard) keeps it, and who comes behind it, for that long. Rows behind `covered` may be stepping stones of a walk but are never answers, so
+//! one that ends by comparing every match (few match, or the guard; many are left to the caller who wants that) keeps it, and who comes behind it, for that long. Rows behind `covered` may be stepping stones of a walk but are never answers, so
 //! that the caller can compare them itself and finds no row twice.
 //!
 //! Rows come in the order in which somebody inserts them, often sorted in some way. Two things keep that harmless: an extension
@@ -204,6 +204,7 @@ impl GrowingHnsw {
             scratches: &self.scratches,
             k,
             ef: params.ef_for(k, graph.len()),
+            params,
             overlooked: None,
         };
         Ok(search.run(filter))

@@ -92,6 +92,7 @@ impl Hnsw {
             scratches: &self.scratches,
             k,
             ef: params.ef_for(k, self.graph.len()),
+            params,
             overlooked,
         };
         Ok(search.run(filter))

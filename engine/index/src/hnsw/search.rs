@@ -6,9 +6,10 @@ use super::plan::{Plan, choose};
 use super::scratch::ScratchPool;
 use super::walk::{Scratch, descend, walk};
 use crate::distances::Distances;
+use crate::flat::is_left;
 use crate::scan::{matches_within, scan};
 use crate::scorer::Scorer;
-use crate::{Hit, SearchOutcome, SearchStats, Strategy, TopK};
+use crate::{Hit, SearchOutcome, SearchParams, SearchStats, Strategy, TopK};
 use vecraft_kernel::Query;
 use vecraft_types::Bitmap;
 
@@ -30,6 +31,8 @@ pub(super) struct Search<'a, 'q, D: Distances + 'q> {
     pub(super) scratches: &'a ScratchPool,
     pub(super) k: usize,
     pub(super) ef: usize,
+    /// Who says whether long scans are left to the caller.
+    pub(super) params: &'a SearchParams,
     /// A row of level 0 that an unfiltered walk treats as if it were not there.
     pub(super) overlooked: Option<u32>,
 }
@@ -119,7 +122,7 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         self.answer(scratch, wanted, way)
     }
 
-    /// Compares every match: the plan for few, and the guard behind every walk (P5).
+    /// Compares every match, or leaves it to the caller: the plan for few, and the guard behind every walk (P5).
     fn compare_all(
         &self,
         wanted: usize,
@@ -127,14 +130,22 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         walked: Option<Way>,
         is_cold: bool,
     ) -> SearchOutcome {
+        let matches = filter.map_or(self.graph.len(), |filter| matches_within(filter, self.graph.len()));
+        let left = match wanted > 0 && is_left(self.params, matches, self.exact.rows.dim()) {
+            true => matches,
+            false => 0,
+        };
         let mut top = TopK::new(wanted);
-        let compared =
-            if wanted == 0 { 0 } else { scan(self.exact_query, &self.exact.rows, filter, is_cold, &mut top) };
+        let compared = if wanted == 0 || left > 0 {
+            0
+        } else {
+            scan(self.exact_query, &self.exact.rows, filter, is_cold, &mut top)
+        };
         let stats = match walked {
             None => SearchStats::new(Strategy::Exact, compared),
             Some(way) => self.stats(Way { strategy: Strategy::WalkThenExact, ..way }, compared),
         };
-        SearchOutcome { hits: top.into_hits(), stats }
+        SearchOutcome { hits: top.into_hits(), stats: SearchStats { left, ..stats } }
     }
 
     /// What a walk cost, and as many exact distances beside.

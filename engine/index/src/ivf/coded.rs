@@ -80,7 +80,7 @@ impl<S: Coding> IvfCoded<S> {
         let (rows, metric) = (&self.exact.rows, self.exact.metric);
         check_dim(rows.dim(), query)?;
         let Some(probe) = Probe::plan(&self.lists, k, params, filter) else {
-            return flat::exact(rows, metric, query, k, filter);
+            return flat::exact_or_left(rows, metric, query, k, params, filter);
         };
         let refined = params.refined_for(k, usize::MAX, self.refine, S::UNASKED).min(rows.len());
         let mut candidates = TopK::new(refined.max(probe.wanted));

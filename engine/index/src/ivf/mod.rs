@@ -116,7 +116,7 @@ impl VectorIndex for IvfFlat {
         let (rows, metric) = (&self.scorer.rows, self.scorer.metric);
         check_dim(rows.dim(), query)?;
         let Some(probe) = Probe::plan(&self.lists, k, params, filter) else {
-            return flat::exact(rows, metric, query, k, filter);
+            return flat::exact_or_left(rows, metric, query, k, params, filter);
         };
         let prepared = self.scorer.query(query);
         let mut top = TopK::new(probe.wanted);

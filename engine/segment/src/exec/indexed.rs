@@ -7,10 +7,11 @@ use super::notes::Note;
 use super::queries::Queries;
 use super::ranged::in_range;
 use super::reasons::NoIndex;
+use super::search::PARALLEL_ABOVE;
 use super::{Cancel, SearchPlan};
 use crate::{Result, SegmentView};
 use std::sync::Arc;
-use vecraft_index::{SearchOutcome, SearchStats, Strategy, TopK, VectorIndex};
+use vecraft_index::{SearchOutcome, SearchParams, SearchStats, Strategy, TopK, VectorIndex};
 use vecraft_types::Bitmap;
 
 /// What is asked of an index: itself, and the rows among which it looks.
@@ -52,6 +53,12 @@ pub(super) struct Asked {
     pub(super) hits: Option<Vec<vecraft_index::Hit>>,
 }
 
+/// The parameters of a search that leaves long scans to [`nearest_of_all`], which spreads over threads, reads the rows once for
+/// all queries, and ends when the answer is not wanted any more.
+pub(super) fn leaving_scans(plan: &SearchPlan<'_>) -> SearchParams {
+    SearchParams { leaves_above: Some(PARALLEL_ABOVE), ..plan.params }
+}
+
 /// The `min(k, matches in the range)` nearest rows of each query. The block is the whole sealed segment, so its rows are the
 /// index's rows.
 pub(super) fn by_index(
@@ -66,11 +73,11 @@ pub(super) fn by_index(
     // An old view may show fewer rows than the index has.
     let all = (found.bits.is_none() && rows < index.len()).then(|| Bitmap::new(rows, true));
     let filter = found.bits.as_ref().or(all.as_ref());
+    let params = leaving_scans(plan);
     let asked = each_query(queries, rows, cancel, |query| match plan.range {
         None => {
-            let SearchOutcome { hits, stats } =
-                index.search_explained(query, plan.k, &plan.params, filter)?;
-            Ok(Asked { before: Vec::new(), last: stats, hits: Some(hits) })
+            let SearchOutcome { hits, stats } = index.search_explained(query, plan.k, &params, filter)?;
+            Ok(Asked { before: Vec::new(), last: stats, hits: (stats.left == 0).then_some(hits) })
         }
         Some(range) => in_range(index, query, (plan, range), filter, found.count(), cancel),
     })?;
@@ -80,27 +87,30 @@ pub(super) fn by_index(
         false => nearest_of_all(std::slice::from_ref(found), plan, &queries.those(&left), cancel)?,
     }
     .into_iter();
-    let mut answers = Vec::with_capacity(asked.len());
-    for Asked { before, last, hits } in asked {
+    let answer = |Asked { before, last, hits }: Asked| {
         before.iter().for_each(|stats| note.spent(index, stats));
-        answers.push(match hits {
-            Some(hits) => {
-                note.searched(index, &last);
-                Answer { hits, recall: last.recall, stats: last }
+        if let Some(hits) = hits {
+            note.searched(index, &last);
+            return Answer { hits, recall: last.recall, stats: last };
+        }
+        let stats = if last.left > 0 {
+            // The index would have done the same.
+            let stats = SearchStats { distances: last.distances + last.left, left: 0, ..last };
+            note.searched(index, &stats);
+            stats
+        } else {
+            note.spent(index, &last);
+            note.compared(1, NoIndex::Range);
+            let recall = Some(1.0);
+            SearchStats {
+                strategy: Strategy::Exact,
+                distances: found.count(),
+                recall,
+                ..SearchStats::default()
             }
-            None => {
-                note.spent(index, &last);
-                note.compared(1, NoIndex::Range);
-                let hits = compared.next().map(TopK::into_hits).unwrap_or_default();
-                let stats = SearchStats {
-                    strategy: Strategy::Exact,
-                    distances: found.count(),
-                    recall: Some(1.0),
-                    ..SearchStats::default()
-                };
-                Answer { hits, recall: stats.recall, stats }
-            }
-        });
-    }
-    Ok(answers)
+        };
+        let hits = compared.next().map(TopK::into_hits).unwrap_or_default();
+        Answer { hits, recall: stats.recall, stats }
+    };
+    Ok(asked.into_iter().map(answer).collect())
 }

@@ -3,7 +3,7 @@
 use super::Cancel;
 use super::beside::each_query;
 use super::compare::nearest_of_all;
-use super::indexed::Answer;
+use super::indexed::{Answer, leaving_scans};
 use super::matches::Matches;
 use super::notes::Note;
 use super::queries::Queries;
@@ -53,15 +53,28 @@ pub(super) fn nearest(
         0 => Vec::new(),
         _ => nearest_of_all(&rest, plan, queries, cancel)?,
     };
+    let leaving = leaving_scans(plan);
     let walks = each_query(queries, covered as usize, cancel, |query| {
-        Ok(graph.search(query, plan.k, params, covered as usize, filter.as_ref())?)
+        Ok(graph.search(query, plan.k, &leaving, covered as usize, filter.as_ref())?)
     })?;
+    // Of these every match is compared, whether the graph covers it or not.
+    let all: Vec<usize> = (0..walks.len()).filter(|number| walks[*number].stats.left > 0).collect();
+    let mut all = match all.is_empty() {
+        true => Vec::new(),
+        false => nearest_of_all(found, plan, &queries.those(&all), cancel)?,
+    }
+    .into_iter();
     let mut compared = compared.into_iter();
     let mut answers = Vec::with_capacity(queries.len());
-    for walked in walks {
+    for mut walked in walks {
         let mut top = TopK::new(plan.k.min(matching));
         let late = compared.next().map(TopK::into_hits).unwrap_or_default();
-        walked.hits.iter().chain(&late).for_each(|hit| top.push(hit.distance, hit.row));
+        if walked.stats.left > 0 {
+            walked.stats.distances += walked.stats.left;
+            top = all.next().unwrap_or(top);
+        } else {
+            walked.hits.iter().chain(&late).for_each(|hit| top.push(hit.distance, hit.row));
+        }
         note.walked(&walked.stats, covered, left);
         answers.push(Answer { hits: top.into_hits(), recall: None, stats: walked.stats });
     }

@@ -14,7 +14,7 @@
 //! first has overlooked when there is something. Rows nearer than the range's near bound take up places among what is asked for,
 //! which asking for more makes up for as well.
 
-use super::indexed::Asked;
+use super::indexed::{Asked, leaving_scans};
 use super::{Cancel, SearchPlan};
 use crate::Result;
 use vecraft_index::{Range, SearchOutcome, Strategy, VectorIndex};
@@ -37,10 +37,13 @@ pub(super) fn in_range(
     let (mut wanted, mut spent) = (plan.k, 0);
     let mut before = Vec::new();
     let mut was_beyond = false;
+    let params = leaving_scans(plan);
     loop {
         cancel.check()?;
-        let SearchOutcome { mut hits, mut stats } =
-            index.search_explained(query, wanted, &plan.params, filter)?;
+        let SearchOutcome { mut hits, mut stats } = index.search_explained(query, wanted, &params, filter)?;
+        if stats.left > 0 {
+            return Ok(Asked { before, last: stats, hits: None });
+        }
         let is_compared = matches!(stats.strategy, Strategy::Exact | Strategy::WalkThenExact);
         let is_told = hits.len() < wanted;
         let is_beyond = hits.last().is_some_and(|last| last.distance >= range.below);

@@ -1,6 +1,7 @@
 //! Reading views: against a naive twin, wrong requests, and while apply writes.
 
 mod beside;
+mod cancels;
 mod explain;
 mod fakes;
 mod groups;
