@@ -11,6 +11,11 @@
 //! ```
 //! So one delete costs a small segment about 3 KiB, and finding a row is a few shifts.
 
+mod kept;
+
+pub(crate) use kept::Live;
+
+use kept::KeptLive;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use vecraft_types::{Bitmap, LogPosition};
@@ -32,7 +37,10 @@ type Bucket = Box<[OnceLock<Page>]>;
 pub struct Deletes {
     root: OnceLock<Box<[OnceLock<Bucket>]>>,
     count: AtomicU32,
+    /// The highest position that deleted a row.
+    last: AtomicU64,
     bytes: AtomicU64,
+    kept: KeptLive,
 }
 
 impl Deletes {
@@ -48,7 +56,7 @@ impl Deletes {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed) + self.kept.bytes()
     }
 
     /// Marks a row as deleted by the entry at `position` (not 0). False, and nothing changes, when the row is
@@ -60,7 +68,9 @@ impl Deletes {
         let slot = &self.page_mut(row as usize / PAGE_ROWS)[row as usize % PAGE_ROWS];
         let is_new = slot.compare_exchange(0, position.0, Ordering::Release, Ordering::Relaxed).is_ok();
         if is_new {
-            self.count.fetch_add(1, Ordering::Relaxed);
+            // In this order: who has read the count sees the rest.
+            self.last.fetch_max(position.0, Ordering::Release);
+            self.count.fetch_add(1, Ordering::Release);
         }
         is_new
     }

@@ -48,3 +48,69 @@ fn one_delete_costs_little() {
     deletes.delete(5, LogPosition(1));
     assert!(deletes.bytes() < 4096, "{} bytes", deletes.bytes());
 }
+
+#[test]
+fn kept_bits_are_those_found_anew_at_any_moment_and_after_any_delete() {
+    let deletes = Deletes::new();
+    let rows = 3 * PAGE_ROWS as u32 + 7;
+    let check = |rows: u32, position: u64, what: &str| {
+        let position = LogPosition(position);
+        for _ in 0..2 {
+            let (kept, anew) = (deletes.live_rows(rows, position), deletes.live(0, rows, position));
+            assert_eq!(kept.as_ref().map(|live| &*live.bits), anew.as_ref(), "{what} at {position:?}");
+            assert_eq!(kept.map(|live| live.count), anew.map(|live| live.count_ones()), "{what}");
+        }
+    };
+    check(rows, 9, "nothing deleted");
+    for step in 1..200u64 {
+        let row = (step * 7919 % u64::from(rows)) as u32;
+        // Mostly in log order; a few late ones, as when a checkpoint's list is put back.
+        let at = if step % 13 == 0 { step / 2 + 1 } else { step };
+        deletes.delete(row, LogPosition(at));
+        for position in [0, 1, step / 2, step - 1, step, step + 1, u64::MAX] {
+            check(rows, position, "after a delete");
+            check(rows / 2, position, "of fewer rows");
+        }
+    }
+    // I18: a reader of an older moment does not push out what the newest keep.
+    let newest = deletes.live_rows(rows, LogPosition(900)).unwrap();
+    deletes.live_rows(rows, LogPosition(50));
+    let again = deletes.live_rows(rows, LogPosition(901)).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&newest.bits, &again.bits), "the same bits for each later position");
+    assert!(deletes.delete(rows + 5, LogPosition(950)));
+    let after = deletes.live_rows(rows, LogPosition(950)).unwrap();
+    assert!(!std::sync::Arc::ptr_eq(&newest.bits, &after.bits) && newest.bits == after.bits);
+    assert!(deletes.bytes() >= 2 * 8 * u64::from(rows / 64), "kept bits are counted");
+}
+
+/// One writer deletes a row an entry and then shows the position; readers of any shown position see exactly what was deleted up
+/// to it, while the writer goes on.
+#[test]
+fn readers_beside_the_writer_see_their_own_moment() {
+    use std::sync::atomic::AtomicBool;
+    let (deletes, shown, done) = (Deletes::new(), AtomicU64::new(0), AtomicBool::new(false));
+    let (rows, entries) = (2_000u32, 1_500u64);
+    let row_of = |entry: u64| (entry * 7 % u64::from(rows)) as u32;
+    let (deletes, shown, done) = (&deletes, &shown, &done);
+    std::thread::scope(|scope| {
+        for reader in 0..3u64 {
+            scope.spawn(move || {
+                let mut round = reader;
+                while !done.load(Ordering::Relaxed) {
+                    round += 1;
+                    let newest = shown.load(Ordering::Acquire);
+                    // Some read the newest moment, some an older one.
+                    let position = if round.is_multiple_of(3) { newest * (round % 7) / 7 } else { newest };
+                    let live = deletes.live_rows(rows, LogPosition(position));
+                    let gone = live.map_or(0, |live| u64::from(rows) - live.bits.count_ones() as u64);
+                    assert_eq!(gone, position, "as many rows are gone as entries deleted one");
+                }
+            });
+        }
+        for entry in 1..=entries {
+            assert!(deletes.delete(row_of(entry), LogPosition(entry)));
+            shown.store(entry, Ordering::Release);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}

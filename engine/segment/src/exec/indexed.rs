@@ -71,8 +71,8 @@ pub(super) fn by_index(
 ) -> Result<Vec<Answer>> {
     let rows = found.block.rows();
     // An old view may show fewer rows than the index has.
-    let all = (found.bits.is_none() && rows < index.len()).then(|| Bitmap::new(rows, true));
-    let filter = found.bits.as_ref().or(all.as_ref());
+    let all = (found.bits().is_none() && rows < index.len()).then(|| Bitmap::new(rows, true));
+    let filter = found.bits().or(all.as_ref());
     let params = leaving_scans(plan);
     let asked = each_query(queries, rows, cancel, |query| match plan.range {
         None => {

@@ -89,18 +89,18 @@ fn split(found: &[Matches], covered: u32) -> (Option<Bitmap>, Vec<Matches>) {
     for matches in found {
         let (first, rows) = (matches.block.first_row() as usize, matches.block.rows());
         if first < covered {
-            put(&mut within, first, rows, matches.bits.as_ref());
+            put(&mut within, first, rows, matches.bits());
         }
         if first + rows > covered {
             let bits = match covered.saturating_sub(first) {
-                0 => matches.bits.clone(),
+                0 => matches.bits().cloned(),
                 before => {
-                    let mut late = matches.bits.clone().unwrap_or_else(|| Bitmap::new(rows, true));
+                    let mut late = matches.bits().cloned().unwrap_or_else(|| Bitmap::new(rows, true));
                     late.and_not(&Bitmap::new(before, true));
                     Some(late)
                 }
             };
-            rest.push(Matches { block: matches.block.clone(), bits });
+            rest.push(Matches::new(matches.block.clone(), bits));
         }
     }
     let within = Bitmap::from_words(covered, within);

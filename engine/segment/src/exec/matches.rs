@@ -1,6 +1,7 @@
 //! Which rows of a view count for a read: visible, in a wanted partition, accepted by the filter.
 
 use super::{Cancel, filter};
+use crate::deletes::Live;
 use crate::{Block, Result, SegmentView, ShardView};
 use std::ops::Range;
 use vecraft_expr::Filter;
@@ -10,12 +11,27 @@ use vecraft_types::{Bitmap, PartitionId};
 pub(super) struct Matches {
     pub(super) block: Block,
     /// `None` when all rows of the block match.
-    pub(super) bits: Option<Bitmap>,
+    some: Option<Live>,
 }
 
 impl Matches {
+    /// Some rows of a block; `None`: all of them.
+    pub(super) fn new(block: Block, bits: Option<Bitmap>) -> Matches {
+        Matches::among(block, bits.map(Live::new))
+    }
+
+    fn among(block: Block, some: Option<Live>) -> Matches {
+        let some = some.filter(|some| some.count < block.rows());
+        Matches { block, some }
+    }
+
     pub(super) fn count(&self) -> usize {
-        self.bits.as_ref().map_or(self.block.rows(), Bitmap::count_ones)
+        self.some.as_ref().map_or(self.block.rows(), |some| some.count)
+    }
+
+    /// The matching rows, numbered within the block; `None` when all of them match.
+    pub(super) fn bits(&self) -> Option<&Bitmap> {
+        self.some.as_ref().map(|some| &*some.bits)
     }
 
     /// The matching rows, numbered within the block, ascending.
@@ -25,8 +41,8 @@ impl Matches {
 
     /// Those of some rows of the block; these begin at a multiple of 64.
     pub(super) fn rows_within(&self, range: Range<usize>) -> impl Iterator<Item = usize> + '_ {
-        let all = if self.bits.is_none() { range.clone() } else { 0..0 };
-        let words = self.bits.as_ref().map_or(&[][..], |bits| {
+        let all = if self.some.is_none() { range.clone() } else { 0..0 };
+        let words = self.bits().map_or(&[][..], |bits| {
             let words = bits.words();
             &words[(range.start / 64).min(words.len())..range.end.div_ceil(64).min(words.len())]
         });
@@ -64,11 +80,17 @@ pub(super) fn matches(
     let scalars = shown.segment.scalars();
     for block in shown.segment.blocks(shown.rows) {
         cancel.check()?;
-        let mut bits = shown.segment.deletes().live(block.first_row(), block.rows() as u32, view.position);
+        let (deletes, rows) = (shown.segment.deletes(), block.rows() as u32);
+        // The one block of a sealed segment stays what it is; those of a growing one get more rows.
+        let mut some = match shown.segment.is_sealed() {
+            true => deletes.live_rows(rows, view.position),
+            false => deletes.live(block.first_row(), rows, view.position).map(Live::new),
+        };
         if let Some(filter) = filter.filter(|filter| !filter.matches_all()) {
-            bits = Some(filter::evaluate(filter, &view.schema, &block, scalars.as_deref(), bits.as_ref())?);
+            let live = some.as_ref().map(|live| &*live.bits);
+            some = Some(Live::new(filter::evaluate(filter, &view.schema, &block, scalars.as_deref(), live)?));
         }
-        let matches = Matches { block, bits: bits.filter(|bits| !bits.all()) };
+        let matches = Matches::among(block, some);
         if matches.count() > 0 {
             found.push(matches);
         }

@@ -151,8 +151,7 @@ impl Search<'_> {
         };
         let matching = found.iter().find_map(|found| {
             let within = row.checked_sub(found.block.first_row())? as usize;
-            let is_in =
-                within < found.block.rows() && found.bits.as_ref().is_none_or(|bits| bits.get(within));
+            let is_in = within < found.block.rows() && found.bits().is_none_or(|bits| bits.get(within));
             is_in.then_some((&found.block, within))
         });
         let Some((block, within)) = matching else {
@@ -170,7 +169,7 @@ impl Search<'_> {
 
     /// The same number as the search has of it.
     fn distance(&self, block: &Block, row: usize) -> Result<Option<f32>> {
-        let lone = [Matches { block: block.clone(), bits: Some(only(block, row)) }];
+        let lone = [Matches::new(block.clone(), Some(only(block, row)))];
         let mut last = [Last(None)];
         offer(&lone, self.plan.field, &self.queries.ready(0..1)?, None, &mut last, self.cancel)?;
         Ok(last[0].0)
