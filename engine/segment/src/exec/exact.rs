@@ -6,7 +6,7 @@ use super::queries::Ready;
 use crate::{Error, Result, Values};
 use std::ops::Range;
 use vecraft_index::{Range as Bounds, TopK};
-use vecraft_kernel::{PackedQuery, Query, prefetch_codes, prefetch_row};
+use vecraft_kernel::{PackedQuery, Query, fetch_pages, prefetch_codes, prefetch_row, thread_reads};
 use vecraft_types::FieldId;
 
 /// Rows compared with all queries before the next rows are read: small enough to stay in cache meanwhile.
@@ -80,32 +80,45 @@ pub(super) fn offer_part<S: Sink>(
                     compare(query, values, dim, ids, out, is_cold);
                 }
             };
-            offer_rows(part, queries, all, range, sinks, cancel)
+            let rows =
+                |first: usize, last: usize| bytemuck::cast_slice(&values[first * dim..(last + 1) * dim]);
+            offer_rows(part, queries, all, rows, range, sinks, cancel)
         }
         (Ready::Packed(queries), Some(Values::PackedVector { kind, dim, bytes })) => {
             let width = kind.row_bytes(dim);
             let all = |query: &PackedQuery, ids: &[u32], out: &mut [f32], is_cold: bool| {
                 compare_packed(query, bytes, width, ids, out, is_cold);
             };
-            offer_rows(part, queries, all, range, sinks, cancel)
+            let rows = |first: usize, last: usize| &bytes[first * width..(last + 1) * width];
+            offer_rows(part, queries, all, rows, range, sinks, cancel)
         }
         _ => Err(Error::Field { field, what: "has no such vectors in these rows".to_owned() }),
     }
 }
 
-/// `compare` gives a query's distances of some rows; it is told whether they are looked at for the first time.
-fn offer_rows<Q, S: Sink>(
+/// `compare` gives a query's distances of some rows; it is told whether they are looked at for the first time. `rows` gives the
+/// bytes from one row to another.
+fn offer_rows<'r, Q, S: Sink>(
     part: &Part<'_>,
     queries: &[Q],
     compare: impl Fn(&Q, &[u32], &mut [f32], bool),
+    rows: impl Fn(usize, usize) -> &'r [u8],
     range: Option<Bounds>,
     sinks: &mut [S],
     cancel: Cancel<'_>,
 ) -> Result<()> {
     let mut distances = [0.0f32; RUN_ROWS];
     let base = part.matches.block.first_row();
+    let mut disk = Disk::new();
     for_each_run(part, |ids| {
         cancel.check()?;
+        if disk.is_read() {
+            let (first, last) = (ids[0] as usize, ids[ids.len() - 1] as usize);
+            match last - first + 1 == ids.len() {
+                true => fetch_pages([rows(first, last)]),
+                false => fetch_pages(ids.iter().map(|id| rows(*id as usize, *id as usize))),
+            }
+        }
         let out = &mut distances[..ids.len()];
         for (number, (query, sink)) in queries.iter().zip(sinks.iter_mut()).enumerate() {
             if number % 64 == 63 {
@@ -122,6 +135,35 @@ fn offer_rows<Q, S: Sink>(
         }
         Ok(())
     })
+}
+
+/// Whether a scan comes by rows that are not in memory. Then the pages of a run are asked for together, since a disk answers many
+/// requests at a time; where everything is in memory that would only cost.
+struct Disk {
+    runs: usize,
+    reads: u64,
+    is_read: bool,
+}
+
+/// Runs between two looks while everything is in memory.
+const LOOK_EVERY: usize = 16;
+
+impl Disk {
+    fn new() -> Disk {
+        Disk { runs: 0, reads: thread_reads(), is_read: false }
+    }
+
+    /// Whether something was read from disk for the last runs.
+    fn is_read(&mut self) -> bool {
+        self.runs += 1;
+        if self.is_read || self.runs.is_multiple_of(LOOK_EVERY) || self.runs == 2 {
+            let reads = thread_reads();
+            self.is_read = reads != self.reads;
+            self.reads = reads;
+        }
+        // Tests have everything in memory: every other run goes the other way.
+        self.is_read || cfg!(test) && self.runs.is_multiple_of(2)
+    }
 }
 
 /// Distances of chosen rows of packed vectors.
