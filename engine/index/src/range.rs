@@ -11,7 +11,7 @@ const RADIUS: &str = "radius";
 const RANGE_FILTER: &str = "range_filter";
 
 /// Hits from `from` (included) to `below` (not included), in internal distances, of which the smaller is nearer for every
-/// metric. In scores: L2 from `range_filter` to below `radius`; IP and COSINE above `radius` up to `range_filter`.
+/// metric. In scores: L2, HAMMING and JACCARD from `range_filter` to below `radius`; IP and COSINE above `radius` up to `range_filter`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     /// The nearest that a hit may be.
@@ -37,7 +37,7 @@ impl Range {
         };
         if range.from >= range.below {
             let (near, radius) = (near.unwrap_or_default(), radius.unwrap_or_default());
-            let side = if metric == Metric::L2 { "greater" } else { "less" };
+            let side = if metric.larger_is_nearer() { "less" } else { "greater" };
             let reason = format!("must be {side} than {RANGE_FILTER}, {near}, with metric {}", metric.name());
             return Err(Error::parameter(RADIUS, &radius.to_string(), reason));
         }
@@ -92,11 +92,26 @@ mod tests {
 
     #[test]
     fn bounds_with_nothing_between_and_words_are_errors() {
-        for (metric, radius, near) in
-            [(Metric::L2, "1", "1"), (Metric::L2, "1", "2"), (Metric::Ip, "0.8", "0.5")]
-        {
-            let text = take(metric, &[("radius", radius), ("range_filter", near)]).unwrap_err().to_string();
-            assert!(text.contains("radius") && text.contains("range_filter"), "{text}");
+        for (metric, radius, near, side) in [
+            (Metric::L2, "1", "1", "greater"),
+            (Metric::L2, "1", "2", "greater"),
+            (Metric::Hamming, "8", "16", "greater"),
+            (Metric::Jaccard, "0.25", "0.5", "greater"),
+            (Metric::Ip, "0.8", "0.5", "less"),
+            (Metric::Cosine, "0.8", "0.5", "less"),
+        ] {
+            let given = [("radius", radius), ("range_filter", near)];
+            let text = take(metric, &given).unwrap_err().to_string();
+            let said = format!(
+                "parameter radius = {radius}: must be {side} than range_filter, {near}, with metric {}",
+                metric.name()
+            );
+            assert!(text.contains(&said), "{text}, wanted {said}");
+            let (radius, near) = (given[1].1, given[0].1);
+            if radius != near {
+                // What it says to do helps.
+                assert!(take(metric, &[("radius", radius), ("range_filter", near)]).is_ok(), "{metric:?}");
+            }
         }
         for text in ["", "wide", "NaN", "inf"] {
             let mut params = BTreeMap::from([(RADIUS.to_owned(), text.to_owned())]);
