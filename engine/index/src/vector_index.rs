@@ -71,7 +71,9 @@ pub struct SearchOutcome {
 /// - a search returns `min(k, matches)` hits, where `matches` are the rows whose filter bit is set (rows past
 ///   the filter's end do not match; no filter means all), sorted by (distance, row), each row once, each
 ///   distance exact;
-/// - the same query, parameters and filter give the same answer;
+/// - so who asks for as many as match gets every match in order, by which a range can always be completed: an index knows
+///   no range, it is asked for more (`src/conformance/range.rs`);
+/// - the same query, parameters and filter give the same answer, from memory, a copy of its file or a mapping;
 /// - nothing blocks: searches run at once on any number of threads;
 /// - who sets [`SearchParams::leaves_above`] is told [`SearchStats::left`] in place of hits where every match would have to be
 ///   compared and these are more.

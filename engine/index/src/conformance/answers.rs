@@ -1,7 +1,7 @@
 //! Numbers at their limits: k, rows, filters, dimensions.
 
 use super::data::{queries_near, random_filter, random_rows};
-use super::{METRICS, check_answer, subjects};
+use super::{check_answer, subjects_and_variants};
 use crate::{Error, SearchParams, VectorRows};
 use vecraft_types::{Bitmap, Metric};
 
@@ -9,8 +9,8 @@ use vecraft_types::{Bitmap, Metric};
 fn p5_exactly_min_of_k_and_matches() {
     let rows = random_rows(21, 3_000, 8);
     let query = &queries_near(&rows, 22, 1)[0];
-    for subject in subjects() {
-        for metric in METRICS {
+    for subject in subjects_and_variants() {
+        for &metric in subject.metrics {
             let index = subject.build(metric, &rows);
             for k in [0, 1, 10, 100, 1_000, 2_999, 3_000, 3_001, 16_384] {
                 for share in [0.0, 0.001, 0.02, 0.4, 0.6, 0.999] {
@@ -26,8 +26,8 @@ fn p5_exactly_min_of_k_and_matches() {
 
 #[test]
 fn empty_one_and_two_rows() {
-    for subject in subjects() {
-        for metric in METRICS {
+    for subject in subjects_and_variants() {
+        for &metric in subject.metrics {
             for count in [0usize, 1, 2, 5] {
                 let rows = random_rows(24, count, 4);
                 let index = subject.build(metric, &rows);
@@ -43,7 +43,7 @@ fn empty_one_and_two_rows() {
 #[test]
 fn rows_past_the_end_of_a_filter_do_not_match() {
     let rows = random_rows(25, 2_500, 8);
-    for subject in subjects() {
+    for subject in subjects_and_variants() {
         let index = subject.build(Metric::L2, &rows);
         for len in [0, 1, 63, 64, 65, 1_200, 2_400, 2_500, 2_600, 5_000] {
             let hits =
@@ -57,7 +57,7 @@ fn rows_past_the_end_of_a_filter_do_not_match() {
 #[test]
 fn a_query_of_another_dimension_is_refused() {
     let rows = random_rows(26, 2_000, 8);
-    for subject in subjects() {
+    for subject in subjects_and_variants() {
         let index = subject.build(Metric::Ip, &rows);
         let error = index.search(&[0.0; 7], 3, &subject.search, None).unwrap_err();
         assert!(matches!(error, Error::Dimension { expected: 8, got: 7 }), "{error}");
@@ -71,8 +71,8 @@ fn extreme_values_are_ordered_not_fatal() {
     values[80..84].copy_from_slice(&[-f32::MAX; 4]);
     values[120..124].copy_from_slice(&[1e-38; 4]);
     let rows = VectorRows::from_vec(4, values).unwrap();
-    for subject in subjects() {
-        for metric in METRICS {
+    for subject in subjects_and_variants() {
+        for &metric in subject.metrics {
             let index = subject.build(metric, &rows);
             for query in [[f32::MAX; 4], [1e-38; 4], [0.0; 4]] {
                 check_answer(&*index, &query, 2_000, &subject.search, None);

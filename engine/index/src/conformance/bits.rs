@@ -1,7 +1,7 @@
 //! Vectors of bits: every index that takes them keeps the contract, by both metrics; the others refuse them.
 
 use super::data::random_filter;
-use super::{check_answer, mean_recall, subjects};
+use super::{Finds, Subject, check_answer, mean_recall, subjects};
 use crate::random::{mix, unit};
 use crate::{Error, IndexKind, IndexSpec, SearchParams, Unwatched, VectorIndex, VectorRows, build, open};
 use bytes::Bytes;
@@ -31,8 +31,14 @@ pub(crate) fn clustered_bits(seed: u64, rows: usize, share: f64) -> VectorRows {
     VectorRows::from_packed(Packed::Bit, DIM, rows, Bytes::from(bytes)).unwrap()
 }
 
+/// Lists of bits, for the tests that every index passes.
+pub(crate) fn subject() -> Subject {
+    let (spec, search, finds) = (IndexSpec::BinIvfFlat { nlist: 40, seed: 7 }, NPROBE, Finds::AsStated);
+    Subject { spec, search, finds, metrics: &METRICS }
+}
+
 /// Stored rows of which some bits are turned.
-fn queries(rows: &VectorRows, seed: u64, count: u64) -> Vec<Vec<f32>> {
+pub(crate) fn queries_near(rows: &VectorRows, seed: u64, count: u64) -> Vec<Vec<f32>> {
     (0..count)
         .map(|i| {
             let mut query = rows.values((mix(seed, i) % rows.len() as u64) as u32).into_owned();
@@ -47,12 +53,6 @@ fn queries(rows: &VectorRows, seed: u64, count: u64) -> Vec<Vec<f32>> {
 
 fn lists(nlist: usize, metric: Metric, rows: &VectorRows) -> Arc<dyn VectorIndex> {
     build(&IndexSpec::BinIvfFlat { nlist, seed: 7 }, metric, rows.clone(), &Unwatched).unwrap()
-}
-
-fn saved(index: &dyn VectorIndex) -> Vec<u8> {
-    let mut file = Vec::new();
-    index.save(&mut file).unwrap();
-    file
 }
 
 const NPROBE: SearchParams = SearchParams {
@@ -72,7 +72,7 @@ const NPROBE: SearchParams = SearchParams {
 fn lists_of_bits_keep_the_contract_and_find_what_is_near() {
     for share in [0.5, 0.06] {
         let rows = clustered_bits(81, ROWS, share);
-        let queries = queries(&rows, 82, 25);
+        let queries = queries_near(&rows, 82, 25);
         for metric in METRICS {
             let index = lists(40, metric, &rows);
             assert_eq!(index.kind(), IndexKind::BinIvfFlat);
@@ -99,7 +99,7 @@ fn lists_of_bits_keep_the_contract_and_find_what_is_near() {
 #[test]
 fn p5_exactly_min_of_k_and_matches_of_bits() {
     let rows = clustered_bits(84, 900, 0.5);
-    let query = &queries(&rows, 85, 1)[0];
+    let query = &queries_near(&rows, 85, 1)[0];
     for metric in METRICS {
         for index in
             [lists(32, metric, &rows), build(&IndexSpec::Auto, metric, rows.clone(), &Unwatched).unwrap()]
@@ -123,17 +123,10 @@ fn p5_exactly_min_of_k_and_matches_of_bits() {
 }
 
 #[test]
-fn lists_of_bits_come_back_from_their_file_for_any_number_of_threads() {
+fn other_bits_and_the_same_bits_as_numbers_are_refused() {
     let rows = clustered_bits(88, ROWS, 0.5);
     for metric in METRICS {
-        let file = saved(&*lists(40, metric, &rows));
-        for threads in [1, 3] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            assert!(pool.install(|| saved(&*lists(40, metric, &rows))) == file, "{metric:?}, {threads}");
-        }
-        let opened = open(&file, rows.clone()).unwrap();
-        assert_eq!((opened.kind(), opened.metric()), (IndexKind::BinIvfFlat, metric));
-        assert_eq!(saved(&*opened), file);
+        let file = super::bytes::saved(&*lists(40, metric, &rows));
         let bytes: Vec<u8> = (0..ROWS as u32).flat_map(|row| rows.bytes(row).to_vec()).collect();
         let as_bytes = VectorRows::from_packed(Packed::Int8, DIM / 8, ROWS, Bytes::from(bytes)).unwrap();
         for other in [as_bytes, clustered_bits(89, ROWS, 0.5), clustered_bits(88, ROWS - 1, 0.5)] {
@@ -145,7 +138,7 @@ fn lists_of_bits_come_back_from_their_file_for_any_number_of_threads() {
 #[test]
 fn a_recall_of_bits_is_given_and_told() {
     let rows = clustered_bits(90, ROWS, 0.5);
-    let queries = queries(&rows, 91, 60);
+    let queries = queries_near(&rows, 91, 60);
     for metric in METRICS {
         let index = lists(64, metric, &rows);
         for asked in [0.8, 0.95, 1.0] {

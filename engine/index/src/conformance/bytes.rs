@@ -1,57 +1,97 @@
 //! Saved and opened again: the same answers, and what does not belong together is refused. Damage: `damage`.
 
-use super::data::{clustered_rows, queries_near, random_filter, random_rows};
-use super::{Finds, METRICS, subjects};
-use crate::{BuildMonitor, Error, VectorIndex, build, open};
+use super::data::{Both, random_filter, random_rows};
+use super::{Finds, everything, subjects_and_variants};
+use crate::{BuildMonitor, Error, SearchParams, VectorIndex, build, cold, open, open_mapped};
+use bytes::Bytes;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use vecraft_types::Metric;
+use vecraft_types::{Bitmap, Metric};
 
-fn saved(index: &dyn VectorIndex) -> Vec<u8> {
+pub(crate) fn saved(index: &dyn VectorIndex) -> Vec<u8> {
     let mut file = Vec::new();
     index.save(&mut file).unwrap();
     file
 }
 
-#[test]
-fn opened_again_it_answers_the_same() {
-    let rows = clustered_rows(31, 3_000, 12, 30);
-    let queries = queries_near(&rows, 32, 10);
-    let filter = random_filter(33, rows.len(), 0.4);
-    for subject in subjects() {
-        for metric in METRICS {
-            let index = subject.build(metric, &rows);
-            let file = saved(&*index);
-            let opened = open(&file, rows.clone()).unwrap();
-            assert_eq!(saved(&*opened), file, "{index:?}");
-            assert_eq!((opened.kind(), opened.spec(), opened.metric()), (index.kind(), index.spec(), metric));
-            for query in &queries {
-                for filter in [None, Some(&filter)] {
-                    assert_eq!(
-                        opened.search_explained(query, 10, &subject.search, filter).unwrap(),
-                        index.search_explained(query, 10, &subject.search, filter).unwrap()
-                    );
-                }
+/// A file as a mapping has it, at a page, or `shift` bytes off.
+pub(crate) fn as_mapped(file: &[u8], shift: usize) -> Bytes {
+    let mut room = vec![0; file.len() + 128];
+    let base = (0..64).find(|at| (room.as_ptr() as usize + at).is_multiple_of(64)).unwrap();
+    room[base + shift..base + shift + file.len()].copy_from_slice(file);
+    let bytes = Bytes::from_owner(room).slice(base + shift..base + shift + file.len());
+    assert_eq!(bytes.as_ptr() as usize % 64, shift);
+    bytes
+}
+
+/// Saves an index and opens it by a copy, by a mapping, and by bytes at no page, which is a copy again: each is the same
+/// index, answers the same at the same cost, also as if nothing of it were in memory, and is saved as the same file.
+pub(crate) fn check_opened_again(
+    index: &Arc<dyn VectorIndex>,
+    queries: &[Vec<f32>],
+    params: &SearchParams,
+    filter: &Bitmap,
+) {
+    let (file, rows) = (saved(&**index), index.rows());
+    let what = |index: &dyn VectorIndex| (index.kind(), index.spec(), index.metric(), index.code_bytes());
+    let others: Bitmap = (0..rows.len()).map(|row| !filter.get(row)).collect();
+    let ways = [
+        open(&file, rows.clone()),
+        open_mapped(&as_mapped(&file, 0), rows.clone()),
+        open_mapped(&as_mapped(&file, 1), rows.clone()),
+    ];
+    for (way, opened) in ["copied", "mapped", "off a page"].into_iter().zip(ways) {
+        let opened = opened.unwrap();
+        assert_eq!(what(&*opened), what(&**index), "{way}");
+        for query in queries {
+            for (k, filter) in [(10, None), (10, Some(filter)), (10, Some(&others)), (rows.len(), Some(filter))]
+            {
+                let search =
+                    |index: &dyn VectorIndex| index.search_explained(query, k, params, filter).unwrap();
+                assert_eq!(search(&*opened), search(&**index), "{way}, {index:?}");
+                let cold = cold::assuming(|| search(&*opened));
+                assert_eq!(cold, search(&**index), "{way}, as if nothing were in memory, {index:?}");
             }
+        }
+        assert!(saved(&*opened) == file, "{way}, {index:?}");
+    }
+}
+
+#[test]
+fn opened_again_it_answers_the_same_copied_or_mapped() {
+    let both = Both::clustered(31, 3_000, 10);
+    let filter = random_filter(33, 3_000, 0.4);
+    for subject in everything() {
+        let (rows, queries) = both.of(&subject);
+        for metric in subject.metrics {
+            check_opened_again(&subject.build(*metric, rows), queries, &subject.search, &filter);
         }
     }
 }
 
 #[test]
 fn an_empty_index_is_saved_too() {
-    for subject in subjects() {
-        let rows = random_rows(34, 0, 4);
-        let opened = open(&saved(&*subject.build(Metric::Cosine, &rows)), rows).unwrap();
-        assert_eq!(opened.search(&[1.0; 4], 3, &subject.search, None).unwrap(), vec![]);
+    let both = Both::clustered(34, 0, 0);
+    for subject in everything() {
+        let (rows, _) = both.of(&subject);
+        let file = saved(&*subject.build(subject.metric(), rows));
+        let mapped = open_mapped(&as_mapped(&file, 0), rows.clone()).unwrap();
+        for opened in [open(&file, rows.clone()).unwrap(), mapped] {
+            let query = vec![1.0; rows.dim()];
+            assert_eq!(opened.search(&query, 3, &subject.search, None).unwrap(), vec![]);
+        }
     }
 }
 
 #[test]
 fn same_seed_same_bytes_for_any_number_of_threads() {
-    let rows = clustered_rows(35, 4_000, 10, 100);
-    for subject in subjects() {
+    // From 4,000 rows AUTOINDEX is a graph.
+    let both = Both::clustered(35, 4_000, 0);
+    for subject in everything() {
+        let (rows, _) = both.of(&subject);
         let bytes_with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| saved(&*subject.build(Metric::Cosine, &rows)))
+            pool.install(|| saved(&*subject.build(subject.metric(), rows)))
         };
         let alone = bytes_with(1);
         assert!(alone == bytes_with(3) && alone == bytes_with(1), "{:?}", subject.spec);
@@ -61,7 +101,7 @@ fn same_seed_same_bytes_for_any_number_of_threads() {
 #[test]
 fn other_rows_are_refused() {
     let rows = random_rows(37, 500, 4);
-    for subject in subjects() {
+    for subject in subjects_and_variants() {
         let file = saved(&*subject.build(Metric::L2, &rows));
         for other in [random_rows(38, 500, 4), random_rows(37, 499, 4), random_rows(37, 250, 8)] {
             let error = open(&file, other).unwrap_err();
@@ -82,12 +122,13 @@ fn a_build_reports_progress_and_stops_when_told() {
             assert!(before <= done && done <= total);
         }
     }
-    let rows = random_rows(39, 6_000, 8);
-    for subject in subjects().into_iter().filter(|subject| subject.finds != Finds::Everything) {
+    let both = Both::clustered(39, 6_000, 0);
+    for subject in everything().into_iter().filter(|subject| subject.finds != Finds::Everything) {
+        let ((rows, _), metric) = (both.of(&subject), subject.metric());
         let free = StopAfter(AtomicUsize::new(0), usize::MAX);
-        build(&subject.spec, Metric::L2, rows.clone(), &free).unwrap();
+        build(&subject.spec, metric, rows.clone(), &free).unwrap();
         assert_eq!(free.0.load(Ordering::Relaxed), rows.len(), "{:?}", subject.spec);
-        let error = build(&subject.spec, Metric::L2, rows.clone(), &StopAfter(AtomicUsize::new(0), 500));
+        let error = build(&subject.spec, metric, rows.clone(), &StopAfter(AtomicUsize::new(0), 500));
         assert!(matches!(error, Err(Error::Cancelled { total: 6_000, .. })), "{error:?}");
     }
 }

@@ -6,11 +6,11 @@
 //!
 //! `VECRAFT_DAMAGES=n` tries n damages of each subject and metric instead of a few, `VECRAFT_DAMAGE_SEED=s` others.
 
-use super::bits::clustered_bits;
-use super::data::{clustered_rows, random_filter};
-use super::{METRICS, subjects};
+use super::bytes::saved;
+use super::data::{Both, random_filter};
+use super::everything;
 use crate::random::mix;
-use crate::{IndexSpec, Rows, SearchParams, Unwatched, VectorIndex, VectorRows, build, open, open_mapped};
+use crate::{Rows, SearchParams, VectorIndex, VectorRows, open, open_mapped};
 use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use vecraft_types::{Bitmap, Metric};
@@ -176,30 +176,17 @@ fn open_and_ask(file: &[u8], rows: &VectorRows, search: &SearchParams) -> bool {
 fn damage_is_refused_and_under_a_right_checksum_the_contract_holds() {
     let count = number("VECRAFT_DAMAGES").unwrap_or(DAMAGES);
     let first = number("VECRAFT_DAMAGE_SEED").unwrap_or(1);
-    let numbers = clustered_rows(40, ROWS, 4, 20);
-    let bits = clustered_bits(40, ROWS, 0.5);
-    let lists_of_bits = super::Subject {
-        spec: IndexSpec::BinIvfFlat { nlist: 30, seed: 7 },
-        search: SearchParams { nprobe: Some(9), ..SearchParams::default() },
-        finds: super::Finds::AsStated,
-    };
+    let both = Both::clustered(40, ROWS, 0);
     let mut tried = (0u64, 0u64, 0u64);
-    for subject in subjects().into_iter().chain([lists_of_bits]) {
-        let is_of_bits = matches!(subject.spec, IndexSpec::BinIvfFlat { .. });
-        let (rows, metrics) = if is_of_bits {
-            (&bits, &[Metric::Hamming, Metric::Jaccard][..])
-        } else {
-            (&numbers, &METRICS[..])
-        };
+    for subject in everything() {
+        let ((rows, _), metrics) = (both.of(&subject), subject.metrics);
         // A usual run builds each kind once; which metric is chance.
         let chosen = (count <= DAMAGES).then(|| mix(first, subject.spec.type_name().len() as u64) as usize);
         for (at, metric) in metrics.iter().enumerate() {
             if chosen.is_some_and(|chosen| chosen % metrics.len() != at) {
                 continue;
             }
-            let index = build(&subject.spec, *metric, rows.clone(), &Unwatched).unwrap();
-            let mut file = Vec::new();
-            index.save(&mut file).unwrap();
+            let file = saved(&*subject.build(*metric, rows));
             for seed in first..first + count {
                 let one = || {
                     let mut dice = Dice(seed, 0);
@@ -224,10 +211,10 @@ fn damage_is_refused_and_under_a_right_checksum_the_contract_holds() {
 
 #[test]
 fn any_flipped_bit_and_any_cut_is_noticed() {
-    let rows = super::data::random_rows(36, 400, 4);
-    for subject in subjects() {
-        let mut file = Vec::new();
-        subject.build(Metric::Cosine, &rows).save(&mut file).unwrap();
+    let both = Both::clustered(36, 400, 0);
+    for subject in everything() {
+        let (rows, _) = both.of(&subject);
+        let file = saved(&*subject.build(subject.metric(), rows));
         let step = (file.len() / 700).max(1);
         for at in
             (0..64.min(file.len())).chain((0..file.len()).step_by(step)).chain(file.len() - 16..file.len())

@@ -1,5 +1,6 @@
 //! Seeded data: even, clustered, repeated.
 
+use super::{Subject, bits};
 use crate::VectorRows;
 use crate::random::{mix, unit};
 use vecraft_types::Bitmap;
@@ -50,4 +51,28 @@ pub(crate) fn queries_near(rows: &VectorRows, seed: u64, count: usize) -> Vec<Ve
 /// A filter that about `share` of the rows pass, at random.
 pub(crate) fn random_filter(seed: u64, rows: usize, share: f64) -> Bitmap {
     (0..rows as u64).map(|row| unit(seed, row) <= share).collect()
+}
+
+/// Rows of numbers and rows of bits, with queries near them: for tests that every subject passes.
+pub(crate) struct Both {
+    numbers: (VectorRows, Vec<Vec<f32>>),
+    bits: (VectorRows, Vec<Vec<f32>>),
+}
+
+impl Both {
+    /// Numbers of 12 dimensions around 30 centres.
+    pub(crate) fn clustered(seed: u64, rows: usize, queries: usize) -> Both {
+        let numbers = clustered_rows(seed, rows, 12, 30);
+        let bits = bits::clustered_bits(seed, rows, 0.5);
+        Both {
+            numbers: (numbers.clone(), queries_near(&numbers, seed + 1, queries)),
+            bits: (bits.clone(), bits::queries_near(&bits, seed + 1, queries as u64)),
+        }
+    }
+
+    /// Those a subject is built over, and what it is asked.
+    pub(crate) fn of(&self, subject: &Subject) -> (&VectorRows, &[Vec<f32>]) {
+        let (rows, queries) = if subject.is_of_bits() { &self.bits } else { &self.numbers };
+        (rows, queries)
+    }
 }

@@ -1,13 +1,15 @@
-//! The suite every [`VectorIndex`] passes. A new implementation is added to `subjects`, nowhere else.
+//! The suite every [`VectorIndex`] passes. A new implementation is added to `subjects`, nowhere else; what differs from one of
+//! those in a parameter only, to `variants`, which are built by one metric each.
 #![allow(clippy::unwrap_used)]
 
 mod answers;
 pub(crate) mod bits;
-mod bytes;
+pub(crate) mod bytes;
 mod damage;
 pub(crate) mod data;
 mod filters;
 mod packed;
+mod range;
 mod recall;
 
 use crate::{
@@ -28,6 +30,8 @@ pub(crate) enum Finds {
     AsStated,
     /// The recall a test states, on random data only: the twin inserts in the order given and loses clusters.
     OnEasyData,
+    /// This recall, or what a test states if it is less: what codes alone tell, without candidates beyond the limit.
+    ByCodes(f64),
 }
 
 /// One implementation with parameters under which it must reach the recalls of this suite.
@@ -35,10 +39,13 @@ pub(crate) struct Subject {
     pub(crate) spec: IndexSpec,
     pub(crate) search: SearchParams,
     pub(crate) finds: Finds,
+    /// The metrics it is built by.
+    pub(crate) metrics: &'static [Metric],
 }
 
+/// The kinds of indexes over numbers, each built by every metric.
 pub(crate) fn subjects() -> Vec<Subject> {
-    let subject = |spec, search, finds| Subject { spec, search, finds };
+    let subject = |spec, search, finds| Subject { spec, search, finds, metrics: &METRICS };
     let ef = SearchParams { ef: Some(128), ..SearchParams::default() };
     let nprobe = SearchParams { nprobe: Some(24), ..SearchParams::default() };
     let sq =
@@ -74,7 +81,52 @@ pub(crate) fn subjects() -> Vec<Subject> {
     ]
 }
 
+/// The same kinds with other parameters, and what is chosen for who says nothing.
+pub(crate) fn variants() -> Vec<Subject> {
+    let ef = SearchParams { ef: Some(128), ..SearchParams::default() };
+    let nprobe = SearchParams { nprobe: Some(24), ..SearchParams::default() };
+    let (off, shape, (m, ef_construction)) = (Refine::Off, PqShape { m: 8, nbits: 8 }, (16, 120));
+    let sq = |sq_type, refine| IndexSpec::HnswSq { m, ef_construction, sq_type, refine, seed: 7 };
+    let variants = [
+        (IndexSpec::Auto, ef, Finds::AsStated),
+        (sq(SqType::Bf16, Refine::Fp32), ef, Finds::AsStated),
+        (sq(SqType::Sq8, off), ef, Finds::ByCodes(0.75)),
+        (IndexSpec::HnswPq { m, ef_construction, shape, refine: off, seed: 7 }, ef, Finds::ByCodes(0.3)),
+        (IndexSpec::IvfSq8 { nlist: 40, refine: off, seed: 7 }, nprobe, Finds::ByCodes(0.75)),
+        (IndexSpec::IvfPq { nlist: 40, shape, refine: off, seed: 7 }, nprobe, Finds::ByCodes(0.3)),
+        (IndexSpec::IvfRabitq { nlist: 40, refine: off, seed: 7 }, nprobe, Finds::ByCodes(0.1)),
+        (IndexSpec::Scann { nlist: 40, with_raw_data: false, seed: 7 }, nprobe, Finds::ByCodes(0.3)),
+    ];
+    let by_one = |(at, (spec, search, finds))| Subject { spec, search, finds, metrics: one_metric(at) };
+    variants.into_iter().enumerate().map(by_one).collect()
+}
+
+/// One of the metrics in turn.
+fn one_metric(at: usize) -> &'static [Metric] {
+    METRICS.chunks(1).nth(at % METRICS.len()).unwrap()
+}
+
+/// Everything over numbers.
+pub(crate) fn subjects_and_variants() -> Vec<Subject> {
+    subjects().into_iter().chain(variants()).collect()
+}
+
+/// Everything there is, over numbers and over bits.
+pub(crate) fn everything() -> Vec<Subject> {
+    subjects_and_variants().into_iter().chain([bits::subject()]).collect()
+}
+
 impl Subject {
+    /// Over bits, not over numbers.
+    pub(crate) fn is_of_bits(&self) -> bool {
+        matches!(self.spec, IndexSpec::BinIvfFlat { .. })
+    }
+
+    /// The metric of tests that need one only.
+    pub(crate) fn metric(&self) -> Metric {
+        *self.metrics.last().unwrap()
+    }
+
     pub(crate) fn build(&self, metric: Metric, rows: &VectorRows) -> Arc<dyn VectorIndex> {
         build(&self.spec, metric, rows.clone(), &Unwatched).unwrap()
     }
@@ -85,6 +137,7 @@ impl Subject {
             Finds::Everything => 1.0,
             Finds::AsStated => least,
             Finds::OnEasyData => 0.0,
+            Finds::ByCodes(share) => least.min(share),
         };
         assert!(found >= least, "{what}, {:?}: recall {found}, wanted {least}", self.spec);
     }

@@ -1,10 +1,10 @@
 //! Rows of 16-bit floats and int8: every index that takes them keeps the contract, and its distances are the kernels'.
 
+use super::bytes::{check_opened_again, saved};
 use super::data::{clustered_values, queries_near, random_filter};
-use super::{METRICS, check_answer, mean_recall, subjects};
-use crate::{Error, IndexKind, IndexSpec, SearchParams, Unwatched, VectorIndex, VectorRows, build, open};
+use super::{METRICS, Subject, check_answer, mean_recall, subjects, variants};
+use crate::{Error, IndexKind, IndexSpec, SearchParams, Unwatched, VectorRows, build, open};
 use bytes::Bytes;
-use std::sync::Arc;
 use vecraft_kernel::PackedQuery;
 use vecraft_types::Packed;
 
@@ -35,10 +35,12 @@ fn rows(kind: Packed, count: usize) -> (VectorRows, VectorRows) {
     (rows, VectorRows::from_vec(DIM, wide).unwrap())
 }
 
-fn saved(index: &dyn VectorIndex) -> Vec<u8> {
-    let mut file = Vec::new();
-    index.save(&mut file).unwrap();
-    file
+/// What is built over a kind of rows: every kind of index, and each variant over one of them.
+fn takers(kind: Packed) -> impl Iterator<Item = Subject> {
+    let takes = |subject: &Subject| !matches!(subject.spec, IndexSpec::Hnswlib { .. });
+    let mine = move |(at, _): &(usize, Subject)| KINDS[at % KINDS.len()] == kind;
+    let variants = variants().into_iter().enumerate().filter(mine).map(|(_, variant)| variant);
+    subjects().into_iter().filter(takes).chain(variants)
 }
 
 #[test]
@@ -47,13 +49,12 @@ fn every_index_over_packed_rows_keeps_the_contract() {
     for kind in KINDS {
         let (rows, wide) = rows(kind, 3_000);
         let queries = queries_near(&wide, 73, 15);
-        let takes = |subject: &super::Subject| !matches!(subject.spec, IndexSpec::Hnswlib { .. });
-        for subject in subjects().into_iter().filter(takes) {
-            for metric in METRICS {
+        for subject in takers(kind) {
+            for &metric in subject.metrics {
                 let index = subject.build(metric, &rows);
                 let what = format!("{kind:?} {metric:?} {:?}", subject.spec);
                 let found = mean_recall(&*index, &queries, 10, &subject.search, None);
-                assert!(found >= 0.95, "{what}: recall {found}");
+                subject.check_recall(found, 0.95, &what);
                 for query in &queries {
                     check_answer(&*index, query, 10, &subject.search, Some(&filter));
                     let exact = PackedQuery::of_values(metric, kind, query).unwrap();
@@ -61,13 +62,11 @@ fn every_index_over_packed_rows_keeps_the_contract() {
                         assert_eq!(hit.distance, exact.distance(rows.bytes(hit.row)), "{what}");
                     }
                 }
-                let file = saved(&*index);
-                let opened = open(&file, rows.clone()).unwrap();
-                assert_eq!(saved(&*opened), file, "{what}");
-                let answer =
-                    |index: &Arc<dyn VectorIndex>| index.search(&queries[0], 9, &subject.search, None);
-                assert_eq!(answer(&opened).unwrap(), answer(&index).unwrap(), "{what}");
-                assert!(matches!(open(&file, wide.clone()), Err(Error::OtherRows(_))), "{what}: as f32");
+                check_opened_again(&index, &queries[..3], &subject.search, &filter);
+                assert!(
+                    matches!(open(&saved(&*index), wide.clone()), Err(Error::OtherRows(_))),
+                    "{what}: as f32"
+                );
             }
         }
     }

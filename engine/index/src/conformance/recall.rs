@@ -1,7 +1,7 @@
 //! Finds what is near, on easy, clustered and degenerate data.
 
 use super::data::{clustered_rows, clustered_values, normal, queries_near, random_rows};
-use super::{METRICS, mean_recall, subjects};
+use super::{Finds, METRICS, mean_recall, subjects, variants};
 use crate::VectorRows;
 use vecraft_types::Metric;
 
@@ -30,6 +30,21 @@ fn random_data() {
 fn clustered_data() {
     for metric in METRICS {
         check(&clustered_rows(2, 4_000, 24, 40), metric, 0.95, "40 clusters");
+    }
+}
+
+#[test]
+fn variants_find_what_they_promise() {
+    let rows = clustered_rows(7, 4_000, 24, 40);
+    let queries = queries_near(&rows, 97, 40);
+    for subject in variants() {
+        let index = subject.build(subject.metric(), &rows);
+        let found = mean_recall(&*index, &queries, 10, &subject.search, None);
+        subject.check_recall(found, 0.95, "40 clusters");
+        let stats = index.search_explained(&queries[0], 10, &subject.search, None).unwrap().stats;
+        if matches!(subject.finds, Finds::ByCodes(_)) {
+            assert_eq!(stats.refined, 10, "{:?}: nothing beyond the limit is refined", subject.spec);
+        }
     }
 }
 
