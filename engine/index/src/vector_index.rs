@@ -31,6 +31,8 @@ pub struct SearchStats {
     pub coded: usize,
     /// Those of them that were taken to centroids.
     pub centroids: usize,
+    /// Lists of links that a walk under a filter read; the planner counts each as a distance.
+    pub lists_of_links: usize,
     /// How hard it looked, whoever said so: `ef` of a walk, `nprobe` of lists. `None` when every match was compared from the start.
     pub effort: Option<usize>,
     /// Candidates of an index of codes that got their exact distance at the end.

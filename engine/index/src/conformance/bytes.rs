@@ -44,7 +44,8 @@ pub(crate) fn check_opened_again(
         let opened = opened.unwrap();
         assert_eq!(what(&*opened), what(&**index), "{way}");
         for query in queries {
-            for (k, filter) in [(10, None), (10, Some(filter)), (10, Some(&others)), (rows.len(), Some(filter))]
+            for (k, filter) in
+                [(10, None), (10, Some(filter)), (10, Some(&others)), (rows.len(), Some(filter))]
             {
                 let search =
                     |index: &dyn VectorIndex| index.search_explained(query, k, params, filter).unwrap();

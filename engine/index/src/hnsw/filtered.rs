@@ -31,7 +31,7 @@ pub(crate) struct Walked {
 pub(crate) enum End {
     /// The nearest it can see are all expanded.
     Finished,
-    /// It cost as much as comparing all matches.
+    /// It cost as much as comparing all matches, or was going to.
     TooDear,
     /// Only the plain walk: around the query hardly a row matches, whatever share of all does.
     Astray,
@@ -47,6 +47,12 @@ struct Budget {
 impl Budget {
     fn is_over(&self) -> bool {
         self.spent > self.limit
+    }
+
+    /// After a quarter of the limit: at the price of what was expanded so far, `all` would cost `patience` times the limit.
+    fn is_hopeless(&self, expanded: usize, all: usize, patience: f64) -> bool {
+        let foreseen = self.spent as f64 * all as f64;
+        self.spent > self.limit / 4 && foreseen > patience * self.limit as f64 * expanded as f64
     }
 
     fn end(&self, end: End) -> Walked {
@@ -126,7 +132,7 @@ pub(crate) fn inline<D: Distances>(
 }
 
 /// For filters that few rows pass (ACORN-1): only matching rows are compared; a neighbour that does not match
-/// is looked through to its own neighbours.
+/// is looked through to its own neighbours. Given up early when it is going to cost more than `patience` times the limit.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn two_hop<D: Distances>(
     graph: &Graph,
@@ -134,7 +140,7 @@ pub(crate) fn two_hop<D: Distances>(
     query: &D::Query<'_>,
     entry: (f32, u32),
     seeds: &[u32],
-    ef: usize,
+    (ef, patience): (usize, f64),
     filter: &Bitmap,
     limit: usize,
     scratch: &mut Scratch,
@@ -145,7 +151,7 @@ pub(crate) fn two_hop<D: Distances>(
     ids.clear();
     ids.extend(seeds.iter().copied().filter(|&seed| visited.insert(seed)));
     let mut budget = Budget { spent: 0, distances: 0, limit };
-    let mut next = Some(entry.1);
+    let (mut next, mut expanded) = (Some(entry.1), 0);
     if visited.insert(entry.1) && filter.get(entry.1 as usize) {
         pool.insert(entry.0, entry.1);
         next = None;
@@ -158,6 +164,7 @@ pub(crate) fn two_hop<D: Distances>(
             }
             let lists = gather(graph, node, filter, visited, ids);
             budget.charge(0, lists);
+            expanded += 1;
         }
         if *is_cold {
             scorer.fetch(ids);
@@ -170,7 +177,7 @@ pub(crate) fn two_hop<D: Distances>(
             }
         }
         ids.clear();
-        if budget.is_over() {
+        if budget.is_over() || budget.is_hopeless(expanded, ef, patience) {
             return budget.end(End::TooDear);
         }
         next = pool.pop_unexpanded();

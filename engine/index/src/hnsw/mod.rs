@@ -27,6 +27,8 @@ mod tests;
 #[cfg(test)]
 mod tests_growing;
 #[cfg(test)]
+mod tests_plan;
+#[cfg(test)]
 mod tests_sq;
 mod visited;
 mod walk;

@@ -2,7 +2,7 @@
 
 use super::filtered::{End, Walked, inline, two_hop};
 use super::graph::Graph;
-use super::plan::{Plan, choose};
+use super::plan::{LIKELY, Plan, choose, is_among, price_of_all};
 use super::scratch::ScratchPool;
 use super::walk::{Scratch, descend, walk};
 use crate::distances::Distances;
@@ -42,7 +42,9 @@ pub(super) struct Search<'a, 'q, D: Distances + 'q> {
 struct Way {
     strategy: Strategy,
     /// Distances computed on it, of the kind that walks go by.
-    spent: usize,
+    computed: usize,
+    /// Lists of links read, where that is counted.
+    lists: usize,
 }
 
 impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
@@ -66,7 +68,8 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
     fn all(&self, is_cold: bool) -> SearchOutcome {
         let rows = self.graph.len();
         let wanted = self.k.min(rows);
-        if wanted == 0 || choose(rows, rows, self.k, self.ef) == Plan::Exact {
+        if wanted == 0 || matches!(choose(rows, rows, self.k, self.ef), Plan::Exact | Plan::ExactUnlessAmong)
+        {
             return self.compare_all(wanted, None, None, is_cold);
         }
         let scratch = &mut *self.scratches.take();
@@ -75,13 +78,15 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         let entries = [(distance, nearest)];
         let walked = walk(self.graph, self.walked, self.walked_query, 0, &entries, self.ef, scratch);
         scratch.overlooked = None;
-        let way = Way { strategy: Strategy::Walk, spent: down + walked };
+        let way = Way { strategy: Strategy::Walk, computed: down + walked, lists: 0 };
         if scratch.pool.len() < wanted {
             return self.compare_all(wanted, None, Some(way), is_cold);
         }
         self.answer(scratch, wanted, way)
     }
 
+    /// Under a filter that so many rows pass, not all. A walk may cost what comparing them would, and no more: with the
+    /// comparing behind it that is twice the better way at worst.
     fn filtered(&self, filter: &Bitmap, matches: usize, is_cold: bool) -> SearchOutcome {
         let (graph, query) = (self.graph, self.walked_query);
         let rows = graph.len();
@@ -90,32 +95,48 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         if wanted == 0 || plan == Plan::Exact {
             return self.compare_all(wanted, Some(filter), None, is_cold);
         }
+        let limit = price_of_all(matches) as usize;
         let scratch = &mut *self.scratches.take();
         scratch.is_cold = is_cold;
         let (nearest, distance, down) = descend(graph, self.walked, query, 0, scratch);
+        let links = graph.links(nearest, 0);
+        let matching = links.iter().filter(|&&link| filter.get(link as usize)).count();
+        let breadth = match plan {
+            Plan::TwoHop { ef, patience } => (ef, patience),
+            _ => (self.ef, LIKELY),
+        };
+        let plan = match plan {
+            _ if is_among(links.len(), matching, rows, matches) => Plan::Inline,
+            Plan::ExactUnlessAmong => {
+                let way = Way { strategy: Strategy::Exact, computed: down, lists: 0 };
+                return self.compare_all(wanted, Some(filter), Some(way), is_cold);
+            }
+            other => other,
+        };
         let entry = (distance, nearest);
-        let two_hop = |ef: usize, found: &[u32], limit: usize, scratch: &mut Scratch| {
+        let two_hop = |found: &[u32], limit: usize, scratch: &mut Scratch| {
             let mut seeds = spread(filter, rows);
             seeds.extend_from_slice(found);
-            let walked = two_hop(graph, self.walked, query, entry, &seeds, ef, filter, limit, scratch);
+            let walked = two_hop(graph, self.walked, query, entry, &seeds, breadth, filter, limit, scratch);
             (walked, Strategy::TwoHop)
         };
         let (walked, strategy) = match plan {
-            Plan::TwoHop { ef } => two_hop(ef, &[], matches, scratch),
-            Plan::Inline | Plan::Exact => {
-                let plain = inline(graph, self.walked, query, entry, self.ef, filter, matches, scratch);
+            Plan::TwoHop { .. } => two_hop(&[], limit, scratch),
+            _ => {
+                let plain = inline(graph, self.walked, query, entry, self.ef, filter, limit, scratch);
                 if plain.end == End::Astray {
                     // Both walks together keep to the limit of one.
                     let found: Vec<u32> = scratch.pool.iter().map(|(_, row)| row).collect();
-                    let limit = matches.saturating_sub(plain.spent);
-                    let (walked, strategy) = two_hop(self.ef, &found, limit, scratch);
-                    (Walked { distances: plain.distances + walked.distances, ..walked }, strategy)
+                    let left = limit.saturating_sub(plain.spent);
+                    let (walked, strategy) = two_hop(&found, left, scratch);
+                    let distances = plain.distances + walked.distances;
+                    (Walked { distances, spent: plain.spent + walked.spent, ..walked }, strategy)
                 } else {
                     (plain, Strategy::Walk)
                 }
             }
         };
-        let way = Way { strategy, spent: down + walked.distances };
+        let way = Way { strategy, computed: down + walked.distances, lists: walked.spent - walked.distances };
         if walked.end != End::Finished || scratch.pool.len() < wanted {
             return self.compare_all(wanted, Some(filter), Some(way), is_cold);
         }
@@ -143,6 +164,10 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         };
         let stats = match walked {
             None => SearchStats::new(Strategy::Exact, compared),
+            // Only the way down, to see where the query lies.
+            Some(way) if way.strategy == Strategy::Exact => {
+                SearchStats { effort: None, ..self.stats(way, compared) }
+            }
             Some(way) => self.stats(Way { strategy: Strategy::WalkThenExact, ..way }, compared),
         };
         SearchOutcome { hits: top.into_hits(), stats: SearchStats { left, ..stats } }
@@ -150,9 +175,9 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
 
     /// What a walk cost, and as many exact distances beside.
     fn stats(&self, way: Way, exact: usize) -> SearchStats {
-        let coded = if self.refined.is_some() { way.spent } else { 0 };
-        let stats = SearchStats::new(way.strategy, way.spent + exact);
-        SearchStats { coded, effort: Some(self.ef), ..stats }
+        let coded = if self.refined.is_some() { way.computed } else { 0 };
+        let stats = SearchStats::new(way.strategy, way.computed + exact);
+        SearchStats { coded, lists_of_links: way.lists, effort: Some(self.ef), ..stats }
     }
 
     /// The nearest of the pool, which holds at least `wanted`.
@@ -177,7 +202,7 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
 }
 
 /// The first matching row of each of [`SEEDS`] equal parts of the segment that has one.
-fn spread(filter: &Bitmap, rows: usize) -> Vec<u32> {
+pub(super) fn spread(filter: &Bitmap, rows: usize) -> Vec<u32> {
     let words = &filter.words()[..filter.words().len().min(rows.div_ceil(64))];
     words
         .chunks(words.len().div_ceil(SEEDS).max(1))
