@@ -10,6 +10,10 @@ const EF_DEFAULT: usize = 64;
 /// Lists read when the user says nothing.
 const NPROBE_DEFAULT: usize = 8;
 
+/// Candidates whose exact distance is taken at most, unless the limit is more: some 24 bytes each for as long as a search
+/// takes, so 1.5 MiB, whatever is asked of a segment of any size (I21).
+pub(crate) const CANDIDATES_MAX: usize = 1 << 16;
+
 /// How hard to look. One value serves all segments of a collection, whatever index each has; what does not
 /// concern an index is not used by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -27,7 +31,8 @@ pub struct SearchParams {
     pub refine_times: Option<usize>,
     /// As many as for this limit, if it is more than the search's own.
     pub refine_for: Option<usize>,
-    /// Candidates whose exact distance is taken, as a multiple of the limit (indexes of codes).
+    /// Candidates whose exact distance is taken, as a multiple of the limit (indexes of codes). At most 65,536 are taken, or the
+    /// limit if it is more; who wants every row compared asks for a recall of 1.
     pub refine_k: Option<f32>,
     /// The same as a number (SCANN).
     pub reorder_k: Option<usize>,
@@ -117,8 +122,12 @@ impl SearchParams {
         ef.max(k).min(rows.max(1))
     }
 
-    /// Candidates by codes, of at most `seen`, whose exact distance is taken for `k` answers.
+    /// Candidates by codes, of at most `seen`, whose exact distance is taken for `k` answers; see [`CANDIDATES_MAX`].
     pub(crate) fn refined_for(&self, k: usize, seen: usize, refine: Refine, unasked: Unasked) -> usize {
+        self.asked_for(k, seen, refine, unasked).min(CANDIDATES_MAX.max(k))
+    }
+
+    fn asked_for(&self, k: usize, seen: usize, refine: Refine, unasked: Unasked) -> usize {
         if let Some(reorder_k) = self.reorder_k {
             return reorder_k;
         }

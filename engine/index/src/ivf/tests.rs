@@ -3,7 +3,8 @@
 use super::*;
 use crate::conformance::data::{clustered_rows, queries_near, random_rows};
 use crate::kmeans::{Centroids, Values};
-use crate::{Unwatched, flat_search};
+use crate::search_params::CANDIDATES_MAX;
+use crate::{Refine, Unwatched, flat_search};
 
 #[test]
 fn every_row_is_in_the_list_of_its_nearest_centroid() {
@@ -59,4 +60,24 @@ fn no_list_stays_empty_on_repeated_rows() {
     assert!(empty <= 20, "{empty} of 80 lists are empty");
     let more_lists_than_rows = IvfFlat::build(Metric::Ip, random_rows(6, 7, 3), 128, 5, &Unwatched).unwrap();
     assert_eq!(more_lists_than_rows.lists.len(), 7);
+}
+
+#[test]
+fn candidates_are_bounded_whatever_is_asked() {
+    let rows = random_rows(7, CANDIDATES_MAX + 2_000, 2);
+    let index = IvfSq8::build(Metric::L2, rows.clone(), (8, 5), Refine::Fp32, &Unwatched).unwrap();
+    let query = &queries_near(&rows, 8, 1)[0];
+    let all = SearchParams { nprobe: Some(8), ..SearchParams::default() };
+    for asked in [
+        SearchParams { refine_k: Some(f32::MAX), ..all },
+        SearchParams { refine_k: Some(10_000.0), ..all },
+        SearchParams { reorder_k: Some(i32::MAX as usize), ..all },
+    ] {
+        let outcome = index.search_explained(query, 10, &asked, None).unwrap();
+        assert_eq!(outcome.stats.refined, CANDIDATES_MAX, "{asked:?}");
+        assert_eq!(outcome.hits, flat_search(&rows, Metric::L2, query, 10, None).unwrap());
+    }
+    // Hits are not candidates only.
+    let most = CANDIDATES_MAX + 1_000;
+    assert_eq!(index.search(query, most, &all, None).unwrap().len(), most);
 }
