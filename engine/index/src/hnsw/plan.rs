@@ -14,7 +14,7 @@
 //! No walk may cost more than comparing all matches would, so the worst case is twice that. A two-hop walk that is going to cost more
 //! is given up early, by what its first part cost. Walking where comparing may be cheaper, up to that limit, is what keeps the price
 //! below twice that of the better way whatever the filter (`tests_plan`); comparing outright in all doubt was up to 4.3 times dearer, in
-//! clusters at ef 10. The price of that promise: of random filters at the border, costs a third more than comparing outright (median).
+//! clusters at ef 10. The price of that promise: random filters at the border cost a third more than comparing outright would (median).
 
 /// The way chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
