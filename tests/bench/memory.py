@@ -2,6 +2,7 @@
 """A node whose control group may use a quarter of what the vectors take: everything stays right, and nobody is killed.
 
     VECRAFT_BIN=.../release/vecraft python3 tests/bench/memory.py [--rows 1000000] [--dim 256] [--share 0.25] [--index AUTOINDEX]
+            [--index 'IVF_RABITQ:nlist=1024' --search nprobe=32]
 
 Needs root and control groups (v1 or v2). Rows go in by batches; one that is refused for want of memory is sent again, as the answer
 says. Then rows are counted, searches compared with the truth, half of the rows deleted, all compared again, the node killed with
@@ -82,7 +83,12 @@ def insert(client, first, values):
             time.sleep(0.2)
 
 
-def check(node, client, train, queries, is_left, when):
+def pairs(text):
+    """Parameters written as KEY=VALUE;KEY=VALUE, all of them whole numbers."""
+    return {key: int(value) for key, value in (pair.split("=") for pair in text.split(";") if pair)}
+
+
+def check(node, client, train, queries, is_left, search, when):
     """Counts and searches; returns what is wrong."""
     began = time.monotonic()
     count = client.query(NAME, filter="", output_fields=["count(*)"], consistency_level="Strong")[0]["count(*)"]
@@ -91,7 +97,7 @@ def check(node, client, train, queries, is_left, when):
     read_before = node.read_mib()
     for query in queries:
         asked = time.monotonic()
-        hits = client.search(NAME, [query], limit=vectors.K, search_params={"params": {"ef": 64}})[0]
+        hits = client.search(NAME, [query], limit=vectors.K, search_params={"params": search})[0]
         times.append(time.monotonic() - asked)
         found.append([hit["id"] for hit in hits])
         wrong += len(set(found[-1])) != vectors.K or not is_left[found[-1]].all()
@@ -109,13 +115,15 @@ def main():
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--dim", type=int, default=256)
     options.add_argument("--share", type=float, default=0.25)
-    options.add_argument("--index", default="AUTOINDEX")
+    options.add_argument("--index", default="AUTOINDEX", help="TYPE or TYPE:KEY=VALUE;KEY=VALUE")
+    options.add_argument("--search", default="ef=64", help="KEY=VALUE;KEY=VALUE")
     options.add_argument("--patience", type=float, default=120, help="seconds for indexes before the first look")
     options = options.parse_args()
     train, queries = vectors.clustered(options.rows, options.dim, queries=50)
     limit = int(train.nbytes * options.share)
     print(f"{options.rows:,} x {options.dim}: {train.nbytes / 2**20:.0f} MiB of vectors, the node may use {limit / 2**20:.0f} MiB")
-    group, wrong = Group(limit), 0
+    group, wrong, search = Group(limit), 0, pairs(options.search)
+    index_type, _, index_params = options.index.partition(":")
     try:
         with tempfile.TemporaryDirectory() as folder:
             node = LimitedNode(options.binary, folder, group)
@@ -125,7 +133,7 @@ def main():
             schema.add_field("id", DataType.INT64, is_primary=True)
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=options.dim)
             index = client.prepare_index_params()
-            index.add_index("vector", index_type=options.index, metric_type="L2")
+            index.add_index("vector", index_type=index_type, metric_type="L2", params=pairs(index_params))
             client.create_collection(NAME, schema=schema, index_params=index)
             began, refused = time.monotonic(), 0
             for first in range(0, options.rows, BATCH):
@@ -136,16 +144,16 @@ def main():
             while int(client.describe_index(NAME, "vector").get("pending_index_rows", 0)) and time.monotonic() < end:
                 time.sleep(1)
             is_left = np.ones(options.rows, dtype=bool)
-            wrong += check(node, client, train, queries, is_left, "loaded")
+            wrong += check(node, client, train, queries, is_left, search, "loaded")
             client.delete(NAME, filter=f"id < {options.rows // 2}")
             is_left[:options.rows // 2] = False
-            wrong += check(node, client, train, queries, is_left, "half deleted")
+            wrong += check(node, client, train, queries, is_left, search, "half deleted")
             client.close()
             node.stop(9)
             took = node.start()
             await_health(node)
             client = MilvusClient(node.uri)
-            wrong += check(node, client, train, queries, is_left, f"killed and started again in {took:.1f} s")
+            wrong += check(node, client, train, queries, is_left, search, f"killed and started again in {took:.1f} s")
             kills, peak, anonymous = group.kills(), group.peak_mib(), node.memory_mib()[1]
             print(f"killed by the kernel {kills} times; the group's peak {peak:.0f} MiB of {limit / 2**20:.0f} with its page cache, "
                   f"{anonymous:.0f} MiB not of files at the end")
