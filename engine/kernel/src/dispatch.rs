@@ -88,7 +88,8 @@ const NEON: Kernels = {
     }
 };
 
-/// AVX-512 came in steps: byte products (VNNI) and bit counts (VPOPCNTDQ) are taken where they are, AVX2 else.
+/// AVX-512 came in steps: byte products (VNNI), bit counts (VPOPCNTDQ) and products of brain floats (BF16) are taken where
+/// they are, what came before else.
 #[cfg(target_arch = "x86_64")]
 fn avx512() -> Kernels {
     use crate::avx512;
@@ -96,6 +97,12 @@ fn avx512() -> Kernels {
     let has_masks = has_bytes && is_x86_feature_detected!("avx512vl");
     let has_products = has_bytes && is_x86_feature_detected!("avx512vnni");
     let has_counts = has_bytes && is_x86_feature_detected!("avx512vpopcntdq");
+    let has_brains = has_masks && is_x86_feature_detected!("avx512bf16");
+    let halves = match (has_brains, has_masks) {
+        (true, _) => &halves::AVX512_BF16,
+        (false, true) => &halves::AVX512,
+        (false, false) => &halves::AVX2,
+    };
     Kernels {
         name: "avx512",
         dot: avx512::dot,
@@ -106,7 +113,7 @@ fn avx512() -> Kernels {
         codes: if has_products { &codes::VNNI } else { &codes::AVX2 },
         bits: if has_counts { &bits::VPOPCNT } else { &bits::AVX2 },
         bytes: if has_products && has_masks { &bytes::VNNI } else { &bytes::AVX2 },
-        halves: if has_masks { &halves::AVX512 } else { &halves::AVX2 },
+        halves,
         columns: &columns::AVX512,
         small_codes: if has_products { &small_codes::VNNI } else { &small_codes::AVX2 },
         shuffles: if has_bytes { &shuffles::AVX512 } else { &shuffles::AVX2 },

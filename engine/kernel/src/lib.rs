@@ -21,7 +21,8 @@
 //! ([`Kernels::hamming`], [`Kernels::jaccard`]) are counted in integers, the same on every instruction set.
 //!
 //! What holds: a batch gives bit for bit what the single call gives, on every instruction set; the sets differ
-//! from one another by rounding of f32 only (`dim * f32::EPSILON` times the sum of the absolute terms, tested).
+//! from one another by rounding of f32 only (`dim * f32::EPSILON` times the sum of the absolute terms, tested). Where the
+//! processor multiplies brain floats itself, IP also takes a row's subnormal ones, and products below 1.2e-38, as zero.
 //!
 //! It does not own vectors, does not know rows ids beyond an offset into a slice, allocates only where a query is
 //! made ([`Query::new`], [`PackedQuery::new`]), has no threads and does not know how codes are made.

@@ -3,9 +3,11 @@
 //! The twin of [`crate::Query`], for rows that are bytes. Both give internal distances: smaller is nearer.
 
 mod bit_values;
+mod brains;
 
 pub use bit_values::bits_of;
 
+use self::brains::Brains;
 use crate::norm::inverse_norm_of;
 use crate::score::{from_cosine, from_dot, from_l2};
 use crate::{Half, Kernels, inverse_norm};
@@ -24,17 +26,20 @@ pub struct PackedQuery {
 #[derive(Clone, Debug)]
 enum Form {
     Bits(Vec<u8>),
-    Halves {
-        half: Half,
-        /// Widened; for COSINE normalised.
-        values: Vec<f32>,
-        /// For COSINE: the distance from it is a row's norm.
-        zeros: Vec<f32>,
-    },
-    Bytes {
-        values: Vec<i8>,
-        inverse_norm: f32,
-    },
+    Halves(Halves),
+    Bytes { values: Vec<i8>, inverse_norm: f32 },
+}
+
+#[derive(Clone, Debug)]
+struct Halves {
+    half: Half,
+    /// Widened; for COSINE normalised.
+    values: Vec<f32>,
+    /// For COSINE: the distance from it is a row's norm.
+    zeros: Vec<f32>,
+    /// For IP and COSINE, where the processor multiplies brain floats and the query consists of them: used instead of
+    /// `values`, but for rows it is not good for.
+    brains: Option<Brains>,
 }
 
 impl PackedQuery {
@@ -59,8 +64,8 @@ impl PackedQuery {
             Packed::Bit if bytes.len() > crate::BITS_BYTES_MAX => return None,
             Packed::Bit => Form::Bits(bytes.to_vec()),
             Packed::Float16 | Packed::BFloat16 if !bytes.len().is_multiple_of(2) => return None,
-            Packed::Float16 => halves(metric, Half::Ieee, widened(kind, bytes)),
-            Packed::BFloat16 => halves(metric, Half::Brain, widened(kind, bytes)),
+            Packed::Float16 => halves(metric, Half::Ieee, widened(kind, bytes), kernels),
+            Packed::BFloat16 => halves(metric, Half::Brain, widened(kind, bytes), kernels),
             Packed::Int8 if bytes.len() > crate::BYTES_MAX => return None,
             Packed::Int8 => of_bytes(signed(bytes).to_vec(), kernels),
         };
@@ -80,8 +85,8 @@ impl PackedQuery {
         let kernels = Kernels::active();
         let (form, width) = match kind {
             Packed::Bit => return None,
-            Packed::Float16 => (halves(metric, Half::Ieee, values.to_vec()), 2),
-            Packed::BFloat16 => (halves(metric, Half::Brain, values.to_vec()), 2),
+            Packed::Float16 => (halves(metric, Half::Ieee, values.to_vec(), kernels), 2),
+            Packed::BFloat16 => (halves(metric, Half::Brain, values.to_vec(), kernels), 2),
             Packed::Int8 if values.len() > crate::BYTES_MAX => return None,
             // A cast of a float saturates.
             Packed::Int8 => (of_bytes(values.iter().map(|value| value.round() as i8).collect(), kernels), 1),
@@ -106,10 +111,10 @@ impl PackedQuery {
         match &self.form {
             Form::Bits(bits) if self.metric == Metric::Jaccard => self.kernels.jaccard(bits, row),
             Form::Bits(bits) => self.kernels.hamming(bits, row) as f32,
-            Form::Halves { half, values, zeros } => {
+            Form::Halves(query) => {
                 let row = &elements(row);
-                let norm = || half_inverse_norm(self.kernels, *half, zeros, row);
-                self.half(*half, values, row, norm)
+                let norm = || half_inverse_norm(self.kernels, query.half, &query.zeros, row);
+                self.half(query, row, norm)
             }
             Form::Bytes { values, inverse_norm } => {
                 let row = signed(row);
@@ -125,7 +130,7 @@ impl PackedQuery {
         assert_eq!(row.len(), self.row_bytes, "dimensions differ");
         match &self.form {
             Form::Bits(_) => self.distance(row),
-            Form::Halves { half, values, .. } => self.half(*half, values, &elements(row), || inverse_norm),
+            Form::Halves(query) => self.half(query, &elements(row), || inverse_norm),
             Form::Bytes { values, inverse_norm: own } => {
                 self.bytes(values, *own, signed(row), || inverse_norm)
             }
@@ -133,14 +138,20 @@ impl PackedQuery {
     }
 
     #[inline]
-    fn half(&self, half: Half, values: &[f32], row: &[u16], inverse_norm: impl FnOnce() -> f32) -> f32 {
+    fn half(&self, query: &Halves, row: &[u16], inverse_norm: impl FnOnce() -> f32) -> f32 {
+        let Halves { half, values, brains, .. } = query;
+        let dot = || self.kernels.dot_half(*half, values, row);
         match self.metric {
-            Metric::L2 => from_l2(self.kernels.l2_squared_half(half, values, row)),
+            Metric::L2 => from_l2(self.kernels.l2_squared_half(*half, values, row)),
             Metric::Cosine => {
-                let dot = self.kernels.dot_half(half, values, row);
-                from_cosine(dot * inverse_norm())
+                let inverse_norm = inverse_norm();
+                let quick = brains.as_ref().and_then(|query| query.cosine(self.kernels, row, inverse_norm));
+                from_cosine(quick.unwrap_or_else(|| dot() * inverse_norm))
             }
-            _ => from_dot(self.kernels.dot_half(half, values, row)),
+            _ => {
+                let quick = brains.as_ref().and_then(|query| query.dot(self.kernels, row));
+                from_dot(quick.unwrap_or_else(dot))
+            }
         }
     }
 
@@ -195,14 +206,20 @@ fn of_bytes(values: Vec<i8>, kernels: &Kernels) -> Form {
     Form::Bytes { values, inverse_norm }
 }
 
-fn halves(metric: Metric, half: Half, mut values: Vec<f32>) -> Form {
-    let mut zeros = Vec::new();
+fn halves(metric: Metric, half: Half, mut values: Vec<f32>, kernels: &Kernels) -> Form {
+    let is_brain = half == Half::Brain;
+    let (mut zeros, mut brains) = (Vec::new(), None);
     if metric == Metric::Cosine {
         let inverse = inverse_norm(&values);
+        if is_brain {
+            brains = Brains::for_cosine(&values, inverse, kernels);
+        }
         values.iter_mut().for_each(|value| *value *= inverse);
         zeros = vec![0.0; values.len()];
+    } else if metric == Metric::Ip && is_brain {
+        brains = Brains::for_dot(&values, kernels);
     }
-    Form::Halves { half, values, zeros }
+    Form::Halves(Halves { half, values, zeros, brains })
 }
 
 /// 16-bit elements in place where they are aligned, as rows in buffers and files are; else copied.

@@ -2,11 +2,18 @@
 //!
 //! Widening is exact, so the error is that of the f32 loops: `dim * f32::EPSILON` times the sum of the absolute terms.
 //! Rows are bit patterns: Rust has no stable 16-bit float.
+//!
+//! Processors with AVX-512 BF16 also multiply brain floats by brain floats ([`Kernels::dot_brains`]). Each product has 16
+//! significant bits and is exact in f32, so the error is the same and, because that instruction makes zero of what is subnormal
+//! (factors, products and sums below `f32::MIN_POSITIVE`), `f32::MIN_POSITIVE` times the sum of all absolute factors and of
+//! `2 * dim`. NaN and infinities come out as from the other loops, but infinity times a subnormal is NaN.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_bf16;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
@@ -16,6 +23,7 @@ mod tests;
 use crate::Kernels;
 
 type Mixed = unsafe fn(&[f32], &[u16]) -> f32;
+type Brains = unsafe fn(&[u16], &[u16]) -> f32;
 
 /// The loops of one instruction set.
 #[derive(Debug)]
@@ -24,6 +32,9 @@ pub(crate) struct HalfLoops {
     l2: Mixed,
     brain_dot: Mixed,
     brain_l2: Mixed,
+    /// Both sides brain floats: only where the processor multiplies them itself. Widening both would be slower than
+    /// `brain_dot`.
+    brain_pairs: Option<Brains>,
 }
 
 pub(crate) static SCALAR: HalfLoops = HalfLoops {
@@ -31,6 +42,7 @@ pub(crate) static SCALAR: HalfLoops = HalfLoops {
     l2: scalar::l2::<false>,
     brain_dot: scalar::dot::<true>,
     brain_l2: scalar::l2::<true>,
+    brain_pairs: None,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -39,6 +51,7 @@ pub(crate) static AVX2: HalfLoops = HalfLoops {
     l2: avx2::l2::<false>,
     brain_dot: avx2::dot::<true>,
     brain_l2: avx2::l2::<true>,
+    brain_pairs: None,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -47,6 +60,17 @@ pub(crate) static AVX512: HalfLoops = HalfLoops {
     l2: avx512::l2::<false>,
     brain_dot: avx512::dot::<true>,
     brain_l2: avx512::l2::<true>,
+    brain_pairs: None,
+};
+
+/// [`AVX512`] with products of brain floats.
+#[cfg(target_arch = "x86_64")]
+pub(crate) static AVX512_BF16: HalfLoops = HalfLoops {
+    dot: avx512::dot::<false>,
+    l2: avx512::l2::<false>,
+    brain_dot: avx512::dot::<true>,
+    brain_l2: avx512::l2::<true>,
+    brain_pairs: Some(avx512_bf16::dot),
 };
 
 #[cfg(target_arch = "aarch64")]
@@ -55,6 +79,7 @@ pub(crate) static NEON: HalfLoops = HalfLoops {
     l2: neon::l2::<false>,
     brain_dot: neon::dot::<true>,
     brain_l2: neon::l2::<true>,
+    brain_pairs: None,
 };
 
 /// Which 16-bit float.
@@ -110,5 +135,18 @@ impl Kernels {
         assert_eq!(query.len(), row.len(), "dimensions differ");
         let loops = self.halves;
         unsafe { if half == Half::Ieee { (loops.l2)(query, row) } else { (loops.brain_l2)(query, row) } }
+    }
+
+    /// Dot product of two rows of brain floats; None where the processor has no instruction for it
+    /// ([`Kernels::has_dot_brains`]). Panics if the lengths differ.
+    #[inline]
+    pub(crate) fn dot_brains(&self, query: &[u16], row: &[u16]) -> Option<f32> {
+        assert_eq!(query.len(), row.len(), "dimensions differ");
+        self.halves.brain_pairs.map(|dot| unsafe { dot(query, row) })
+    }
+
+    /// Whether [`Kernels::dot_brains`] gives anything.
+    pub(crate) fn has_dot_brains(&self) -> bool {
+        self.halves.brain_pairs.is_some()
     }
 }
