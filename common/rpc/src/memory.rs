@@ -26,8 +26,11 @@ pub trait MemoryGovernor: Send + Sync + 'static {
     /// Bytes that an index could get now. Takes nothing.
     fn index_room(&self) -> u64;
 
-    /// Bytes that indexes should give back, if rows were refused since this was last asked; else 0.
+    /// Bytes that indexes should give back, if rows were refused since this was last asked or the process has too much; else 0.
     fn take_index_excess(&self) -> u64;
+
+    /// Whether the process has come so near to what the system allows it that no index gets anything, whatever others give back.
+    fn is_tight(&self) -> bool;
 
     /// Told when rows were refused while indexes have memory. One permit.
     fn pressed(&self) -> Arc<Notify>;

@@ -20,7 +20,7 @@ pub struct CompactionPolicy {
     pub bytes_max: u64,
     /// Of whatever somebody asks for, outputs are no larger than this: each waits for its index, which needs memory.
     pub asked_bytes_max: u64,
-    /// Rows of an output, at most: short rows take more memory in an index than by themselves.
+    /// Living rows of an output, at most: short rows take more memory in an index than by themselves.
     pub rows_max: u64,
     /// A segment of whose rows so many in a hundred are deleted is written again.
     pub deleted_percent: u32,
@@ -71,15 +71,31 @@ impl SegmentFigure {
         (share / u128::from(self.rows.max(1))) as u64
     }
 
-    /// Whether so many bytes of living rows, and rows of any kind, are one segment.
-    fn fit(bytes: u64, rows: u64, bytes_max: u64, rows_max: u64) -> bool {
-        // Of more the log takes no compaction.
-        bytes <= bytes_max && rows <= rows_max.min(u64::from(SEGMENT_ROWS_MAX))
-    }
-
     fn is_due(&self, policy: &CompactionPolicy) -> bool {
         let deleted = u64::from(self.rows - self.live.min(self.rows));
         deleted > 0 && deleted * 100 >= u64::from(policy.deleted_percent) * u64::from(self.rows)
+    }
+}
+
+/// What some neighbours are together.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    /// Approximate bytes of the living rows.
+    bytes: u64,
+    rows: u64,
+    live: u64,
+}
+
+impl Sum {
+    fn add(&mut self, segment: &SegmentFigure) {
+        self.bytes = self.bytes.saturating_add(segment.live_bytes());
+        self.rows += u64::from(segment.rows);
+        self.live += u64::from(segment.live);
+    }
+
+    /// Whether they are one segment. Of more rows, deleted ones included, the log takes no compaction.
+    fn fit(&self, bytes_max: u64, rows_max: u64) -> bool {
+        self.bytes <= bytes_max && self.live <= rows_max && self.rows <= u64::from(SEGMENT_ROWS_MAX)
     }
 }
 
@@ -98,11 +114,10 @@ pub fn choose(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Ra
 pub fn choose_asked(ordered: &[SegmentFigure], bytes_max: u64, rows_max: u64) -> Option<Range<usize>> {
     let mut first = 0;
     while first < ordered.len() {
-        let (mut bytes, mut rows, mut end) = (0u64, 0u64, first);
+        let (mut sum, mut end) = (Sum::default(), first);
         while let Some(next) = ordered.get(end) {
-            bytes = bytes.saturating_add(next.live_bytes());
-            rows += u64::from(next.rows);
-            if end > first && !SegmentFigure::fit(bytes, rows, bytes_max, rows_max) {
+            sum.add(next);
+            if end > first && !sum.fit(bytes_max, rows_max) {
                 break;
             }
             end += 1;
@@ -118,12 +133,12 @@ pub fn choose_asked(ordered: &[SegmentFigure], bytes_max: u64, rows_max: u64) ->
 /// The first run of neighbours with many deleted rows.
 fn deleted(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range<usize>> {
     let first = ordered.iter().position(|segment| segment.is_due(policy))?;
-    let (mut bytes, mut rows) = (ordered[first].live_bytes(), u64::from(ordered[first].rows));
+    let mut sum = Sum::default();
+    sum.add(&ordered[first]);
     let mut end = first + 1;
     while let Some(next) = ordered.get(end).filter(|next| next.is_due(policy)) {
-        bytes += next.live_bytes();
-        rows += u64::from(next.rows);
-        if !SegmentFigure::fit(bytes, rows, policy.bytes_max, policy.rows_max) {
+        sum.add(next);
+        if !sum.fit(policy.bytes_max, policy.rows_max) {
             break;
         }
         end += 1;
@@ -135,17 +150,16 @@ fn deleted(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range
 fn small(ordered: &[SegmentFigure], policy: &CompactionPolicy) -> Option<Range<usize>> {
     let mut best: Option<Range<usize>> = None;
     for first in 0..ordered.len() {
-        let (mut bytes, mut rows, mut largest) = (0, 0, 0);
+        let (mut sum, mut largest) = (Sum::default(), 0);
         for (at, segment) in ordered.iter().enumerate().skip(first) {
-            bytes += segment.live_bytes();
-            rows += u64::from(segment.rows);
+            sum.add(segment);
             largest = largest.max(segment.live_bytes());
-            if !SegmentFigure::fit(bytes, rows, policy.bytes_max, policy.rows_max) {
+            if !sum.fit(policy.bytes_max, policy.rows_max) {
                 break;
             }
             let count = at + 1 - first;
             let is_longer = best.as_ref().is_none_or(|best| best.len() < count);
-            if count >= policy.inputs_min.max(2) && largest * 2 <= bytes && is_longer {
+            if count >= policy.inputs_min.max(2) && largest * 2 <= sum.bytes && is_longer {
                 best = Some(first..at + 1);
             }
         }

@@ -10,8 +10,9 @@
 //! mapped file, or is not built, and searches scan. Keys grow with every row and never leave: when rows are refused while indexes
 //! have memory, indexes give some back ([`Governor::take_index_excess`]). Nobody waits inside apply.
 //!
-//! What is not counted (answers, an allocator that keeps what was freed) is seen from outside: who watches the whole process
-//! says when it comes too near to what the system allows ([`Governor::set_too_many`]).
+//! What is not counted (answers, an allocator that keeps what was freed) is seen from outside: somebody watches what the whole process
+//! has ([`Governor::set_process`]). An index gets no more than that leaves, and when it comes too near to what the system
+//! allows rows get nothing and indexes give back.
 
 use crate::replica::{Compacting, GroupReplica, ShardReplica};
 use parking_lot::Mutex;
@@ -34,8 +35,29 @@ pub struct Governor {
     is_refused: AtomicBool,
     pressed: Arc<Notify>,
     one_room: Mutex<()>,
-    /// Bytes that the whole process has too many of its memory, by whoever looks at that; 0: none.
-    too_many: AtomicU64,
+    process: Mutex<Option<ProcessMemory>>,
+    /// Bytes that indexes are to give back for the process's sake; each is asked for once.
+    excess: AtomicU64,
+}
+
+/// What the whole process has of the memory that the system allows it, whatever is counted here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessMemory {
+    /// Bytes it has, mapped files left out.
+    pub has: u64,
+    /// Bytes it may have.
+    pub allowed: u64,
+    /// Bytes that indexes may take more.
+    pub room: u64,
+    /// So near to what is allowed that rows and indexes get nothing.
+    pub is_tight: bool,
+}
+
+impl std::fmt::Display for ProcessMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (has, allowed) = (self.has >> 20, self.allowed >> 20);
+        write!(f, "the process has {has} MiB of the {allowed} MiB that the system allows it")
+    }
 }
 
 impl Governor {
@@ -49,7 +71,8 @@ impl Governor {
             is_refused: AtomicBool::new(false),
             pressed: Arc::default(),
             one_room: Mutex::default(),
-            too_many: AtomicU64::new(0),
+            process: Mutex::new(None),
+            excess: AtomicU64::new(0),
         }
     }
 
@@ -68,28 +91,30 @@ impl Governor {
         self.arriving.load(Ordering::Relaxed)
     }
 
-    /// Says how many bytes the whole process has too many, whatever is counted here: until that is 0 again rows and indexes get nothing,
-    /// and indexes give so much back.
-    pub fn set_too_many(&self, bytes: u64) {
-        self.too_many.store(bytes, Ordering::Relaxed);
-        if bytes > 0 {
+    /// Says what the whole process has; `None`: nobody knows. Somebody looks again all the time.
+    pub fn set_process(&self, memory: Option<ProcessMemory>) {
+        *self.process.lock() = memory;
+    }
+
+    /// What the whole process had when somebody last looked.
+    pub fn process(&self) -> Option<ProcessMemory> {
+        *self.process.lock()
+    }
+
+    /// Asks indexes to give so many bytes back, once.
+    pub fn ask_indexes_for(&self, bytes: u64) {
+        if bytes > 0 && self.index_bytes() > 0 {
+            self.excess.fetch_max(bytes, Ordering::Relaxed);
             self.pressed.notify_one();
         }
     }
 
-    fn too_many(&self) -> u64 {
-        self.too_many.load(Ordering::Relaxed)
-    }
-
     /// Why inserts are refused, given what rows and keys have.
     pub fn refusal(&self, rows: u64) -> Option<String> {
-        let too_many = self.too_many();
-        if too_many > 0 {
-            let indexes = self.index_bytes() >> 20;
-            let text = "the process has come too near to what the system allows it";
+        if let Some(tight) = self.process().filter(|memory| memory.is_tight) {
+            let (rows, indexes) = (rows >> 20, self.index_bytes() >> 20);
             return Some(format!(
-                "{text}: {} MiB too many, {indexes} MiB of it indexes",
-                too_many.div_ceil(1 << 20)
+                "{tight}, {rows} MiB for unflushed rows and keys and {indexes} MiB for indexes"
             ));
         }
         let (indexes, arriving) = (self.index_bytes(), self.arriving_bytes());
@@ -114,12 +139,12 @@ impl Governor {
     /// Bytes that indexes are to give back, given what rows and keys have: what is missing for an eighth of the limit to be free.
     /// Nothing unless rows were refused since the last call: the memory of growing rows comes back by itself, with the next seal.
     pub fn take_index_excess(&self, rows: u64) -> u64 {
-        let (indexes, too_many) = (self.index_bytes(), self.too_many());
-        if !self.is_refused.swap(false, Ordering::Relaxed) && too_many == 0 {
-            return 0;
+        let (indexes, excess) = (self.index_bytes(), self.excess.swap(0, Ordering::Relaxed));
+        if !self.is_refused.swap(false, Ordering::Relaxed) {
+            return excess.min(indexes);
         }
         let all = rows.saturating_add(indexes).saturating_add(self.arriving_bytes());
-        all.saturating_sub(self.limit / 8 * 7).max(too_many).min(indexes)
+        all.saturating_sub(self.limit / 8 * 7).max(excess).min(indexes)
     }
 
     /// What is there beside rows and keys, and the limit, in words.
@@ -131,9 +156,15 @@ impl Governor {
         format!("{} MiB of indexes{arriving}, the limit is {} MiB", indexes >> 20, self.limit >> 20)
     }
 
+    /// What the process has, in words, if that leaves no room for so many bytes of an index.
+    fn process_beside(&self, bytes: u64) -> String {
+        let lacking = self.process().filter(|memory| memory.is_tight || memory.room < bytes);
+        lacking.map_or_else(String::new, |memory| format!("; {memory}"))
+    }
+
     /// Bytes until inserts are refused, given what rows and keys have.
     pub fn left(&self, rows: u64) -> u64 {
-        if self.too_many() > 0 {
+        if self.process().is_some_and(|memory| memory.is_tight) {
             return 0;
         }
         self.limit
@@ -144,12 +175,15 @@ impl Governor {
 
     /// Bytes that an index could get, given what rows and keys have.
     pub fn index_room(&self, rows: u64) -> u64 {
-        if self.too_many() > 0 {
-            return 0;
-        }
+        let of_process = match self.process() {
+            Some(memory) if memory.is_tight => 0,
+            Some(memory) => memory.room,
+            None => u64::MAX,
+        };
         let indexes = self.index_bytes();
         let all = rows.saturating_add(indexes).saturating_add(self.arriving_bytes());
-        (self.limit / 4 * 3).saturating_sub(indexes).min((self.limit / 8 * 7).saturating_sub(all))
+        let counted = (self.limit / 4 * 3).saturating_sub(indexes);
+        counted.min((self.limit / 8 * 7).saturating_sub(all)).min(of_process)
     }
 
     /// Room for an index, given what rows and keys have. A quarter of the limit is never given to indexes, nor is the last
@@ -168,11 +202,7 @@ impl Governor {
             bytes >> 20,
             rows >> 20,
             self.beside(self.index_bytes(), self.arriving_bytes()),
-            if self.too_many() > 0 {
-                "; the process has come too near to what the system allows it"
-            } else {
-                ""
-            }
+            self.process_beside(bytes)
         );
         Err(Error::new(Code::OutOfMemory, text))
     }

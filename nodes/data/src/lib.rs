@@ -67,7 +67,7 @@ pub use digest::compare as compare_replicas;
 pub use error::{Error, Result};
 pub use failures::{FailedEntry, Failures, failed_entry, skip_entry};
 pub use faults::Faults;
-pub use governor::Governor;
+pub use governor::{Governor, ProcessMemory};
 pub use group::{DataGroup, Surroundings};
 pub use key_index::MemoryKeyIndex;
 pub use machine::{DataMachine, Pressure};

@@ -2,6 +2,7 @@
 //!
 //! Totals only. A figure per collection would make ten thousand lines of ten thousand collections.
 
+use crate::ProcessMemory;
 use crate::group::DataGroup;
 use crate::node::DataNode;
 use crate::replica::GroupReplica;
@@ -42,6 +43,8 @@ pub struct DataFigures {
     pub outages: u64,
     /// Outputs of compactions that the log decided and readers do not see yet.
     pub compacting: u64,
+    /// What the whole process has, as far as somebody looks.
+    pub process: Option<ProcessMemory>,
     /// Seconds until readers see the last of them, about; 0 when there is none, or nothing to go by yet.
     pub compacting_seconds_left: u64,
     /// How often a replica left service here since the start.
@@ -119,6 +122,7 @@ impl DataNode {
             index_bytes: self.governor().index_bytes(),
             arriving_bytes: self.governor().arriving_bytes(),
             memory_bytes_max: self.limits.memory_bytes_max,
+            process: self.governor().process(),
             in_flight_bytes: self.in_flight_bytes(),
             in_flight_bytes_max: self.limits.in_flight_bytes_max as u64,
             file_bytes: groups.iter().map(|group| group.pressure.file_bytes.load(Ordering::Relaxed)).sum(),

@@ -247,6 +247,10 @@ impl MemoryGovernor for DataNode {
         self.governor.take_index_excess(self.memory_bytes() + self.in_flight_bytes())
     }
 
+    fn is_tight(&self) -> bool {
+        self.governor.process().is_some_and(|memory| memory.is_tight)
+    }
+
     fn pressed(&self) -> Arc<Notify> {
         self.governor.pressed()
     }

@@ -5,7 +5,7 @@ use crate::node::IndexNode;
 use crate::plan::JobKind;
 use crate::state::{InUse, Undone};
 use crate::survey::Work;
-use crate::watched::{UnderWay, Unwanted};
+use crate::watched::{JobWatch, UnderWay};
 use std::sync::Arc;
 use vecraft_index::{BuildMonitor, VectorIndex};
 use vecraft_rpc::memory::Room;
@@ -17,7 +17,7 @@ impl IndexNode {
     /// cancelled when it is no longer in the plan. Returns when nothing of it runs any more.
     /// `room` is for the index: held as long as searches use it, else given back.
     pub(crate) async fn do_while_wanted(&self, work: Work, room: Room, stop: &Shutdown) {
-        let unwanted = Unwanted::default();
+        let unwanted = JobWatch::default();
         {
             let mut state = self.state.lock();
             state.report.working_on = Some(work.job.target);
@@ -34,7 +34,8 @@ impl IndexNode {
                 tokio::select! {
                     done = &mut making => break done,
                     () = stop.triggered(), if !unwanted.cancelled() => unwanted.set(),
-                    () = self.next_change() => {
+                    // Also when nothing changes: what others wait for is given up by the clock.
+                    () = self.next_change_or_calm() => {
                         let survey = self.look();
                         if !survey.wants(&work.job) {
                             unwanted.set();
@@ -110,7 +111,7 @@ impl IndexNode {
 
     /// The build in use and the bytes of memory it holds; none when the index is not ours to attach: another build is in
     /// force, or the segment vanished.
-    async fn make(&self, work: &Work, unwanted: &Unwanted) -> Result<Option<(InUse, u64)>> {
+    async fn make(&self, work: &Work, unwanted: &JobWatch) -> Result<Option<(InUse, u64)>> {
         let started = self.clock.monotonic();
         let (index, build) = match &work.job.kind {
             JobKind::Open(build) => {
@@ -157,7 +158,7 @@ impl IndexNode {
         &self,
         work: &Work,
         build: IndexBuild,
-        unwanted: &Unwanted,
+        unwanted: &JobWatch,
     ) -> Result<Arc<dyn VectorIndex>> {
         let error = match self.open(work, build).await {
             Err(error) if error.is_unusable_file() => error,
@@ -189,7 +190,7 @@ impl IndexNode {
         work: &Work,
         over: u64,
         replaces: Option<IndexBuild>,
-        unwanted: &Unwanted,
+        unwanted: &JobWatch,
     ) -> Result<(Arc<dyn VectorIndex>, IndexBuild)> {
         let version = replaces.map_or(1, |old| old.version + 1);
         let earlier: Vec<IndexBuild> = {
@@ -227,7 +228,7 @@ impl IndexNode {
         self.io.run(saving).await?
     }
 
-    async fn build(&self, work: &Work, unwanted: &Unwanted) -> Result<Arc<dyn VectorIndex>> {
+    async fn build(&self, work: &Work, unwanted: &JobWatch) -> Result<Arc<dyn VectorIndex>> {
         let JobKind::Build { spec, metric, .. } = work.job.kind.clone() else { return Err(Error::Cancelled) };
         let (segment, field, unwanted) = (work.segment.clone(), work.job.field, unwanted.clone());
         let building = move || -> Result<Arc<dyn VectorIndex>> {
@@ -247,7 +248,7 @@ impl IndexNode {
         work: &Work,
         build: IndexBuild,
         replaces: Option<IndexBuild>,
-        unwanted: &Unwanted,
+        unwanted: &JobWatch,
     ) -> Result<Option<IndexBuild>> {
         if replaces == Some(build) {
             // Built again to the same bytes: the log names this file already.

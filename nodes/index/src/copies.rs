@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::node::IndexNode;
 use crate::plan::IndexTarget;
 use crate::store::whole_file;
-use crate::watched::Unwanted;
+use crate::watched::JobWatch;
 use async_trait::async_trait;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ impl IndexNode {
         &self,
         target: IndexTarget,
         build: IndexBuild,
-        unwanted: &Unwanted,
+        unwanted: &JobWatch,
     ) -> Result<()> {
         let members = self.members(target)?;
         let (shard, segment, own) = (target.shard, target.segment, members.own);

@@ -8,7 +8,6 @@
 use crate::node::IndexNode;
 use crate::plan::IndexTarget;
 use crate::survey::Survey;
-use std::collections::BTreeMap;
 
 /// So many times [`calm`](crate::IndexConfig::calm) another node's build is waited for: that of a whole gigabyte takes minutes.
 const PATIENCE: u32 = 15;
@@ -17,8 +16,7 @@ impl IndexNode {
     /// Says of each output that comes whether its indexes are to be waited for.
     pub(crate) fn give_up(&self, survey: &Survey) {
         let now = self.clock.monotonic();
-        let waits_from = now.saturating_sub(self.config.calm);
-        let awaits_from = now.saturating_sub(self.config.calm * PATIENCE);
+        let patience = self.config.calm * PATIENCE;
         let state = self.state.lock();
         for (shard, segment) in &survey.coming {
             if survey.silent.contains(shard) || !survey.knows(shard.collection) {
@@ -26,8 +24,11 @@ impl IndexNode {
             }
             for field in segment.schema().vector_fields() {
                 let is_hopeless = |target: &IndexTarget| {
-                    state.lasting_trouble(target, waits_from).is_some()
-                        || state.awaited.get(target).is_some_and(|since| *since <= awaits_from)
+                    state.lasting_trouble(target, now, self.config.calm).is_some()
+                        || state
+                            .awaited
+                            .get(target)
+                            .is_some_and(|since| now.saturating_sub(*since) >= patience)
                 };
                 let mut jobs = survey.jobs_of(*shard, segment.id(), field.id);
                 let is_given_up = jobs.all(|job| is_hopeless(&job.target));
@@ -40,12 +41,13 @@ impl IndexNode {
     }
 
     /// Remembers which indexes another node is to build, and since when.
-    pub(crate) fn note_awaited(&self, targets: impl Iterator<Item = IndexTarget>) {
+    pub(crate) fn note_awaited(&self, survey: &Survey) {
         let now = self.clock.monotonic();
+        let elsewhere = survey.plan.builds.iter().filter(|job| !self.builds_here(job.target.shard));
+        let targets: Vec<IndexTarget> = elsewhere.map(|job| job.target).collect();
         let mut state = self.state.lock();
         let known = std::mem::take(&mut state.awaited);
-        state.awaited = targets
-            .map(|target| (target, known.get(&target).copied().unwrap_or(now)))
-            .collect::<BTreeMap<_, _>>();
+        let since = |target| (target, known.get(&target).copied().unwrap_or(now));
+        state.awaited = targets.into_iter().map(since).collect();
     }
 }

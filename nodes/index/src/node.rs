@@ -177,6 +177,7 @@ impl IndexNode {
     /// A survey, after something changed.
     pub(crate) fn look(&self) -> Survey {
         let survey = self.survey();
+        self.note_awaited(&survey);
         self.give_up(&survey);
         self.looked.notify_waiters();
         self.scalars.changed.notify_one();
@@ -217,6 +218,11 @@ impl IndexNode {
             }
             None => told.await,
         }
+    }
+
+    /// The next change, or so much time that something may have come to last.
+    pub(crate) async fn next_change_or_calm(&self) {
+        let _ = tokio::time::timeout(self.config.calm, self.next_change()).await;
     }
 
     /// The next change, for work that has to watch for it.

@@ -40,7 +40,7 @@ impl IndexNode {
     /// left out; and why if that lasts.
     pub(crate) fn add_pending(&self, shard: ShardId, stats: &mut ShardStats) {
         let Some(collection) = self.catalogue.by_id(shard.collection) else { return };
-        let waits_from = self.clock.monotonic().saturating_sub(self.config.calm);
+        let now = self.clock.monotonic();
         let state = self.state.lock();
         for index in wanted_of(&collection) {
             let Some(spec) = &index.spec else { continue };
@@ -55,7 +55,7 @@ impl IndexNode {
                 let target = target(segment);
                 let under_way = state.under_way.as_ref().filter(|work| work.target == target);
                 pending += rows.saturating_sub(under_way.map_or(0, |work| work.watched.progress().0)).max(1);
-                why = why.or_else(|| state.lasting_trouble(&target, waits_from));
+                why = why.or_else(|| state.lasting_trouble(&target, now, self.config.calm));
             }
             stats.pending_index_rows.insert(index.index, pending);
             stats.index_failures.extend(why.map(|why| (index.index, why)));

@@ -87,7 +87,11 @@ impl IndexNode {
 
     /// Lets indexes be mapped if that makes room for so many bytes; it is there after the next rounds. Whether it does.
     fn squeeze_for(&self, bytes: u64) -> bool {
-        let lacking = bytes.saturating_sub(self.memory.index_room());
+        let room = self.memory.index_room();
+        if self.memory.is_tight() {
+            return false;
+        }
+        let lacking = bytes.saturating_sub(room);
         let all: u64 = self.state.lock().savings().into_iter().map(|(_, saved)| saved).sum();
         // What can never be built squeezes nobody.
         if all < lacking {

@@ -151,13 +151,19 @@ impl State {
     }
 
     /// Why there is no such index yet, when that has lasted: the last error of its builds, or that memory has had no room for it
-    /// since before `waits_from`.
-    pub(crate) fn lasting_trouble(&self, target: &IndexTarget, waits_from: Duration) -> Option<String> {
+    /// for as long as `calm`.
+    pub(crate) fn lasting_trouble(
+        &self,
+        target: &IndexTarget,
+        now: Duration,
+        calm: Duration,
+    ) -> Option<String> {
         let of = |work| {
             self.failures.get(&work).filter(|failure| failure.is_lasting()).map(|failed| failed.why.clone())
         };
         let waits = || {
-            let waiting = self.waiting.get(target).filter(|waiting| waiting.since <= waits_from)?;
+            let waiting =
+                self.waiting.get(target).filter(|waiting| now.saturating_sub(waiting.since) >= calm)?;
             Some(format!("no room for it yet, searches scan: {}", waiting.why))
         };
         of(Undone::Build(*target)).or_else(|| of(Undone::Open(*target))).or_else(waits)

@@ -197,9 +197,7 @@ impl IndexNode {
             JobKind::Open(_) => true,
             JobKind::Build { .. } => self.builds_here(job.target.shard),
         };
-        let (due, awaited): (Vec<&Job>, Vec<&Job>) = due.into_iter().partition(|job| builds_here(job));
-        self.note_awaited(awaited.into_iter().map(|job| job.target));
-        for job in due {
+        for job in due.into_iter().filter(|job| builds_here(job)) {
             let segment = survey.segments.get(&(job.target.shard, job.target.segment))?.clone();
             if let Some((job, room)) = self.room_for(job, &segment) {
                 self.state.lock().waiting.remove(&job.target);
@@ -211,7 +209,7 @@ impl IndexNode {
 }
 
 impl IndexNode {
-    fn builds_here(&self, shard: ShardId) -> bool {
+    pub(crate) fn builds_here(&self, shard: ShardId) -> bool {
         self.peers.members(shard).is_some_and(|members| members.builds_here())
     }
 

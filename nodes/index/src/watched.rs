@@ -10,7 +10,7 @@ use vecraft_index::BuildMonitor;
 
 /// Set when nobody wants the index any more; looked at between batches of rows, and then it says how far the build is.
 #[derive(Clone, Default)]
-pub(crate) struct Unwanted(Arc<Watched>);
+pub(crate) struct JobWatch(Arc<Watched>);
 
 #[derive(Default)]
 struct Watched {
@@ -21,7 +21,7 @@ struct Watched {
     total: AtomicUsize,
 }
 
-impl Unwanted {
+impl JobWatch {
     pub(crate) fn set(&self) {
         self.0.is_set.store(true, Ordering::Relaxed);
         // Kept for who begins to wait later.
@@ -46,7 +46,7 @@ impl Unwanted {
     }
 }
 
-impl BuildMonitor for Unwanted {
+impl BuildMonitor for JobWatch {
     fn cancelled(&self) -> bool {
         self.0.is_set.load(Ordering::Relaxed)
     }
@@ -62,7 +62,7 @@ pub(crate) struct UnderWay {
     pub target: IndexTarget,
     /// On the monotonic clock.
     pub since: Duration,
-    pub watched: Unwanted,
+    pub watched: JobWatch,
 }
 
 impl UnderWay {

@@ -26,8 +26,8 @@ use tokio::sync::Notify;
 use vecraft_config::Config;
 use vecraft_coordinator::Metastore;
 use vecraft_data::{
-    CompactionPolicy, DataGroup, DataMachine, DataNode, Failures, MaintenancePolicy, Pressure, Routes,
-    Source, Space, Surroundings, Throttle, WriteLimits, checkpointed_shards, maintain, remove_strays,
+    DataGroup, DataMachine, DataNode, Failures, MaintenancePolicy, Pressure, Routes, Source, Space,
+    Surroundings, Throttle, WriteLimits, checkpointed_shards, maintain, remove_strays,
 };
 use vecraft_log_store::{LogHealth, NodeLog};
 use vecraft_raft_host::{Birth, GroupSpec, Host, Mark};
@@ -64,23 +64,6 @@ pub struct Seams {
     pub segments_changed: Arc<Notify>,
     /// Of the other nodes.
     pub files: Arc<dyn FilesElsewhere>,
-}
-
-/// Memory that indexing a short row takes, about: links and a code for it. Three times as many fit indexes' share of memory, for those
-/// with more links.
-const INDEXED_ROW_BYTES: u64 = 256;
-
-/// What a compaction may have as output, at most: whoever builds the output's index needs memory for it beside rows and keys, and
-/// searches would scan an output without one.
-fn compaction_policy(wished: u64, deleted_percent: u32, memory_bytes_max: u64) -> CompactionPolicy {
-    let of_memory = memory_bytes_max / 4;
-    CompactionPolicy {
-        bytes_max: wished.min(of_memory),
-        asked_bytes_max: CompactionPolicy::default().asked_bytes_max.max(wished).min(of_memory),
-        rows_max: of_memory / INDEXED_ROW_BYTES,
-        deleted_percent,
-        ..CompactionPolicy::default()
-    }
 }
 
 /// Restores and starts this node's replicas of the pool groups; those that cannot serve are out of service.
@@ -131,7 +114,7 @@ pub async fn start(
             seal_rows_min: config.index.autoindex_flat_rows_max as u32,
             checkpoint_bytes: config.data.checkpoint_bytes,
             checkpoint_interval: config.data.checkpoint_interval(),
-            compaction: compaction_policy(
+            compaction: limits::compaction_policy(
                 config.data.compaction_bytes_max,
                 config.data.compaction_deleted_percent as u32,
                 memory_bytes_max,

@@ -1,6 +1,7 @@
 //! What the machine gives a process: open files, memory maps, memory.
 
 use crate::Error;
+use vecraft_data::CompactionPolicy;
 
 /// Open files a node wants: column files, sockets, the store.
 const FILES_WANTED: u64 = 65_536;
@@ -102,7 +103,7 @@ const OWN_BYTES: u64 = 96 << 20;
 /// The least for data: a segment or two of a small collection.
 const DATA_BYTES_MIN: u64 = 32 << 20;
 
-/// With less than this the least for data is more than what a node itself leaves for it (seen killed by the kernel at 98 MiB).
+/// Below this, what is promised to data and what a node takes itself are more than there is (seen killed by the kernel at 98 MiB).
 const MEMORY_LOW: u64 = OWN_BYTES + 2 * DATA_BYTES_MIN;
 
 /// Below this, large pages are left alone.
@@ -122,6 +123,23 @@ pub fn spare_small_memory() {
 /// for what is only there for a moment (answers, files being written, batches on their way) and for the page cache of mapped files.
 pub fn memory_for_data(all: u64) -> u64 {
     (all.saturating_sub(OWN_BYTES) / 2).max(DATA_BYTES_MIN)
+}
+
+/// Memory that indexing a short row takes, about: links and a code for it. Three times as many fit indexes' share of memory, for those
+/// with more links.
+const INDEXED_ROW_BYTES: u64 = 256;
+
+/// What a compaction may have as output, at most: whoever builds the output's index needs memory for it beside rows and keys, and
+/// searches would scan an output without one.
+pub fn compaction_policy(wished: u64, deleted_percent: u32, memory_bytes_max: u64) -> CompactionPolicy {
+    let of_memory = memory_bytes_max / 4;
+    CompactionPolicy {
+        bytes_max: wished.min(of_memory),
+        asked_bytes_max: CompactionPolicy::default().asked_bytes_max.max(wished).min(of_memory),
+        rows_max: of_memory / INDEXED_ROW_BYTES,
+        deleted_percent,
+        ..CompactionPolicy::default()
+    }
 }
 
 /// Where the memory limits of a process's groups stand, by what its `/proc/self/cgroup` says: of each group and of all around

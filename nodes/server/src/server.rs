@@ -182,7 +182,12 @@ impl Server {
         ground.tasks.spawn(TaskKind::Watch, "reserve", keeping);
         let giving = heap::give_back_at_rest(directory.log.clone(), ground.io.clone(), shutdown.child());
         ground.tasks.spawn(TaskKind::Watch, "memory at rest", giving);
-        let watching = memory_watch::watch(roles.data.governor(), ground.io.clone(), shutdown.child());
+        let watching = memory_watch::watch(
+            roles.data.governor(),
+            ground.io.clone(),
+            ground.clock.clone(),
+            shutdown.child(),
+        );
         ground.tasks.spawn(TaskKind::Watch, "memory of the process", watching);
         Ok(Server { addresses, cluster_id: run.cluster_id, shutdown, roles, doors, directory })
     }

@@ -75,21 +75,54 @@ fn i21_groups_share_what_indexes_leave() {
 }
 
 #[test]
-fn i21_a_process_that_has_too_much_takes_nothing_more() {
+fn i21_what_the_process_really_has_counts_too() {
     let governor = Governor::new(100 * MIB);
     let _room = governor.room_for_index(0, 10 * MIB).unwrap();
-    governor.set_too_many(4 * MIB + 1);
-    let refused = governor.refusal(1).unwrap();
-    let text =
-        "the process has come too near to what the system allows it: 5 MiB too many, 10 MiB of it indexes";
-    assert_eq!((refused.as_str(), governor.left(1), governor.index_room(1)), (text, 0, 0));
+    let process = |has: u64, room: u64, is_tight: bool| {
+        governor.set_process(Some(ProcessMemory {
+            has: has * MIB,
+            allowed: 200 * MIB,
+            room: room * MIB,
+            is_tight,
+        }));
+    };
+    process(150, 10, false);
+    assert_eq!((governor.refusal(1), governor.index_room(1)), (None, 10 * MIB));
+    let index = governor.room_for_index(1, 11 * MIB).unwrap_err();
+    assert!(
+        index.detail.ends_with("; the process has 150 MiB of the 200 MiB that the system allows it"),
+        "{index}"
+    );
+    assert!(governor.room_for_index(1, 9 * MIB).is_ok());
+
+    process(171, 0, true);
+    let text = "the process has 171 MiB of the 200 MiB that the system allows it, 7 MiB for unflushed rows and keys and 10 MiB \
+                for indexes";
+    assert_eq!(
+        (governor.refusal(7 * MIB).as_deref(), governor.left(1), governor.index_room(1)),
+        (Some(text), 0, 0)
+    );
     let index = governor.room_for_index(1, 1).unwrap_err();
-    assert!(index.code == Code::OutOfMemory && index.detail.contains("too near"), "{index}");
-    // Indexes give back as much each time they ask, which is after what they gave before is seen.
-    assert_eq!(governor.take_index_excess(1), 4 * MIB + 1);
-    governor.set_too_many(40 * MIB);
-    assert_eq!(governor.take_index_excess(1), 10 * MIB, "never more than they have");
-    governor.set_too_many(0);
-    assert_eq!((governor.refusal(1), governor.take_index_excess(1)), (None, 0));
-    assert!(governor.room_for_index(1, 1).is_ok());
+    assert!(index.code == Code::OutOfMemory && index.detail.contains("171 MiB"), "{index}");
+    governor.set_process(None);
+    assert_eq!(governor.refusal(1), None);
+    assert!(governor.room_for_index(1, 60 * MIB).is_ok());
+}
+
+#[test]
+fn i21_indexes_are_asked_once_for_what_the_process_has_too_many() {
+    let governor = Governor::new(100 * MIB);
+    let is_told = || futures::FutureExt::now_or_never(governor.pressed().notified()).is_some();
+    governor.ask_indexes_for(MIB);
+    assert!(!is_told() && governor.take_index_excess(1) == 0, "they have nothing");
+    let _room = governor.room_for_index(0, 10 * MIB).unwrap();
+    governor.ask_indexes_for(4 * MIB);
+    assert!(is_told());
+    assert_eq!((governor.take_index_excess(1), governor.take_index_excess(1)), (4 * MIB, 0));
+    governor.ask_indexes_for(40 * MIB);
+    assert_eq!(
+        (governor.take_index_excess(1), governor.take_index_excess(1)),
+        (10 * MIB, 0),
+        "never more than they have"
+    );
 }

@@ -21,12 +21,19 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Looks at what is under way now.
-    pub(crate) fn see(&mut self, now: Duration, under_way: &BTreeMap<Output, u32>) {
+    /// Looks at what is under way now. `is_read`: whether readers see an output; one that is neither went with its shard, or became a
+    /// part of another, and says nothing.
+    pub(crate) fn see(
+        &mut self,
+        now: Duration,
+        under_way: &BTreeMap<Output, u32>,
+        is_read: impl Fn(&Output) -> bool,
+    ) {
         let ended: Vec<Output> =
             self.begun.keys().filter(|output| !under_way.contains_key(output)).copied().collect();
         for output in ended {
-            if let Some((since, rows)) = self.begun.remove(&output) {
+            let begun = self.begun.remove(&output);
+            if let Some((since, rows)) = begun.filter(|_| is_read(&output)) {
                 let took = now.saturating_sub(since).as_secs_f64() / f64::from(rows.max(1));
                 self.seconds_a_row = Some(self.seconds_a_row.map_or(took, |before| (before + took) / 2.0));
             }
@@ -57,8 +64,10 @@ impl DataGroup {
 
     /// Looks at what is being compacted.
     pub(crate) fn see_pace(&self) {
-        let under_way = self.machine.lock().replica.under_way();
-        self.pace.lock().see(self.clock.monotonic(), &under_way);
+        // Nobody takes the second lock while holding the first but here.
+        let (mut pace, machine) = (self.pace.lock(), self.machine.lock());
+        let is_read = |output: &Output| machine.replica.reads(output);
+        pace.see(self.clock.monotonic(), &machine.replica.under_way(), is_read);
     }
 }
 
@@ -76,18 +85,24 @@ mod tests {
     fn what_one_took_says_what_the_next_will() {
         let mut pace = Pace::default();
         let (first, second) = (output(1, 1_000), output(2, 4_000));
-        pace.see(10 * SECOND, &BTreeMap::from([first]));
+        pace.see(10 * SECOND, &BTreeMap::from([first]), |_| true);
         assert_eq!(pace.seconds_left(12 * SECOND, &first.0), None, "nothing to go by");
-        pace.see(20 * SECOND, &BTreeMap::from([first]));
-        pace.see(30 * SECOND, &BTreeMap::from([second]));
+        pace.see(20 * SECOND, &BTreeMap::from([first]), |_| true);
+        pace.see(30 * SECOND, &BTreeMap::from([second]), |_| true);
         assert_eq!(pace.seconds_left(30 * SECOND, &first.0), None, "it is there");
         assert_eq!(pace.seconds_left(30 * SECOND, &second.0), Some(80));
         assert_eq!(pace.seconds_left_of_all(100 * SECOND), Some(10));
         assert_eq!(pace.seconds_left_of_all(500 * SECOND), Some(1), "late, and not there");
         // The newest counts for half.
-        pace.see(70 * SECOND, &BTreeMap::from([first]));
+        pace.see(70 * SECOND, &BTreeMap::from([first]), |_| true);
         assert_eq!(pace.seconds_left(70 * SECOND, &first.0), Some(15));
-        pace.see(71 * SECOND, &BTreeMap::new());
+        pace.see(71 * SECOND, &BTreeMap::new(), |_| true);
         assert_eq!(pace.seconds_left_of_all(71 * SECOND), None);
+        // What went with its shard says nothing.
+        pace.see(80 * SECOND, &BTreeMap::from([second]), |_| true);
+        let before = pace.seconds_left(80 * SECOND, &second.0);
+        pace.see(81 * SECOND, &BTreeMap::new(), |_| false);
+        pace.see(82 * SECOND, &BTreeMap::from([second]), |_| true);
+        assert_eq!(pace.seconds_left(82 * SECOND, &second.0), before);
     }
 }

@@ -127,6 +127,11 @@ impl GroupReplica {
         self.shards.iter().flat_map(outputs).collect()
     }
 
+    /// Whether readers see a segment.
+    pub(crate) fn reads(&self, (shard, segment): &(ShardId, SegmentId)) -> bool {
+        self.shards.get(shard).is_some_and(|held| held.segments.contains_key(segment))
+    }
+
     /// Whether outputs have their files and wait for indexes.
     pub(crate) fn is_changing_over(&self) -> bool {
         let mut all = self.shards.values().flat_map(|shard| shard.compacting.values());

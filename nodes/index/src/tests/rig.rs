@@ -30,6 +30,7 @@ pub const SHARD: ShardId = ShardId { collection: CollectionId(3), index: 0 };
 pub const KEY: FieldId = FieldId(100);
 pub const VECTOR: FieldId = FieldId(101);
 const DIM: usize = 4;
+pub const CALM: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What survives a restart.
@@ -72,6 +73,10 @@ impl MemoryGovernor for Memory {
 
     fn take_index_excess(&self) -> u64 {
         self.used.load(Ordering::Relaxed).saturating_sub(self.limit.load(Ordering::Relaxed))
+    }
+
+    fn is_tight(&self) -> bool {
+        false
     }
 
     fn pressed(&self) -> Arc<Notify> {
@@ -266,11 +271,7 @@ impl Rig {
             io: IoPool::new("test-io", Handle::current(), 2),
             clock: clock.clone(),
             random: OsRandom::shared(),
-            config: IndexConfig {
-                flat_rows_max: 100,
-                retry_first: Duration::from_millis(5),
-                calm: Duration::from_millis(50),
-            },
+            config: IndexConfig { flat_rows_max: 100, retry_first: Duration::from_millis(5), calm: CALM },
         }));
         let actors = ActorHost::new(Handle::current(), clock).await.unwrap();
         let (stop, made) = (Shutdown::new(), node.clone());

@@ -53,6 +53,13 @@ fn memory(figures: &mut Figures, data: &DataFigures) {
     gauge("vecraft_request_arriving_bytes", help, data.arriving_bytes);
     let help = "bytes of all of these and of writes in flight above which inserts are refused";
     gauge("vecraft_memory_limit_bytes", help, data.memory_bytes_max);
+    if let Some(process) = data.process {
+        let help = "bytes that the whole process has, mapped files left out";
+        gauge("vecraft_process_memory_bytes", help, process.has);
+        gauge("vecraft_process_memory_allowed_bytes", "bytes that the system allows it", process.allowed);
+        let help = "1 while inserts are refused because it comes too near to that";
+        gauge("vecraft_process_memory_tight", help, process.is_tight.into());
+    }
     let help = "bytes of writes accepted and not yet applied";
     gauge("vecraft_write_in_flight_bytes", help, data.in_flight_bytes);
     let help = "bytes of them above which writes are told to come again";
