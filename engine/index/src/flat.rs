@@ -41,9 +41,9 @@ pub(crate) fn exact<R: Rows + ?Sized>(
     Ok(SearchOutcome { hits: top.into_hits(), stats: SearchStats::new(Strategy::Exact, distances) })
 }
 
-/// Whether comparing so many rows of so many dimensions is left to the caller.
-pub(crate) fn is_left(params: &SearchParams, matches: usize, dim: usize) -> bool {
-    params.leaves_above.is_some_and(|most| matches.saturating_mul(dim) > most)
+/// Whether comparing so many rows of so many bytes is left to the caller.
+pub(crate) fn is_left(params: &SearchParams, matches: usize, row_bytes: usize) -> bool {
+    params.leaves_above.is_some_and(|most| matches.saturating_mul(row_bytes) > most)
 }
 
 /// [`exact`], or nothing but what is left to the caller.
@@ -58,7 +58,7 @@ pub(crate) fn exact_or_left<R: Rows + ?Sized>(
     if params.leaves_above.is_some() && k > 0 {
         check_dim(rows.dim(), query)?;
         let left = filter.map_or(rows.len(), |filter| matches_within(filter, rows.len()));
-        if is_left(params, left, rows.dim()) {
+        if is_left(params, left, rows.row_bytes()) {
             let stats = SearchStats { left, ..SearchStats::new(Strategy::Exact, 0) };
             return Ok(SearchOutcome { hits: Vec::new(), stats });
         }

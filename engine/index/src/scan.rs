@@ -1,7 +1,7 @@
 //! Exact distances to many rows: the inner loop of flat search, of brute force under a filter and of reranking.
 
 use crate::{Rows, TopK};
-use vecraft_kernel::Query;
+use vecraft_kernel::{DiskWatch, Query};
 use vecraft_types::Bitmap;
 
 /// Rows whose memory is asked for ahead of the row being computed.
@@ -63,7 +63,8 @@ pub(crate) fn distances<R: Rows + ?Sized>(query: &Query<'_>, rows: &R, ids: &[u3
     }
 }
 
-/// Offers every matching row to `top`; `is_cold`: the rows are probably not in memory. Returns the number of distances computed.
+/// Offers every matching row to `top`; `is_cold`: the rows are probably not in memory,
+/// and are asked for block by block as long as some are not. Returns the number of distances computed.
 pub(crate) fn scan<R: Rows + ?Sized>(
     query: &Query<'_>,
     rows: &R,
@@ -73,8 +74,9 @@ pub(crate) fn scan<R: Rows + ?Sized>(
 ) -> usize {
     let mut out = [0.0f32; BLOCK];
     let mut computed = 0;
+    let mut disk = is_cold.then(|| DiskWatch::new(true));
     for_each_block(rows.len(), filter, |ids| {
-        if is_cold {
+        if disk.as_mut().is_some_and(DiskWatch::is_read) {
             rows.fetch(ids);
         }
         distances(query, rows, ids, &mut out[..ids.len()]);

@@ -38,7 +38,7 @@ pub struct SearchParams {
     pub reorder_k: Option<usize>,
     /// Bits of a query's numbers, 1 to 8; 0, the default, leaves them as they are (IVF_RABITQ).
     pub rbq_query_bits: Option<usize>,
-    /// Comparing every match is left to the caller when it takes more numbers (matches times dimensions) than this: the caller
+    /// Comparing every match is left to the caller when their rows have more bytes together than this: the caller
     /// has more threads for it and knows when the answer is not wanted any more; see
     /// [`SearchStats::left`](crate::SearchStats::left). `None`: the index does it itself.
     pub leaves_above: Option<usize>,

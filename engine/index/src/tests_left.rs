@@ -8,6 +8,7 @@ use crate::{SearchParams, Strategy};
 use vecraft_types::Metric;
 
 const DIM: usize = 8;
+const ROW_BYTES: usize = 4 * DIM;
 
 #[test]
 fn a_search_that_leaves_scans_gives_the_same_answer_or_says_that_all_is_left() {
@@ -22,11 +23,11 @@ fn a_search_that_leaves_scans_gives_the_same_answer_or_says_that_all_is_left() {
             for k in [0, 10, 2_500] {
                 let own = index.search_explained(query, k, &subject.search, Some(&filter)).unwrap();
                 let is_scan = matches!(own.stats.strategy, Strategy::Exact | Strategy::WalkThenExact);
-                for most in [0, 1_000 * DIM, matches * DIM, usize::MAX] {
+                for most in [0, 1_000 * ROW_BYTES, matches * ROW_BYTES, usize::MAX] {
                     let asked = SearchParams { leaves_above: Some(most), ..subject.search };
                     let outcome = index.search_explained(query, k, &asked, Some(&filter)).unwrap();
-                    let what = format!("{index:?}, {matches} match, k {k}, {most} numbers");
-                    if is_scan && k > 0 && matches * DIM > most {
+                    let what = format!("{index:?}, {matches} match, k {k}, {most} bytes");
+                    if is_scan && k > 0 && matches * ROW_BYTES > most {
                         assert!(outcome.hits.is_empty() && outcome.stats.left == matches, "{what}");
                         assert_eq!(outcome.stats.strategy, own.stats.strategy, "{what}");
                         assert_eq!(outcome.stats.distances + matches, own.stats.distances, "{what}");

@@ -1,4 +1,4 @@
-//! Asks the system for large pages under memory that is read in no order.
+//! What the system is told of memory: large pages, pages that are read in no order, and pages that will be read.
 
 use std::mem::MaybeUninit;
 
@@ -40,36 +40,52 @@ pub fn advise_normal(memory: &[u8]) {
 }
 
 /// Asks for the pages of parts of mapped files that will be read at once, and does not wait for them: a disk answers many requests
-/// at a time. A call of the system for each part, so only for pages that are probably not in memory.
+/// at a time. A call of the system for each run of pages, whatever order the parts come in, so only for pages that are probably
+/// not in memory.
 pub fn fetch_pages<'a>(parts: impl IntoIterator<Item = &'a [u8]>) {
-    for part in parts {
+    let ask = |first: usize, end: usize| {
         #[cfg(target_os = "linux")]
-        {
-            const PAGE: usize = 4096;
-            let (start, end) = (part.as_ptr() as usize, part.as_ptr() as usize + part.len());
-            let first = start / PAGE * PAGE;
-            // SAFETY: pages in which memory that we borrow lies; the advice changes nothing in them.
-            unsafe { libc::madvise(first as *mut libc::c_void, end - first, libc::MADV_WILLNEED) };
-        }
-        let _ = part;
-    }
+        // SAFETY: pages in which memory that is borrowed by `parts` lies; the advice changes nothing in them.
+        unsafe {
+            libc::madvise(first as *mut libc::c_void, end - first, libc::MADV_WILLNEED)
+        };
+        let _ = (first, end);
+    };
+    let address = |part: &[u8]| (part.as_ptr() as usize, part.as_ptr() as usize + part.len());
+    each_run_of_pages(parts.into_iter().map(address), ask);
 }
 
-/// How much this thread has had read from disks so far, by touching or asking for pages that were not in memory. Only whether it
-/// grows has a meaning; 0 where the system does not say.
-pub fn thread_reads() -> u64 {
-    #[cfg(target_os = "linux")]
-    {
-        let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-        // SAFETY: the call writes a whole rusage or fails and leaves the zeros, which are one, too.
-        let usage = unsafe {
-            libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
-            usage.assume_init()
-        };
-        (usage.ru_inblock as u64).wrapping_add(usage.ru_majflt as u64)
+/// Parts that are sorted at a time.
+const SORTED: usize = 64;
+
+/// Calls `ask` with the pages in which parts of memory lie, from and to an address: neighbours together, none twice among
+/// [`SORTED`] parts.
+fn each_run_of_pages(parts: impl Iterator<Item = (usize, usize)>, mut ask: impl FnMut(usize, usize)) {
+    const PAGE: usize = 4096;
+    let (mut runs, mut count) = ([(0usize, 0usize); SORTED], 0);
+    let mut ask_all = |runs: &mut [(usize, usize)]| {
+        runs.sort_unstable();
+        runs.chunk_by(|one, next| next.0 <= one.1).for_each(|joined| {
+            let end = joined.iter().map(|run| run.1).max().unwrap_or(0);
+            ask(joined[0].0, end);
+        });
+    };
+    for (start, end) in parts.filter(|(start, end)| start < end) {
+        let run = (start / PAGE * PAGE, end.next_multiple_of(PAGE));
+        // Rows in their order need no sorting.
+        match runs[..count].last_mut().filter(|last| (last.0..=last.1).contains(&run.0)) {
+            Some(last) => last.1 = last.1.max(run.1),
+            None => {
+                if count == SORTED {
+                    ask_all(&mut runs);
+                    count = 0;
+                }
+                runs[count] = run;
+                count += 1;
+            }
+        }
     }
-    #[cfg(not(target_os = "linux"))]
-    0
+    ask_all(&mut runs[..count]);
 }
 
 /// Advice about the whole pages inside some memory, of a kind that changes nothing in it.
@@ -91,12 +107,35 @@ mod tests {
     #[test]
     fn pages_that_are_fetched_keep_what_they_hold() {
         let bytes: Vec<u8> = (0..100_000u32).map(|at| at as u8).collect();
-        let before = thread_reads();
         fetch_pages(bytes.chunks(999));
         advise_random(&bytes);
         advise_normal(&bytes);
         assert!(bytes.iter().enumerate().all(|(at, byte)| *byte == at as u8));
-        assert!(thread_reads() >= before);
+    }
+
+    #[test]
+    fn neighbouring_pages_are_asked_for_together_and_none_twice() {
+        let runs = |parts: &[(usize, usize)]| {
+            let mut asked = Vec::new();
+            each_run_of_pages(parts.iter().copied(), |first, end| asked.push((first / 4096, end / 4096)));
+            asked
+        };
+        let row = |row: usize| (row * 1_000, row * 1_000 + 1_000);
+        let some = |rows: &[usize]| runs(&rows.iter().map(|number| row(*number)).collect::<Vec<_>>());
+        assert_eq!(some(&[]), []);
+        assert_eq!(runs(&[(5_000, 5_000)]), []);
+        assert_eq!(
+            some(&(0..10_000).collect::<Vec<_>>()),
+            [(0, 10_000_000usize.div_ceil(4096))],
+            "rows in order"
+        );
+        assert_eq!(some(&[50, 1, 50, 0, 49]), [(0, 1), (11, 13)], "in no order");
+        assert_eq!(some(&[4]), [(0, 2)], "a row over two pages");
+        // Far apart, and more than are sorted at a time: each once.
+        let apart: Vec<usize> = (0..3 * SORTED).rev().map(|number| number * 100).collect();
+        let mut asked = some(&apart);
+        asked.sort_unstable();
+        assert!(asked.len() == apart.len() && asked.is_sorted_by(|one, next| one.1 <= next.0));
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl Block {
         self.rows as usize
     }
 
+    /// Whether the rows are in a mapped file: what of them is not in memory comes from a disk.
+    pub(crate) fn is_mapped(&self) -> bool {
+        matches!(self.source, Source::File(_))
+    }
+
     /// The column of a field; `None` when these rows were written before the field existed. A column of a file
     /// is verified when it is first used: an error names file and offset.
     pub fn column(&self, field: FieldId) -> Result<Option<ColumnValues<'_>>> {

@@ -1,7 +1,8 @@
 //! Walks under a filter. Only matching rows become answers; how others are used is the difference.
 
 use super::graph::{Graph, NONE};
-use super::walk::Scratch;
+use super::plan::Breadth;
+use super::walk::{Scratch, entered};
 use crate::distances::Distances;
 use crate::top_k::{distance_of, pack, row_of};
 use std::cmp::Reverse;
@@ -119,13 +120,13 @@ pub(crate) fn inline<D: Distances>(
             matching += usize::from(matches);
             if !pool.is_full() || distance < pool.worst() {
                 open.push(Reverse(pack(distance, id)));
-                if *is_cold {
-                    graph.fetch([id].into_iter());
-                }
                 if matches {
                     pool.insert(distance, id);
                 }
             }
+        }
+        if *is_cold {
+            graph.fetch(entered(ids, distances, pool));
         }
     }
     budget.end(End::Finished)
@@ -140,7 +141,7 @@ pub(crate) fn two_hop<D: Distances>(
     query: &D::Query<'_>,
     entry: (f32, u32),
     seeds: &[u32],
-    (ef, patience): (usize, f64),
+    Breadth { ef, patience }: Breadth,
     filter: &Bitmap,
     limit: usize,
     scratch: &mut Scratch,
@@ -172,9 +173,10 @@ pub(crate) fn two_hop<D: Distances>(
         scorer.many(query, ids, distances);
         budget.charge(ids.len(), 0);
         for (&id, &distance) in ids.iter().zip(distances.iter()) {
-            if pool.insert(distance, id) && *is_cold {
-                graph.fetch([id].into_iter());
-            }
+            pool.insert(distance, id);
+        }
+        if *is_cold {
+            graph.fetch(entered(ids, distances, pool));
         }
         ids.clear();
         if budget.is_over() || budget.is_hopeless(expanded, ef, patience) {

@@ -24,14 +24,18 @@ pub(crate) enum Plan {
     /// Compare every match, unless the query lies among matches: then the plain walk is cheaper.
     ExactUnlessAmong,
     /// Two-hop walk with this breadth; the plain one if the query lies among matches.
-    TwoHop {
-        /// Candidates kept.
-        ef: usize,
-        /// It is given up when the first part of it says that all of it would cost so many times what comparing does.
-        patience: f64,
-    },
+    TwoHop(Breadth),
     /// Plain walk, as long as rows around the query match.
     Inline,
+}
+
+/// How far a two-hop walk goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Breadth {
+    /// Candidates kept.
+    pub(crate) ef: usize,
+    /// It is given up when the first part of it says that all of it would cost so many times what comparing does.
+    pub(crate) patience: f64,
 }
 
 /// Price of a compared row, in distances of a walk.
@@ -79,7 +83,7 @@ pub(crate) fn choose(rows: usize, matches: usize, k: usize, ef: usize) -> Plan {
     }
     let wide = (ef as f64 * (THIN / share).max(1.0)) as usize;
     let patience = if exact <= walk_cost(wide) * 1.2 { DOUBTFUL } else { LIKELY };
-    Plan::TwoHop { ef: wide, patience }
+    Plan::TwoHop(Breadth { ef: wide, patience })
 }
 
 /// Whether a query lies among matches, told by how many of the links of a row near it match, when so many of `rows` do. Twice the share of

@@ -31,20 +31,19 @@ impl Pool {
         self.cursor = 0;
     }
 
-    /// Adds a candidate unless it is too far. Each row must be offered once. Returns whether it entered.
+    /// Adds a candidate unless it is too far. Each row must be offered once.
     #[inline]
-    pub(crate) fn insert(&mut self, distance: f32, row: u32) -> bool {
+    pub(crate) fn insert(&mut self, distance: f32, row: u32) {
         let key = key(distance, row);
         if self.keys.len() >= self.capacity {
             match self.keys.last() {
                 Some(worst) if key < *worst => self.keys.pop(),
-                _ => return false,
+                _ => return,
             };
         }
         let at = self.keys.partition_point(|other| *other < key);
         self.keys.insert(at, key);
         self.cursor = self.cursor.min(at);
-        true
     }
 
     /// The nearest candidate not expanded, marked as expanded.

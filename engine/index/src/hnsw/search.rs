@@ -2,9 +2,10 @@
 
 use super::filtered::{End, Walked, inline, two_hop};
 use super::graph::Graph;
-use super::plan::{LIKELY, Plan, choose, is_among, price_of_all};
+use super::plan::{Breadth, LIKELY, Plan, choose, is_among, price_of_all};
 use super::scratch::ScratchPool;
 use super::walk::{Scratch, descend, walk};
+use crate::cold::pages_of;
 use crate::distances::Distances;
 use crate::flat::is_left;
 use crate::scan::{matches_within, scan};
@@ -51,9 +52,20 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
     /// Only rows whose bit is set; all rows without a filter.
     pub(super) fn run(&self, filter: Option<&Bitmap>) -> SearchOutcome {
         if self.graph.is_mapped() {
-            self.scratches.cold.watch(|is_cold| self.find(filter, is_cold))
+            let cold = &self.scratches.cold;
+            cold.watch(|is_cold| self.find(filter, is_cold), |outcome| self.touched(&outcome.stats))
         } else {
             self.find(filter, false)
+        }
+    }
+
+    /// Places that a search came by, each in a page of its own unless rows were read one after another.
+    fn touched(&self, stats: &SearchStats) -> usize {
+        match stats.strategy {
+            Strategy::Exact | Strategy::WalkThenExact if stats.left == 0 => {
+                pages_of(stats.distances, self.exact.rows.row_bytes())
+            }
+            _ => stats.distances + stats.lists_of_links,
         }
     }
 
@@ -102,8 +114,8 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         let links = graph.links(nearest, 0);
         let matching = links.iter().filter(|&&link| filter.get(link as usize)).count();
         let breadth = match plan {
-            Plan::TwoHop { ef, patience } => (ef, patience),
-            _ => (self.ef, LIKELY),
+            Plan::TwoHop(breadth) => breadth,
+            _ => Breadth { ef: self.ef, patience: LIKELY },
         };
         let plan = match plan {
             _ if is_among(links.len(), matching, rows, matches) => Plan::Inline,
@@ -121,7 +133,7 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
             (walked, Strategy::TwoHop)
         };
         let (walked, strategy) = match plan {
-            Plan::TwoHop { .. } => two_hop(&[], limit, scratch),
+            Plan::TwoHop(_) => two_hop(&[], limit, scratch),
             _ => {
                 let plain = inline(graph, self.walked, query, entry, self.ef, filter, limit, scratch);
                 if plain.end == End::Astray {
@@ -152,7 +164,7 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         is_cold: bool,
     ) -> SearchOutcome {
         let matches = filter.map_or(self.graph.len(), |filter| matches_within(filter, self.graph.len()));
-        let left = match wanted > 0 && is_left(self.params, matches, self.exact.rows.dim()) {
+        let left = match wanted > 0 && is_left(self.params, matches, self.exact.rows.row_bytes()) {
             true => matches,
             false => 0,
         };

@@ -74,6 +74,16 @@ fn descend_noting<D: Distances>(
     (at, best, computed)
 }
 
+/// Of rows just offered to a pool those that are in it: most of them are expanded later.
+pub(super) fn entered<'a>(
+    ids: &'a [u32],
+    distances: &'a [f32],
+    pool: &Pool,
+) -> impl Iterator<Item = u32> + use<'a> {
+    let worst = if pool.is_full() { pool.worst() } else { f32::INFINITY };
+    ids.iter().zip(distances).filter(move |(_, distance)| **distance <= worst).map(|(id, _)| *id)
+}
+
 /// Best-first walk on one level from `entries` until the `ef` nearest seen are all expanded; they stay in
 /// `scratch.pool`. Returns the number of distances computed.
 pub(crate) fn walk<D: Distances>(
@@ -118,10 +128,10 @@ pub(crate) fn walk<D: Distances>(
         scorer.many(query, ids, distances);
         computed += ids.len();
         for (&id, &distance) in ids.iter().zip(distances.iter()) {
-            // Most that enter are expanded later.
-            if pool.insert(distance, id) && *is_cold {
-                graph.fetch([id].into_iter());
-            }
+            pool.insert(distance, id);
+        }
+        if *is_cold {
+            graph.fetch(entered(ids, distances, pool));
         }
     }
     computed

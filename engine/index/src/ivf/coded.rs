@@ -7,7 +7,7 @@ use super::BLOCK;
 use super::lists::Lists;
 use super::probe::Probe;
 use super::store::Store;
-use crate::cold::Cold;
+use crate::cold::{Cold, pages_of};
 use crate::container::{Reader, Writer};
 use crate::distances::Distances;
 use crate::rows_header::{read_rows_header, write_rows_header};
@@ -105,6 +105,14 @@ impl<S: Coding> IvfCoded<S> {
         Ok(SearchOutcome { hits, stats })
     }
 
+    /// Pages that a search came by, about: lists are read from front to back, candidates here and there.
+    fn touched(&self, stats: &SearchStats) -> usize {
+        match stats.strategy {
+            Strategy::Lists => pages_of(stats.coded, self.store.row_bytes()) + stats.refined,
+            _ => pages_of(stats.distances, self.exact.rows.row_bytes()),
+        }
+    }
+
     /// Compares the codes of the matching rows of one list.
     fn read_list(
         &self,
@@ -183,7 +191,8 @@ impl<S: Coding> VectorIndex for IvfCoded<S> {
         filter: Option<&Bitmap>,
     ) -> Result<SearchOutcome> {
         if self.store.is_mapped() {
-            self.cold.watch(|is_cold| self.find(query, k, params, filter, is_cold))
+            let find = |is_cold| self.find(query, k, params, filter, is_cold);
+            self.cold.watch(find, |found| found.as_ref().map_or(0, |outcome| self.touched(&outcome.stats)))
         } else {
             self.find(query, k, params, filter, false)
         }

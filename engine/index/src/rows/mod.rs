@@ -29,6 +29,11 @@ pub trait Rows: Sync {
     /// Dimension of every row.
     fn dim(&self) -> usize;
 
+    /// Bytes of every row.
+    fn row_bytes(&self) -> usize {
+        self.dim() * size_of::<f32>()
+    }
+
     /// Row `row`, `dim` values. May panic if `row >= len`.
     fn row(&self, row: u32) -> &[f32];
 
@@ -104,6 +109,11 @@ impl VectorRows {
     /// Dimension of every row.
     pub fn dim(&self) -> usize {
         self.inner.dim
+    }
+
+    /// Bytes of every row.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.inner.row_bytes
     }
 
     /// Row `row` of f32. Panics if there is none, or if the rows are packed ([`VectorRows::values`] has those too).
@@ -186,6 +196,10 @@ impl Rows for VectorRows {
 
     fn dim(&self) -> usize {
         self.inner.dim
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.inner.row_bytes
     }
 
     #[inline(always)]

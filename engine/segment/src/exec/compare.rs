@@ -27,7 +27,7 @@ pub(super) fn nearest_of_all(
     cancel: Cancel<'_>,
 ) -> Result<Vec<TopK>> {
     let matching: usize = found.iter().map(Matches::count).sum();
-    let parts = parts(found, matching.saturating_mul(queries.bytes() / size_of::<f32>()));
+    let parts = parts(found, matching.saturating_mul(queries.bytes()));
     nearest_by(&parts, found, plan, queries, cancel)
 }
 

@@ -6,7 +6,7 @@ use super::queries::Ready;
 use crate::{Error, Result, Values};
 use std::ops::Range;
 use vecraft_index::{Range as Bounds, TopK};
-use vecraft_kernel::{PackedQuery, Query, fetch_pages, prefetch_codes, prefetch_row, thread_reads};
+use vecraft_kernel::{DiskWatch, PackedQuery, Query, fetch_pages, prefetch_codes, prefetch_row};
 use vecraft_types::FieldId;
 
 /// Rows compared with all queries before the next rows are read: small enough to stay in cache meanwhile.
@@ -109,10 +109,16 @@ fn offer_rows<'r, Q, S: Sink>(
 ) -> Result<()> {
     let mut distances = [0.0f32; RUN_ROWS];
     let base = part.matches.block.first_row();
-    let mut disk = Disk::new();
+    // Of rows in memory, and of few, nobody asks where they come from.
+    let is_long = part.rows.len() > 2 * RUN_ROWS;
+    let mut disk = (is_long && part.matches.block.is_mapped()).then(|| DiskWatch::new(false));
+    let mut runs = 0;
     for_each_run(part, |ids| {
         cancel.check()?;
-        if disk.is_read() {
+        runs += 1;
+        let is_read = disk.as_mut().is_some_and(DiskWatch::is_read);
+        // Tests have everything in memory: every other run goes the other way.
+        if is_read || cfg!(test) && runs % 2 == 0 {
             let (first, last) = (ids[0] as usize, ids[ids.len() - 1] as usize);
             match last - first + 1 == ids.len() {
                 true => fetch_pages([rows(first, last)]),
@@ -135,35 +141,6 @@ fn offer_rows<'r, Q, S: Sink>(
         }
         Ok(())
     })
-}
-
-/// Whether a scan comes by rows that are not in memory. Then the pages of a run are asked for together, since a disk answers many
-/// requests at a time; where everything is in memory that would only cost.
-struct Disk {
-    runs: usize,
-    reads: u64,
-    is_read: bool,
-}
-
-/// Runs between two looks while everything is in memory.
-const LOOK_EVERY: usize = 16;
-
-impl Disk {
-    fn new() -> Disk {
-        Disk { runs: 0, reads: thread_reads(), is_read: false }
-    }
-
-    /// Whether something was read from disk for the last runs.
-    fn is_read(&mut self) -> bool {
-        self.runs += 1;
-        if self.is_read || self.runs.is_multiple_of(LOOK_EVERY) || self.runs == 2 {
-            let reads = thread_reads();
-            self.is_read = reads != self.reads;
-            self.reads = reads;
-        }
-        // Tests have everything in memory: every other run goes the other way.
-        self.is_read || cfg!(test) && self.runs.is_multiple_of(2)
-    }
 }
 
 /// Distances of chosen rows of packed vectors.

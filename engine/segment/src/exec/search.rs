@@ -59,9 +59,8 @@ pub fn search(view: &ShardView, plan: &SearchPlan<'_>, cancel: Cancel<'_>) -> Re
     Ok(search_told(view, plan, cancel, None)?.into_iter().map(|found| found.hits).collect())
 }
 
-/// The `min(k, matches)` nearest rows of each query (P5) within the range, nearest first; equal distances by segment, then row.
-/// Rows of segments
-/// without an index are compared, or found by an interim graph.
+/// The `min(k, matches)` nearest rows of each query (P5) within the range, nearest first; equal distances by segment,
+/// then row. Rows of segments without an index are compared, or found by an interim graph.
 ///
 /// CPU-bound. Large searches spread over the current rayon pool: segments, and parts of a large segment that is compared row
 /// by row, and queries in an index; the answer does not depend on it, nor on `notes`. Errors: [`Error::Field`], [`Error::Dimension`],
@@ -131,7 +130,7 @@ pub(super) fn each_segment<T: Send>(
 ) -> Result<Vec<T>> {
     let wanted: Vec<&SegmentView> = segments(view, plan.partitions).collect();
     let rows: usize = wanted.iter().map(|shown| shown.rows as usize).sum();
-    let work = rows.saturating_mul(plan.queries.bytes() / size_of::<f32>());
+    let work = rows.saturating_mul(plan.queries.bytes());
     if wanted.len() > 1 && work > PARALLEL_ABOVE {
         wanted.par_iter().map(|shown| one(shown)).collect()
     } else {
@@ -139,8 +138,9 @@ pub(super) fn each_segment<T: Send>(
     }
 }
 
-/// Multiply-adds (of four bytes of a row each) below which one thread is faster than waking others.
-pub(super) const PARALLEL_ABOVE: usize = 4 << 20;
+/// Bytes of rows, times the queries they are compared with, below which one thread is faster than waking others: 4 Mi multiply-adds
+/// of f32.
+pub(super) const PARALLEL_ABOVE: usize = 16 << 20;
 
 /// The order of every answer.
 pub(super) fn sort_nearest(hits: &mut [Hit]) {
