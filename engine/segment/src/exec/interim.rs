@@ -49,30 +49,27 @@ pub(super) fn nearest(
         // The graph would save little, and comparing all rows at once is quicker than most of them after a walk.
         return Ok(None);
     }
-    let compared = match left {
-        0 => Vec::new(),
-        _ => nearest_of_all(&rest, plan, queries, cancel)?,
-    };
     let leaving = leaving_scans(plan);
     let walks = each_query(queries, covered as usize, cancel, |query| {
         Ok(graph.search(query, plan.k, &leaving, covered as usize, filter.as_ref())?)
     })?;
-    // Of these every match is compared, whether the graph covers it or not.
-    let all: Vec<usize> = (0..walks.len()).filter(|number| walks[*number].stats.left > 0).collect();
-    let mut all = match all.is_empty() {
-        true => Vec::new(),
-        false => nearest_of_all(found, plan, &queries.those(&all), cancel)?,
-    }
-    .into_iter();
-    let mut compared = compared.into_iter();
+    let (all, some): (Vec<usize>, Vec<usize>) =
+        (0..walks.len()).partition(|number| walks[*number].stats.left > 0);
+    let compare = |found: &[Matches], numbers: &[usize]| match numbers.is_empty() {
+        true => Ok(Vec::new()),
+        false => nearest_of_all(found, plan, &queries.those(numbers), cancel),
+    };
+    // Of the first every match is compared, whether the graph covers it or not; of the others only what is behind the graph.
+    let mut all = compare(found, &all)?.into_iter();
+    let mut behind = compare(&rest, if left > 0 { &some } else { &[] })?.into_iter();
     let mut answers = Vec::with_capacity(queries.len());
     for mut walked in walks {
         let mut top = TopK::new(plan.k.min(matching));
-        let late = compared.next().map(TopK::into_hits).unwrap_or_default();
         if walked.stats.left > 0 {
             walked.stats.distances += walked.stats.left;
             top = all.next().unwrap_or(top);
         } else {
+            let late = behind.next().map(TopK::into_hits).unwrap_or_default();
             walked.hits.iter().chain(&late).for_each(|hit| top.push(hit.distance, hit.row));
         }
         note.walked(&walked.stats, covered, left);
