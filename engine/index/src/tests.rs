@@ -279,26 +279,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn a_mapped_file_takes_little_memory() {
-    // That it answers the same is in the suite.
-    let rows = conformance::data::random_rows(3, 3_000, 48);
-    for (kind, pairs) in [
-        ("HNSW", &[("M", "12")][..]),
-        ("HNSW_SQ", &[("M", "12"), ("sq_type", "SQ6")]),
-        ("HNSW_PQ", &[("M", "12"), ("m", "12")]),
-        ("IVF_SQ8", &[("nlist", "30")]),
-        ("IVF_PQ", &[("nlist", "30"), ("m", "12")]),
-    ] {
-        let mapped = [pairs, &[("mmap.enabled", "true")]].concat();
-        let spec = IndexSpec::parse(kind, &params(&mapped)).unwrap();
-        assert_eq!(spec, IndexSpec::parse(kind, &params(pairs)).unwrap(), "it changes nothing in the file");
-        let index = build(&spec, Metric::Cosine, rows.clone(), &Unwatched).unwrap();
-        let file = conformance::bytes::saved(&*index);
-        let in_memory = open(&file, rows.clone()).unwrap();
-        let mapped = open_mapped(&conformance::bytes::as_mapped(&file, 0), rows.clone()).unwrap();
-        let (less, all) = (mapped.memory_bytes(), in_memory.memory_bytes());
-        assert!(all - less >= 3_000 * 12, "{kind}: {less} bytes mapped, {all} in memory");
-    }
-}

@@ -2,7 +2,9 @@
 
 use super::data::{Both, random_filter, random_rows};
 use super::{Finds, everything, subjects_and_variants};
-use crate::{BuildMonitor, Error, SearchParams, VectorIndex, build, cold, open, open_mapped};
+use crate::{
+    BuildMonitor, Error, IndexSpec, SearchParams, Unwatched, VectorIndex, build, cold, open, open_mapped,
+};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,6 +69,31 @@ fn opened_again_it_answers_the_same_copied_or_mapped() {
         for metric in subject.metrics {
             check_opened_again(&subject.build(*metric, rows), queries, &subject.search, &filter);
         }
+    }
+}
+
+#[test]
+fn a_mapped_file_takes_little_memory() {
+    let rows = random_rows(3, 3_000, 48);
+    for (kind, pairs) in [
+        ("HNSW", &[("M", "12")][..]),
+        ("HNSW_SQ", &[("M", "12"), ("sq_type", "SQ6")]),
+        ("HNSW_PQ", &[("M", "12"), ("m", "12")]),
+        ("IVF_SQ8", &[("nlist", "30")]),
+        ("IVF_PQ", &[("nlist", "30"), ("m", "12")]),
+    ] {
+        let parse = |pairs: &[(&str, &str)]| {
+            let params = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            IndexSpec::parse(kind, &params.collect()).unwrap()
+        };
+        let spec = parse(&[pairs, &[("mmap.enabled", "true")]].concat());
+        assert_eq!(spec, parse(pairs), "it changes nothing in the file");
+        let index = build(&spec, Metric::Cosine, rows.clone(), &Unwatched).unwrap();
+        let file = saved(&*index);
+        let in_memory = open(&file, rows.clone()).unwrap();
+        let mapped = open_mapped(&as_mapped(&file, 0), rows.clone()).unwrap();
+        let (less, all) = (mapped.memory_bytes(), in_memory.memory_bytes());
+        assert!(all - less >= 3_000 * 12, "{kind}: {less} bytes mapped, {all} in memory");
     }
 }
 

@@ -84,33 +84,46 @@ fn kept_bits_are_those_found_anew_at_any_moment_and_after_any_delete() {
 }
 
 /// One writer deletes a row an entry and then shows the position; readers of any shown position see exactly what was deleted up
-/// to it, while the writer goes on.
+/// to it, while the writer goes on. Every few entries it waits for a look of each reader, else it would be done before they begin.
 #[test]
 fn readers_beside_the_writer_see_their_own_moment() {
     use std::sync::atomic::AtomicBool;
     let (deletes, shown, done) = (Deletes::new(), AtomicU64::new(0), AtomicBool::new(false));
-    let (rows, entries) = (2_000u32, 1_500u64);
+    let (rows, entries, entries_per_look) = (2_000u32, 1_500u64, 5);
     let row_of = |entry: u64| (entry * 7 % u64::from(rows)) as u32;
+    let looks = [const { AtomicU64::new(0) }; 3];
     let (deletes, shown, done) = (&deletes, &shown, &done);
-    std::thread::scope(|scope| {
-        for reader in 0..3u64 {
-            scope.spawn(move || {
-                let mut round = reader;
-                while !done.load(Ordering::Relaxed) {
-                    round += 1;
-                    let newest = shown.load(Ordering::Acquire);
-                    // Some read the newest moment, some an older one.
-                    let position = if round.is_multiple_of(3) { newest * (round % 7) / 7 } else { newest };
-                    let live = deletes.live_rows(rows, LogPosition(position));
-                    let gone = live.map_or(0, |live| u64::from(rows) - live.bits.count_ones() as u64);
-                    assert_eq!(gone, position, "as many rows are gone as entries deleted one");
-                }
-            });
+    let look = |reader: usize, looks: &AtomicU64| {
+        let mut round = reader as u64;
+        while !done.load(Ordering::Relaxed) {
+            round += 1;
+            let newest = shown.load(Ordering::Acquire);
+            // Some read the newest moment, some an older one.
+            let position = if round.is_multiple_of(3) { newest * (round % 7) / 7 } else { newest };
+            let live = deletes.live_rows(rows, LogPosition(position));
+            let gone = live.map_or(0, |live| u64::from(rows) - live.bits.count_ones() as u64);
+            assert_eq!(gone, position, "as many rows are gone as entries deleted one");
+            looks.fetch_add(1, Ordering::Relaxed);
         }
+    };
+    let look = &look;
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = looks
+            .iter()
+            .enumerate()
+            .map(|(reader, looks)| (scope.spawn(move || look(reader, looks)), looks))
+            .collect();
         for entry in 1..=entries {
             assert!(deletes.delete(row_of(entry), LogPosition(entry)));
             shown.store(entry, Ordering::Release);
+            for (reader, looks) in &readers {
+                // One that saw something wrong is finished.
+                while looks.load(Ordering::Relaxed) < entry / entries_per_look && !reader.is_finished() {
+                    std::thread::yield_now();
+                }
+            }
         }
         done.store(true, Ordering::Relaxed);
     });
+    assert!(looks.iter().all(|looks| looks.load(Ordering::Relaxed) >= entries / entries_per_look));
 }
