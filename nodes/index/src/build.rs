@@ -116,13 +116,15 @@ impl IndexNode {
         let (index, build) = match &work.job.kind {
             JobKind::Open(build) => {
                 let index = self.open_or_fetch(work, *build, unwanted).await?;
-                unwanted.check()?;
+                unwanted.check().inspect_err(|_| unused(&*index))?;
                 (index, *build)
             }
             JobKind::Build { over, replaces, .. } => {
                 let (index, build) = self.durable(work, *over, *replaces, unwanted).await?;
-                unwanted.check()?;
-                let Some(build) = self.named(work, build, *replaces, unwanted).await? else {
+                unwanted.check().inspect_err(|_| unused(&*index))?;
+                let named = self.named(work, build, *replaces, unwanted).await;
+                let Some(build) = named.inspect_err(|_| unused(&*index))? else {
+                    unused(&*index);
                     return Ok(None);
                 };
                 if work.job.is_mapped {
@@ -264,4 +266,10 @@ impl IndexNode {
         self.remove_files(target, in_force.as_ref()).await;
         Ok(None)
     }
+}
+
+/// What was said of a segment's rows when an index was opened does not hold if it does not come into use: they are read in their
+/// order again.
+fn unused(index: &dyn VectorIndex) {
+    index.rows().advise(false);
 }

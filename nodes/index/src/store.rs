@@ -71,7 +71,9 @@ impl IndexStore {
         Ok(keep(info))
     }
 
-    /// Reads a build's file, or maps it; every byte is verified before one is used.
+    /// Reads a build's file, or maps it; every byte is verified before one is used. Of a mapped one the rows will be read in no order,
+    /// which the segment takes back when the index is detached; whoever does not attach it takes it back himself
+    /// ([`VectorRows::advise`]).
     pub(crate) fn load(
         &self,
         target: IndexTarget,
@@ -81,12 +83,15 @@ impl IndexStore {
     ) -> Result<Arc<dyn VectorIndex>> {
         let file = self.whole(target, build)?;
         let bytes = file.bytes(0..file.info().data_bytes)?;
-        // Memory is short, or is to be kept for others.
-        rows.advise(is_mapped);
-        if is_mapped {
-            return Ok(vecraft_index::open_mapped(&Bytes::from_owner(Mapped(file)), rows)?);
+        if !is_mapped {
+            let index = vecraft_index::open(bytes, rows.clone())?;
+            rows.advise(false);
+            return Ok(index);
         }
-        Ok(vecraft_index::open(bytes, rows)?)
+        // Memory is short, or is to be kept for others. Already opening looks at rows here and there.
+        rows.advise(true);
+        let opened = vecraft_index::open_mapped(&Bytes::from_owner(Mapped(file)), rows.clone());
+        Ok(opened.inspect_err(|_| rows.advise(false))?)
     }
 
     /// Whether a build's file is here, to the last byte.

@@ -155,9 +155,11 @@ impl SealedSegment {
         Ok(())
     }
 
-    /// Goes back to exact search on a field.
+    /// Goes back to exact search on a field, which reads the rows in their order, as builds and compactions do.
     pub fn detach_index(&self, field: FieldId) -> Result<()> {
-        self.index_slot(field)?.index.store(None);
+        if let Some(index) = self.index_slot(field)?.index.swap(None) {
+            index.0.rows().advise(false);
+        }
         Ok(())
     }
 

@@ -196,3 +196,28 @@ fn broken_delete_lists_are_refused() {
     assert_eq!(decode_deletes(&encode_deletes(&[(9, LogPosition(5)), (9, LogPosition(6))])), None);
     assert_eq!(decode_deletes(&encode_deletes(&[(9, LogPosition(0))])), None);
 }
+
+/// What the system was told for a mapped index would make every later reader of the column wait for one page after another.
+#[cfg(target_os = "linux")]
+#[test]
+#[allow(clippy::disallowed_methods)] // Asks the system, not a disk of ours.
+fn rows_of_a_detached_index_bring_their_neighbours_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(dir.path()).unwrap());
+    let written = growing(&[3_000], GrowingOptions::default());
+    let sealed = open(&*disk, &write_segment(&disk, "rows", &written, written.rows()).unwrap()).unwrap();
+    let own_file = dir.path().join("rows");
+    let is_read_in_no_order = || {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let flags = |part: &str| part.lines().next().is_some_and(|flags| flags.contains(" rr"));
+        let mut of_file = maps.split(own_file.to_str().unwrap()).skip(1);
+        of_file.any(|part| part.split_once("VmFlags:").is_some_and(|(_, part)| flags(part)))
+    };
+    let rows = sealed.vector_rows(VECTOR).unwrap();
+    assert!(!is_read_in_no_order());
+    rows.advise(true);
+    sealed.attach_index(VECTOR, Arc::new(vecraft_index::Flat::new(vecraft_types::Metric::L2, rows))).unwrap();
+    assert!(is_read_in_no_order());
+    sealed.detach_index(VECTOR).unwrap();
+    assert!(!is_read_in_no_order());
+}
