@@ -35,7 +35,7 @@ impl Cold {
         let was_cold = self.0.load(Ordering::Relaxed);
         let before = thread_reads();
         let found = search(was_cold || is_assumed());
-        let is_cold = is_cold_after(thread_reads() - before, touched(&found));
+        let is_cold = is_cold_after(thread_reads().saturating_sub(before), touched(&found));
         // All threads look at it: written only when it changes, or each write would cost the others a cache miss.
         if is_cold != was_cold {
             self.0.store(is_cold, Ordering::Relaxed);
