@@ -236,10 +236,10 @@ def bad_ddl():
 
 
 def strict_and_unique():
-    """The two collection properties that have a meaning."""
+    """The collection properties that have a meaning."""
     name = NAME + "_strict"
     good(stub.DropCollection(milvus_pb2.DropCollectionRequest(collection_name=name)))
-    properties = {"milvus.strict_load": "true", "pk.on_conflict": "reject"}
+    properties = {"milvus.strict_load": "true", "mmap.enabled": "true", "pk.on_conflict": "reject"}
     good(stub.CreateCollection(create(name, fields(), properties)))
     refused(stub.Query(query(name, "id > 0")), 101, name)
     good(stub.LoadCollection(milvus_pb2.LoadCollectionRequest(collection_name=name)))
@@ -250,7 +250,7 @@ def strict_and_unique():
     good(stub.ReleaseCollection(milvus_pb2.ReleaseCollectionRequest(collection_name=name)))
     refused(stub.Search(search(name, [[1.0] * 4])), 101, name)
     good(stub.DropCollection(milvus_pb2.DropCollectionRequest(collection_name=name)))
-    step("milvus.strict_load and pk.on_conflict = reject")
+    step("milvus.strict_load, mmap.enabled and pk.on_conflict = reject")
 
 
 def main():

@@ -2,7 +2,7 @@
 
 use super::filtered::{End, Walked, inline, two_hop};
 use super::graph::Graph;
-use super::plan::{Breadth, LIKELY, Plan, choose, is_among, price_of_all};
+use super::plan::{Breadth, COMPARED, COMPARED_BESIDE_CODES, LIKELY, Plan, choose, is_among, price_of_all};
 use super::scratch::ScratchPool;
 use super::walk::{Scratch, descend, walk};
 use crate::cold::pages_of;
@@ -77,10 +77,19 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         }
     }
 
+    /// Price of a compared row, in distances of these walks.
+    fn compared(&self) -> f64 {
+        if self.refined.is_some() { COMPARED_BESIDE_CODES } else { COMPARED }
+    }
+
     fn all(&self, is_cold: bool) -> SearchOutcome {
         let rows = self.graph.len();
         let wanted = self.k.min(rows);
-        if wanted == 0 || matches!(choose(rows, rows, self.k, self.ef), Plan::Exact | Plan::ExactUnlessAmong)
+        if wanted == 0
+            || matches!(
+                choose(rows, rows, self.k, self.ef, self.compared()),
+                Plan::Exact | Plan::ExactUnlessAmong
+            )
         {
             return self.compare_all(wanted, None, None, is_cold);
         }
@@ -103,11 +112,11 @@ impl<'q, D: Distances + 'q> Search<'_, 'q, D> {
         let (graph, query) = (self.graph, self.walked_query);
         let rows = graph.len();
         let wanted = self.k.min(matches);
-        let plan = choose(rows, matches, self.k, self.ef);
+        let plan = choose(rows, matches, self.k, self.ef, self.compared());
         if wanted == 0 || plan == Plan::Exact {
             return self.compare_all(wanted, Some(filter), None, is_cold);
         }
-        let limit = price_of_all(matches) as usize;
+        let limit = price_of_all(matches, self.compared()) as usize;
         let scratch = &mut *self.scratches.take();
         scratch.is_cold = is_cold;
         let (nearest, distance, down) = descend(graph, self.walked, query, 0, scratch);

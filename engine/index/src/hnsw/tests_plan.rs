@@ -4,7 +4,7 @@
 
 use super::filtered::{End, two_hop};
 use super::graph::NONE;
-use super::plan::{Breadth, Plan, choose, price_of_all};
+use super::plan::{Breadth, COMPARED, Plan, choose, price_of_all};
 use super::search::spread;
 use super::walk::{Scratch, descend};
 use super::*;
@@ -43,7 +43,7 @@ fn plain_alone(index: &Hnsw, query: &[f32], entry: (f32, u32), ef: usize, filter
         pool.push(pack(entry.0, entry.1));
     }
     // Beyond that it is no better than comparing, and who cares.
-    let most = 2.0 * price_of_all(filter.count_ones()) + 1_000.0;
+    let most = 2.0 * price_of_all(filter.count_ones(), COMPARED) + 1_000.0;
     while let Some(Reverse(key)) = open.pop() {
         if f64::from(price as u32) > most {
             return (f64::INFINITY, Vec::new());
@@ -111,17 +111,17 @@ fn ratio(index: &Hnsw, query: &[f32], ef: usize, filter: &Bitmap) -> (f64, Strin
     let SearchOutcome { hits, stats } = index.search_explained(query, K, &params, Some(filter)).unwrap();
     let is_compared = matches!(stats.strategy, Strategy::Exact | Strategy::WalkThenExact);
     let compared = if is_compared { matches } else { 0 };
-    let paid = price_of_all(compared) + (stats.distances - compared + stats.lists_of_links) as f64;
+    let paid = price_of_all(compared, COMPARED) + (stats.distances - compared + stats.lists_of_links) as f64;
 
     let truth = flat_search(rows, Metric::L2, query, K, Some(filter)).unwrap();
     let found = recall(&hits, &truth);
     // What finds less is no better, however cheap.
     let price = |(price, hits): Alone| if recall(&hits, &truth) >= found { price } else { f64::INFINITY };
-    let wide = match choose(count, matches, K, ef) {
+    let wide = match choose(count, matches, K, ef, COMPARED) {
         Plan::TwoHop(Breadth { ef, .. }) => ef,
         _ => ef,
     };
-    let all = price_of_all(matches);
+    let all = price_of_all(matches, COMPARED);
     let plain = price(plain_alone(index, query, entry, ef, filter));
     let hops = price(two_hop_alone(index, query, entry, wide, filter));
     let ratio = (paid - down as f64 - BESIDE) / all.min(plain).min(hops);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use vecraft_rpc::services::{DropTarget, ShardStats};
 use vecraft_types::api::{Call, CollectionName, CreateCollection, RowCount, SetLoaded};
 use vecraft_types::limits::SHARDS_MAX;
-use vecraft_types::schema::check_name;
+use vecraft_types::schema::{MMAP_ENABLED, check_name};
 use vecraft_types::{Code, CollectionDescriptor, DdlPhase, Error, GroupId, PartitionId, PkConflict, Result};
 
 /// Property that makes reads fail before a load, as in Milvus.
@@ -181,11 +181,10 @@ fn apply_properties(asked: &mut CreateCollection) -> Result<()> {
     for (key, value) in &asked.properties {
         match key.as_str() {
             PkConflict::PROPERTY => asked.schema.pk_conflict = PkConflict::parse(value)?,
-            STRICT_LOAD if matches!(value.to_ascii_lowercase().as_str(), "true" | "false") => {}
-            STRICT_LOAD => {
-                return Err(Error::invalid(format!(
-                    "property {STRICT_LOAD} is {value:?}, allowed are true, false"
-                )));
+            STRICT_LOAD | MMAP_ENABLED if matches!(value.to_ascii_lowercase().as_str(), "true" | "false") => {
+            }
+            STRICT_LOAD | MMAP_ENABLED => {
+                return Err(Error::invalid(format!("property {key} is {value:?}, allowed are true, false")));
             }
             other => return Err(Error::not_built(format!("collection property {other:?}"))),
         }

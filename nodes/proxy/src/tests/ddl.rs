@@ -164,6 +164,7 @@ async fn good_ddl_does() {
     let properties = BTreeMap::from([
         ("pk.on_conflict".into(), "reject".into()),
         ("milvus.strict_load".into(), "true".into()),
+        ("mmap.enabled".into(), "true".into()),
     ]);
     let call = Call::default;
     bench.proxy.create_collection(call(), CreateCollection { properties, ..creation("more") }).await.unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use vecraft_types::api::CreateCollection;
 use vecraft_types::descriptor::REPLICA_NUMBER;
 use vecraft_types::limits::{META_FIELD, SHARDS_MAX};
-use vecraft_types::schema::check_name;
+use vecraft_types::schema::{MMAP_ENABLED, check_name};
 use vecraft_types::{Code, CollectionDescriptor, CollectionSchema, DataType, Error, PkConflict, Result};
 
 /// Property that makes search need a load first.
@@ -45,13 +45,14 @@ fn check_properties(properties: &BTreeMap<String, String>) -> Result<Option<PkCo
     for (key, value) in properties {
         match key.as_str() {
             PkConflict::PROPERTY => pk_conflict = Some(PkConflict::parse(value)?),
-            STRICT_LOAD if ["true", "false"].iter().any(|allowed| value.eq_ignore_ascii_case(allowed)) => {}
-            STRICT_LOAD => {
+            STRICT_LOAD | MMAP_ENABLED
+                if ["true", "false"].iter().any(|allowed| value.eq_ignore_ascii_case(allowed)) => {}
+            STRICT_LOAD | MMAP_ENABLED => {
                 return Err(Error::invalid(format!("property {key} is {value:?}, allowed are true, false")));
             }
             _ => {
                 let text = format!(
-                    "collection property {key:?} is not supported, supported are {STRICT_LOAD}, {}",
+                    "collection property {key:?} is not supported, supported are {STRICT_LOAD}, {MMAP_ENABLED}, {}",
                     PkConflict::PROPERTY
                 );
                 return Err(Error::invalid(text));
