@@ -58,7 +58,7 @@ fn memory(figures: &mut Figures, data: &DataFigures) {
         gauge("vecraft_process_memory_bytes", help, process.has);
         gauge("vecraft_process_memory_allowed_bytes", "bytes that the system allows it", process.allowed);
         let help = "1 while inserts are refused because it comes too near to that";
-        gauge("vecraft_process_memory_tight", help, process.is_tight.into());
+        gauge("vecraft_process_tight", help, process.is_tight.into());
     }
     let help = "bytes of writes accepted and not yet applied";
     gauge("vecraft_write_in_flight_bytes", help, data.in_flight_bytes);
