@@ -41,6 +41,15 @@ pub(crate) trait Distances: Send + Sync {
         }
         out.extend(rest.iter().map(|&id| self.one(query, id)));
     }
+
+    /// [`Distances::many`] of rows that are probably not in memory, if `is_cold`: their pages are asked for first.
+    #[inline]
+    fn many_of_maybe_cold(&self, query: &Self::Query<'_>, ids: &[u32], out: &mut Vec<f32>, is_cold: bool) {
+        if is_cold {
+            self.fetch(ids);
+        }
+        self.many(query, ids, out);
+    }
 }
 
 /// Distances among the rows themselves: what a graph is built by.

@@ -110,10 +110,7 @@ pub(crate) fn inline<D: Distances>(
                 ids.push(link);
             }
         }
-        if *is_cold {
-            scorer.fetch(ids);
-        }
-        scorer.many(query, ids, distances);
+        scorer.many_of_maybe_cold(query, ids, distances, *is_cold);
         budget.charge(ids.len(), 1);
         for (&id, &distance) in ids.iter().zip(distances.iter()) {
             let matches = filter.get(id as usize);
@@ -167,10 +164,7 @@ pub(crate) fn two_hop<D: Distances>(
             budget.charge(0, lists);
             expanded += 1;
         }
-        if *is_cold {
-            scorer.fetch(ids);
-        }
-        scorer.many(query, ids, distances);
+        scorer.many_of_maybe_cold(query, ids, distances, *is_cold);
         budget.charge(ids.len(), 0);
         for (&id, &distance) in ids.iter().zip(distances.iter()) {
             pool.insert(distance, id);

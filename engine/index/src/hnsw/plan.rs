@@ -40,8 +40,8 @@ pub(crate) struct Breadth {
 
 /// Price of a compared row, in distances of a walk that goes by rows.
 pub(crate) const COMPARED: f64 = 0.6;
-/// The same of a walk that goes by codes: a row has four and more times the bytes of its code. (4,000 rows of 384 numbers: 62 ns each, a
-/// distance by codes 85 ns with all that a walk does for it; of 784 numbers 110 to 150 ns beside 83.)
+/// The same of a walk that goes by codes: a row has four and more times the bytes of its code. With 0.6 a region of a tenth of
+/// 40,000 x 384 was given up and compared, 0.34 ms at ef 64, which the walk finishes with 1,893 distances in 0.13 ms.
 pub(crate) const COMPARED_BESIDE_CODES: f64 = 1.0;
 
 /// Below this share of matches a two-hop walk is thin and needs a wider pool in proportion.

@@ -54,10 +54,7 @@ fn descend_noting<D: Distances>(
         loop {
             ids.clear();
             ids.extend_from_slice(graph.links(at, level));
-            if *is_cold {
-                scorer.fetch(ids);
-            }
-            scorer.many(query, ids, distances);
+            scorer.many_of_maybe_cold(query, ids, distances, *is_cold);
             computed += ids.len();
             let before = at;
             for (&id, &distance) in ids.iter().zip(distances.iter()) {
@@ -122,10 +119,7 @@ pub(crate) fn walk<D: Distances>(
         {
             graph.prefetch(next);
         }
-        if *is_cold {
-            scorer.fetch(ids);
-        }
-        scorer.many(query, ids, distances);
+        scorer.many_of_maybe_cold(query, ids, distances, *is_cold);
         computed += ids.len();
         for (&id, &distance) in ids.iter().zip(distances.iter()) {
             pool.insert(distance, id);
