@@ -1,11 +1,11 @@
-//! Times filters over one chunk of rows.
+//! Times filters over one chunk of rows, without and with zone maps.
 //!
 //! `cargo run --release -p vecraft-expr --example filter_speed -- [rows]`
 // Measuring is what this program is for.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::time::Instant;
-use vecraft_expr::Filter;
+use std::time::{Duration, Instant};
+use vecraft_expr::{ColumnSource, ColumnView, Filter, Zones};
 use vecraft_types::{CollectionSchema, Column, ColumnData, DataType, FieldId, FieldSchema, RowBatch};
 
 fn main() {
@@ -19,9 +19,16 @@ fn main() {
     ])
     .with_dynamic_field();
     let batch = batch(rows);
+    let start = Instant::now();
+    let zones = |column: &Column| {
+        Some((column.field, Zones::of(&ColumnSource::column(&batch, column.field)?.values)?))
+    };
+    let with_zones = Zoned { batch: &batch, zones: batch.columns.iter().filter_map(zones).collect() };
+    println!("{} zone maps made in {:.3} ms", with_zones.zones.len(), start.elapsed().as_secs_f64() * 1e3);
     let keys = |step: usize| (0..1_000_000).map(|i| (i * step).to_string()).collect::<Vec<_>>().join(",");
     let filters = [
         "id < 1000".to_owned(),
+        "id >= 900000".to_owned(),
         "20 <= age < 65".to_owned(),
         "price > 0.5 and age != 7".to_owned(),
         "id % 10 == 3".to_owned(),
@@ -41,16 +48,42 @@ fn main() {
         let start = Instant::now();
         let filter = Filter::parse(&text, &schema).unwrap();
         let parsed = start.elapsed();
-        let start = Instant::now();
-        let found = filter.evaluate(&batch, rows).unwrap().count_ones();
-        let took = start.elapsed();
+        let (found, took) = best(&filter, &batch, rows);
+        let (again, zoned) = best(&filter, &with_zones, rows);
+        assert_eq!(found, again, "{text}");
         let shown: String = text.chars().take(40).collect();
         println!(
-            "{shown:<40} parse {:>9.3} ms, evaluate {:>9.3} ms = {:>7.2} ns a row, {found} rows",
+            "{shown:<40} parse {:>9.3} ms, evaluate {:>9.3} ms = {:>7.2} ns a row, with zone maps {:>9.3} ms, {found} rows",
             parsed.as_secs_f64() * 1e3,
             took.as_secs_f64() * 1e3,
             took.as_secs_f64() * 1e9 / rows as f64,
+            zoned.as_secs_f64() * 1e3,
         );
+    }
+}
+
+/// Rows found, and the least time of five.
+fn best(filter: &Filter, source: &dyn ColumnSource, rows: usize) -> (usize, Duration) {
+    let once = |_| {
+        let start = Instant::now();
+        let found = filter.evaluate(source, rows).unwrap().count_ones();
+        (found, start.elapsed())
+    };
+    (0..5).map(once).min_by_key(|(_, took)| *took).unwrap()
+}
+
+struct Zoned<'a> {
+    batch: &'a RowBatch,
+    zones: Vec<(FieldId, Zones)>,
+}
+
+impl ColumnSource for Zoned<'_> {
+    fn column(&self, field: FieldId) -> Option<ColumnView<'_>> {
+        ColumnSource::column(self.batch, field)
+    }
+
+    fn zones(&self, field: FieldId) -> Option<&Zones> {
+        self.zones.iter().find(|(own, _)| *own == field).map(|(_, zones)| zones)
     }
 }
 

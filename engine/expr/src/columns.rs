@@ -1,6 +1,6 @@
 //! What evaluation needs from whoever keeps the columns: borrowed values of one contiguous chunk of rows.
 
-use crate::FieldIndex;
+use crate::{FieldIndex, Zones};
 use std::fmt;
 use vecraft_types::{ColumnData, DataType, FieldId, RowBatch, StrColumn};
 
@@ -68,6 +68,11 @@ pub struct ColumnView<'a> {
 pub trait ColumnSource {
     /// The chunk of a field; `None` when it is not at hand, which fails the evaluation.
     fn column(&self, field: FieldId) -> Option<ColumnView<'_>>;
+
+    /// The zone map of a field over the same rows, from the first on, or over more.
+    fn zones(&self, _field: FieldId) -> Option<&Zones> {
+        None
+    }
 
     /// The indexes of a field over the same rows.
     fn indexes(&self, _field: FieldId) -> Vec<&dyn FieldIndex> {

@@ -8,7 +8,8 @@
 //! It does *not* fetch columns, know about segments, index files or deletes, and it has no clock, randomness,
 //! threads or files. Whoever holds the rows implements [`ColumnSource`], asks [`Filter::fields`] which columns
 //! are needed, and calls [`Filter::evaluate`] chunk by chunk. Who has an index of a field ([`FieldIndex`]) hands it out
-//! beside the column: a test takes its rows from there when that is cheaper than looking at every value, and finds the same.
+//! beside the column: a test takes its rows from there when that is cheaper than looking at every value, and finds the same. A zone
+//! map ([`Zones`]) spares the loop the rows that a bound rules out or lets through by the thousand.
 //!
 //! # What a filter means
 //!
@@ -51,8 +52,10 @@ mod sets;
 #[cfg(test)]
 mod tests;
 mod typing;
+mod zones;
 
 pub use columns::{ColumnSource, ColumnValues, ColumnView, StrValues};
 pub use filter::Filter;
 pub use index::{Ask, Estimate, FieldIndex, Like, TextTest};
 pub use json_path::{JsonPath, JsonValue, PathReader};
+pub use zones::Zones;

@@ -7,6 +7,7 @@ use crate::growing::Chunk;
 use crate::sealed::ColumnFile;
 use crate::{ColumnValues, Result};
 use std::sync::Arc;
+use vecraft_expr::Zones;
 use vecraft_types::FieldId;
 
 /// Rows `first_row..first_row + rows` of a segment. Holds the memory or mapping it shows.
@@ -55,6 +56,14 @@ impl Block {
         match &self.source {
             Source::Chunk(chunk) => Ok(chunk.column(field, self.rows())),
             Source::File(file) => file.column(field, self.rows()),
+        }
+    }
+
+    /// The zone map of a field's column, where the rows are in a file and it has one: over these rows, and maybe more.
+    pub(crate) fn zones(&self, field: FieldId) -> Result<Option<&Zones>> {
+        match &self.source {
+            Source::Chunk(_) => Ok(None),
+            Source::File(file) => file.zones(field),
         }
     }
 

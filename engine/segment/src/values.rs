@@ -97,6 +97,23 @@ pub enum Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// The same as filters see it; `None` for vectors, which no filter reads.
+    pub(crate) fn for_filters(&self) -> Option<vecraft_expr::ColumnValues<'a>> {
+        use vecraft_expr::ColumnValues;
+        Some(match *self {
+            Values::Bool(v) => ColumnValues::Bool(v),
+            Values::Int8(v) => ColumnValues::Int8(v),
+            Values::Int16(v) => ColumnValues::Int16(v),
+            Values::Int32(v) => ColumnValues::Int32(v),
+            Values::Int64(v) => ColumnValues::Int64(v),
+            Values::Float(v) => ColumnValues::Float(v),
+            Values::Double(v) => ColumnValues::Double(v),
+            Values::VarChar(v) => ColumnValues::VarChar(Box::new(v)),
+            Values::Json(v) => ColumnValues::Json(Box::new(v)),
+            Values::FloatVector { .. } | Values::PackedVector { .. } => return None,
+        })
+    }
+
     /// The key of a row, when the column can be a primary key and has that row.
     pub fn key(&self, row: usize) -> Option<PrimaryKey> {
         match self {

@@ -21,6 +21,8 @@ mod price {
     pub const COMPARED: f64 = 35.0;
     /// A value of a list that is found among the index's, in 20 steps for a million.
     pub const FOUND: f64 = 280.0;
+    /// A row of a zone that is ruled out or let through as a whole: a 64th of a word.
+    pub const RULED: f64 = 0.02;
     /// Finding a list's values costs at most this part of the loop, or the loop is taken at once: they are found for the
     /// price, inside `and` and `or` twice, and for the answer.
     pub const FOUND_SHARE: f64 = 0.25;
@@ -132,11 +134,14 @@ impl<'a> Chunk<'a> {
         match test {
             _ if is_path => 400.0,
             Test::Bool { .. } => 0.1,
-            Test::IntRange { slot, .. } | Test::FloatCompare { slot, .. } => match self.views[*slot].values {
-                ColumnValues::Int64(_) | ColumnValues::Double(_) => 0.4,
-                _ => 0.2,
-            },
-            Test::IntIn { .. } => 1.5,
+            Test::IntRange { slot, .. } | Test::FloatCompare { slot, .. } => {
+                let row = match self.views[*slot].values {
+                    ColumnValues::Int64(_) | ColumnValues::Double(_) => 0.4,
+                    _ => 0.2,
+                };
+                price::RULED + row * self.ruled(test).mixed_share()
+            }
+            Test::IntIn { .. } => price::RULED + 1.5 * self.ruled(test).mixed_share(),
             Test::FloatIn { .. } | Test::StrCompare { .. } => 6.0,
             Test::StrIn { .. } => 15.0,
             _ => 25.0,

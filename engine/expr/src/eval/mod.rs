@@ -11,7 +11,7 @@ mod rows;
 mod vector;
 
 use crate::plan::{ColumnRef, PathRef, Plan, Test};
-use crate::{ColumnSource, ColumnView, FieldIndex};
+use crate::{ColumnSource, ColumnView, FieldIndex, Zones};
 use json::Documents;
 use vecraft_types::{Bitmap, Error, Result};
 
@@ -23,6 +23,8 @@ pub(crate) struct Chunk<'a> {
     rows: usize,
     /// By slot.
     views: Vec<ColumnView<'a>>,
+    /// By slot.
+    zones: Vec<Option<&'a Zones>>,
     /// By slot.
     indexes: Vec<Vec<&'a dyn FieldIndex>>,
     documents: Documents,
@@ -37,8 +39,16 @@ impl<'a> Chunk<'a> {
         rows: usize,
     ) -> Result<Chunk<'a>> {
         let views = columns.iter().map(|column| view(column, source, rows)).collect::<Result<Vec<_>>>()?;
+        let zones = columns.iter().map(|column| source.zones(column.field)).collect();
         let indexes = columns.iter().map(|column| source.indexes(column.field)).collect();
-        Ok(Chunk { paths, rows, views, indexes, documents: Documents::new(columns.len(), paths.len()) })
+        Ok(Chunk {
+            paths,
+            rows,
+            views,
+            zones,
+            indexes,
+            documents: Documents::new(columns.len(), paths.len()),
+        })
     }
 
     /// The rows of `alive` for which the plan is true. The recursion is as deep as the plan, which is bounded.

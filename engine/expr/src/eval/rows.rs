@@ -2,7 +2,7 @@
 
 use super::Chunk;
 use super::json::Found;
-use super::vector::select_rows;
+use super::vector::{Ruled, select_rows};
 use crate::ColumnValues;
 use crate::ast::{ContainsMode, Literal};
 use crate::number::Number;
@@ -14,7 +14,9 @@ use vecraft_types::Bitmap;
 impl Chunk<'_> {
     /// A bit for each live row that is surely in.
     pub(super) fn by_row(&self, test: &Test, is_negated: bool, alive: &Bitmap) -> Vec<u64> {
-        select_rows(alive.words(), |row| self.holds(test, row).is_some_and(|holds| holds != is_negated))
+        select_rows(alive.words(), &Ruled::default(), |row| {
+            self.holds(test, row).is_some_and(|holds| holds != is_negated)
+        })
     }
 
     /// `None` is unknown.

@@ -1,14 +1,46 @@
 //! Loops over slices, 64 rows a word.
 
+use crate::zones::Verdict;
+
+/// What is known before values are looked at: a verdict for every `1 << shift` words, from the first on. Words past the last
+/// verdict are mixed.
+#[derive(Default)]
+pub(super) struct Ruled {
+    shift: u32,
+    verdicts: Vec<Verdict>,
+}
+
+impl Ruled {
+    pub(super) fn new(shift: u32, verdicts: Vec<Verdict>) -> Ruled {
+        Ruled { shift, verdicts }
+    }
+
+    fn of_word(&self, word: usize) -> Verdict {
+        self.verdicts.get(word >> self.shift).copied().unwrap_or(Verdict::Mixed)
+    }
+
+    /// The part of all rows whose values have to be looked at.
+    pub(super) fn mixed_share(&self) -> f64 {
+        let mixed = self.verdicts.iter().filter(|verdict| **verdict == Verdict::Mixed).count();
+        if self.verdicts.is_empty() { 1.0 } else { mixed as f64 / self.verdicts.len() as f64 }
+    }
+}
+
 /// Bit `i` of the answer tells whether `test` holds for value `i`. Words without a live row are skipped.
 ///
 /// The inner loop writes one byte a row without a branch, which the compiler turns into wide comparisons; the
 /// bytes are then gathered eight at a time.
-pub(super) fn select<T: Copy>(values: &[T], alive: &[u64], test: impl Fn(T) -> bool) -> Vec<u64> {
+pub(super) fn select<T: Copy>(
+    values: &[T],
+    alive: &[u64],
+    ruled: &Ruled,
+    test: impl Fn(T) -> bool,
+) -> Vec<u64> {
     let mut words = Vec::with_capacity(alive.len());
-    for (block, live) in values.chunks(64).zip(alive) {
-        if *live == 0 {
-            words.push(0);
+    for (i, (block, live)) in values.chunks(64).zip(alive).enumerate() {
+        let verdict = if *live == 0 { Verdict::Out } else { ruled.of_word(i) };
+        if verdict != Verdict::Mixed {
+            words.push(if verdict == Verdict::Whole { *live } else { 0 });
             continue;
         }
         let mut hits = [0u8; 64];
@@ -31,9 +63,13 @@ fn gather(hits: &[u8; 64]) -> u64 {
 }
 
 /// The same for values that are looked up: only live rows are asked.
-pub(super) fn select_rows(alive: &[u64], test: impl Fn(usize) -> bool) -> Vec<u64> {
+pub(super) fn select_rows(alive: &[u64], ruled: &Ruled, test: impl Fn(usize) -> bool) -> Vec<u64> {
     let word_of = |(i, live): (usize, &u64)| {
-        let (mut rest, mut word) = (*live, 0u64);
+        let (mut rest, mut word) = match ruled.of_word(i) {
+            Verdict::Mixed => (*live, 0u64),
+            Verdict::Whole => return *live,
+            Verdict::Out => return 0,
+        };
         while rest != 0 {
             let bit = rest.trailing_zeros() as usize;
             word |= u64::from(test(i * 64 + bit)) << bit;

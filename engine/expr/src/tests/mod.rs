@@ -12,6 +12,7 @@ mod twin_conditions;
 mod twin_eval;
 mod twin_make;
 mod twin_rows;
+mod zones;
 
 use crate::Filter;
 pub(crate) use twin_rows::schema;

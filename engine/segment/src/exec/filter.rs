@@ -1,11 +1,10 @@
 //! A block as the filter language sees it.
 
-use crate::{
-    Block, ColumnValues, Error, Result, ScalarIndexes, SegmentView, ShardView, Texts, Values, materialise,
-};
+use crate::{Block, ColumnValues, Error, Result, ScalarIndexes, SegmentView, ShardView, Texts, materialise};
 use std::sync::atomic::{AtomicBool, Ordering};
 use vecraft_expr::{
     Ask, ColumnSource, ColumnValues as FilterValues, ColumnView, Estimate, FieldIndex, Filter, StrValues,
+    Zones,
 };
 use vecraft_types::{Bitmap, CollectionSchema, Column, FieldId};
 
@@ -107,6 +106,10 @@ impl ColumnSource for WatchedSource<'_> {
         self.block.column(field)
     }
 
+    fn zones(&self, field: FieldId) -> Option<&Zones> {
+        self.block.zones(field)
+    }
+
     fn indexes(&self, field: FieldId) -> Vec<&dyn FieldIndex> {
         let of_field = self.indexes.iter().filter(|(id, _)| *id == field);
         of_field.flat_map(|(_, indexes)| indexes).map(|index| index as &dyn FieldIndex).collect()
@@ -114,7 +117,7 @@ impl ColumnSource for WatchedSource<'_> {
 }
 
 enum FilterColumn<'a> {
-    Stored(ColumnValues<'a>),
+    Stored(ColumnValues<'a>, Option<&'a Zones>),
     /// The rows are older than the field: its default, or nulls.
     Missing(Column),
 }
@@ -122,7 +125,7 @@ enum FilterColumn<'a> {
 impl<'a> FilterColumn<'a> {
     fn of(schema: &CollectionSchema, block: &'a Block, field: FieldId) -> Result<FilterColumn<'a>> {
         if let Some(column) = block.column(field)? {
-            return Ok(FilterColumn::Stored(column));
+            return Ok(FilterColumn::Stored(column, block.zones(field)?));
         }
         let blocks = [block.clone()];
         let rows: Vec<(usize, usize)> = (0..block.rows()).map(|row| (0, row)).collect();
@@ -154,25 +157,21 @@ struct BlockSource<'a> {
 impl ColumnSource for BlockSource<'_> {
     fn column(&self, field: FieldId) -> Option<ColumnView<'_>> {
         match &self.columns.iter().find(|(id, _)| *id == field)?.1 {
-            FilterColumn::Stored(column) => {
-                let values = match column.values {
-                    Values::Bool(v) => FilterValues::Bool(v),
-                    Values::Int8(v) => FilterValues::Int8(v),
-                    Values::Int16(v) => FilterValues::Int16(v),
-                    Values::Int32(v) => FilterValues::Int32(v),
-                    Values::Int64(v) => FilterValues::Int64(v),
-                    Values::Float(v) => FilterValues::Float(v),
-                    Values::Double(v) => FilterValues::Double(v),
-                    Values::VarChar(v) => FilterValues::VarChar(Box::new(v)),
-                    Values::Json(v) => FilterValues::Json(Box::new(v)),
-                    Values::FloatVector { .. } | Values::PackedVector { .. } => return None,
-                };
+            FilterColumn::Stored(column, _) => {
+                let values = column.values.for_filters()?;
                 Some(ColumnView { values, validity: column.validity.as_deref().map(Bitmap::words) })
             }
             FilterColumn::Missing(column) => {
                 let validity = column.validity.as_ref().map(Bitmap::words);
                 Some(ColumnView { values: FilterValues::of(&column.data)?, validity })
             }
+        }
+    }
+
+    fn zones(&self, field: FieldId) -> Option<&Zones> {
+        match &self.columns.iter().find(|(id, _)| *id == field)?.1 {
+            FilterColumn::Stored(_, zones) => *zones,
+            FilterColumn::Missing(_) => None,
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{ColumnValues, Error, Result, Texts, Values};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::OnceLock;
+use vecraft_expr::Zones;
 use vecraft_index::VectorRows;
 use vecraft_storage::{BlockFile, Disk};
 use vecraft_types::{Bitmap, CollectionSchema, DataType, FieldId, Packed};
@@ -56,6 +57,8 @@ struct Prepared {
     validity: Option<Bitmap>,
     /// Booleans are copied: a byte other than 0 or 1 must never be read as one.
     bools: Option<Box<[bool]>>,
+    /// Made when a filter first asks.
+    zones: OnceLock<Option<Zones>>,
 }
 
 impl ColumnFile {
@@ -136,6 +139,28 @@ impl ColumnFile {
         Ok(Some(ColumnValues { values, validity }))
     }
 
+    /// The zone map of a numeric column of many rows, made when it is first asked for.
+    pub(crate) fn zones(&self, field: FieldId) -> Result<Option<&Zones>> {
+        let Some(at) = self.directory.columns.iter().position(|column| column.field == field) else {
+            return Ok(None);
+        };
+        let prepared = self.prepare(at)?;
+        if let Some(zones) = prepared.zones.get() {
+            return Ok(zones.as_ref());
+        }
+        let column = self.column(field, self.directory.rows as usize)?;
+        let zones =
+            column.and_then(|column| column.values.for_filters()).and_then(|values| Zones::of(&values));
+        Ok(prepared.zones.get_or_init(|| zones).as_ref())
+    }
+
+    /// Bytes of memory beside the mapping that the zone maps take.
+    pub(crate) fn zone_bytes(&self) -> u64 {
+        let prepared = self.prepared.iter().filter_map(OnceLock::get);
+        let zones = prepared.filter_map(|column| column.zones.get()?.as_ref());
+        zones.map(|zones| zones.bytes() as u64).sum()
+    }
+
     pub(crate) fn positions(&self) -> Result<&[u64]> {
         self.verify_stamps()?;
         self.numbers(&self.directory.positions, self.directory.rows as usize)
@@ -203,7 +228,7 @@ impl ColumnFile {
             self.file.bytes(extent.range())?;
             validity = Some(Bitmap::from_words(rows, self.numbers(extent, rows.div_ceil(64))?.to_vec()));
         }
-        Ok(self.prepared[at].get_or_init(|| Prepared { validity, bools }))
+        Ok(self.prepared[at].get_or_init(|| Prepared { validity, bools, zones: OnceLock::new() }))
     }
 
     /// The first `count` numbers of a verified extent.

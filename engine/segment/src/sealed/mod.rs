@@ -189,11 +189,11 @@ impl SealedSegment {
         slot.ok_or_else(|| Error::Field { field, what: "is no vector field".to_owned() })
     }
 
-    /// Bytes of memory beside the mapped file (whose pages the kernel may drop): deletes and indexes.
+    /// Bytes of memory beside the mapped file (whose pages the kernel may drop): deletes, indexes and zone maps.
     pub fn bytes(&self) -> u64 {
         let indexes = self.indexes.iter().filter_map(|(_, slot)| slot.index.load_full());
         let indexes: u64 = indexes.map(|index| index.0.memory_bytes() as u64).sum();
-        self.deletes.bytes() + indexes + self.scalar_bytes()
+        self.deletes.bytes() + indexes + self.scalar_bytes() + self.file.zone_bytes()
     }
 
     /// Bytes on disk.

@@ -158,3 +158,39 @@ fn an_index_over_other_rows_or_no_field_is_refused() {
     assert!(segment.read_column(FieldId(999), |_, _| ()).is_err());
     assert!(segment.read_column(VECTOR, |_, _| ()).is_err(), "vectors are not for filters");
 }
+
+#[test]
+fn a_sealed_segment_of_many_rows_makes_zone_maps_when_a_filter_asks() {
+    let schema = Arc::new(schema());
+    let growing = GrowingSegment::new(SegmentId(1), PartitionId(0), Arc::clone(&schema));
+    // Ids are the numbers of the rows, in their order.
+    let rows: Vec<Row> = (0..10_000).map(Row::random).collect();
+    for (position, part) in rows.chunks(5_000).enumerate() {
+        let position = position as u64 + 1;
+        growing.append(&batch(part), LogPosition(position), Timestamp(position)).unwrap();
+    }
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    let manifest = write_segment(&disk, "1.seg", &growing, 10_000).unwrap();
+    let open = |deletes| SealedSegment::open(disk.as_ref(), &manifest, Arc::clone(&schema), deletes).unwrap();
+    let segment = Arc::new(open(Arc::new(Deletes::new())));
+    let view = |segment| {
+        ShardView::of(ShardId::default(), LogPosition(2), Timestamp(2), Arc::clone(&schema), [segment])
+    };
+    let (sealed, growing) =
+        (view(Segment::Sealed(Arc::clone(&segment))), view(Segment::Growing(Arc::new(growing))));
+    let filters = [
+        "id >= 9000",
+        "4000 <= id < 4200",
+        "id in [1, 4096, 9999, 20000]",
+        "id < 0",
+        "id >= 0",
+        "age == 7",
+        "not (id < 9000)",
+    ];
+    let earlier = |view: &ShardView| view.at(LogPosition(1), Timestamp(1)).unwrap();
+    assert_eq!(segment.bytes(), 0);
+    assert_eq!(counts(&sealed, &filters), counts(&growing, &filters));
+    assert_eq!(counts(&earlier(&sealed), &filters), counts(&earlier(&growing), &filters));
+    // Three zones of two numbers for each of two columns.
+    assert_eq!(segment.bytes(), 2 * 3 * 16);
+}
