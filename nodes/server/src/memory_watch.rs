@@ -103,7 +103,7 @@ pub(crate) async fn watch(
     if limits::memory_taken().is_none() {
         return Ok(());
     }
-    WATCHES.fetch_add(1, Ordering::Relaxed);
+    let _watching = Watching::begin();
     let allowed = limits::memory_bytes();
     let (mut watch, mut pause, mut blind, mut is_told) = (Watch::default(), Duration::ZERO, 0, false);
     while shutdown.unless_triggered(tokio::time::sleep(pause)).await.is_some() {
@@ -129,8 +129,23 @@ pub(crate) async fn watch(
             let _ = io.run(give_back).await;
         }
     }
-    WATCHES.fetch_sub(1, Ordering::Relaxed);
     Ok(())
+}
+
+/// Counts among [`WATCHES`] while it lives, however its task ends.
+struct Watching;
+
+impl Watching {
+    fn begin() -> Watching {
+        WATCHES.fetch_add(1, Ordering::Relaxed);
+        Watching
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        WATCHES.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 fn tell(is_tight: bool, has_mib: u64, allowed_mib: u64) {

@@ -101,7 +101,11 @@ impl Proxy {
         let stats = self.shard_stats(&deadline, &collection).await?;
         let total_rows: u64 = stats.iter().flat_map(|shard| shard.rows.values()).sum();
         let infos = collection.indexes.iter().map(|index| {
-            let growing: u64 = stats.iter().map(|shard| self.growing_rows(shard)).sum();
+            let field = collection.schema.field_by_id(index.spec.field);
+            let is_scan = field.is_some_and(|field| is_scan(&index.spec.index_type, &field.data_type));
+            // A comparison of all rows is whole from the first row on.
+            let growing: u64 =
+                if is_scan { 0 } else { stats.iter().map(|shard| self.growing_rows(shard)).sum() };
             let pending =
                 stats.iter().filter_map(|shard| shard.pending_index_rows.get(&index.id)).sum::<u64>();
             let waits =
@@ -109,7 +113,6 @@ impl Proxy {
             let told =
                 |shard: &ShardStats| shard.damage.as_ref().or(shard.index_failures.get(&index.id)).cloned();
             let failure = stats.iter().filter(waits).find_map(told);
-            let field = collection.schema.field_by_id(index.spec.field);
             IndexInfo {
                 index: index.clone(),
                 field: field.map(|field| field.name.clone()).unwrap_or_default(),

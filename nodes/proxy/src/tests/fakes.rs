@@ -32,6 +32,8 @@ struct Shard {
     read_trouble: Option<Error>,
     /// Why the pending rows of its index get none.
     index_failure: Option<String>,
+    /// Rows that it says are in memory.
+    growing_rows: u64,
     /// Requests as they arrived.
     asked: Vec<RequestId>,
     /// The rows of pinned moments.
@@ -183,6 +185,11 @@ impl FakeCluster {
 
     pub(super) fn index_failure(&self, index: u32, why: &str) {
         self.shards.lock().get_mut(&self.shard_id(index)).unwrap().index_failure = Some(why.to_owned());
+    }
+
+    /// Has a shard say that so many rows are in memory.
+    pub(super) fn grow(&self, index: u32, rows: u64) {
+        self.shards.lock().get_mut(&self.shard_id(index)).unwrap().growing_rows = rows;
     }
 
     /// Living rows of all shards.

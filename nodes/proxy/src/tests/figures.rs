@@ -29,6 +29,14 @@ async fn figures_are_summed_over_shards() {
     bench.cluster.index_failure(2, "no room");
     let infos = bench.proxy.describe_indexes(Call::default(), "docs".into()).await.unwrap();
     assert_eq!((infos[0].failure.as_deref(), infos[0].pending_rows), (Some("no room"), 4));
+    // Rows in memory have no graph yet; a comparison of all rows needs none.
+    bench.cluster.grow(1, 1 << 20);
+    for (index_type, indexed) in [("HNSW", 0), ("FLAT", 46)] {
+        bench.cluster.add_index(Metric::L2, index_type);
+        let infos = bench.proxy.describe_indexes(Call::default(), "docs".into()).await.unwrap();
+        assert_eq!(infos[0].indexed_rows, indexed, "{index_type}");
+    }
+    bench.cluster.grow(1, 0);
     let flushed = bench.proxy.flush(Call::default(), vec!["docs".into()]).await.unwrap();
     assert_eq!((flushed.len(), flushed[0].segments.len()), (1, 4));
     let both = vec!["docs".into(), "nothing".into()];

@@ -106,6 +106,7 @@ impl ShardWriter for FakeCluster {
             *stats.rows.entry(row.partition).or_default() += 1;
         }
         stats.segments = vec![(SegmentId(1), shard.rows.len() as u64, true)];
+        stats.segments.extend((shard.growing_rows > 0).then_some((SegmentId(2), shard.growing_rows, false)));
         stats.pending_index_rows.insert(IndexId(1), 1);
         stats.index_failures = shard.index_failure.iter().map(|why| (IndexId(1), why.clone())).collect();
         Ok(stats)

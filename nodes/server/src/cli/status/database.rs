@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::time::Duration;
 use vecraft_client::Client;
 use vecraft_types::api::{Call, ClusterReply, Database, RowCount, ServerInfo};
+use vecraft_types::schema::JSON_PATH;
 use vecraft_types::{Code, CollectionDescriptor, Error};
 
 /// For each call; a status that hangs is no answer.
@@ -24,7 +25,7 @@ pub struct CollectionLine {
     pub rows: Option<u64>,
     /// Number of shards.
     pub shards: usize,
-    /// `field type metric` of each index.
+    /// `field type metric` of each index on vectors, `field type` or `path type` of each on scalars.
     pub indexes: Vec<String>,
 }
 
@@ -111,8 +112,17 @@ async fn collections_of(client: &Client) -> vecraft_types::Result<Collections> {
 
 fn line(collection: &CollectionDescriptor, rows: Option<u64>) -> CollectionLine {
     let indexes = collection.indexes.iter().map(|index| {
-        let field = collection.schema.field_by_id(index.spec.field).map_or("?", |field| &field.name);
-        format!("{field} {} {}", index.spec.index_type, index.spec.metric.name())
+        let field = collection.schema.field_by_id(index.spec.field);
+        let name = field.map_or("?", |field| &field.name);
+        let path = index.spec.params.get(JSON_PATH).map_or("", String::as_str);
+        let place = if path.is_empty() { name } else { path };
+        // An index on scalars compares nothing.
+        let metric = field.filter(|field| field.data_type.dim().is_some()).map(|_| index.spec.metric.name());
+        [Some(place), Some(&index.spec.index_type), metric]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ")
     });
     CollectionLine {
         name: collection.name.clone(),

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 use vecraft_config::Config;
 use vecraft_storage::RealDisk;
-use vecraft_types::api::{Call, ClusterReply, CreateCollection};
-use vecraft_types::{Code, CollectionSchema, DataType, Error, FieldSchema};
+use vecraft_types::api::{Call, ClusterReply, CreateCollection, CreateIndex};
+use vecraft_types::{Code, CollectionSchema, DataType, Error, FieldSchema, Metric};
 
 fn run_file(pid: u32, http: &str) -> RunFile {
     let addresses =
@@ -95,6 +95,7 @@ fn books() -> CreateCollection {
         schema: CollectionSchema::new(vec![
             FieldSchema::new("id", DataType::Int64).primary(false),
             FieldSchema::new("vector", DataType::FloatVector { dim: 2 }),
+            FieldSchema::new("facts", DataType::Json),
         ]),
         shards: 0,
         properties: Default::default(),
@@ -149,6 +150,27 @@ async fn a_running_node_is_serving_and_a_stopped_one_is_not() {
     assert_eq!(by_door.cluster_id.as_deref(), Some(server.cluster_id()));
     assert_eq!(by_door.cluster_name.as_deref(), Some("kitchen"));
     assert!(by_door.table().contains("books"), "{}", by_door.table());
+
+    let path = [("json_path", "facts['pages']"), ("json_cast_type", "DOUBLE")];
+    for (field, index_type, metric, params) in [
+        ("vector", "HNSW", Some(Metric::L2), &[][..]),
+        ("id", "STL_SORT", None, &[]),
+        ("facts", "INVERTED", None, &path),
+    ] {
+        let request = CreateIndex {
+            collection: "books".into(),
+            field: field.into(),
+            name: String::new(),
+            index_type: index_type.into(),
+            metric,
+            params: params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        };
+        server.database().create_index(Call::default(), request).await.unwrap();
+    }
+    let by_door = Report::of_node(&server.addresses().client).await.unwrap();
+    let mut indexes = by_door.collections.unwrap()[0].indexes.clone();
+    indexes.sort();
+    assert_eq!(indexes, ["facts['pages'] INVERTED", "id STL_SORT", "vector HNSW L2"]);
 
     // The likeliest slips: Milvus's port, and the one for health.
     for door in [&server.addresses().milvus, &server.addresses().http] {
