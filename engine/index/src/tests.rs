@@ -227,6 +227,13 @@ fn rows_are_read_in_place_from_chunks() {
     assert_eq!(rows.row(4).as_ptr().cast::<u8>(), start, "read in place");
     let hits = flat_search(&rows, Metric::L2, &[5.2, -5.2], 2, None).unwrap();
     assert_eq!(hits.iter().map(|hit| hit.row).collect::<Vec<_>>(), [5, 6]);
+    for count in [0, 1, 4, 5, 9, 12] {
+        let first = rows.first(count);
+        assert_eq!(first.len(), count.min(9));
+        for row in 0..first.len() as u32 {
+            assert_eq!(first.row(row).as_ptr(), rows.row(row).as_ptr(), "{count}");
+        }
+    }
 
     let refused = |result: Result<VectorRows>| assert!(matches!(result, Err(Error::Rows(_))), "{result:?}");
     refused(VectorRows::from_chunks(2, 3, 13, 2, chunks.clone()));

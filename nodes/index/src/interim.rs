@@ -23,6 +23,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// minutes must be cheap.
 const M: usize = 16;
 const EF_CONSTRUCTION_MAX: usize = 100;
+/// Rows that a graph takes in at a time, before searches use it with them and other segments' graphs have their turn: a second's
+/// work, about, of a core that does nothing else.
+const STEP: u32 = 8_192;
 /// What a row costs beside its `8 * M` bytes of links: where it is, its norm, its level, its part of the upper levels.
 const ROW_BYTES: u64 = 24;
 
@@ -36,33 +39,40 @@ struct GraphJob {
     over: Over,
 }
 
-/// The rows of a graph.
+/// The first rows of a segment, which a graph is to have.
 #[derive(Clone)]
 enum Over {
     Growing(Arc<GrowingSegment>, u32),
     /// The mapped file in place of the memory that the growing segment had.
-    Sealed(Arc<SealedSegment>),
+    Sealed(Arc<SealedSegment>, u32),
 }
 
 impl Over {
     fn rows(&self) -> u32 {
         match self {
-            Over::Growing(_, rows) => *rows,
-            Over::Sealed(segment) => segment.rows(),
+            Over::Growing(_, rows) | Over::Sealed(_, rows) => *rows,
+        }
+    }
+
+    /// No more than so many of them.
+    fn up_to(&self, most: u32) -> Over {
+        match self {
+            Over::Growing(segment, rows) => Over::Growing(segment.clone(), most.min(*rows)),
+            Over::Sealed(segment, rows) => Over::Sealed(segment.clone(), most.min(*rows)),
         }
     }
 
     fn has_index(&self, field: FieldId) -> bool {
         match self {
             Over::Growing(..) => false,
-            Over::Sealed(segment) => segment.index(field).is_some(),
+            Over::Sealed(segment, _) => segment.index(field).is_some(),
         }
     }
 
     fn vectors(&self, field: FieldId) -> vecraft_segment::Result<VectorRows> {
         match self {
             Over::Growing(segment, rows) => segment.vector_rows(field, *rows),
-            Over::Sealed(segment) => segment.vector_rows(field),
+            Over::Sealed(segment, rows) => Ok(segment.vector_rows(field)?.first(*rows as usize)),
         }
     }
 }
@@ -93,7 +103,7 @@ impl IndexNode {
                     tracing::debug!(field = %job.field, %error, "no interim graph");
                     // Of a growing segment the next search that compares asks again. Of a sealed one the graph would keep the
                     // memory that the rows were in before, which nobody counts any more.
-                    if let Over::Sealed(_) = job.over {
+                    if let Over::Sealed(..) = job.over {
                         job.interim.set(job.field, None);
                     }
                 }
@@ -125,7 +135,7 @@ impl IndexNode {
                 }
                 let over = match &shown.segment {
                     Segment::Growing(segment) => Over::Growing(segment.clone(), shown.rows),
-                    Segment::Sealed(segment) => Over::Sealed(segment.clone()),
+                    Segment::Sealed(segment) => Over::Sealed(segment.clone(), segment.rows()),
                 };
                 let collection = view.shard.collection;
                 let indexes = wanted.entry(collection).or_insert_with(|| {
@@ -157,12 +167,10 @@ impl IndexNode {
             if now.is_some() {
                 unwanted.retain(|field| *field != index.field);
             }
+            let covered = now.as_ref().map_or(0, |graph| graph.covered() as u32);
             let is_wanting = match over {
-                Over::Growing(..) => {
-                    let covered = now.map_or(0, |graph| graph.covered() as u32);
-                    is_missed && over.rows().saturating_sub(covered) >= GRAPH_ROWS_MIN
-                }
-                Over::Sealed(_) => now.is_some() && !interim.is_mapped(index.field),
+                Over::Growing(..) => is_missed && over.rows().saturating_sub(covered) >= GRAPH_ROWS_MIN,
+                Over::Sealed(..) => now.is_some() && !interim.is_mapped(index.field),
             };
             if !is_wanting {
                 continue;
@@ -176,7 +184,7 @@ impl IndexNode {
                 }
                 _ => (M, EF_CONSTRUCTION_MAX),
             };
-            let (interim, over) = (interim.clone(), over.clone());
+            let (interim, over) = (interim.clone(), over.up_to(covered.saturating_add(STEP)));
             let (field, metric) = (index.field, index.metric);
             jobs.push(GraphJob { interim, field, metric, m, ef_construction, over });
         }
@@ -207,7 +215,9 @@ impl IndexNode {
         match over {
             Over::Growing(..) => interim.set(field, Some(graph)),
             // Unless its index came meanwhile.
-            Over::Sealed(_) => interim.set_mapped(field),
+            Over::Sealed(segment, rows) if *rows == segment.rows() => interim.set_mapped(field),
+            // The rest is the next job.
+            Over::Sealed(..) => {}
         }
         Ok(())
     }

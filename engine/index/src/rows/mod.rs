@@ -91,6 +91,16 @@ unsafe impl Send for Inner {}
 unsafe impl Sync for Inner {}
 
 impl VectorRows {
+    /// The first `rows` rows, all when there are fewer; they lie where they are.
+    pub fn first(&self, rows: usize) -> VectorRows {
+        let Inner { packed, chunk_log2, dim, row_bytes, stride_bytes, .. } = *self.inner;
+        let len = rows.min(self.inner.len);
+        let starts = self.inner.starts[..len.div_ceil(1 << chunk_log2)].to_vec();
+        let chunks = self.inner.chunks.clone();
+        let inner = Inner { packed, starts, chunks, chunk_log2, len, dim, row_bytes, stride_bytes };
+        VectorRows { inner: Arc::new(inner) }
+    }
+
     /// What the elements are; `None` for f32.
     pub fn packed(&self) -> Option<Packed> {
         self.inner.packed

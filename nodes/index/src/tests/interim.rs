@@ -82,6 +82,36 @@ async fn a_graph_comes_when_searches_miss_it_and_serves_until_the_index_is_there
 }
 
 #[tokio::test]
+async fn a_graph_of_many_rows_serves_before_it_has_all_of_them() {
+    let mut rig = Rig::new();
+    rig.wishes.set(&[(1, "HNSW")]);
+    let life = rig.live().await;
+    let growing = Arc::new(GrowingSegment::new(SegmentId(1), PartitionId(1), schema()));
+    append(&growing, 14_000);
+    show(&life, Segment::Growing(growing.clone()));
+    assert!(search(&life, 13_000), "no graph yet");
+    let graph = life.until_graph(8_192).await;
+    assert!(!search(&life, 13_000), "behind those that it has, and missed again");
+    assert!(Arc::ptr_eq(&graph, &life.until_graph(14_000).await));
+
+    append(&growing, 10_000);
+
+    let manifest = rig.write(&growing);
+    let sealed = SealedSegment::replacing(rig.files().as_ref(), &manifest, schema(), &growing).unwrap();
+    drop(growing);
+    // No room for the index.
+    let limit = 24_000 * 300;
+    assert!(index_bytes(24_000) > limit);
+    rig.memory.limit.store(limit, Relaxed);
+    show(&life, Segment::Sealed(Arc::new(sealed)));
+    life.node.wake();
+    assert!(Arc::ptr_eq(&graph, &life.until_graph(24_000).await), "without another search");
+    life.until_mapped().await;
+    assert!(!search(&life, 23_999));
+    life.end().await;
+}
+
+#[tokio::test]
 async fn nobody_gets_a_graph_who_wants_none_or_has_no_memory() {
     let rig = Rig::new();
     rig.wishes.set(&[(1, "FLAT")]);

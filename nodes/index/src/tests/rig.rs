@@ -365,6 +365,16 @@ impl Life {
         tokio::time::timeout(PATIENCE, reached).await.expect("a graph over all rows")
     }
 
+    /// Waits until the graph has all rows of the column file, and reads them there.
+    pub async fn until_mapped(&self) {
+        let reached = async {
+            while !self.segment(1).interim().is_mapped(VECTOR) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("a graph over the file");
+    }
+
     /// Waits until the role has looked whether a segment needs a graph.
     pub async fn until_nobody_misses(&self, growing: &GrowingSegment) {
         let looked = async {
