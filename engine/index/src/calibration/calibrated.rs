@@ -55,12 +55,19 @@ impl Calibrated {
         params.recall.or(level.copied())
     }
 
-    /// Parameters by which the asked recall is reached; `None`: every match has to be compared.
-    fn set(&self, params: &SearchParams, reach: usize) -> Option<SearchParams> {
-        let Some(recall) = self.asked(params) else { return Some(*params) };
+    /// Parameters by which the asked recall is reached, and what recall to expect; `None`: every match has to be compared.
+    fn set(
+        &self,
+        params: &SearchParams,
+        reach: usize,
+        filter: Option<&Bitmap>,
+    ) -> Option<(SearchParams, Option<f32>)> {
+        let Some(recall) = self.asked(params) else { return Some((*params, None)) };
         // A sample cannot promise everything.
-        let effort = self.curve.as_ref().filter(|_| recall < 1.0)?.effort(reach, recall)?;
-        Some(effort.set(&*self.inner, *params))
+        let curve = self.curve.as_ref().filter(|_| recall < 1.0)?;
+        let effort = curve.effort(reach, recall)?;
+        let told = curve.recall(reach, effort);
+        Some((effort.under(&*self.inner, filter).set(&*self.inner, *params), told))
     }
 
     /// What to expect of a search that did not compare every match.
@@ -103,11 +110,11 @@ impl VectorIndex for Calibrated {
         filter: Option<&Bitmap>,
     ) -> Result<SearchOutcome> {
         let reach = reach(&*self.inner, k, filter);
-        let Some(params) = self.set(params, reach) else {
+        let Some((params, told)) = self.set(params, reach, filter) else {
             return flat::exact_or_left(self.inner.rows(), self.inner.metric(), query, k, params, filter);
         };
         let mut outcome = self.inner.search_explained(query, k, &params, filter)?;
-        outcome.stats.recall = outcome.stats.recall.or_else(|| self.estimate(&params, k, reach));
+        outcome.stats.recall = outcome.stats.recall.or(told).or_else(|| self.estimate(&params, k, reach));
         Ok(outcome)
     }
 

@@ -1,5 +1,6 @@
 //! What "how hard to look" means for each kind of index.
 
+use crate::hnsw::plan::PLAIN;
 use crate::scan::matches_within;
 use crate::{IndexKind, SearchParams, VectorIndex};
 use vecraft_types::Bitmap;
@@ -18,7 +19,21 @@ pub(crate) struct Effort {
     pub(crate) refine_for: usize,
 }
 
+/// A graph gets so many times the breadth under a filter that its walk goes in two hops for. Measured with AUTOINDEX over images:
+/// of a tenth of the rows around one of them, with the breadth that the curve says, 0.922 came for 0.95 and 0.964 for 0.99.
+const TWO_HOP_TIMES: usize = 2;
+
 impl Effort {
+    /// What it takes under a filter for what it does without one. (Inverted lists are asked for more neighbours instead: [`reach`].)
+    pub(super) fn under(self, index: &dyn VectorIndex, filter: Option<&Bitmap>) -> Effort {
+        let rows = index.len();
+        let is_two_hop = filter.is_some_and(|filter| {
+            lists(index).is_none() && (matches_within(filter, rows) as f64) < rows as f64 * PLAIN
+        });
+        let times = if is_two_hop { TWO_HOP_TIMES } else { 1 };
+        Effort { breadth: self.breadth.saturating_mul(times), ..self }
+    }
+
     /// As parameters of a search.
     pub(super) fn set(self, index: &dyn VectorIndex, params: SearchParams) -> SearchParams {
         let breadth = Some(self.breadth);
@@ -69,7 +84,7 @@ impl Effort {
 
 /// How many neighbours a curve has to be asked for when only `matches` rows match. The nearest `k` matches lie as far out as
 /// more rows lie of all: inverted lists must be read that far. Matches that go with the vectors lie farther (measured: half as
-/// many again covers them). A graph's ways under a filter look at more candidates by themselves.
+/// many again covers them). Of a graph under a filter: [`Effort::under`].
 pub(super) fn reach(index: &dyn VectorIndex, k: usize, filter: Option<&Bitmap>) -> usize {
     let rows = index.len();
     match filter.filter(|_| lists(index).is_some()).map(|filter| matches_within(filter, rows)) {

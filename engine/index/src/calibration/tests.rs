@@ -9,7 +9,7 @@ use crate::{
     open,
 };
 use std::sync::Arc;
-use vecraft_types::Metric;
+use vecraft_types::{Bitmap, Metric};
 
 const DIM: usize = 24;
 const ROWS: usize = 6_000;
@@ -125,6 +125,47 @@ fn less_recall_is_less_work() {
         let (low, high, all) = (work(0.8), work(0.97), work(1.0));
         assert!(low < high && high < all, "{spec:?}: {low} {high} {all}");
         assert_eq!(all, queries.len() * ROWS, "{spec:?}");
+    }
+}
+
+#[test]
+fn a_graph_looks_twice_as_far_for_a_recall_where_its_walk_goes_in_two_hops() {
+    let (rows, _) = split();
+    let effort = Effort { breadth: 20, refine: 1, refine_for: 10 };
+    // Every third row matches, every second, none of a filter.
+    let share = |step: usize| (0..rows.len()).map(|row| row % step == 0).collect::<Bitmap>();
+    for (spec, breadths) in
+        [(&specs()[0], [40, 20, 20]), (&specs()[1], [40, 20, 20]), (&specs()[3], [20, 20, 20])]
+    {
+        let index = build(spec, Metric::L2, rows.clone(), &Unwatched).unwrap();
+        let filters = [Some(share(3)), Some(share(2)), None];
+        let got = filters.map(|filter| effort.under(&*index, filter.as_ref()).breadth);
+        assert_eq!(got, breadths, "{spec:?}");
+    }
+}
+
+#[test]
+fn a_recall_that_is_asked_for_is_given_among_the_rows_around_one() {
+    let (rows, queries) = split();
+    let spec =
+        IndexSpec::HnswSq { m: 8, ef_construction: 60, sq_type: SqType::Sq8, refine: Refine::Fp32, seed: 3 };
+    let index = build(&spec, Metric::L2, rows.clone(), &Unwatched).unwrap();
+    // The tenth of the rows that is nearest to one of them.
+    let near = flat_search(&rows, Metric::L2, rows.row(77), rows.len() / 10, None).unwrap();
+    let mut filter = Bitmap::new(rows.len(), false);
+    near.iter().for_each(|hit| filter.set(hit.row as usize, true));
+    for asked in [0.9, 0.95, 0.98] {
+        let params = SearchParams { recall: Some(asked), ..SearchParams::default() };
+        let mut found = 0.0;
+        for row in 0..queries.len() as u32 {
+            let query = queries.row(row);
+            let hits = index.search_explained(query, 10, &params, Some(&filter)).unwrap().hits;
+            let truth = flat_search(&rows, Metric::L2, query, 10, Some(&filter)).unwrap();
+            found +=
+                hits.iter().filter(|hit| hit.distance <= truth[9].distance * 1.00001).count() as f32 / 10.0;
+        }
+        let found = found / queries.len() as f32;
+        assert!(found >= asked - 0.01, "asked {asked}, found {found}");
     }
 }
 

@@ -16,7 +16,7 @@ mod filtered;
 mod graph;
 mod growing;
 mod kinds;
-mod plan;
+pub(crate) mod plan;
 mod pool;
 mod repair;
 mod scratch;

@@ -48,7 +48,7 @@ pub(crate) const COMPARED_BESIDE_CODES: f64 = 1.0;
 const THIN: f64 = 0.08;
 
 /// From this share of matches on the plain walk is tried first.
-const PLAIN: f64 = 0.45;
+pub(crate) const PLAIN: f64 = 0.45;
 
 /// Distances of an unfiltered walk: a part for getting there and a part per candidate (measured 223 at ef 10,
 /// 625 at 64, 1,496 at 256; a little more is assumed, for larger M).
