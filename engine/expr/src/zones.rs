@@ -153,8 +153,13 @@ fn floats<T: Copy + Into<f64>>(values: &[T], rows: usize) -> Spans {
         let mut span = FloatSpan { low: f64::INFINITY, high: f64::NEG_INFINITY, has_nan: false };
         for &value in zone {
             let value: f64 = value.into();
-            // The least and greatest of two numbers pass over NaN.
-            (span.low, span.high) = (span.low.min(value), span.high.max(value));
+            // No comparison with NaN holds.
+            if value < span.low {
+                span.low = value;
+            }
+            if value > span.high {
+                span.high = value;
+            }
             span.has_nan |= value.is_nan();
         }
         span

@@ -84,7 +84,8 @@ impl Chunk<'_> {
         else {
             return Ruled::default();
         };
-        let Some(zones) = self.zones[*slot] else { return Ruled::default() };
+        let zones = self.zones[*slot].get_or_init(|| self.source.zones(self.columns[*slot].field));
+        let Some(zones) = zones else { return Ruled::default() };
         let is_single = matches!(self.views[*slot].values, ColumnValues::Float(_));
         let verdicts = zones.verdicts(test, self.rows, is_single).unwrap_or_default();
         Ruled::new(zones.words_shift(), verdicts)

@@ -21,12 +21,15 @@ mod price {
     pub const COMPARED: f64 = 35.0;
     /// A value of a list that is found among the index's, in 20 steps for a million.
     pub const FOUND: f64 = 280.0;
-    /// A row of a zone that is ruled out or let through as a whole: a 64th of a word.
-    pub const RULED: f64 = 0.02;
+    /// A row of a zone that is ruled out or let through as a whole.
+    pub const RULED: f64 = 0.03;
     /// Finding a list's values costs at most this part of the loop, or the loop is taken at once: they are found for the
     /// price, inside `and` and `or` twice, and for the answer.
     pub const FOUND_SHARE: f64 = 0.25;
 }
+
+/// A test whose zone map leaves no more than this part of all rows to be looked at costs next to nothing.
+const RULED_SHARE: f64 = 0.05;
 
 /// An index that can answer a test.
 struct Question<'a, 't> {
@@ -78,21 +81,21 @@ impl<'a> Chunk<'a> {
         Some(found)
     }
 
-    /// The parts in their order, but first those that an index answers for little: they leave fewer rows for the others.
-    pub(super) fn indexed_first<'p>(&self, parts: &'p [Plan], alive: &Bitmap) -> Vec<&'p Plan> {
-        if self.indexes.iter().all(Vec::is_empty) {
-            return parts.iter().collect();
-        }
+    /// The parts in their order, but first those that cost little, by an index or by a zone map: they leave fewer rows for the
+    /// others.
+    pub(super) fn cheap_first<'p>(&self, parts: &'p [Plan], alive: &Bitmap) -> Vec<&'p Plan> {
         let alive = alive.count_ones() as f64;
-        let is_cheap = |part: &&Plan| match part {
-            Plan::Leaf { test, .. } => {
-                self.question(test, alive).is_some_and(|question| question.price < question.row_price * alive)
-            }
-            _ => false,
+        let rank = |part: &&Plan| match part {
+            Plan::Leaf { test, .. } if self.ruled(test).mixed_share() <= RULED_SHARE => 0,
+            Plan::Leaf { test, .. } => match self.question(test, alive) {
+                Some(question) if question.price < question.row_price * alive => 1,
+                _ => 2,
+            },
+            _ => 2,
         };
-        let (mut first, rest): (Vec<&Plan>, Vec<&Plan>) = parts.iter().partition(is_cheap);
-        first.extend(rest);
-        first
+        let mut ordered: Vec<&Plan> = parts.iter().collect();
+        ordered.sort_by_cached_key(rank);
+        ordered
     }
 
     /// The cheapest index to ask. `None` as well when the test's list is too long for so many rows, which is seen before

@@ -13,6 +13,7 @@ mod vector;
 use crate::plan::{ColumnRef, PathRef, Plan, Test};
 use crate::{ColumnSource, ColumnView, FieldIndex, Zones};
 use json::Documents;
+use std::cell::OnceCell;
 use vecraft_types::{Bitmap, Error, Result};
 
 pub(crate) use json::{Found, PathTree};
@@ -23,8 +24,10 @@ pub(crate) struct Chunk<'a> {
     rows: usize,
     /// By slot.
     views: Vec<ColumnView<'a>>,
-    /// By slot.
-    zones: Vec<Option<&'a Zones>>,
+    columns: &'a [ColumnRef],
+    source: &'a dyn ColumnSource,
+    /// By slot, asked for when a test can use one.
+    zones: Vec<OnceCell<Option<&'a Zones>>>,
     /// By slot.
     indexes: Vec<Vec<&'a dyn FieldIndex>>,
     documents: Documents,
@@ -39,12 +42,14 @@ impl<'a> Chunk<'a> {
         rows: usize,
     ) -> Result<Chunk<'a>> {
         let views = columns.iter().map(|column| view(column, source, rows)).collect::<Result<Vec<_>>>()?;
-        let zones = columns.iter().map(|column| source.zones(column.field)).collect();
+        let zones = columns.iter().map(|_| OnceCell::new()).collect();
         let indexes = columns.iter().map(|column| source.indexes(column.field)).collect();
         Ok(Chunk {
             paths,
             rows,
             views,
+            columns,
+            source,
             zones,
             indexes,
             documents: Documents::new(columns.len(), paths.len()),
@@ -58,7 +63,7 @@ impl<'a> Chunk<'a> {
             Plan::Constant(false) => Bitmap::new(self.rows, false),
             Plan::And(parts) => {
                 let mut rest = alive.clone();
-                for part in self.indexed_first(parts, alive) {
+                for part in self.cheap_first(parts, alive) {
                     if is_blank(&rest) {
                         break;
                     }
@@ -68,7 +73,7 @@ impl<'a> Chunk<'a> {
             }
             Plan::Or(parts) => {
                 let (mut found, mut rest) = (Bitmap::new(self.rows, false), alive.clone());
-                for part in self.indexed_first(parts, alive) {
+                for part in self.cheap_first(parts, alive) {
                     if is_blank(&rest) {
                         break;
                     }

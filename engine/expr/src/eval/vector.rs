@@ -19,7 +19,7 @@ impl Ruled {
         self.verdicts.get(word >> self.shift).copied().unwrap_or(Verdict::Mixed)
     }
 
-    /// The part of all rows whose values have to be looked at.
+    /// The part of all zones whose values have to be looked at; 1 without a map.
     pub(super) fn mixed_share(&self) -> f64 {
         let mixed = self.verdicts.iter().filter(|verdict| **verdict == Verdict::Mixed).count();
         if self.verdicts.is_empty() { 1.0 } else { mixed as f64 / self.verdicts.len() as f64 }

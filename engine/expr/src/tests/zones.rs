@@ -3,9 +3,10 @@
 use super::twin_rows::{random_batch, schema};
 use super::{texts, twin_make};
 use crate::zones::Zones;
-use crate::{ColumnSource, ColumnValues, ColumnView, Filter};
+use crate::{ColumnSource, ColumnValues, ColumnView, Filter, StrValues};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use vecraft_types::{Bitmap, FieldId, RowBatch};
 
 /// A source whose columns have zone maps of 64 rows.
@@ -138,4 +139,60 @@ fn only_numbers_in_more_than_one_zone_have_a_map() {
     assert!(Zones::of(&ColumnValues::Bool(&[true; 5000])).is_none());
     assert!(Zones::of(&ColumnValues::Int8(&[1; 4096])).is_none());
     assert_eq!(Zones::of(&ColumnValues::Int8(&[1; 4097])).map(|zones| zones.bytes()), Some(32));
+}
+
+/// Texts that count how often one is looked at.
+struct Watched<'a> {
+    looks: &'a AtomicUsize,
+    rows: usize,
+}
+
+impl StrValues for Watched<'_> {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn value(&self, _: usize) -> &str {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        "a"
+    }
+}
+
+/// `id` counts up and has a zone map, `name` is watched.
+struct Ordered {
+    ids: Vec<i64>,
+    zones: Zones,
+    looks: AtomicUsize,
+}
+
+impl ColumnSource for Ordered {
+    fn column(&self, field: FieldId) -> Option<ColumnView<'_>> {
+        let values = match field {
+            FieldId(100) => ColumnValues::Int64(&self.ids),
+            _ => ColumnValues::VarChar(Box::new(Watched { looks: &self.looks, rows: self.ids.len() })),
+        };
+        Some(ColumnView { values, validity: None })
+    }
+
+    fn zones(&self, field: FieldId) -> Option<&Zones> {
+        (field == FieldId(100)).then_some(&self.zones)
+    }
+}
+
+#[test]
+fn a_bound_that_a_zone_map_decides_goes_before_other_tests() {
+    let ids: Vec<i64> = (0..6_400).collect();
+    let zones = Zones::of_size(&ColumnValues::Int64(&ids), 64).unwrap();
+    let source = Ordered { ids, zones, looks: AtomicUsize::new(0) };
+    for text in [
+        "name in ['a', 'b'] and id < 100",
+        "id < 100 and name in ['a', 'b']",
+        "(name == 'a' or name == 'b') and id < 100",
+    ] {
+        source.looks.store(0, Ordering::Relaxed);
+        let found = Filter::parse(text, &schema()).unwrap().evaluate(&source, 6_400).unwrap();
+        assert_eq!(found.count_ones(), 100, "{text}");
+        let looks = source.looks.load(Ordering::Relaxed);
+        assert!(looks <= 200, "{text}: {looks} texts looked at");
+    }
 }

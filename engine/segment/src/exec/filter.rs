@@ -117,7 +117,7 @@ impl ColumnSource for WatchedSource<'_> {
 }
 
 enum FilterColumn<'a> {
-    Stored(ColumnValues<'a>, Option<&'a Zones>),
+    Stored(ColumnValues<'a>, &'a Block),
     /// The rows are older than the field: its default, or nulls.
     Missing(Column),
 }
@@ -125,7 +125,7 @@ enum FilterColumn<'a> {
 impl<'a> FilterColumn<'a> {
     fn of(schema: &CollectionSchema, block: &'a Block, field: FieldId) -> Result<FilterColumn<'a>> {
         if let Some(column) = block.column(field)? {
-            return Ok(FilterColumn::Stored(column, block.zones(field)?));
+            return Ok(FilterColumn::Stored(column, block));
         }
         let blocks = [block.clone()];
         let rows: Vec<(usize, usize)> = (0..block.rows()).map(|row| (0, row)).collect();
@@ -170,7 +170,8 @@ impl ColumnSource for BlockSource<'_> {
 
     fn zones(&self, field: FieldId) -> Option<&Zones> {
         match &self.columns.iter().find(|(id, _)| *id == field)?.1 {
-            FilterColumn::Stored(_, zones) => *zones,
+            // The column was verified when it was read; without a map every value is looked at.
+            FilterColumn::Stored(_, block) => block.zones(field).ok().flatten(),
             FilterColumn::Missing(_) => None,
         }
     }
